@@ -1,0 +1,106 @@
+# `make run` and `make test` are all there is to set up: each installs and fetches what it needs.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DEFAULT_GOAL := help
+
+# A shell that has not read its profile since rustup ran does not know cargo.
+ifeq ($(shell command -v cargo),)
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+endif
+
+# ONNX Runtime's published builds report their use to their maker unless told not to (docs/licences.md).
+export ORT_DISABLE_TELEMETRY := 1
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
+
+# Tests that take over ten seconds: tests/tests/NAME.rs (or NAME/main.rs) behind the feature NAME of
+# xueliang-tests, one file a group. A group without a file is skipped.
+TEST_GROUPS ?= faults browser
+# The same, for `make soak`: tests that take minutes to hours.
+SOAK_GROUPS ?= soak
+
+# Arguments for the demo or a bench: make run ARGS="--help"
+ARGS ?=
+
+define heading
+@printf '\n== %s\n' '$(1)'
+endef
+
+# group NAME: all of the workspace is selected, so that dependencies keep the features they were
+# built with for the other tests, and nothing is built twice.
+define run_groups
+@for group in $(1); do \
+	if [[ -f tests/tests/$$group.rs || -f tests/tests/$$group/main.rs ]]; then \
+		printf '\n== tests: %s\n' "$$group"; \
+		cargo test --locked --workspace --features "xueliang-tests/$$group" --test "$$group" -- $(2); \
+	else \
+		printf '\n== tests: %s: none yet\n' "$$group"; \
+	fi; \
+done
+endef
+
+.PHONY: help
+help: ## show this list
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: run
+run: setup ## set up, build and start the demo (ARGS=... are handed to it)
+	cargo build --locked --release --bin xueliang
+	exec "$(TARGET_DIR)/release/xueliang" demo $(ARGS)
+
+.PHONY: test
+test: ## set up and check everything: format, lints, tests, named groups of slow tests
+	@tools/setup.sh --lints
+	@tools/footage.sh
+	$(call heading,format)
+	cargo fmt --all --check
+	$(call heading,lints)
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+	$(call heading,tests)
+	cargo test --locked --workspace
+	@# One after the other: each starts a whole service, and two of them on two cores wait for one another.
+	$(call run_groups,$(TEST_GROUPS),--test-threads=1)
+	@printf '\n== all tests passed\n'
+
+.PHONY: soak
+soak: setup ## run the tests that take minutes to hours
+	cargo test --locked --workspace --test help
+	$(call run_groups,$(SOAK_GROUPS),--nocapture)
+
+.PHONY: bench
+bench: setup ## list the benches
+	cargo run --locked --release --bin bench -- --help
+
+bench-%: setup ## run one bench, for instance make bench-decode
+	cargo build --locked --release --workspace --bin xueliang --bin bench
+	"$(TARGET_DIR)/release/bench" $* $(ARGS)
+
+.PHONY: setup
+setup: ## install and fetch what building and running need
+	@tools/setup.sh
+	@tools/footage.sh
+
+.PHONY: lint
+lint: ## format in place, then the lints
+	@tools/setup.sh --lints
+	cargo fmt --all
+	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
+
+.PHONY: proto
+proto: ## generate the Rust code of proto/ again
+	XUELIANG_REGENERATE=1 cargo test -p xueliang-proto --test regenerate
+
+.PHONY: capability
+capability: ## write docs/capability.md again
+	XUELIANG_REGENERATE=1 cargo test --locked --workspace --lib capability_table
+
+.PHONY: clean
+clean: ## remove what was built and the demo's state
+	cargo clean
+	rm -rf demo-state
+
+.PHONY: distclean
+distclean: clean ## also remove what was fetched
+	rm -rf .cache

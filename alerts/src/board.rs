@@ -1,0 +1,123 @@
+//! Cameras as their nodes reported them last: kept in memory, since a node reports every two seconds.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+use xueliang_base::{
+    id::DivisionCode,
+    time::{Mono, SharedClock, Wall},
+};
+use xueliang_proto::v1;
+
+/// Cameras one report may hold: more than a node can run, few enough to keep in memory.
+pub const MAX_CAMERAS: usize = 32_768;
+
+/// A node that has been silent for longer says nothing about its cameras any more.
+const SILENT_AFTER: Duration = Duration::from_secs(10);
+
+#[derive(Debug)]
+struct Report {
+    cameras: Vec<v1::CameraStatus>,
+    at: Mono,
+    at_wall: Wall,
+    config_revision: u64,
+}
+
+/// The latest report of every node.
+pub struct CameraBoard {
+    clock: SharedClock,
+    nodes: Mutex<BTreeMap<String, Report>>,
+}
+
+/// One node, as its reports tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeSeen {
+    /// Its principal's name.
+    pub node: String,
+    /// When it reported last.
+    pub reported: Wall,
+    /// Configuration it runs.
+    pub config_revision: u64,
+    /// Whether it reported in the last 10 s.
+    pub alive: bool,
+}
+
+impl CameraBoard {
+    /// A board without reports.
+    pub fn new(clock: SharedClock) -> Self {
+        Self { clock, nodes: Mutex::default() }
+    }
+    fn nodes(&self) -> MutexGuard<'_, BTreeMap<String, Report>> {
+        self.nodes.lock().expect("no code panics while it holds this lock")
+    }
+    /// Takes a node's report in place of the one before.
+    pub fn report(&self, node: &str, config_revision: u64, cameras: Vec<v1::CameraStatus>) {
+        let (at, at_wall) = (self.clock.mono(), self.clock.wall());
+        self.nodes().insert(node.to_owned(), Report { cameras, at, at_wall, config_revision });
+    }
+    /// Every node that has reported.
+    pub fn nodes_seen(&self) -> Vec<NodeSeen> {
+        let now = self.clock.mono();
+        let seen = |(node, report): (&String, &Report)| NodeSeen {
+            node: node.clone(),
+            reported: report.at_wall,
+            config_revision: report.config_revision,
+            alive: now.since(report.at) <= SILENT_AFTER,
+        };
+        self.nodes().iter().map(seen).collect()
+    }
+    /// Cameras in any of these subtrees (none: all), by id, and when the oldest of their reports came; 0 when no
+    /// node has reported. Of a silent node's cameras the signal is no longer known.
+    pub fn list(&self, divisions: &[DivisionCode]) -> (Vec<v1::CameraStatus>, i64) {
+        let now = self.clock.mono();
+        let wanted: BTreeSet<&str> = divisions.iter().map(DivisionCode::as_str).collect();
+        let in_subtree = |camera: &&v1::CameraStatus| {
+            wanted.is_empty() || camera.division_path.iter().any(|code| wanted.contains(code.as_str()))
+        };
+        let nodes = self.nodes();
+        let mut cameras = BTreeMap::new();
+        for report in nodes.values() {
+            let silent = now.since(report.at) > SILENT_AFTER;
+            for camera in report.cameras.iter().filter(in_subtree) {
+                let mut camera = camera.clone();
+                if silent {
+                    camera.signal = v1::Signal::Unspecified.into();
+                    camera.detail = "its node is silent: see the node's log".to_owned();
+                }
+                cameras.insert(camera.camera_id.clone(), camera);
+            }
+        }
+        let reported = nodes.values().map(|report| report.at_wall.0).min().unwrap_or(0);
+        (cameras.into_values().collect(), reported)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xueliang_base::time::ManualClock;
+
+    use super::*;
+
+    #[test]
+    fn the_cameras_of_a_silent_node_are_not_called_streaming() {
+        let clock = ManualClock::at(Wall(1_000_000));
+        let board = CameraBoard::new(clock.clone());
+        assert_eq!(board.list(&[]), (Vec::new(), 0));
+        let camera = v1::CameraStatus {
+            camera_id: "gate".into(),
+            division_path: vec!["33".into(), "3301".into()],
+            signal: v1::Signal::Streaming.into(),
+            ..v1::CameraStatus::default()
+        };
+        board.report("n1", 3, vec![camera]);
+        let division = |code: &str| [code.parse::<DivisionCode>().unwrap()];
+        assert_eq!(board.list(&division("3301")).0[0].signal(), v1::Signal::Streaming);
+        assert!(board.list(&division("3302")).0.is_empty());
+        clock.advance(Duration::from_secs(11));
+        assert_eq!(board.list(&[]).0[0].signal(), v1::Signal::Unspecified);
+        assert!(!board.nodes_seen()[0].alive);
+    }
+}

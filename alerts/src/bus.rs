@@ -1,0 +1,268 @@
+//! The bus: what the store commits, every console receives, each at its own pace.
+//!
+//! A publisher waits for the disk and for nobody else. Committed rows go into the [`hub`]'s bounded window; each
+//! subscription is a task that reads from the window, or from the store where the window no longer reaches,
+//! with nothing kept for it but its places and its unacknowledged deliveries.
+
+mod credit;
+mod deliver;
+pub(crate) mod hub;
+mod lanes;
+mod publish;
+mod registry;
+mod subscription;
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tracing::warn;
+use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
+
+pub use self::{
+    deliver::SubscriptionStream,
+    publish::{MAX_PUBLICATIONS, Published},
+    subscription::Subscribe,
+};
+use self::{hub::Hub, registry::Registry};
+use crate::{
+    board::CameraBoard,
+    error::Result,
+    evidence::{Evidence, EvidenceOptions},
+    store::{Acked, SqliteOptions, SqliteStore, Store},
+};
+
+/// How the bus runs.
+#[derive(Debug, Clone)]
+pub struct BusOptions {
+    /// The store.
+    pub sqlite: SqliteOptions,
+    /// Evidence kept.
+    pub evidence: EvidenceOptions,
+    /// Ages above this are marked late.
+    pub late_after: Duration,
+    /// A bookmark at least this often.
+    pub bookmark_every: Duration,
+    /// A critical lane without credit for longer ends its subscription.
+    pub critical_stall: Duration,
+    /// A connection that takes nothing for longer while something waits is ended.
+    pub transport_stall: Duration,
+    /// Streams open at once.
+    pub max_subscriptions: usize,
+    /// Rows a lane keeps in memory for consoles that keep up.
+    pub window: usize,
+    /// How long the feed reaches back, at least 7 days.
+    pub feed_keep: Duration,
+}
+
+impl Default for BusOptions {
+    fn default() -> Self {
+        Self {
+            sqlite: SqliteOptions::default(),
+            evidence: EvidenceOptions::default(),
+            late_after: Duration::from_secs(5),
+            bookmark_every: Duration::from_millis(900),
+            critical_stall: Duration::from_secs(2),
+            transport_stall: Duration::from_secs(10),
+            max_subscriptions: 2048,
+            window: 1024,
+            feed_keep: Duration::from_secs(14 * 24 * 3600),
+        }
+    }
+}
+
+/// What the bus has done since it was opened.
+#[derive(Debug, Default)]
+pub struct BusCounts {
+    /// Records handed to consoles.
+    pub delivered: AtomicU64,
+    /// Of them, late.
+    pub late: AtomicU64,
+    /// Minor alerts counted instead of delivered.
+    pub summarised: AtomicU64,
+    /// States left out because a later one of the same alert was there.
+    pub superseded: AtomicU64,
+    /// Gaps told.
+    pub gaps: AtomicU64,
+    /// Subscriptions ended because their critical lane was stuck.
+    pub stalled: AtomicU64,
+    /// Subscriptions opened.
+    pub opened: AtomicU64,
+    /// Publications refused as invalid.
+    pub invalid: AtomicU64,
+}
+
+impl BusCounts {
+    pub(crate) fn add(counter: &AtomicU64, by: u64) {
+        counter.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+/// Acknowledged cursors that are not on disk yet, by principal and subscription.
+type Unsaved = BTreeMap<(String, String), Cursor>;
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) clock: SharedClock,
+    pub(crate) options: BusOptions,
+    pub(crate) counts: BusCounts,
+    pub(crate) registry: Registry,
+    pub(crate) board: CameraBoard,
+    pub(crate) evidence: Evidence,
+    unsaved: Mutex<Unsaved>,
+}
+
+/// The bus. Clones share it.
+#[derive(Clone)]
+pub struct Bus(pub(crate) Arc<Inner>);
+
+impl Bus {
+    /// Opens the store of a state folder, or makes one.
+    pub fn open(state_dir: &Path, clock: SharedClock, options: BusOptions) -> Result<Self> {
+        let hub = Arc::new(Hub::new(options.window));
+        let shown = Arc::clone(&hub);
+        let on_commit = Arc::new(move |rows| shown.push(rows));
+        let store = SqliteStore::open(state_dir, Arc::clone(&clock), &options.sqlite, on_commit)?;
+        hub.start_at(store.head());
+        Self::over(Arc::new(store), hub, state_dir, clock, options)
+    }
+    fn over(
+        store: Arc<dyn Store>,
+        hub: Arc<Hub>,
+        state_dir: &Path,
+        clock: SharedClock,
+        options: BusOptions,
+    ) -> Result<Self> {
+        let evidence = Evidence::open(
+            &state_dir.join("evidence"),
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            options.evidence,
+        )?;
+        Ok(Self(Arc::new(Inner {
+            store,
+            hub,
+            board: CameraBoard::new(Arc::clone(&clock)),
+            clock,
+            registry: Registry::new(options.max_subscriptions),
+            options,
+            counts: BusCounts::default(),
+            evidence,
+            unsaved: Mutex::default(),
+        })))
+    }
+    /// The store: for health, backup and audit.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+    /// The evidence gateway.
+    pub fn evidence(&self) -> &Evidence {
+        &self.0.evidence
+    }
+    /// Cameras as nodes reported them.
+    pub fn board(&self) -> &CameraBoard {
+        &self.0.board
+    }
+    /// What it has done.
+    pub fn counts(&self) -> &BusCounts {
+        &self.0.counts
+    }
+    /// Streams open now.
+    pub fn subscriptions(&self) -> usize {
+        self.0.registry.len()
+    }
+    /// Ends every stream with a `Closed` that says so.
+    pub fn close_subscriptions(&self) {
+        self.0.registry.close_all();
+    }
+    /// Housekeeping until asked to stop: acknowledged cursors go to disk every second, feed and evidence are
+    /// kept within their bounds every ten minutes. On stopping it closes the streams and saves what is left.
+    pub async fn run(&self, mut stopping: Stopping) {
+        let mut every_second = tokio::time::interval(Duration::from_secs(1));
+        every_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut seconds = 0u64;
+        loop {
+            tokio::select! {
+                () = stopping.wait() => break,
+                _ = every_second.tick() => {}
+            }
+            if let Err(error) = self.save_acked().await {
+                warn!(error = %error, "acknowledged cursors are not on disk yet");
+            }
+            if seconds.is_multiple_of(600) {
+                self.tidy().await;
+            }
+            seconds += 1;
+        }
+        self.close_subscriptions();
+        if let Err(error) = self.save_acked().await {
+            warn!(error = %error, "some acknowledged cursors are lost: consoles will see records again");
+        }
+    }
+    async fn tidy(&self) {
+        let before = self.0.clock.wall().minus(self.0.options.feed_keep);
+        // One call trims a bounded number of rows.
+        loop {
+            match self.0.store.trim(before).await {
+                Ok(0) => break,
+                Ok(rows) => tracing::info!(rows, "feed trimmed"),
+                Err(error) => {
+                    warn!(error = %error, "feed not trimmed");
+                    break;
+                }
+            }
+        }
+        if let Err(error) = self.0.evidence.sweep().await {
+            warn!(error = %error, "evidence past its time not deleted");
+        }
+    }
+    /// Brings acknowledged cursors to disk.
+    pub async fn save_acked(&self) -> Result<()> {
+        let unsaved = std::mem::take(&mut *self.0.unsaved());
+        if unsaved.is_empty() {
+            return Ok(());
+        }
+        let acked = unsaved.iter().map(|((principal, subscription), cursor)| Acked {
+            principal: principal.clone(),
+            subscription: subscription.clone(),
+            cursor: *cursor,
+        });
+        let saved = self.0.store.save_acked(acked.collect()).await;
+        if saved.is_err() {
+            // Newer acknowledgements that came meanwhile stay.
+            let mut now = self.0.unsaved();
+            unsaved.into_iter().for_each(|(key, cursor)| {
+                now.entry(key).or_insert(cursor);
+            });
+        }
+        saved
+    }
+}
+
+impl Inner {
+    fn unsaved(&self) -> std::sync::MutexGuard<'_, Unsaved> {
+        self.unsaved.lock().expect("no code panics while it holds this lock")
+    }
+    /// Remembers an acknowledged cursor until it is on disk.
+    pub(crate) fn acked(&self, principal: &str, subscription: &str, cursor: Cursor) {
+        self.unsaved().insert((principal.to_owned(), subscription.to_owned()), cursor);
+    }
+    /// The acknowledged cursor of a named subscription.
+    pub(crate) async fn acked_cursor(&self, principal: &str, subscription: &str) -> Result<Option<Cursor>> {
+        let key = (principal.to_owned(), subscription.to_owned());
+        if let Some(cursor) = self.unsaved().get(&key) {
+            return Ok(Some(*cursor));
+        }
+        self.store.acked(key.0, key.1).await
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

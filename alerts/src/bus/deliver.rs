@@ -1,0 +1,115 @@
+//! The stream that a connection takes items from. A delivery's age is taken when the connection takes it.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, atomic::Ordering},
+    task::{Context, Poll},
+};
+
+use tokio::sync::mpsc;
+use tokio_stream::Stream;
+use xueliang_base::{
+    alert::{Stage, StageTime},
+    time::micros,
+};
+use xueliang_proto::v1::{self, subscribe_response::Item};
+
+use super::{BusCounts, Inner};
+use crate::store::FeedRow;
+
+/// What the task hands to the stream.
+#[expect(clippy::large_enum_variant, reason = "a queue holds 16 at most, and most are rows")]
+pub(super) enum Out {
+    /// Ready as it is.
+    Item(Item),
+    /// A record, to be dated when it is taken.
+    Row {
+        row: Arc<FeedRow>,
+        /// Empty within a snapshot.
+        cursor: bytes::Bytes,
+        in_snapshot: bool,
+    },
+}
+
+/// The last item, set before the queue of items is closed.
+pub(super) type Last = Arc<Mutex<Option<v1::Closed>>>;
+
+/// A subscription's items. Dropping it ends the subscription.
+pub struct SubscriptionStream {
+    pub(super) bus: Arc<Inner>,
+    pub(super) id: String,
+    pub(super) items: mpsc::Receiver<Out>,
+    pub(super) last: Last,
+}
+
+impl std::fmt::Debug for SubscriptionStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SubscriptionStream").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl SubscriptionStream {
+    /// The name of this stream in acknowledgements.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Drop for SubscriptionStream {
+    fn drop(&mut self) {
+        self.bus.registry.remove(&self.id);
+    }
+}
+
+impl Stream for SubscriptionStream {
+    type Item = v1::SubscribeResponse;
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = match std::task::ready!(self.items.poll_recv(cx)) {
+            Some(Out::Item(item)) => Some(item),
+            Some(Out::Row { row, cursor, in_snapshot }) => {
+                Some(Item::Delivery(dated(&self.bus, &row, cursor, in_snapshot)))
+            }
+            None => {
+                let closed = self.last.lock().expect("no code panics while it holds this lock").take();
+                closed.map(Item::Closed)
+            }
+        };
+        Poll::Ready(item.map(|item| v1::SubscribeResponse { item: Some(item) }))
+    }
+}
+
+/// Dates a delivery: from the commit until now.
+fn dated(bus: &Inner, row: &FeedRow, cursor: bytes::Bytes, in_snapshot: bool) -> v1::Delivery {
+    /// What the wall clock may be off by between two lives of the process: it is kept by NTP, which steps above
+    /// 0.128 s and may be away for long.
+    const WALL_UNCERTAINTY_US: u64 = 1_000_000;
+    let sent = bus.clock.wall();
+    let deliver = if row.seq > bus.hub.opened_at() {
+        StageTime::exact(Stage::Deliver, bus.clock.mono().since(row.committed))
+    } else {
+        let passed = sent.0.saturating_sub(row.record.committed_unix_us);
+        StageTime {
+            stage: Stage::Deliver,
+            duration_us: u64::try_from(passed).unwrap_or(0),
+            uncertainty_us: WALL_UNCERTAINTY_US,
+        }
+    };
+    let stages = row.record.alert.as_ref().map_or(&[][..], |alert| &alert.stages);
+    let age_us = stages.iter().fold(deliver.duration_us, |sum, time| sum.saturating_add(time.duration_us));
+    let late = age_us > micros(bus.options.late_after);
+    BusCounts::add(&bus.counts.delivered, 1);
+    if late && !in_snapshot {
+        bus.counts.late.fetch_add(1, Ordering::Relaxed);
+    }
+    v1::Delivery {
+        record: Some(row.record.clone()),
+        lane: v1::Lane::from(row.lane).into(),
+        cursor,
+        sent_unix_us: sent.0,
+        deliver: Some((&deliver).into()),
+        age_us,
+        late,
+        volatile: false,
+        in_snapshot,
+    }
+}

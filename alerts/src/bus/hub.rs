@@ -1,0 +1,139 @@
+//! The window of rows just committed, from which consoles that keep up are served.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, RwLock},
+};
+
+use tokio::sync::watch;
+use xueliang_base::{id::AlertId, kind::Lane};
+
+use crate::{filter::Filter, store::FeedRow};
+
+/// Rows of one lane; every row of the lane after `floor` is here.
+#[derive(Default)]
+struct Window {
+    rows: VecDeque<Arc<FeedRow>>,
+    floor: u64,
+}
+
+#[derive(Default)]
+struct Windows {
+    lanes: [Window; 3],
+    head: u64,
+    /// Place of the latest state of every alert that has a row here.
+    latest: HashMap<AlertId, u64>,
+    /// The last place of which the windows have forgotten anything.
+    forgotten: u64,
+}
+
+/// All windows, and the news that there are more rows.
+pub(crate) struct Hub {
+    windows: RwLock<Windows>,
+    capacity: usize,
+    head: watch::Sender<u64>,
+    opened_at: std::sync::atomic::AtomicU64,
+}
+
+/// What a lane holds after a place.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) rows: Vec<Arc<FeedRow>>,
+    /// After these rows nothing that is wanted lies at or before this place.
+    pub(crate) upto: u64,
+    /// Whether rows beyond the limit were left.
+    pub(crate) cut: bool,
+    /// The head when this was read.
+    pub(crate) read_at: u64,
+}
+
+impl Hub {
+    pub(crate) fn new(capacity: usize) -> Self {
+        let head = watch::channel(0).0;
+        Self { windows: RwLock::default(), capacity: capacity.max(1), head, opened_at: 0.into() }
+    }
+    /// Begins after what is on disk already; before the first push.
+    pub(crate) fn start_at(&self, head: u64) {
+        let mut windows = self.windows.write().expect("no code panics under this lock");
+        windows.head = head;
+        windows.lanes.iter_mut().for_each(|lane| lane.floor = head);
+        self.opened_at.store(head, std::sync::atomic::Ordering::Relaxed);
+        self.head.send_replace(head);
+    }
+    /// Rows after this place were written by this process.
+    pub(crate) fn opened_at(&self) -> u64 {
+        self.opened_at.load(std::sync::atomic::Ordering::Relaxed)
+    }
+    /// The last place that consoles may see.
+    pub(crate) fn head(&self) -> u64 {
+        *self.head.borrow()
+    }
+    /// Tells of new heads.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+    /// Shows committed rows. Never waits for a console.
+    pub(crate) fn push(&self, rows: Vec<Arc<FeedRow>>) {
+        let mut guard = self.windows.write().expect("no code panics under this lock");
+        let windows = &mut *guard;
+        for row in rows {
+            windows.head = row.seq;
+            windows.latest.insert(row.alert, row.seq);
+            let lane = &mut windows.lanes[row.lane.index()];
+            lane.rows.push_back(row);
+            if lane.rows.len() > self.capacity
+                && let Some(old) = lane.rows.pop_front()
+            {
+                lane.floor = old.seq;
+                windows.forgotten = windows.forgotten.max(old.seq);
+                if windows.latest.get(&old.alert) == Some(&old.seq) {
+                    windows.latest.remove(&old.alert);
+                }
+            }
+        }
+        let head = windows.head;
+        drop(guard);
+        self.head.send_replace(head);
+    }
+    /// Rows of a lane after a place; `None` when the window no longer reaches back to it.
+    pub(crate) fn after(
+        &self,
+        lane: Lane,
+        after_exclusive: u64,
+        filter: &Filter,
+        latest_only: bool,
+        limit: usize,
+    ) -> Option<Found> {
+        let windows = self.windows.read().expect("no code panics under this lock");
+        let window = &windows.lanes[lane.index()];
+        if after_exclusive < window.floor {
+            return None;
+        }
+        let first = window.rows.partition_point(|row| row.seq <= after_exclusive);
+        let mut found = Found { rows: Vec::new(), upto: windows.head, cut: false, read_at: windows.head };
+        for row in window.rows.range(first..) {
+            if !filter.wants(&row.facts()) || (latest_only && windows.superseded(row)) {
+                continue;
+            }
+            if found.rows.len() == limit {
+                found.upto = found.rows.last().map_or(after_exclusive, |row| row.seq);
+                found.cut = true;
+                break;
+            }
+            found.rows.push(Arc::clone(row));
+        }
+        Some(found)
+    }
+    /// Whether a later state of the row's alert is there; `None` when this has forgotten changes made since the
+    /// row was read, at the place `read_at`.
+    pub(crate) fn superseded(&self, row: &FeedRow, read_at: u64) -> Option<bool> {
+        let windows = self.windows.read().expect("no code panics under this lock");
+        (windows.forgotten <= read_at).then(|| windows.superseded(row))
+    }
+}
+
+impl Windows {
+    fn superseded(&self, row: &FeedRow) -> bool {
+        self.latest.get(&row.alert).is_some_and(|latest| *latest > row.seq)
+    }
+}

@@ -1,0 +1,179 @@
+//! What waits in each lane for one subscription: short pages read from the window or the store, never more.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+};
+
+use xueliang_base::{
+    cursor::{Cursor, Epoch},
+    id::AlertId,
+    kind::Lane,
+};
+
+use super::Inner;
+use crate::{
+    error::Result,
+    filter::Filter,
+    store::{FeedQuery, FeedRow},
+};
+
+/// Rows read at a time.
+const PAGE: usize = 65;
+/// Ids one summary may name.
+const MAX_SUMMARY: usize = 256;
+
+/// One lane's place, and the page read ahead of it.
+#[derive(Debug, Default)]
+struct Reading {
+    position: u64,
+    page: VecDeque<Arc<FeedRow>>,
+    /// Where the position stands once the page is done.
+    page_upto: u64,
+    /// Whether more rows than the page holds were there.
+    cut: bool,
+    /// The head when the page was read.
+    read_at: u64,
+}
+
+/// What a lane has next.
+pub(super) enum Next {
+    /// Nothing that is wanted.
+    Nothing,
+    /// This row.
+    Row(Arc<FeedRow>),
+    /// The feed was trimmed under the subscription's place.
+    Trimmed,
+}
+
+/// Minor alerts to be counted.
+pub(super) struct Counted {
+    /// Alert and kind of each.
+    pub(super) alerts: Vec<(AlertId, i32)>,
+    /// The place after them.
+    pub(super) upto: u64,
+}
+
+/// All lanes of a subscription.
+pub(super) struct Lanes {
+    bus: Arc<Inner>,
+    filter: Arc<Filter>,
+    epoch: Epoch,
+    lanes: [Reading; 3],
+}
+
+impl Lanes {
+    pub(super) fn new(bus: Arc<Inner>, filter: Arc<Filter>, start: Cursor) -> Self {
+        let lanes = start.positions.map(|position| Reading { position, ..Reading::default() });
+        Self { bus, filter, epoch: start.epoch, lanes }
+    }
+    /// Everything up to here is done.
+    pub(super) fn cursor(&self) -> Cursor {
+        Cursor { epoch: self.epoch, positions: [0, 1, 2].map(|lane| self.lanes[lane].position) }
+    }
+    /// The next row of a lane. States that a later one made pointless are passed over, save in the critical lane.
+    pub(super) async fn next(&mut self, lane: Lane) -> Result<Next> {
+        loop {
+            let reading = &self.lanes[lane.index()];
+            if let Some(row) = reading.page.front() {
+                if lane == Lane::Critical {
+                    return Ok(Next::Row(Arc::clone(row)));
+                }
+                match self.bus.hub.superseded(row, reading.read_at) {
+                    Some(false) => return Ok(Next::Row(Arc::clone(row))),
+                    Some(true) => {
+                        self.bus.counts.superseded.fetch_add(1, Ordering::Relaxed);
+                        self.pass(lane);
+                    }
+                    // Nobody remembers what has changed since the page was read: read it again.
+                    None => self.forget(lane),
+                }
+                continue;
+            }
+            if reading.position >= self.bus.hub.head() {
+                return Ok(Next::Nothing);
+            }
+            if reading.position < self.bus.store.trimmed_to() {
+                return Ok(Next::Trimmed);
+            }
+            self.fill(lane).await?;
+        }
+    }
+    /// Reads the next page of a lane.
+    async fn fill(&mut self, lane: Lane) -> Result<()> {
+        let latest_only = lane != Lane::Critical;
+        let after = self.lanes[lane.index()].position;
+        let found = match self.bus.hub.after(lane, after, &self.filter, latest_only, PAGE) {
+            Some(found) => found,
+            None => {
+                let query = self.query(lane, PAGE);
+                // The store is read at this place or a later one.
+                let read_at = query.upto_inclusive;
+                let upto = read_at;
+                let rows = self.bus.store.feed_page(query).await?;
+                let cut = rows.len() == PAGE;
+                let upto = if cut { rows.last().map_or(upto, |row| row.seq) } else { upto };
+                super::hub::Found { rows, upto, cut, read_at }
+            }
+        };
+        let reading = &mut self.lanes[lane.index()];
+        reading.page_upto = found.upto;
+        reading.cut = found.cut;
+        reading.read_at = found.read_at;
+        reading.page = found.rows.into();
+        if reading.page.is_empty() {
+            reading.position = reading.page_upto;
+        }
+        Ok(())
+    }
+    fn query(&self, lane: Lane, limit: usize) -> FeedQuery {
+        FeedQuery {
+            lane,
+            filter: Arc::clone(&self.filter),
+            after_exclusive: self.lanes[lane.index()].position,
+            upto_inclusive: self.bus.hub.head(),
+            latest_only: lane != Lane::Critical,
+            limit,
+        }
+    }
+    /// Moves a lane past its first row.
+    pub(super) fn pass(&mut self, lane: Lane) {
+        let reading = &mut self.lanes[lane.index()];
+        let Some(row) = reading.page.pop_front() else { return };
+        reading.position = if reading.page.is_empty() { reading.page_upto } else { row.seq };
+    }
+    /// Forgets what was read ahead of a lane that must wait: it is read again, as it is then.
+    pub(super) fn forget(&mut self, lane: Lane) {
+        self.lanes[lane.index()].page.clear();
+    }
+    /// Whether more minor alerts wait than there is credit for.
+    pub(super) fn minor_is_behind(&self, free: usize) -> bool {
+        let minor = &self.lanes[Lane::Minor.index()];
+        minor.cut || minor.page.len() > free
+    }
+    /// Takes the waiting minor alerts, at most as many as one summary names.
+    pub(super) async fn count_minor(&self) -> Result<Counted> {
+        let query = self.query(Lane::Minor, MAX_SUMMARY);
+        let window = self.bus.hub.after(Lane::Minor, query.after_exclusive, &self.filter, true, MAX_SUMMARY);
+        let counted = match window {
+            Some(found) => Counted {
+                alerts: found.rows.iter().map(|row| (row.alert, row.kind)).collect(),
+                upto: found.upto,
+            },
+            None => {
+                let upto = query.upto_inclusive;
+                let ids = self.bus.store.feed_ids(query).await?;
+                let cut = ids.len() == MAX_SUMMARY;
+                Counted {
+                    upto: if cut { ids.last().map_or(upto, |id| id.seq) } else { upto },
+                    alerts: ids.into_iter().map(|id| (id.alert, id.kind)).collect(),
+                }
+            }
+        };
+        Ok(counted)
+    }
+    /// Moves the minor lane past what was counted.
+    pub(super) fn minor_done(&mut self, upto: u64) {
+        self.lanes[Lane::Minor.index()] = Reading { position: upto, ..Reading::default() };
+    }
+}

@@ -1,0 +1,452 @@
+//! One console's reading of the feed: where it begins, what goes out next, when it ends.
+//!
+//! Every item leaves in the order: critical before major before minor, a bookmark only after all it covers. A
+//! critical lane without credit for too long ends the subscription with its cursor; the other lanes wait, and
+//! take the shorter way once they may go on.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures::FutureExt as _;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{Interval, MissedTickBehavior},
+};
+use tracing::{debug, info, warn};
+use xueliang_base::{cursor::Cursor, kind::Lane, time::Mono};
+use xueliang_proto::v1::{self, CloseReason, subscribe_response::Item};
+
+use super::{
+    Bus, BusCounts, Inner,
+    credit::Credits,
+    deliver::{Last, Out, SubscriptionStream},
+    lanes::{Counted, Lanes, Next},
+    registry::Open,
+};
+use crate::{
+    error::{Error, Result},
+    filter::Filter,
+    rights::{Principal, Right, check},
+    store::SnapshotKey,
+};
+
+/// Items on their way to the connection: enough to keep it busy, too few to hide anything.
+const IN_FLIGHT: usize = 16;
+/// Alerts of a snapshot read at a time.
+const SNAPSHOT_PAGE: usize = 64;
+/// How soon a stuck subscription looks at the clock again.
+const STUCK_TICK: Duration = Duration::from_millis(100);
+
+/// What a console asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Subscribe {
+    /// Name, unique for the principal; empty: unnamed.
+    pub name: String,
+    /// Where to go on; `None`: at the acknowledged cursor of the name, or with a snapshot.
+    pub cursor: Option<Cursor>,
+    /// What is wanted.
+    pub filter: Filter,
+    /// Credit wanted.
+    pub credit: Option<v1::Credit>,
+}
+
+impl TryFrom<v1::SubscribeRequest> for Subscribe {
+    type Error = Error;
+    fn try_from(wire: v1::SubscribeRequest) -> Result<Self> {
+        let name = wire.subscription;
+        if name.len() > 128 || name.chars().any(char::is_control) {
+            let fault = "subscription: use at most 128 bytes without control characters";
+            return Err(Error::Invalid(fault.to_owned()));
+        }
+        let cursor = match wire.cursor.as_ref() {
+            [] => None,
+            bytes => Some(Cursor::decode(bytes).map_err(|fault| Error::Invalid(format!("cursor: {fault}")))?),
+        };
+        Ok(Self { name, cursor, filter: wire.filter.unwrap_or_default().try_into()?, credit: wire.credit })
+    }
+}
+
+/// Why the task ends.
+enum End {
+    /// Ours to say.
+    Close(CloseReason),
+    /// The connection is gone.
+    Gone,
+    /// Something failed.
+    Failed(Error),
+}
+
+impl From<Error> for End {
+    fn from(error: Error) -> Self {
+        End::Failed(error)
+    }
+}
+
+/// Where a stream begins.
+enum Start {
+    Resume(Cursor),
+    Snapshot(Option<v1::Gap>),
+}
+
+impl Bus {
+    /// Opens a subscription. An open one of the same principal and name is closed.
+    pub async fn subscribe(&self, principal: &Principal, wanted: Subscribe) -> Result<SubscriptionStream> {
+        check(principal, Right::ReadAlerts)?;
+        let bus = &self.0;
+        let filter = Arc::new(wanted.filter);
+        let credits = Credits::new(wanted.credit, Cursor::start(bus.store.epoch()))?;
+        let granted = credits.granted();
+        bus.registry.replace(&principal.name, &wanted.name);
+        let cursor = match wanted.cursor {
+            None if !wanted.name.is_empty() => bus.acked_cursor(&principal.name, &wanted.name).await?,
+            given => given,
+        };
+        let start = start(bus, &filter, cursor).await?;
+        let id = uuid::Uuid::now_v7().to_string();
+        let open = Arc::new(Open::new(id.clone(), principal.name.clone(), wanted.name, credits));
+        bus.registry.add(Arc::clone(&open))?;
+        BusCounts::add(&bus.counts.opened, 1);
+        let (out, items) = mpsc::channel(IN_FLIGHT);
+        let last: Last = Arc::new(Mutex::new(None));
+        let stream =
+            SubscriptionStream { bus: Arc::clone(bus), id: id.clone(), items, last: Arc::clone(&last) };
+        let opened = v1::Opened {
+            subscription_id: id,
+            credit: Some(granted),
+            server_version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let mut bookmarks = tokio::time::interval(bus.options.bookmark_every);
+        bookmarks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let epoch = Cursor::start(bus.store.epoch());
+        let task = Task {
+            lanes: Lanes::new(Arc::clone(bus), Arc::clone(&filter), epoch),
+            bus: Arc::clone(bus),
+            closing: open.closing(),
+            heads: bus.hub.watch(),
+            open,
+            filter,
+            out,
+            last,
+            bookmarks,
+            stuck_since: None,
+            resumable: false,
+        };
+        tokio::spawn(task.run(opened, start));
+        Ok(stream)
+    }
+    /// Gives credit back for everything up to a cursor, and remembers it for a named subscription.
+    pub fn acknowledge(&self, principal: &Principal, id: &str, cursor: &[u8]) -> Result<v1::Credit> {
+        check(principal, Right::ReadAlerts)?;
+        let open = self.0.registry.find(&principal.name, id)?;
+        let cursor = Cursor::decode(cursor).map_err(|fault| Error::Invalid(format!("cursor: {fault}")))?;
+        let (acked, available) = open.credits().acknowledge(cursor)?;
+        if !open.name.is_empty() {
+            self.0.acked(&open.principal, &open.name, acked);
+        }
+        open.acknowledged.notify_one();
+        Ok(available)
+    }
+}
+
+/// Where to begin, and what was missed until there.
+async fn start(bus: &Inner, filter: &Arc<Filter>, cursor: Option<Cursor>) -> Result<Start> {
+    let Some(cursor) = cursor else { return Ok(Start::Snapshot(None)) };
+    let head = bus.hub.head();
+    let now = bus.clock.wall().0;
+    if cursor.epoch != bus.store.epoch() || cursor.positions.iter().any(|position| *position > head) {
+        let reason = v1::GapReason::ForeignEpoch.into();
+        let gap =
+            v1::Gap { reason, missed: Vec::new(), counts_known: false, from_unix_us: 0, to_unix_us: now };
+        return Ok(Start::Snapshot(Some(gap)));
+    }
+    let trimmed_to = bus.store.trimmed_to();
+    if cursor.positions.iter().all(|position| *position >= trimmed_to) {
+        return Ok(Start::Resume(cursor));
+    }
+    let missed = bus.store.missed(Arc::clone(filter), cursor.positions, trimmed_to).await?;
+    if missed.counts.is_empty() {
+        let positions = cursor.positions.map(|position| position.max(trimmed_to));
+        return Ok(Start::Resume(Cursor { positions, ..cursor }));
+    }
+    let level = |(level, count)| v1::LevelCount { level: v1::Level::from(level).into(), count };
+    Ok(Start::Snapshot(Some(v1::Gap {
+        reason: v1::GapReason::Trimmed.into(),
+        missed: missed.counts.into_iter().map(level).collect(),
+        counts_known: true,
+        from_unix_us: missed.from_unix_us,
+        to_unix_us: missed.to_unix_us,
+    })))
+}
+
+/// The task of one subscription.
+struct Task {
+    bus: Arc<Inner>,
+    open: Arc<Open>,
+    filter: Arc<Filter>,
+    lanes: Lanes,
+    out: mpsc::Sender<Out>,
+    last: Last,
+    closing: watch::Receiver<Option<CloseReason>>,
+    heads: watch::Receiver<u64>,
+    bookmarks: Interval,
+    /// Since when a critical record has waited for credit.
+    stuck_since: Option<Mono>,
+    /// Whether the lanes' cursor leads back to all that was not sent: not before the end of a snapshot.
+    resumable: bool,
+}
+
+impl Task {
+    async fn run(mut self, opened: v1::Opened, start: Start) {
+        let id = self.open.id.clone();
+        let end = match self.follow(opened, start).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        };
+        let reason = match end {
+            End::Gone => {
+                debug!(subscription = %id, "console left");
+                return;
+            }
+            End::Close(reason) => reason,
+            End::Failed(error) => {
+                // The console comes back with its cursor, and reads again what could not be read.
+                warn!(subscription = %id, error = %error, "subscription ended");
+                CloseReason::Renew
+            }
+        };
+        if reason == CloseReason::CriticalStalled {
+            BusCounts::add(&self.bus.counts.stalled, 1);
+        }
+        info!(subscription = %id, principal = %self.open.principal, reason = reason.as_str_name(), "subscription closed");
+        let cursor = if self.resumable { self.lanes.cursor().encode().into() } else { bytes::Bytes::new() };
+        let closed = v1::Closed { reason: reason.into(), cursor };
+        *self.last.lock().expect("no code panics while it holds this lock") = Some(closed);
+    }
+
+    async fn follow(&mut self, opened: v1::Opened, start: Start) -> Result<std::convert::Infallible, End> {
+        self.send(Item::Opened(opened)).await?;
+        match start {
+            Start::Resume(cursor) => {
+                self.lanes = self.lanes_at(cursor);
+                self.open.credits().restart(cursor);
+                self.resumable = true;
+            }
+            Start::Snapshot(gap) => {
+                if let Some(gap) = gap {
+                    BusCounts::add(&self.bus.counts.gaps, 1);
+                    self.send(Item::Gap(gap)).await?;
+                }
+                self.snapshot().await?;
+            }
+        }
+        loop {
+            self.ask_to_close()?;
+            self.heads.mark_unchanged();
+            let sent = self.step().await?;
+            if self.bookmarks.tick().now_or_never().is_some() {
+                self.bookmark()?;
+            }
+            if !sent {
+                self.wait().await?;
+            }
+        }
+    }
+
+    fn lanes_at(&self, cursor: Cursor) -> Lanes {
+        Lanes::new(Arc::clone(&self.bus), Arc::clone(&self.filter), cursor)
+    }
+
+    fn ask_to_close(&self) -> Result<(), End> {
+        self.closing.borrow().map_or(Ok(()), |reason| Err(End::Close(reason)))
+    }
+
+    /// Until there may be something to do.
+    async fn wait(&mut self) -> Result<(), End> {
+        let stuck = self.stuck_since.is_some();
+        tokio::select! {
+            _ = self.heads.changed() => {}
+            () = self.open.acknowledged.notified() => {}
+            _ = self.closing.changed() => {}
+            () = self.out.closed() => return Err(End::Gone),
+            _ = self.bookmarks.tick() => self.bookmark()?,
+            () = tokio::time::sleep(STUCK_TICK), if stuck => {}
+        }
+        Ok(())
+    }
+
+    /// Sends at most one item: the most urgent one that may go. Returns whether there was one.
+    async fn step(&mut self) -> Result<bool, End> {
+        match self.lanes.next(Lane::Critical).await? {
+            Next::Trimmed => return Err(End::Close(CloseReason::Renew)),
+            Next::Nothing => self.stuck_since = None,
+            Next::Row(row) => {
+                if self.free(Lane::Critical) > 0 {
+                    self.stuck_since = None;
+                    self.deliver(row).await?;
+                    return Ok(true);
+                }
+                let now = self.bus.clock.mono();
+                let since = *self.stuck_since.get_or_insert(now);
+                if now.since(since) > self.bus.options.critical_stall {
+                    return Err(End::Close(CloseReason::CriticalStalled));
+                }
+            }
+        }
+        if self.free(Lane::Major) == 0 {
+            self.lanes.forget(Lane::Major);
+        } else {
+            match self.lanes.next(Lane::Major).await? {
+                Next::Trimmed => return Err(End::Close(CloseReason::Renew)),
+                Next::Nothing => {}
+                Next::Row(row) => {
+                    self.deliver(row).await?;
+                    return Ok(true);
+                }
+            }
+        }
+        self.step_minor().await
+    }
+
+    async fn step_minor(&mut self) -> Result<bool, End> {
+        let free = self.free(Lane::Minor);
+        if free == 0 {
+            self.lanes.forget(Lane::Minor);
+            return Ok(false);
+        }
+        match self.lanes.next(Lane::Minor).await? {
+            Next::Trimmed => Err(End::Close(CloseReason::Renew)),
+            Next::Nothing => Ok(false),
+            Next::Row(_) if self.lanes.minor_is_behind(free) => {
+                let counted = self.lanes.count_minor().await?;
+                self.summarise(counted).await?;
+                Ok(true)
+            }
+            Next::Row(row) => {
+                self.deliver(row).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    fn free(&self, lane: Lane) -> usize {
+        self.open.credits().free(lane)
+    }
+
+    async fn deliver(&mut self, row: Arc<crate::store::FeedRow>) -> Result<(), End> {
+        // A place is given up only once its item is on its way: whatever ends the stream here, the cursor it
+        // closes with is one that leads back to this row.
+        let lane = row.lane;
+        let permit = self.reserve().await?;
+        self.lanes.pass(lane);
+        let cursor = self.lanes.cursor();
+        let mut credits = self.open.credits();
+        credits.take(lane, row.seq);
+        credits.hand(cursor);
+        drop(credits);
+        permit.send(Out::Row { row, cursor: cursor.encode().into(), in_snapshot: false });
+        Ok(())
+    }
+
+    async fn summarise(&mut self, counted: Counted) -> Result<(), End> {
+        let mut kinds = BTreeMap::new();
+        for (_, kind) in &counted.alerts {
+            *kinds.entry(*kind).or_insert(0) += 1;
+        }
+        if counted.alerts.is_empty() {
+            // All of them moved to a more urgent lane in between.
+            self.lanes.minor_done(counted.upto);
+            return Ok(());
+        }
+        let permit = self.reserve().await?;
+        self.lanes.minor_done(counted.upto);
+        let cursor = self.lanes.cursor();
+        let summary = v1::Summary {
+            counts: kinds.into_iter().map(|(kind, count)| v1::KindCount { kind, count }).collect(),
+            alert_ids: counted.alerts.iter().map(|(id, _)| id.to_string()).collect(),
+            cursor: cursor.encode().into(),
+        };
+        let mut credits = self.open.credits();
+        credits.take(Lane::Minor, counted.upto);
+        credits.hand(cursor);
+        drop(credits);
+        BusCounts::add(&self.bus.counts.summarised, counted.alerts.len() as u64);
+        permit.send(Out::Item(Item::Summary(summary)));
+        Ok(())
+    }
+
+    /// Tells how far everything is done. Where the connection takes nothing, this waits for the next time.
+    fn bookmark(&mut self) -> Result<(), End> {
+        let cursor = self.lanes.cursor();
+        let at_unix_us = self.bus.clock.wall().0;
+        let bookmark = v1::Bookmark { cursor: cursor.encode().into(), at_unix_us };
+        // Handed before it is sent: an acknowledgement may come at once.
+        self.open.credits().hand(cursor);
+        match self.out.try_send(Out::Item(Item::Bookmark(bookmark))) {
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(End::Gone),
+            _ => Ok(()),
+        }
+    }
+
+    /// All firing alerts as they were at one place of the feed, then on from there. Alerts that change meanwhile
+    /// are left out: their change comes by its lane.
+    async fn snapshot(&mut self) -> Result<(), End> {
+        let at = self.bus.hub.head();
+        self.lanes = self.lanes_at(Cursor::at(self.bus.store.epoch(), at));
+        self.send(Item::Snapshot(v1::SnapshotMark { begin: true, cursor: bytes::Bytes::new() })).await?;
+        let mut after: Option<SnapshotKey> = None;
+        loop {
+            self.ask_to_close()?;
+            let page = self.bus.store.snapshot_page(Arc::clone(&self.filter), at, after, SNAPSHOT_PAGE);
+            let page = page.await?;
+            let done = page.len() < SNAPSHOT_PAGE;
+            after = page.last().map(|row| (row.lane, row.seq));
+            for row in page {
+                let out = Out::Row { row, cursor: bytes::Bytes::new(), in_snapshot: true };
+                self.reserve().await?.send(out);
+            }
+            // Critical records do not wait for the end of a long snapshot.
+            while let Next::Row(row) = self.lanes.next(Lane::Critical).await? {
+                let permit = self.reserve().await?;
+                self.lanes.pass(Lane::Critical);
+                permit.send(Out::Row { row, cursor: bytes::Bytes::new(), in_snapshot: true });
+            }
+            if done {
+                break;
+            }
+        }
+        let cursor = self.lanes.cursor();
+        let permit = self.reserve().await?;
+        self.open.credits().restart(cursor);
+        self.resumable = true;
+        let mark = v1::SnapshotMark { begin: false, cursor: cursor.encode().into() };
+        permit.send(Out::Item(Item::Snapshot(mark)));
+        Ok(())
+    }
+
+    async fn send(&mut self, item: Item) -> Result<(), End> {
+        self.reserve().await?.send(Out::Item(item));
+        Ok(())
+    }
+
+    /// Waits until the connection has room for one item. Since when it has had none is what counts, not how old
+    /// the oldest waiting item is.
+    async fn reserve(&self) -> Result<mpsc::OwnedPermit<Out>, End> {
+        let began = self.bus.clock.mono();
+        let mut closing = self.closing.clone();
+        loop {
+            self.ask_to_close()?;
+            tokio::select! {
+                biased;
+                permit = self.out.clone().reserve_owned() => return permit.map_err(|_| End::Gone),
+                _ = closing.changed() => {}
+                () = tokio::time::sleep(STUCK_TICK) => {}
+            }
+            if self.bus.clock.mono().since(began) > self.bus.options.transport_stall {
+                return Err(End::Close(CloseReason::CriticalStalled));
+            }
+        }
+    }
+}

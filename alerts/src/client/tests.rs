@@ -1,0 +1,364 @@
+//! Consoles and publishers at a bus, over a real connection.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::Ordering},
+};
+
+use tokio::{
+    net::UnixListener,
+    sync::{Notify, oneshot, watch},
+    task::JoinHandle,
+};
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::{Request, Response, transport::Server};
+use xueliang_base::{
+    alert::{EvidenceFacts, EvidenceKind, EvidenceRef, Sha256},
+    shutdown,
+    time::SystemClock,
+};
+use xueliang_proto::v1::{node_service_server, node_service_server::NodeServiceServer};
+
+use super::*;
+use crate::{
+    bus::{Bus, BusOptions},
+    publisher::Publisher,
+    rights::{Principal, PrincipalKind, Right},
+    spool::{Spool, SpoolOptions},
+    testing::{self, NOW, critical, key, key_of, minor, next_state},
+};
+
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// A bus that listens on a socket in a folder; everyone who calls is an operator and a node.
+struct Served {
+    bus: Bus,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+}
+
+impl Served {
+    fn at(folder: &Path) -> Self {
+        Self::with(folder, |bus| {
+            let (assignments, none) = watch::channel(None);
+            drop(assignments);
+            bus.node_service(none)
+        })
+    }
+    fn with<N: node_service_server::NodeService>(
+        folder: &Path,
+        nodes: impl FnOnce(&Bus) -> NodeServiceServer<N>,
+    ) -> Self {
+        let options = BusOptions { bookmark_every: Duration::from_millis(20), ..BusOptions::default() };
+        let bus = Bus::open(&folder.join("bus"), SystemClock::shared(), options).unwrap();
+        let mut principal = Principal::new("node-1", PrincipalKind::Operator);
+        principal.rights.insert(Right::RunNode);
+        let signed_in = move |mut request: Request<()>| {
+            request.extensions_mut().insert(principal.clone());
+            Ok(request)
+        };
+        let server = Server::builder()
+            .layer(tonic::service::InterceptorLayer::new(signed_in))
+            .add_service(bus.alert_service())
+            .add_service(bus.evidence_service())
+            .add_service(nodes(&bus));
+        let socket = socket(folder);
+        if socket.exists() {
+            std::fs::remove_file(&socket).unwrap();
+        }
+        let listener = UnixListenerStream::new(UnixListener::bind(socket).unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(async move {
+            let stopped = async { drop(stopped.await) };
+            server.serve_with_incoming_shutdown(listener, stopped).await.unwrap();
+        });
+        Self { bus, stop, serving }
+    }
+    async fn commit(&self, alerts: &[xueliang_base::alert::Alert]) {
+        let publication =
+            |alert| v1::Publication { alert: Some(v1::Alert::from(alert)), last_round_trip_us: 0 };
+        let clock = SystemClock::shared();
+        let all = alerts.iter().map(publication).collect();
+        self.bus.publish(&testing::node(), all, clock.mono()).await.unwrap();
+    }
+    async fn stop(self) {
+        self.bus.save_acked().await.unwrap();
+        drop(self.stop);
+        self.bus.close_subscriptions();
+        self.serving.await.unwrap();
+        testing::close(self.bus).await;
+    }
+}
+
+fn socket(folder: &Path) -> PathBuf {
+    folder.join("socket")
+}
+fn channel(folder: &Path) -> Channel {
+    address(&format!("unix:{}", socket(folder).display())).unwrap().connect_lazy()
+}
+fn watcher(folder: &Path, request: v1::SubscribeRequest) -> Watcher {
+    Watcher::new(channel(folder), request, 1)
+}
+fn named(name: &str) -> v1::SubscribeRequest {
+    v1::SubscribeRequest { subscription: name.to_owned(), ..v1::SubscribeRequest::default() }
+}
+fn spool(folder: &Path) -> Arc<Spool> {
+    Arc::new(Spool::open(&folder.join("node"), SystemClock::shared(), SpoolOptions::default()).unwrap())
+}
+fn still(data: &[u8]) -> EvidenceRef {
+    let (sha256, size_bytes) = (Sha256::of(data), data.len() as u64);
+    let facts =
+        EvidenceFacts { sha256, size_bytes, redacted: true, start: NOW, end: NOW, stretches: Vec::new() };
+    EvidenceRef { kind: EvidenceKind::Still, content: Ok(facts) }
+}
+
+impl Watcher {
+    async fn event(&mut self) -> Event {
+        tokio::time::timeout(PATIENCE, self.next()).await.expect("the watcher gives no event")
+    }
+    /// Deliveries and the events around them that a test asks for, acknowledged as they come.
+    async fn until<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> T {
+        loop {
+            let event = self.event().await;
+            drop(self.shown().await);
+            if let Some(found) = wanted(&event) {
+                return found;
+            }
+        }
+    }
+    async fn delivery(&mut self) -> v1::Delivery {
+        self.until(|event| match event {
+            Event::Item(Item::Delivery(delivery)) => Some(delivery.clone()),
+            _ => None,
+        })
+        .await
+    }
+    async fn live(&mut self) {
+        self.until(|event| matches!(event, Event::Item(Item::Bookmark(_))).then_some(())).await;
+    }
+}
+
+async fn wait_for(condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.expect("the condition never holds");
+}
+
+#[tokio::test]
+async fn alerts_go_from_a_spool_to_a_console_and_what_is_refused_holds_up_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::at(folder.path());
+    let spool = spool(folder.path());
+    let publisher = Publisher::new(Arc::clone(&spool), channel(folder.path()), SystemClock::shared(), 1);
+    let (counts, (stop, stopping)) = (publisher.counts(), shutdown::pair());
+    let publishing = tokio::spawn(publisher.run(stopping));
+
+    let (first, second) = (critical(), minor());
+    let later = next_state(&next_state(&first));
+    for alert in [&first, &later] {
+        spool.push(alert).await.unwrap();
+    }
+    wait_for(|| spool.counts().done == 2).await;
+    // The same state with other content, one that comes too late, and evidence of an alert that is not there.
+    let mut conflicting = first.clone();
+    conflicting.count = 77;
+    for alert in [&conflicting, &next_state(&first), &second] {
+        spool.push(alert).await.unwrap();
+    }
+    for alert in [critical().id, first.id] {
+        spool.push_evidence(alert, &still(b"picture"), Bytes::from_static(b"picture")).await.unwrap();
+    }
+
+    let mut watcher = watcher(folder.path(), named(""));
+    let mut got = Vec::new();
+    while got.len() < 2 {
+        let delivery = watcher.delivery().await;
+        got.push(key(&delivery));
+        assert_eq!(delivery.record.unwrap().alert.unwrap().publisher, "node-1");
+    }
+    assert!(got.contains(&key_of(&later)) && got.contains(&key_of(&second)), "{got:?}");
+    wait_for(|| spool.counts().waiting == 0).await;
+    assert_eq!(counts.published.load(Ordering::Relaxed), 3);
+    assert_eq!(counts.buried.load(Ordering::Relaxed), 3);
+    assert_eq!(counts.evidence.load(Ordering::Relaxed), 1);
+    assert_eq!(spool.dead().await.unwrap().0, 3);
+
+    let mut evidence = v1::evidence_service_client::EvidenceServiceClient::new(channel(folder.path()));
+    let request = v1::GetStillRequest { alert_id: first.id.to_string(), purpose: v1::Purpose::Judge.into() };
+    assert_eq!(evidence.get_still(request).await.unwrap().into_inner().jpeg, Bytes::from_static(b"picture"));
+    stop.ask();
+    publishing.await.unwrap();
+    served.stop().await;
+}
+
+/// A node service that takes evidence only when told to.
+struct Slow(Arc<Notify>);
+
+#[tonic::async_trait]
+impl node_service_server::NodeService for Slow {
+    type AttachStream = tokio_stream::Empty<Result<v1::AttachResponse, Status>>;
+    async fn attach(&self, _: Request<v1::AttachRequest>) -> Result<Response<Self::AttachStream>, Status> {
+        Ok(Response::new(tokio_stream::empty()))
+    }
+    async fn report(&self, _: Request<v1::ReportRequest>) -> Result<Response<v1::ReportResponse>, Status> {
+        Ok(Response::new(v1::ReportResponse {}))
+    }
+    async fn put_evidence(
+        &self,
+        _: Request<v1::PutEvidenceRequest>,
+    ) -> Result<Response<v1::PutEvidenceResponse>, Status> {
+        self.0.notified().await;
+        Ok(Response::new(v1::PutEvidenceResponse { refusal: "the budget is used up".to_owned() }))
+    }
+    async fn list_active(
+        &self,
+        _: Request<v1::ListActiveRequest>,
+    ) -> Result<Response<v1::ListActiveResponse>, Status> {
+        Ok(Response::new(v1::ListActiveResponse::default()))
+    }
+}
+
+#[tokio::test]
+async fn evidence_that_takes_for_ever_delays_no_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let go = Arc::new(Notify::new());
+    let slow = Slow(Arc::clone(&go));
+    let served = Served::with(folder.path(), |_| NodeServiceServer::new(slow));
+    let spool = spool(folder.path());
+    let publisher = Publisher::new(Arc::clone(&spool), channel(folder.path()), SystemClock::shared(), 1);
+    let (counts, (stop, stopping)) = (publisher.counts(), shutdown::pair());
+    let publishing = tokio::spawn(publisher.run(stopping));
+    let first = critical();
+    spool.push(&first).await.unwrap();
+    spool.push_evidence(first.id, &still(b"clip"), Bytes::from_static(b"clip")).await.unwrap();
+    for _ in 0..300 {
+        spool.push(&minor()).await.unwrap();
+    }
+    wait_for(|| counts.published.load(Ordering::Relaxed) == 301).await;
+    assert_eq!(spool.counts().waiting, 1, "the evidence is still on its way");
+    go.notify_one();
+    wait_for(|| spool.counts().waiting == 0).await;
+    assert_eq!(counts.evidence_refused.load(Ordering::Relaxed), 1);
+    stop.ask();
+    publishing.await.unwrap();
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn states_spooled_while_the_bus_is_away_arrive_in_order_once_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = spool(folder.path());
+    let publisher = Publisher::new(Arc::clone(&spool), channel(folder.path()), SystemClock::shared(), 1);
+    let (counts, (_stop, stopping)) = (publisher.counts(), shutdown::pair());
+    tokio::spawn(publisher.run(stopping));
+    let mut state = critical();
+    let mut pushed = Vec::new();
+    for _ in 0..20 {
+        spool.push(&state).await.unwrap();
+        pushed.push(key_of(&state));
+        state = next_state(&state);
+    }
+    wait_for(|| counts.failures.load(Ordering::Relaxed) >= 2).await;
+    let served = Served::at(folder.path());
+    wait_for(|| counts.published.load(Ordering::Relaxed) == 20).await;
+    let history = served.bus.store().history(state.id).await.unwrap();
+    let kept = history.into_iter().map(|record| record.alert.unwrap());
+    assert_eq!(kept.map(|alert| (alert.alert_id, alert.revision)).collect::<Vec<_>>(), pushed);
+    assert_eq!(spool.counts().dead, 0);
+}
+
+#[tokio::test]
+async fn a_watcher_goes_on_after_a_restart_of_the_bus_without_loss_or_repetition() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::at(folder.path());
+    let mut watcher = watcher(folder.path(), named("desk"));
+    watcher.live().await;
+    let before: Vec<_> = (0..5).map(|_| critical()).collect();
+    served.commit(&before).await;
+    for alert in &before {
+        assert_eq!(key(&watcher.delivery().await), key_of(alert));
+    }
+    served.stop().await;
+    watcher.until(|event| matches!(event, Event::Lost { .. }).then_some(())).await;
+    let served = Served::at(folder.path());
+    let after = [next_state(&before[0]), critical()];
+    served.commit(&after).await;
+    for alert in &after {
+        assert_eq!(key(&watcher.delivery().await), key_of(alert));
+    }
+    assert!(watcher.refused().is_none() && !watcher.is_stale());
+}
+
+#[tokio::test]
+async fn calling_shown_for_each_item_is_enough_to_keep_a_small_credit_flowing() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::at(folder.path());
+    let credit = v1::Credit { critical: 4, major: 4, minor: 4 };
+    let mut watcher = watcher(folder.path(), v1::SubscribeRequest { credit: Some(credit), ..named("") });
+    watcher.live().await;
+    let alerts: Vec<_> = (0..60).map(|_| critical()).collect();
+    served.commit(&alerts).await;
+    for alert in &alerts {
+        assert_eq!(key(&watcher.delivery().await), key_of(alert));
+    }
+    assert_eq!(served.bus.counts().stalled.load(Ordering::Relaxed), 0);
+    // Nothing is owed twice.
+    watcher.acknowledge().await.unwrap();
+    assert_eq!(watcher.acknowledge().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_refusal_for_good_is_told_and_not_stormed_against() {
+    let folder = tempfile::tempdir().unwrap();
+    let _served = Served::at(folder.path());
+    let lost = |event: &Event| match event {
+        Event::Lost { wait, .. } => Some(*wait),
+        _ => None,
+    };
+    let cursor = Bytes::from_static(b"not a cursor");
+    let mut wrong = watcher(folder.path(), v1::SubscribeRequest { cursor, ..named("") });
+    assert_eq!(wrong.until(lost).await, REFUSED_WAIT);
+    assert_eq!(wrong.refused().unwrap().code(), Code::InvalidArgument);
+
+    let mut first = watcher(folder.path(), named("desk"));
+    first.live().await;
+    let mut second = watcher(folder.path(), named("desk"));
+    second.live().await;
+    assert_eq!(first.until(lost).await, REFUSED_WAIT);
+    assert!(first.refused().unwrap().message().contains("give each its own"));
+    assert!(second.refused().is_none());
+}
+
+#[tokio::test]
+async fn a_bus_that_says_nothing_is_stale_once_its_time_is_over() {
+    // Takes connections, and nobody answers on them.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let text = format!("http://{}", listener.local_addr().unwrap());
+    let mut watcher = Watcher::new(address(&text).unwrap().connect_lazy(), named(""), 1);
+    assert!(!watcher.is_stale() && watcher.fresh_until > Instant::now() + STALE_AFTER / 2);
+    watcher.fresh_until = Instant::now();
+    assert!(matches!(watcher.event().await, Event::Stale));
+    assert!(watcher.is_stale());
+}
+
+#[test]
+fn an_address_is_what_people_write() {
+    for good in ["http://127.0.0.1:8750", "http://[::1]:8750", "unix:/run/xueliang/bus.sock"] {
+        assert!(address(good).is_ok(), "{good}");
+    }
+    let bad = address("not an address").unwrap_err().to_string();
+    assert!(bad.contains("write http://ADDRESS:PORT or unix:/PATH"), "{bad}");
+}
+
+#[tokio::test]
+async fn nobody_is_served_without_a_principal() {
+    use xueliang_proto::v1::alert_service_server::AlertService as _;
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Bus::open(folder.path(), SystemClock::shared(), BusOptions::default()).unwrap();
+    let api = crate::grpc::AlertApi(bus);
+    let refused = api.publish(Request::new(v1::PublishRequest::default())).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+}

@@ -1,0 +1,31 @@
+//! `CameraService`.
+
+use tonic::{Request, Response, Status};
+use xueliang_base::id::DivisionCode;
+use xueliang_proto::v1::{self, camera_service_server::CameraService};
+
+use super::principal;
+use crate::{
+    bus::Bus,
+    error::Error,
+    rights::{Right, check},
+};
+
+/// `CameraService` over the board.
+pub struct CameraApi(pub(super) Bus);
+
+#[tonic::async_trait]
+impl CameraService for CameraApi {
+    async fn list_cameras(
+        &self,
+        request: Request<v1::ListCamerasRequest>,
+    ) -> Result<Response<v1::ListCamerasResponse>, Status> {
+        check(&principal(request.extensions())?, Right::ReadCameras)?;
+        let divisions = request.get_ref().divisions.iter().map(|code| code.parse::<DivisionCode>());
+        let divisions = divisions
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|fault| Error::Invalid(format!("divisions: {fault}")))?;
+        let (cameras, reported_unix_us) = self.0.board().list(&divisions);
+        Ok(Response::new(v1::ListCamerasResponse { cameras, reported_unix_us }))
+    }
+}

@@ -1,0 +1,115 @@
+//! `NodeService`.
+
+use std::pin::Pin;
+
+use futures::StreamExt as _;
+use tokio::sync::watch;
+use tokio_stream::{Stream, wrappers::WatchStream};
+use tonic::{Extensions, Request, Response, Status};
+use xueliang_proto::v1::{self, node_service_server::NodeService};
+
+use super::{alert_id, principal};
+use crate::{
+    assignment::Assignment,
+    board::MAX_CAMERAS,
+    bus::Bus,
+    error::{Error, Result},
+    rights::{Principal, Right, check},
+    store::ListQuery,
+};
+
+/// Active alerts told to a node that adopts them: more than its rules can hold at once.
+const MAX_ACTIVE: usize = 100_000;
+
+/// `NodeService` over the bus.
+pub struct NodeApi {
+    pub(super) bus: Bus,
+    pub(super) assignments: watch::Receiver<Option<Assignment>>,
+}
+
+/// The node that calls; it may speak for itself only.
+fn node(extensions: &Extensions, node_id: Option<&str>) -> Result<Principal> {
+    let principal = principal(extensions)?;
+    check(&principal, Right::RunNode)?;
+    match node_id {
+        Some(id) if id != principal.name => Err(Error::Forbidden(format!(
+            "{} speaks for node {id:?}: it may speak for itself only",
+            principal.name
+        ))),
+        _ => Ok(principal),
+    }
+}
+
+impl From<Assignment> for v1::AttachResponse {
+    fn from(assignment: Assignment) -> Self {
+        let credential = |(name, secret): (String, crate::assignment::Secret)| {
+            (name, v1::Credential { user: secret.user, password: secret.password })
+        };
+        Self {
+            config_revision: assignment.revision.0,
+            config_json: assignment.config_json,
+            credentials: assignment.credentials.into_iter().map(credential).collect(),
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl NodeService for NodeApi {
+    type AttachStream = Pin<Box<dyn Stream<Item = Result<v1::AttachResponse, Status>> + Send>>;
+
+    async fn attach(
+        &self,
+        request: Request<v1::AttachRequest>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        let principal = node(request.extensions(), Some(&request.get_ref().node_id))?;
+        tracing::info!(node = principal.name, version = request.get_ref().version, "node attached");
+        let assignments = WatchStream::new(self.assignments.clone());
+        let answers =
+            assignments.filter_map(|one| async move { one.map(|one| Ok(v1::AttachResponse::from(one))) });
+        Ok(Response::new(answers.boxed()))
+    }
+
+    async fn report(
+        &self,
+        request: Request<v1::ReportRequest>,
+    ) -> Result<Response<v1::ReportResponse>, Status> {
+        let principal = node(request.extensions(), Some(&request.get_ref().node_id))?;
+        let report = request.into_inner();
+        if report.cameras.len() > MAX_CAMERAS {
+            let count = report.cameras.len();
+            return Err(
+                Error::Invalid(format!("{count} cameras are more than the {MAX_CAMERAS} allowed")).into()
+            );
+        }
+        self.bus.board().report(&principal.name, report.config_revision, report.cameras);
+        Ok(Response::new(v1::ReportResponse {}))
+    }
+
+    async fn put_evidence(
+        &self,
+        request: Request<v1::PutEvidenceRequest>,
+    ) -> Result<Response<v1::PutEvidenceResponse>, Status> {
+        node(request.extensions(), None)?;
+        let request = request.into_inner();
+        let alert = alert_id(&request.alert_id)?;
+        let facts = request.evidence.ok_or_else(|| Error::Invalid("evidence: must be set".to_owned()))?;
+        let refusal = self.bus.evidence().put(alert, facts, request.data).await?;
+        Ok(Response::new(v1::PutEvidenceResponse { refusal: refusal.unwrap_or_default() }))
+    }
+
+    async fn list_active(
+        &self,
+        request: Request<v1::ListActiveRequest>,
+    ) -> Result<Response<v1::ListActiveResponse>, Status> {
+        let principal = node(request.extensions(), Some(&request.get_ref().node_id))?;
+        let query = ListQuery {
+            firing: Some(true),
+            publisher: Some(principal.name),
+            limit: MAX_ACTIVE,
+            ..ListQuery::default()
+        };
+        let rows = self.bus.store().list(query).await?;
+        let alerts = rows.iter().filter_map(|row| row.record.alert.clone()).collect();
+        Ok(Response::new(v1::ListActiveResponse { alerts }))
+    }
+}

@@ -1,0 +1,20 @@
+//! Incidents become records and deliveries: the store, the bus, evidence, and the node's spool.
+//!
+//! Knows nothing of video or models. SQL stands under `store/` only, tonic services under `grpc/` only.
+
+pub mod assignment;
+pub mod board;
+pub mod bus;
+pub mod client;
+mod crew;
+pub mod error;
+pub mod evidence;
+pub mod filter;
+pub mod grpc;
+pub mod publisher;
+pub mod rights;
+pub mod spool;
+pub mod store;
+pub mod suppress;
+#[cfg(test)]
+mod testing;

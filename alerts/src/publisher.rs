@@ -1,0 +1,291 @@
+//! From the spool to the bus: in order, again and again until the bus has it.
+//!
+//! States and evidence are sent side by side, so that no clip, however large, delays a state. Evidence follows the
+//! states of its alert that were spooled before it. What the bus refuses for good is set aside with its reason.
+//! Sending twice is harmless: the bus knows what it has.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::timeout;
+use tonic::{Code, Status, transport::Channel};
+use tracing::{info, warn};
+use xueliang_base::{
+    backoff::Backoff,
+    shutdown::Stopping,
+    time::{SharedClock, micros},
+};
+use xueliang_proto::v1::{
+    self, PublishOutcome, alert_service_client::AlertServiceClient, node_service_client::NodeServiceClient,
+};
+
+use crate::{
+    error::{Error, Result},
+    evidence::MAX_PIECE_BYTES,
+    spool::{Spool, Waiting, WaitingEvidence},
+};
+
+/// States of one call, as many as are allowed.
+const BATCH: usize = 256;
+/// Bytes of one call's states: well under what the bus takes, and short on the way.
+const BATCH_BYTES: u64 = 1 << 20;
+/// Deadline of a call with states.
+const CALL: Duration = Duration::from_secs(10);
+/// Deadline of a call with evidence.
+const EVIDENCE_CALL: Duration = Duration::from_secs(60);
+
+/// What became of what was sent.
+#[derive(Debug, Default)]
+pub struct PublisherCounts {
+    /// States the bus has: committed, or known already.
+    pub published: AtomicU64,
+    /// Set aside: states that conflict, are invalid or came too late, evidence that is no such thing.
+    pub buried: AtomicU64,
+    /// Pieces of evidence stored.
+    pub evidence: AtomicU64,
+    /// Pieces of evidence the bus has no room for.
+    pub evidence_refused: AtomicU64,
+    /// Calls that failed and were tried again.
+    pub failures: AtomicU64,
+}
+
+/// Sends what a spool holds.
+pub struct Publisher {
+    states: States,
+    pieces: Pieces,
+}
+
+/// What to do about a failed call.
+enum Failure {
+    /// Try again later.
+    Again(String),
+    /// The same request will fail again.
+    Never(String),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        let text = format!("{:?}: {}", status.code(), status.message());
+        match status.code() {
+            Code::InvalidArgument | Code::NotFound | Code::OutOfRange | Code::AlreadyExists => {
+                Failure::Never(text)
+            }
+            _ => Failure::Again(text),
+        }
+    }
+}
+
+async fn call<T>(
+    within: Duration,
+    answer: impl Future<Output = Result<tonic::Response<T>, Status>>,
+) -> Result<T, Failure> {
+    match timeout(within, answer).await {
+        Ok(answer) => Ok(answer?.into_inner()),
+        Err(_) => Err(Failure::Again(format!("no answer within {} s", within.as_secs()))),
+    }
+}
+
+impl Publisher {
+    /// Sends over a channel; `seed` spreads the back-off of nodes that lose the bus together.
+    pub fn new(spool: Arc<Spool>, channel: Channel, clock: SharedClock, seed: u64) -> Self {
+        let room = MAX_PIECE_BYTES + (1 << 20);
+        let counts = Arc::new(PublisherCounts::default());
+        Self {
+            states: States {
+                outlet: Outlet::new("states", &spool, &counts, seed),
+                alerts: AlertServiceClient::new(channel.clone()),
+                clock,
+                round_trip: Duration::ZERO,
+            },
+            pieces: Pieces {
+                outlet: Outlet::new("evidence", &spool, &counts, seed.wrapping_add(1)),
+                nodes: NodeServiceClient::new(channel).max_encoding_message_size(room),
+            },
+        }
+    }
+    /// What became of what was sent.
+    pub fn counts(&self) -> Arc<PublisherCounts> {
+        Arc::clone(&self.states.outlet.counts)
+    }
+    /// Sends until asked to stop. What is not sent by then stays in the spool.
+    pub async fn run(mut self, mut stopping: Stopping) {
+        // A call that is given up may have been carried out; it is then sent again by the next life.
+        tokio::select! {
+            () = stopping.wait() => {}
+            ((), ()) = async { tokio::join!(self.states.run(), self.pieces.run()) } => {}
+        }
+    }
+}
+
+/// What both kinds of sending share.
+struct Outlet {
+    what: &'static str,
+    spool: Arc<Spool>,
+    counts: Arc<PublisherCounts>,
+    backoff: Backoff,
+}
+
+impl Outlet {
+    fn new(what: &'static str, spool: &Arc<Spool>, counts: &Arc<PublisherCounts>, seed: u64) -> Self {
+        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5), seed);
+        Self { what, spool: Arc::clone(spool), counts: Arc::clone(counts), backoff }
+    }
+    /// Takes note of an attempt. Returns how long to wait before the next: `None` until there is news.
+    fn after(&mut self, attempt: Result<bool, String>) -> Option<Duration> {
+        match attempt {
+            Ok(sent) => {
+                if sent && self.backoff.failures() > 0 {
+                    info!(what = self.what, "the bus takes again");
+                    self.backoff.reset();
+                }
+                sent.then_some(Duration::ZERO)
+            }
+            Err(reason) => {
+                self.counts.failures.fetch_add(1, Ordering::Relaxed);
+                if self.backoff.failures() == 0 {
+                    info!(what = self.what, reason, "the bus takes nothing, the spool keeps it");
+                }
+                Some(self.backoff.next_wait())
+            }
+        }
+    }
+    async fn bury<T>(&self, one: &Waiting<T>, reason: &str) -> Result<(), String> {
+        warn!(what = self.what, item = one.id, reason, "the bus refuses this for good, it is set aside");
+        self.counts.buried.fetch_add(1, Ordering::Relaxed);
+        self.spool.bury(one, reason).await.map_err(|error| error.to_string())
+    }
+}
+
+/// Sends states.
+struct States {
+    outlet: Outlet,
+    alerts: AlertServiceClient<Channel>,
+    clock: SharedClock,
+    round_trip: Duration,
+}
+
+impl States {
+    async fn run(&mut self) {
+        loop {
+            let attempt = self.run_once().await;
+            match self.outlet.after(attempt) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => self.outlet.spool.state_pushed().await,
+            }
+        }
+    }
+    /// Sends the oldest states. Returns whether there were any.
+    async fn run_once(&mut self) -> Result<bool, String> {
+        let mut batch = self.outlet.spool.next_batch(BATCH).await.map_err(|error| error.to_string())?;
+        let mut bytes = 0;
+        let fitting = batch.iter().take_while(|one| {
+            bytes += one.size_bytes;
+            bytes <= BATCH_BYTES
+        });
+        let fitting = fitting.count().max(1);
+        batch.truncate(fitting);
+        if batch.is_empty() {
+            return Ok(false);
+        }
+        self.publish(batch).await.map(|()| true)
+    }
+    async fn publish(&mut self, batch: Vec<Waiting<v1::Alert>>) -> Result<(), String> {
+        let whole = self.send(&batch).await;
+        match whole {
+            Ok(()) => Ok(()),
+            Err(Failure::Again(reason)) => Err(reason),
+            Err(Failure::Never(reason)) if batch.len() == 1 => self.outlet.bury(&batch[0], &reason).await,
+            Err(Failure::Never(_)) => {
+                // One of them spoils the call for all: find it.
+                for one in batch {
+                    match self.send(std::slice::from_ref(&one)).await {
+                        Ok(()) => {}
+                        Err(Failure::Again(reason)) => return Err(reason),
+                        Err(Failure::Never(reason)) => self.outlet.bury(&one, &reason).await?,
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+    async fn send(&mut self, batch: &[Waiting<v1::Alert>]) -> Result<(), Failure> {
+        let last_round_trip_us = micros(self.round_trip);
+        let publication =
+            |one: &Waiting<v1::Alert>| v1::Publication { alert: Some(one.item.clone()), last_round_trip_us };
+        let request = v1::PublishRequest { publications: batch.iter().map(publication).collect() };
+        let began = self.clock.mono();
+        let answer = call(CALL, self.alerts.publish(request)).await?;
+        self.round_trip = self.clock.mono().since(began);
+        if answer.results.len() != batch.len() {
+            return Err(Failure::Again("the bus answered for another number of states".to_owned()));
+        }
+        let again = |error: Error| Failure::Again(error.to_string());
+        let mut done = Vec::new();
+        for (one, result) in batch.iter().zip(answer.results) {
+            let refused = match result.outcome() {
+                PublishOutcome::Committed | PublishOutcome::Duplicate => {
+                    done.push(one.clone());
+                    continue;
+                }
+                PublishOutcome::Stale => "stale: the bus has a later revision",
+                PublishOutcome::Conflict => "conflict",
+                PublishOutcome::Invalid => "invalid",
+                PublishOutcome::Unspecified => "the bus gives an outcome that this version does not know",
+            };
+            let reason = [refused, &result.message].join(": ");
+            self.outlet.bury(one, reason.trim_end_matches(": ")).await.map_err(Failure::Again)?;
+        }
+        self.outlet.spool.done(&done).await.map_err(again)?;
+        self.outlet.counts.published.fetch_add(done.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// Sends evidence, one piece at a time.
+struct Pieces {
+    outlet: Outlet,
+    nodes: NodeServiceClient<Channel>,
+}
+
+impl Pieces {
+    async fn run(&mut self) {
+        loop {
+            let attempt = self.run_once().await;
+            match self.outlet.after(attempt) {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => self.outlet.spool.evidence_ready().await,
+            }
+        }
+    }
+    /// Sends the oldest piece that may be sent. Returns whether there was one.
+    async fn run_once(&mut self) -> Result<bool, String> {
+        let text = |error: Error| error.to_string();
+        let Some(piece) = self.outlet.spool.next_evidence().await.map_err(text)? else { return Ok(false) };
+        self.put(&piece).await.map(|()| true)
+    }
+    async fn put(&mut self, piece: &Waiting<WaitingEvidence>) -> Result<(), String> {
+        let request = v1::PutEvidenceRequest {
+            alert_id: piece.item.alert.to_string(),
+            evidence: Some(piece.item.facts.clone()),
+            data: piece.item.data.clone(),
+        };
+        let counts = &self.outlet.counts;
+        match call(EVIDENCE_CALL, self.nodes.put_evidence(request)).await {
+            Err(Failure::Again(reason)) => return Err(reason),
+            Err(Failure::Never(reason)) => return self.outlet.bury(piece, &reason).await,
+            Ok(answer) if !answer.refusal.is_empty() => {
+                warn!(alert = %piece.item.alert, reason = answer.refusal, "evidence is not kept");
+                counts.evidence_refused.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(_) => {
+                counts.evidence.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.outlet.spool.done(std::slice::from_ref(piece)).await.map_err(|error| error.to_string())
+    }
+}

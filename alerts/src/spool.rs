@@ -1,0 +1,385 @@
+//! A node's spool: what it has minted and the bus has not acknowledged yet, durable before anything is sent.
+//!
+//! States of alerts keep their order. Evidence waits beside them, its bytes in files named by their checksum,
+//! and gives way first when the spool is nearly full: an alert without a clip is worth more than the reverse.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use prost::Message as _;
+use tokio::sync::{Mutex, Notify};
+use tracing::error;
+use xueliang_base::{
+    alert::{Alert, EvidenceFacts, EvidenceRef, Sha256, Stage, StageTime},
+    id::AlertId,
+    time::{Mono, SharedClock, Wall, micros},
+};
+use xueliang_proto::v1;
+
+use crate::{
+    error::{Error, Result},
+    evidence::files::Files,
+    store::{SpoolDb, SpoolItem, SpoolKind},
+};
+
+/// A wall clock that is kept by time synchronisation is this wrong at most, as far as can be told from here.
+const WALL_ERROR: Duration = Duration::from_secs(1);
+/// One that is not drifts by 500 ppm at most: one part in this many.
+const WALL_DRIFT: u64 = 2000;
+
+/// How much may wait.
+#[derive(Debug, Clone)]
+pub struct SpoolOptions {
+    /// Bytes of alerts and evidence together. Evidence is refused above nine tenths of it.
+    pub max_bytes: u64,
+    /// Pages its database may have: a bound for tests of a full disk.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for SpoolOptions {
+    fn default() -> Self {
+        // A town's alerts of a week without the bus, and the evidence of a night.
+        Self { max_bytes: 4 << 30, max_pages: None }
+    }
+}
+
+/// What the spool holds, and what it had to refuse since it was opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SpoolCounts {
+    /// Items waiting.
+    pub waiting: u64,
+    /// Bytes waiting.
+    pub waiting_bytes: u64,
+    /// States accepted.
+    pub pushed: u64,
+    /// States refused.
+    pub refused: u64,
+    /// Pieces of evidence refused.
+    pub evidence_refused: u64,
+    /// Items done.
+    pub done: u64,
+    /// Items set aside.
+    pub dead: u64,
+}
+
+/// One thing to send.
+#[derive(Debug, Clone)]
+pub struct Waiting<T> {
+    pub(crate) id: i64,
+    pub(crate) size_bytes: u64,
+    pub(crate) data_file: Option<Sha256>,
+    /// What to send.
+    pub item: T,
+}
+
+/// A piece of evidence to send.
+#[derive(Debug, Clone)]
+pub struct WaitingEvidence {
+    /// The alert it belongs to.
+    pub alert: AlertId,
+    /// Its facts.
+    pub facts: v1::EvidenceRef,
+    /// Its bytes.
+    pub data: Bytes,
+}
+
+/// The spool.
+pub struct Spool {
+    db: SpoolDb,
+    files: Files,
+    clock: SharedClock,
+    options: SpoolOptions,
+    boot: String,
+    state_news: Notify,
+    evidence_news: Notify,
+    /// Held from the writing of a file to its row, and from the last look at rows to the deletion of a file.
+    file_gate: Mutex<()>,
+    waiting: AtomicU64,
+    waiting_bytes: AtomicU64,
+    pushed: AtomicU64,
+    refused: AtomicU64,
+    evidence_refused: AtomicU64,
+    done: AtomicU64,
+    dead: AtomicU64,
+}
+
+impl Spool {
+    /// Opens or makes the spool of a folder.
+    pub fn open(folder: &Path, clock: SharedClock, options: SpoolOptions) -> Result<Self> {
+        let file_folder = folder.join("evidence");
+        let files = Files::open(&file_folder)?;
+        let path = folder.join("spool.db");
+        let (db, found) = SpoolDb::open(path, std::sync::Arc::clone(&clock), options.max_pages)?;
+        // A crash between a file and its row, or a row and its file, leaves a file that nothing names.
+        remove_others(&file_folder, &found.data_files)?;
+        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        Ok(Self {
+            db,
+            files,
+            clock,
+            options,
+            // Without one no two lives of the process share a monotonic clock, as far as can be told.
+            boot: boot.unwrap_or_else(|_| uuid::Uuid::now_v7().to_string()).trim().to_owned(),
+            state_news: Notify::new(),
+            evidence_news: Notify::new(),
+            file_gate: Mutex::default(),
+            waiting: found.items.into(),
+            waiting_bytes: found.bytes.into(),
+            pushed: 0.into(),
+            refused: 0.into(),
+            evidence_refused: 0.into(),
+            done: 0.into(),
+            dead: 0.into(),
+        })
+    }
+    /// What it holds.
+    pub fn counts(&self) -> SpoolCounts {
+        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        SpoolCounts {
+            waiting: get(&self.waiting),
+            waiting_bytes: get(&self.waiting_bytes),
+            pushed: get(&self.pushed),
+            refused: get(&self.refused),
+            evidence_refused: get(&self.evidence_refused),
+            done: get(&self.done),
+            dead: get(&self.dead),
+        }
+    }
+    /// Appends a state minted now; on disk when the answer comes. The same state again changes nothing while it
+    /// waits; the same revision with other content is an error.
+    pub async fn push(&self, alert: &Alert) -> Result<()> {
+        let content = v1::Alert::from(alert).encode_to_vec();
+        let size = content.len() as u64;
+        if let Err(error) = self.reserve(size, self.options.max_bytes) {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(error);
+        }
+        let item = SpoolItem {
+            revision: alert.revision.0,
+            ..self.item(SpoolKind::Alert, alert.id, content, String::new(), size)
+        };
+        if self.append(item, &self.refused).await? {
+            self.pushed.fetch_add(1, Ordering::Relaxed);
+            self.state_news.notify_one();
+        }
+        Ok(())
+    }
+    /// The latest state that waits of every alert: newer than what the bus knows.
+    pub async fn pending_latest(&self) -> Result<Vec<Alert>> {
+        let latest = self.db.latest().await?;
+        let read = latest.iter().map(|content| {
+            let wire = v1::Alert::decode(content.as_slice()).map_err(|error| error.to_string());
+            let alert = wire.and_then(|wire| Alert::try_from(wire).map_err(|error| error.to_string()));
+            alert.map_err(|error| Error::DataLoss(format!("the spool holds a damaged alert: {error}")))
+        });
+        read.collect()
+    }
+    /// Appends a piece of evidence; on disk when the answer comes. Its alert must have been pushed before.
+    pub async fn push_evidence(&self, alert: AlertId, evidence: &EvidenceRef, data: Bytes) -> Result<()> {
+        let content = v1::EvidenceRef::from(evidence).encode_to_vec();
+        let size = (content.len() + data.len()) as u64;
+        if let Err(error) = self.reserve(size, self.options.max_bytes / 10 * 9) {
+            self.evidence_refused.fetch_add(1, Ordering::Relaxed);
+            return Err(error);
+        }
+        let _gate = self.file_gate.lock().await;
+        let file = match &evidence.content {
+            Ok(EvidenceFacts { sha256, .. }) => {
+                if let Err(error) = self.files.write(*sha256, data).await {
+                    self.release(size);
+                    self.evidence_refused.fetch_add(1, Ordering::Relaxed);
+                    return Err(error);
+                }
+                sha256.to_string()
+            }
+            Err(_) => String::new(),
+        };
+        let item = self.item(SpoolKind::Evidence, alert, content, file, size);
+        self.append(item, &self.evidence_refused).await?;
+        self.evidence_news.notify_one();
+        Ok(())
+    }
+    fn item(
+        &self,
+        kind: SpoolKind,
+        alert: AlertId,
+        content: Vec<u8>,
+        data_file: String,
+        size: u64,
+    ) -> SpoolItem {
+        SpoolItem {
+            id: 0,
+            kind,
+            alert,
+            revision: 0,
+            content,
+            data_file,
+            size_bytes: size,
+            minted_wall: self.clock.wall(),
+            minted_mono: self.clock.mono(),
+            boot: self.boot.clone(),
+        }
+    }
+    fn reserve(&self, size: u64, bound: u64) -> Result<()> {
+        let fits = |waiting: u64| waiting.checked_add(size).filter(|sum| *sum <= bound);
+        let taken = self.waiting_bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        taken.map(drop).map_err(|waiting| {
+            Error::Exhausted(format!(
+                "the spool holds {waiting} of {} bytes that the bus has not taken: see why the bus is away",
+                self.options.max_bytes
+            ))
+        })
+    }
+    fn release(&self, size: u64) {
+        self.waiting_bytes.fetch_sub(size, Ordering::Relaxed);
+    }
+    async fn append(&self, item: SpoolItem, refused: &AtomicU64) -> Result<bool> {
+        let size = item.size_bytes;
+        let appended = self.db.push(item).await;
+        match appended {
+            Ok(true) => {
+                self.waiting.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(false) => self.release(size),
+            Err(_) => {
+                self.release(size);
+                refused.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        appended
+    }
+    /// Waits until a state was pushed since the last call.
+    pub async fn state_pushed(&self) {
+        self.state_news.notified().await;
+    }
+    /// Waits until evidence may be there that was not at the last call: some was pushed, or states went before it.
+    pub async fn evidence_ready(&self) {
+        self.evidence_news.notified().await;
+    }
+    /// The oldest states, in order, each with the time it has spent here: send them at once. What cannot be read
+    /// is set aside.
+    pub async fn next_batch(&self, count: usize) -> Result<Vec<Waiting<v1::Alert>>> {
+        let items = self.db.oldest(SpoolKind::Alert, count).await?;
+        let (mono, wall) = (self.clock.mono(), self.clock.wall());
+        let mut batch = Vec::with_capacity(items.len());
+        for item in items {
+            let read = v1::Alert::decode(item.content.as_slice());
+            let mut waiting = Waiting {
+                id: item.id,
+                size_bytes: item.size_bytes,
+                data_file: None,
+                item: v1::Alert::default(),
+            };
+            match read {
+                Ok(alert) => waiting.item = alert,
+                Err(error) => {
+                    error!(alert = %item.alert, error = %error, "a state in the spool is damaged, it is set aside");
+                    self.bury(&waiting, &format!("damaged: {error}")).await?;
+                    continue;
+                }
+            }
+            waiting.item.stages.push((&self.spool_stage(&item, mono, wall)).into());
+            batch.push(waiting);
+        }
+        Ok(batch)
+    }
+    /// How long an item has been here. The monotonic clock tells exactly since the machine's boot, restarts of the
+    /// process included. Across boots the wall clock tells, as well as it was set: within [`WALL_ERROR`] and
+    /// [`WALL_DRIFT`]; but never less than the time since boot, and where the two contradict each other, the
+    /// contradiction is uncertain too.
+    fn spool_stage(&self, item: &SpoolItem, mono: Mono, wall: Wall) -> StageTime {
+        if item.boot == self.boot {
+            return StageTime::exact(Stage::Spool, mono.since(item.minted_mono));
+        }
+        let shown_us = wall.0.saturating_sub(item.minted_wall.0);
+        let duration_us = u64::try_from(shown_us).unwrap_or(0).max(mono.0 / 1000);
+        let contradiction_us = duration_us.abs_diff(u64::try_from(shown_us).unwrap_or(0));
+        let set_back_us = shown_us.min(0).unsigned_abs();
+        let uncertainty_us = micros(WALL_ERROR)
+            .saturating_add(duration_us / WALL_DRIFT)
+            .saturating_add(contradiction_us)
+            .saturating_add(set_back_us);
+        StageTime { stage: Stage::Spool, duration_us, uncertainty_us }
+    }
+    /// The oldest piece of evidence whose alert has no older state here. What cannot be read is set aside.
+    pub async fn next_evidence(&self) -> Result<Option<Waiting<WaitingEvidence>>> {
+        loop {
+            let Some(item) = self.db.oldest(SpoolKind::Evidence, 1).await?.pop() else { return Ok(None) };
+            let facts = v1::EvidenceRef::decode(item.content.as_slice()).map_err(|error| error.to_string());
+            let data_file = match item.data_file.as_str() {
+                "" => Ok(None),
+                sum => sum.parse::<Sha256>().map(Some).map_err(|error| error.to_string()),
+            };
+            let (data, data_file) = match data_file.clone() {
+                Ok(Some(sum)) => (self.files.read(sum).await, Some(sum)),
+                Ok(None) => (Ok(Bytes::new()), None),
+                Err(fault) => (Err(Error::DataLoss(fault)), None),
+            };
+            let (id, size_bytes) = (item.id, item.size_bytes);
+            match (facts, data) {
+                (Ok(facts), Ok(data)) => {
+                    let item = WaitingEvidence { alert: item.alert, facts, data };
+                    return Ok(Some(Waiting { id, size_bytes, data_file, item }));
+                }
+                (_, Err(error)) if !matches!(error, Error::DataLoss(_)) => return Err(error),
+                (facts, data) => {
+                    let why = facts.err().or(data.err().map(|error| error.to_string())).unwrap_or_default();
+                    error!(alert = %item.alert, error = why, "evidence in the spool is damaged, it is set aside");
+                    self.bury(&Waiting { id, size_bytes, data_file, item: () }, &why).await?;
+                }
+            }
+        }
+    }
+    /// Removes what the bus has.
+    pub async fn done<T>(&self, items: &[Waiting<T>]) -> Result<()> {
+        self.db.done(items.iter().map(|item| item.id).collect()).await?;
+        self.gone(items, &self.done).await
+    }
+    /// Sets aside what the bus will never take, so that it holds up nothing.
+    pub async fn bury<T>(&self, item: &Waiting<T>, reason: &str) -> Result<()> {
+        self.db.bury(item.id, reason.to_owned()).await?;
+        self.gone(std::slice::from_ref(item), &self.dead).await
+    }
+    async fn gone<T>(&self, items: &[Waiting<T>], counter: &AtomicU64) -> Result<()> {
+        counter.fetch_add(items.len() as u64, Ordering::Relaxed);
+        self.waiting.fetch_sub(items.len() as u64, Ordering::Relaxed);
+        items.iter().for_each(|item| self.release(item.size_bytes));
+        // Evidence may have waited for these.
+        self.evidence_news.notify_one();
+        for sum in items.iter().filter_map(|item| item.data_file) {
+            let _gate = self.file_gate.lock().await;
+            if !self.db.needs(sum.to_string()).await? {
+                self.files.delete(sum).await?;
+            }
+        }
+        Ok(())
+    }
+    /// How many were set aside in all lives of the spool, and why the latest was.
+    pub async fn dead(&self) -> Result<(u64, Option<String>)> {
+        self.db.dead().await
+    }
+}
+
+/// Removes the files of a folder, two levels down, that nothing names.
+fn remove_others(folder: &Path, named: &BTreeSet<String>) -> Result<()> {
+    let doing = || format!("tidy the folder {}", folder.display());
+    for shelf in fs::read_dir(folder).map_err(Error::io(doing()))? {
+        let shelf = shelf.map_err(Error::io(doing()))?.path();
+        for file in fs::read_dir(shelf).map_err(Error::io(doing()))? {
+            let file = file.map_err(Error::io(doing()))?;
+            if !file.file_name().to_str().is_some_and(|name| named.contains(name)) {
+                fs::remove_file(file.path()).map_err(Error::io(doing()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,239 @@
+use std::{sync::Arc, time::Duration};
+
+use xueliang_base::{
+    alert::{EvidenceFacts, EvidenceKind},
+    time::ManualClock,
+};
+
+use super::*;
+use crate::testing::{NOW, critical, key_of, minor, next_state, resolved};
+
+fn still(data: &[u8]) -> EvidenceRef {
+    let facts = EvidenceFacts {
+        sha256: Sha256::of(data),
+        size_bytes: data.len() as u64,
+        redacted: true,
+        start: NOW,
+        end: NOW,
+        stretches: Vec::new(),
+    };
+    EvidenceRef { kind: EvidenceKind::Still, content: Ok(facts) }
+}
+
+#[tokio::test]
+async fn what_was_pushed_is_there_in_order_after_a_restart_with_its_age() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(NOW);
+    let open = || Spool::open(folder.path(), clock.clone(), SpoolOptions::default()).unwrap();
+    let spool = open();
+    let alerts: Vec<_> = (0..5).map(|_| critical()).collect();
+    for alert in &alerts {
+        spool.push(alert).await.unwrap();
+    }
+    spool.push_evidence(alerts[0].id, &still(b"picture"), Bytes::from_static(b"picture")).await.unwrap();
+    drop(spool);
+    clock.advance(Duration::from_secs(3));
+    let spool = open();
+    assert_eq!(spool.counts().waiting, 6);
+    let batch = spool.next_batch(10).await.unwrap();
+    let ids: Vec<_> = batch.iter().map(|one| one.item.alert_id.clone()).collect();
+    assert_eq!(ids, alerts.iter().map(|alert| alert.id.to_string()).collect::<Vec<_>>());
+    assert_eq!(batch[0].item.stages.last().unwrap().duration_us, 3_000_000);
+    spool.done(&batch[..4]).await.unwrap();
+    assert_eq!(spool.next_batch(10).await.unwrap().len(), 1);
+    let piece = spool.next_evidence().await.unwrap().unwrap();
+    assert_eq!(piece.item.data, Bytes::from_static(b"picture"));
+    spool.bury(&piece, "a test").await.unwrap();
+    assert_eq!(spool.dead().await.unwrap(), (1, Some("a test".to_owned())));
+    assert_eq!(spool.counts().waiting, 1);
+}
+
+#[tokio::test]
+async fn a_full_spool_refuses_evidence_first_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SpoolOptions { max_bytes: 2000, max_pages: None };
+    let spool = Spool::open(folder.path(), ManualClock::at(NOW), options).unwrap();
+    let alert = critical();
+    spool.push(&alert).await.unwrap();
+    let data = Bytes::from(vec![7; 1750]);
+    let refused = spool.push_evidence(alert.id, &still(&data), data.clone()).await;
+    assert!(matches!(refused, Err(Error::Exhausted(_))));
+    let mut refused = None;
+    for _ in 0..30 {
+        refused = spool.push(&critical()).await.err();
+    }
+    assert!(matches!(refused, Some(Error::Exhausted(text)) if text.contains("the bus")));
+    let counts = spool.counts();
+    assert!(counts.evidence_refused == 1 && counts.refused > 0 && counts.waiting_bytes <= 2000);
+    let all = spool.next_batch(100).await.unwrap();
+    spool.done(&all).await.unwrap();
+    assert_eq!(spool.counts().waiting_bytes, 0);
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), clock: ManualClock::at(NOW) }
+    }
+    fn open(&self) -> Spool {
+        self.open_in(self.folder.path())
+    }
+    fn open_in(&self, folder: &Path) -> Spool {
+        Spool::open(folder, self.clock.clone(), SpoolOptions::default()).unwrap()
+    }
+    fn files(&self) -> usize {
+        let shelves = fs::read_dir(self.folder.path().join("evidence")).unwrap();
+        shelves.map(|shelf| fs::read_dir(shelf.unwrap().path()).unwrap().count()).sum()
+    }
+}
+
+async fn waiting(spool: &Spool) -> Vec<(String, u64)> {
+    let batch = spool.next_batch(100).await.unwrap();
+    batch.into_iter().map(|one| (one.item.alert_id, one.item.revision)).collect()
+}
+
+#[tokio::test]
+async fn what_push_has_answered_survives_a_cut_of_the_power() {
+    let bench = Bench::new();
+    let spool = bench.open();
+    let alert = critical();
+    let states = [alert.clone(), next_state(&alert), minor()];
+    let copy = tempfile::tempdir().unwrap();
+    for (pushed, state) in states.iter().enumerate() {
+        spool.push(state).await.unwrap();
+        // What is on disk at this moment, without any closing: the database and its log.
+        let folder = copy.path().join(pushed.to_string());
+        fs::create_dir(&folder).unwrap();
+        for name in ["spool.db", "spool.db-wal"] {
+            fs::copy(bench.folder.path().join(name), folder.join(name)).unwrap();
+        }
+        let survivor = bench.open_in(&folder);
+        assert_eq!(waiting(&survivor).await, states[..=pushed].iter().map(key_of).collect::<Vec<_>>());
+        assert_eq!(survivor.counts().waiting, pushed as u64 + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_state_is_spooled_once_and_never_changes() {
+    let bench = Bench::new();
+    let spool = bench.open();
+    let alert = critical();
+    spool.push(&alert).await.unwrap();
+    let bytes = spool.counts().waiting_bytes;
+    spool.push(&alert).await.unwrap();
+    assert_eq!(
+        spool.counts(),
+        SpoolCounts { waiting: 1, waiting_bytes: bytes, pushed: 1, ..SpoolCounts::default() }
+    );
+    let mut other = alert.clone();
+    other.count = 77;
+    let refused = spool.push(&other).await.unwrap_err();
+    assert!(matches!(&refused, Error::Conflict(text) if text.contains("next revision")), "{refused}");
+    assert_eq!(spool.counts().waiting_bytes, bytes);
+    assert_eq!(waiting(&spool).await, [key_of(&alert)]);
+}
+
+#[tokio::test]
+async fn the_latest_state_of_each_alert_is_there_to_be_adopted() {
+    let bench = Bench::new();
+    let spool = bench.open();
+    let (first, second) = (critical(), minor());
+    let states = [first.clone(), second.clone(), next_state(&first), resolved(&second)];
+    for state in &states {
+        spool.push(state).await.unwrap();
+    }
+    drop(spool);
+    let mut latest = bench.open().pending_latest().await.unwrap();
+    latest.sort_by_key(|alert| alert.id);
+    let mut expected = vec![states[2].clone(), states[3].clone()];
+    expected.sort_by_key(|alert| alert.id);
+    assert_eq!(latest, expected);
+}
+
+#[tokio::test]
+async fn time_in_the_spool_is_exact_within_a_boot_and_bounded_across_boots() {
+    let bench = Bench::new();
+    let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3600));
+    let mut spool = bench.open();
+    spool.push(&critical()).await.unwrap();
+    spool.boot = "an earlier boot".to_owned();
+    spool.push(&minor()).await.unwrap();
+    drop(spool);
+    let ages = async |bench: &Bench| {
+        let batch = bench.open().next_batch(10).await.unwrap();
+        let stages = batch.iter().map(|one| *one.item.stages.last().unwrap());
+        stages.map(|time| (time.duration_us, time.uncertainty_us)).collect::<Vec<_>>()
+    };
+    // Two hours on, three after boot; the item of the earlier boot was minted five hours ago.
+    bench.clock.advance(2 * hour);
+    bench.clock.step_wall(NOW.plus(5 * hour));
+    let shown = micros(5 * hour);
+    assert_eq!(ages(&bench).await, [(micros(2 * hour), 0), (shown, 1_000_000 + shown / 2000)]);
+    // The wall clock is set back behind all that: the true value lies within what is said all the same.
+    bench.clock.step_wall(NOW.minus(minute));
+    bench.clock.advance(minute);
+    let both = ages(&bench).await;
+    assert_eq!(both[0], (micros(2 * hour + minute), 0));
+    let (duration_us, uncertainty_us) = both[1];
+    assert!(duration_us >= micros(3 * hour), "never less than the time since boot");
+    assert!(duration_us.abs_diff(micros(5 * hour + minute)) <= uncertainty_us, "{both:?}");
+}
+
+#[tokio::test]
+async fn evidence_waits_for_the_states_of_its_alert_and_for_no_other() {
+    let bench = Bench::new();
+    let spool = bench.open();
+    let (first, second) = (critical(), minor());
+    spool.push(&first).await.unwrap();
+    spool.push_evidence(first.id, &still(b"one"), Bytes::from_static(b"one")).await.unwrap();
+    assert!(spool.next_evidence().await.unwrap().is_none());
+    spool.push_evidence(second.id, &still(b"two"), Bytes::from_static(b"two")).await.unwrap();
+    assert_eq!(spool.next_evidence().await.unwrap().unwrap().item.alert, second.id);
+    let batch = spool.next_batch(10).await.unwrap();
+    spool.done(&batch).await.unwrap();
+    spool.push(&next_state(&first)).await.unwrap();
+    assert_eq!(spool.next_evidence().await.unwrap().unwrap().item.alert, first.id);
+}
+
+#[tokio::test]
+async fn a_file_lives_as_long_as_something_that_waits_needs_it() {
+    let bench = Bench::new();
+    let spool = bench.open();
+    for _ in 0..2 {
+        spool.push_evidence(critical().id, &still(b"same"), Bytes::from_static(b"same")).await.unwrap();
+    }
+    let piece = spool.next_evidence().await.unwrap().unwrap();
+    spool.done(&[piece]).await.unwrap();
+    let piece = spool.next_evidence().await.unwrap().unwrap();
+    assert_eq!(bench.files(), 1);
+    spool.done(&[piece]).await.unwrap();
+    assert_eq!(bench.files(), 0);
+    // What a crash left between a file and its row goes when the spool is opened.
+    spool.files.write(Sha256::of(b"left"), Bytes::from_static(b"left")).await.unwrap();
+    assert_eq!(bench.files(), 1);
+    drop(spool);
+    bench.open();
+    assert_eq!(bench.files(), 0);
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_set_aside_and_holds_up_nothing() {
+    let bench = Bench::new();
+    let spool = bench.open();
+    let damaged = spool.item(SpoolKind::Alert, critical().id, vec![0xff; 9], String::new(), 9);
+    spool.reserve(9, 100).unwrap();
+    spool.append(SpoolItem { revision: 1, ..damaged }, &spool.refused).await.unwrap();
+    let good = critical();
+    spool.push(&good).await.unwrap();
+    spool.push_evidence(minor().id, &still(b"gone"), Bytes::from_static(b"gone")).await.unwrap();
+    spool.push_evidence(minor().id, &still(b"kept"), Bytes::from_static(b"kept")).await.unwrap();
+    fs::write(spool.files.path(Sha256::of(b"gone")), b"something else").unwrap();
+    assert_eq!(waiting(&spool).await, [key_of(&good)]);
+    assert_eq!(spool.next_evidence().await.unwrap().unwrap().item.data, Bytes::from_static(b"kept"));
+    let counts = spool.counts();
+    assert_eq!((counts.dead, counts.waiting, spool.dead().await.unwrap().0), (2, 2, 2));
+}

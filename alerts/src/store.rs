@@ -1,0 +1,320 @@
+//! The tables of record and the feed: what the bus keeps.
+//!
+//! One transaction writes an alert's state, its place among the latest states, and a feed row; rows become
+//! visible to consoles only after it is on disk. Only the feed is ever trimmed. [`Store`] is what a database
+//! must do for the bus; [`sqlite`] does it embedded. SQL stands under `store/` and nowhere else.
+
+mod backup;
+mod schema;
+mod spool;
+mod sqlite;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use xueliang_base::{
+    alert::{Alert, EvidenceKind, Sha256},
+    cursor::{Cursor, Epoch},
+    id::AlertId,
+    kind::{Lane, Level},
+    time::{Mono, Wall},
+};
+use xueliang_proto::v1;
+
+pub use backup::{Manifest, backup_files, restore};
+pub(crate) use spool::{SpoolDb, SpoolItem, SpoolKind};
+pub use sqlite::{SqliteOptions, SqliteStore};
+
+use crate::{
+    error::Result,
+    filter::{Facts, Filter},
+};
+
+/// Name of the store's file in its state folder.
+pub const STORE_FILE: &str = "store.db";
+/// The feed is never trimmed within this time.
+pub const FEED_FLOOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// An answer that needs no borrow of the store while it is awaited.
+pub type Answer<T> = BoxFuture<'static, Result<T>>;
+
+/// A state to store.
+#[derive(Debug, Clone)]
+pub struct Incoming {
+    /// The state, its publisher set, its stages up to the hop.
+    pub alert: Alert,
+    /// When the bus received it.
+    pub received: Mono,
+}
+
+/// What became of a state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// On disk, at this place of the feed.
+    Committed(u64),
+    /// Was on disk already with the same content.
+    Duplicate,
+    /// A later revision is on disk.
+    Stale,
+    /// The same revision is on disk with other content.
+    Conflict(String),
+    /// It contradicts what its alert is about.
+    Invalid(String),
+}
+
+/// One row of the feed with its record.
+#[derive(Debug, Clone)]
+pub struct FeedRow {
+    /// Place in the feed; grows in order of commit.
+    pub seq: u64,
+    /// Lane. An alert never moves to a less urgent lane, so that its end comes the way its begin came.
+    pub lane: Lane,
+    /// The alert.
+    pub alert: AlertId,
+    /// Number of its kind.
+    pub kind: i32,
+    /// Number of its class.
+    pub class: i32,
+    /// The most severe level it had up to this state.
+    pub level: Level,
+    /// Its camera.
+    pub camera: String,
+    /// Its division path, each code between slashes.
+    pub path: String,
+    /// The end of the commit stage by the clock of the process that wrote the row: comparable only for rows
+    /// written since the store was opened.
+    pub committed: Mono,
+    /// The record as consoles receive it.
+    pub record: v1::Record,
+}
+
+impl FeedRow {
+    /// What a filter looks at.
+    pub fn facts(&self) -> Facts<'_> {
+        Facts {
+            path: &self.path,
+            kind: self.kind,
+            class: self.class,
+            level: self.level,
+            camera: &self.camera,
+        }
+    }
+}
+
+/// A stretch of one lane of the feed.
+#[derive(Debug, Clone)]
+pub struct FeedQuery {
+    /// The lane.
+    pub lane: Lane,
+    /// What is wanted.
+    pub filter: Arc<Filter>,
+    /// From here.
+    pub after_exclusive: u64,
+    /// Up to here.
+    pub upto_inclusive: u64,
+    /// Only rows that are their alert's latest state.
+    pub latest_only: bool,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A feed row without its record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FeedId {
+    /// Place in the feed.
+    pub seq: u64,
+    /// The alert.
+    pub alert: AlertId,
+    /// Number of its kind.
+    pub kind: i32,
+}
+
+/// Where a snapshot's next page begins: after this lane and place.
+pub type SnapshotKey = (Lane, u64);
+
+/// What lies in a stretch of the feed that was trimmed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Missed {
+    /// Records by level.
+    pub counts: Vec<(Level, u64)>,
+    /// Commit of the first one; 0 when there is none.
+    pub from_unix_us: i64,
+    /// Commit of the last one; 0 when there is none.
+    pub to_unix_us: i64,
+}
+
+/// Which latest states to list, newest change first.
+#[derive(Debug, Clone, Default)]
+pub struct ListQuery {
+    /// What is wanted.
+    pub filter: Filter,
+    /// Only firing ones, only resolved ones, or both.
+    pub firing: Option<bool>,
+    /// Exactly these; empty: all.
+    pub alerts: Vec<AlertId>,
+    /// Only those of this publisher.
+    pub publisher: Option<String>,
+    /// Only changes before this place of the feed.
+    pub before_exclusive: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The acknowledged cursor of a named subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acked {
+    /// Whose.
+    pub principal: String,
+    /// Its name.
+    pub subscription: String,
+    /// Everything up to here was shown.
+    pub cursor: Cursor,
+}
+
+/// A piece of evidence, as the record knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvidenceRow {
+    /// The alert it belongs to.
+    pub alert: AlertId,
+    /// What it is.
+    pub kind: EvidenceKind,
+    /// Facts, or why it is missing.
+    pub facts: v1::EvidenceRef,
+    /// When it was stored.
+    pub stored: Wall,
+    /// Whether it has been deleted after its time.
+    pub deleted: bool,
+}
+
+/// Bytes of evidence on disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EvidenceBytes {
+    /// All that is kept.
+    pub kept: u64,
+    /// Of it, stored after the moment asked about.
+    pub since: u64,
+    /// Pieces kept.
+    pub pieces: u64,
+}
+
+/// A proof that evidence was deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    /// The alert.
+    pub alert: AlertId,
+    /// What it was.
+    pub kind: EvidenceKind,
+    /// Of the bytes that are gone.
+    pub sha256: Sha256,
+    /// How many.
+    pub size_bytes: u64,
+    /// When it had been stored.
+    pub stored: Wall,
+    /// When the file was seen to be gone.
+    pub deleted: Wall,
+}
+
+/// What to list of the register of calls.
+#[derive(Debug, Clone, Default)]
+pub struct RegisterQuery {
+    /// Only about this alert.
+    pub alert: Option<AlertId>,
+    /// Only entries before this one.
+    pub before_exclusive: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Something worth remembering about who did what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditEntry {
+    /// Who.
+    pub principal: String,
+    /// What was done: a word.
+    pub action: &'static str,
+    /// To what.
+    pub subject: String,
+}
+
+/// How the store is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Why the last commit failed; `None` while commits succeed.
+    pub failing: Option<String>,
+    /// Size of the write-ahead log.
+    pub wal_bytes: u64,
+    /// Transactions committed.
+    pub commits: u64,
+    /// Transactions that failed.
+    pub failures: u64,
+    /// Duration of the latest commit.
+    pub last_commit_us: u64,
+    /// States refused because a later revision was on disk.
+    pub stale: u64,
+    /// States refused because their revision had other content.
+    pub conflicts: u64,
+}
+
+/// Called with committed rows in the order of the feed, on the store's own thread; must not block.
+pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
+
+/// What a database must do for the bus. Every write is on disk when its answer comes.
+pub trait Store: Send + Sync + 'static {
+    /// The life of the feed.
+    fn epoch(&self) -> Epoch;
+    /// The last place of the feed that is on disk.
+    fn head(&self) -> u64;
+    /// Rows up to here may have been trimmed.
+    fn trimmed_to(&self) -> u64;
+    /// How the store is.
+    fn health(&self) -> Health;
+    /// Stores states; one outcome each.
+    fn publish(&self, batch: Vec<Incoming>) -> Answer<Vec<Outcome>>;
+    /// Rows of a lane, in order.
+    fn feed_page(&self, query: FeedQuery) -> Answer<Vec<Arc<FeedRow>>>;
+    /// The same without records.
+    fn feed_ids(&self, query: FeedQuery) -> Answer<Vec<FeedId>>;
+    /// Firing alerts whose latest change lies at or before `at_inclusive`, by lane and place.
+    fn snapshot_page(
+        &self,
+        filter: Arc<Filter>,
+        at_inclusive: u64,
+        after: Option<SnapshotKey>,
+        limit: usize,
+    ) -> Answer<Vec<Arc<FeedRow>>>;
+    /// Counts what lies after these positions and at or before `upto_inclusive`.
+    fn missed(&self, filter: Arc<Filter>, after: [u64; 3], upto_inclusive: u64) -> Answer<Missed>;
+    /// Latest states, newest change first.
+    fn list(&self, query: ListQuery) -> Answer<Vec<Arc<FeedRow>>>;
+    /// All states of an alert by revision, at most the latest 1000; empty when there is no such alert.
+    fn history(&self, alert: AlertId) -> Answer<Vec<v1::Record>>;
+    /// The acknowledged cursor of a named subscription.
+    fn acked(&self, principal: String, subscription: String) -> Answer<Option<Cursor>>;
+    /// Keeps acknowledged cursors; a position never goes back within an epoch.
+    fn save_acked(&self, acked: Vec<Acked>) -> Answer<()>;
+    /// Keeps facts of evidence. What is there already stays, and is returned when it differs.
+    fn put_evidence(&self, row: EvidenceRow) -> Answer<Option<EvidenceRow>>;
+    /// Facts of a piece of evidence.
+    fn evidence(&self, alert: AlertId, kind: EvidenceKind) -> Answer<Option<EvidenceRow>>;
+    /// Bytes kept, and those stored since a moment.
+    fn evidence_bytes(&self, since: Wall) -> Answer<EvidenceBytes>;
+    /// Evidence stored before a moment and not deleted, oldest first.
+    fn evidence_before(&self, before: Wall, limit: usize) -> Answer<Vec<EvidenceRow>>;
+    /// Whether any kept piece has these bytes besides the one given.
+    fn evidence_shared(&self, sha256: Sha256, alert: AlertId, kind: EvidenceKind) -> Answer<bool>;
+    /// Marks evidence as deleted and keeps the certificate, together.
+    fn certify(&self, certificate: Certificate) -> Answer<()>;
+    /// Adds to the register of calls; `entry_id` is assigned and returned.
+    fn register(&self, entry: v1::RegisterEntry) -> Answer<u64>;
+    /// Reads the register, newest first.
+    fn list_register(&self, query: RegisterQuery) -> Answer<Vec<v1::RegisterEntry>>;
+    /// Adds to the audit.
+    fn audit(&self, entry: AuditEntry) -> Answer<()>;
+    /// Trims feed rows committed before a moment, never within [`FEED_FLOOR`] of now. Returns how many.
+    fn trim(&self, before: Wall) -> Answer<u64>;
+    /// Copies the whole store, consistent, into a new folder, and verifies the copy.
+    fn backup(&self, to: PathBuf) -> Answer<Manifest>;
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,257 @@
+//! The embedded store: one SQLite file, one writer thread with group commit, a few reader threads.
+//!
+//! WAL with `synchronous=FULL`: a commit is one fsync of the log, shared by all that waited. Checkpoints run on
+//! a thread of their own. A read is one short job on a reader thread, so no read transaction lives across an
+//! `await`. After a failed write the connection is never used again: `file.rs` says why.
+
+mod convert;
+pub(super) mod file;
+mod publish;
+mod query;
+mod rest;
+pub(super) mod writer;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use rusqlite::Connection;
+use xueliang_base::{
+    alert::{EvidenceKind, Sha256},
+    cursor::{Cursor, Epoch},
+    id::AlertId,
+    time::{SharedClock, Wall},
+};
+use xueliang_proto::v1;
+
+use self::{
+    file::{DbFile, Reader},
+    writer::{Batch, Rows, Writer},
+};
+use super::{
+    Acked, Answer, AuditEntry, Certificate, EvidenceBytes, EvidenceRow, FeedId, FeedQuery, FeedRow, Health,
+    Incoming, ListQuery, Manifest, Missed, OnCommit, Outcome, RegisterQuery, STORE_FILE, SnapshotKey, Store,
+    backup, schema,
+};
+use crate::{crew::Crew, error::Error, error::Result, filter::Filter};
+
+/// How the embedded store runs.
+#[derive(Debug, Clone)]
+pub struct SqliteOptions {
+    /// Reader threads.
+    pub readers: usize,
+    /// The log is checkpointed when it has grown by this.
+    pub checkpoint_bytes: u64,
+    /// Pages the file may have: a bound for tests of a full disk.
+    pub max_pages: Option<u32>,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        // 4 MiB of log are written back in some 10 ms, and cover a day of a town's alerts.
+        Self { readers: 2, checkpoint_bytes: 4 << 20, max_pages: None }
+    }
+}
+
+/// Counters and places that reads and writes share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    pub(super) head: AtomicU64,
+    pub(super) trimmed_to: AtomicU64,
+    pub(super) stale: AtomicU64,
+    pub(super) conflicts: AtomicU64,
+}
+
+/// The embedded store.
+pub struct SqliteStore {
+    epoch: Epoch,
+    shared: Arc<Shared>,
+    writer: Writer,
+    readers: Crew<Reader>,
+    path: PathBuf,
+    clock: SharedClock,
+    /// Held as long as the store is open, so that no second process opens it.
+    _lock: fs::File,
+}
+
+impl SqliteStore {
+    /// Opens or makes the store of a state folder. `on_commit` gets every row once it is on disk.
+    pub fn open(
+        state_dir: &Path,
+        clock: SharedClock,
+        options: &SqliteOptions,
+        on_commit: OnCommit,
+    ) -> Result<Self> {
+        fs::create_dir_all(state_dir)
+            .map_err(Error::io(format_args!("make the folder {}", state_dir.display())))?;
+        let lock = lock(&state_dir.join("store.lock"))?;
+        let path = state_dir.join(STORE_FILE);
+        let file = DbFile {
+            path: path.clone(),
+            what: format!("the store {}", path.display()),
+            steps: schema::STORE_STEPS,
+            max_pages: options.max_pages,
+        };
+        let db = file.open()?;
+        let epoch = epoch_of(&db)?;
+        let shared = Arc::new(Shared::default());
+        shared.head.store(file::head_of(&db)?, Ordering::Release);
+        shared.trimmed_to.store(file::trimmed_of(&db)?, Ordering::Release);
+        let rows = Rows { shared: Arc::clone(&shared), on_commit, load: query::rows_after };
+        let writer = Writer::spawn("store", file, db, clock.clone(), Some(rows), options.checkpoint_bytes)?;
+        let read_path = path.clone();
+        let readers =
+            Crew::spawn("store-read", options.readers, 256, move || Reader::new(read_path.clone()))?;
+        Ok(Self { epoch, shared, writer, readers, path, clock, _lock: lock })
+    }
+    fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        let answer = self.readers.run(move |reader| reader.with(work));
+        Box::pin(async move { answer.await? })
+    }
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &mut Batch<'_>) -> Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        Box::pin(self.writer.run(work))
+    }
+}
+
+/// Takes the lock that says which process has the store open.
+fn lock(path: &Path) -> Result<fs::File> {
+    let doing = || format!("lock {}", path.display());
+    let open = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let file = open.map_err(Error::io(doing()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::Conflict(format!(
+            "{} is held by another process: stop that one first",
+            path.display()
+        ))),
+        Err(fs::TryLockError::Error(error)) => Err(Error::io(doing())(error)),
+    }
+}
+
+/// The epoch of a store; a new random one where there is none yet.
+pub(super) fn epoch_of(db: &Connection) -> Result<Epoch> {
+    if let Some(epoch) = file::meta(db, "epoch")? {
+        let epoch = epoch
+            .try_into()
+            .map_err(|_| Error::DataLoss("the store's epoch is damaged: restore a backup".to_owned()))?;
+        return Ok(Epoch(epoch));
+    }
+    set_new_epoch(db)
+}
+
+/// Begins a new epoch.
+pub(super) fn set_new_epoch(db: &Connection) -> Result<Epoch> {
+    let mut epoch = [0; 16];
+    getrandom::fill(&mut epoch).map_err(|error| Error::Unavailable(format!("draw an epoch: {error}")))?;
+    file::set_meta(db, "epoch", &epoch)?;
+    Ok(Epoch(epoch))
+}
+
+impl Store for SqliteStore {
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+    fn head(&self) -> u64 {
+        self.shared.head.load(Ordering::Acquire)
+    }
+    fn trimmed_to(&self) -> u64 {
+        self.shared.trimmed_to.load(Ordering::Acquire)
+    }
+    fn health(&self) -> Health {
+        let stale = self.shared.stale.load(Ordering::Relaxed);
+        let conflicts = self.shared.conflicts.load(Ordering::Relaxed);
+        Health { stale, conflicts, ..self.writer.health() }
+    }
+    fn publish(&self, batch: Vec<Incoming>) -> Answer<Vec<Outcome>> {
+        let shared = Arc::clone(&self.shared);
+        self.write(move |db, rows| {
+            batch.into_iter().map(|incoming| publish::store(db, rows, &shared, &incoming)).collect()
+        })
+    }
+    fn feed_page(&self, query: FeedQuery) -> Answer<Vec<Arc<FeedRow>>> {
+        self.read(move |db| query::feed_page(db, &query))
+    }
+    fn feed_ids(&self, query: FeedQuery) -> Answer<Vec<FeedId>> {
+        self.read(move |db| query::feed_ids(db, &query))
+    }
+    fn snapshot_page(
+        &self,
+        filter: Arc<Filter>,
+        at_inclusive: u64,
+        after: Option<SnapshotKey>,
+        limit: usize,
+    ) -> Answer<Vec<Arc<FeedRow>>> {
+        self.read(move |db| query::snapshot_page(db, &filter, at_inclusive, after, limit))
+    }
+    fn missed(&self, filter: Arc<Filter>, after: [u64; 3], upto_inclusive: u64) -> Answer<Missed> {
+        self.read(move |db| query::missed(db, &filter, after, upto_inclusive))
+    }
+    fn list(&self, query: ListQuery) -> Answer<Vec<Arc<FeedRow>>> {
+        self.read(move |db| query::list(db, &query))
+    }
+    fn history(&self, alert: AlertId) -> Answer<Vec<v1::Record>> {
+        self.read(move |db| query::history(db, alert))
+    }
+    fn acked(&self, principal: String, subscription: String) -> Answer<Option<Cursor>> {
+        self.read(move |db| rest::acked(db, &principal, &subscription))
+    }
+    fn save_acked(&self, acked: Vec<Acked>) -> Answer<()> {
+        self.write(move |db, batch| acked.iter().try_for_each(|one| rest::save_acked(db, one, batch.wall())))
+    }
+    fn put_evidence(&self, row: EvidenceRow) -> Answer<Option<EvidenceRow>> {
+        self.write(move |db, _| rest::put_evidence(db, &row))
+    }
+    fn evidence(&self, alert: AlertId, kind: EvidenceKind) -> Answer<Option<EvidenceRow>> {
+        self.read(move |db| rest::evidence(db, alert, kind))
+    }
+    fn evidence_bytes(&self, since: Wall) -> Answer<EvidenceBytes> {
+        self.read(move |db| rest::evidence_bytes(db, since))
+    }
+    fn evidence_before(&self, before: Wall, limit: usize) -> Answer<Vec<EvidenceRow>> {
+        self.read(move |db| rest::evidence_before(db, before, limit))
+    }
+    fn evidence_shared(&self, sha256: Sha256, alert: AlertId, kind: EvidenceKind) -> Answer<bool> {
+        self.read(move |db| rest::evidence_shared(db, sha256, alert, kind))
+    }
+    fn certify(&self, certificate: Certificate) -> Answer<()> {
+        self.write(move |db, _| rest::certify(db, &certificate))
+    }
+    fn register(&self, entry: v1::RegisterEntry) -> Answer<u64> {
+        self.write(move |db, _| rest::register(db, &entry))
+    }
+    fn list_register(&self, query: RegisterQuery) -> Answer<Vec<v1::RegisterEntry>> {
+        self.read(move |db| rest::list_register(db, &query))
+    }
+    fn audit(&self, entry: AuditEntry) -> Answer<()> {
+        self.write(move |db, batch| rest::audit(db, &entry, batch.wall()))
+    }
+    fn trim(&self, before: Wall) -> Answer<u64> {
+        let shared = Arc::clone(&self.shared);
+        let before = before.min(self.clock.wall().minus(super::FEED_FLOOR));
+        let answer = self.write(move |db, _| rest::trim(db, before));
+        Box::pin(async move {
+            let (trimmed, upto) = answer.await?;
+            // Told after the commit: until then a reader may still find the rows, which is harmless.
+            shared.trimmed_to.fetch_max(upto, Ordering::AcqRel);
+            Ok(trimmed)
+        })
+    }
+    fn backup(&self, to: PathBuf) -> Answer<Manifest> {
+        let (path, at) = (self.path.clone(), self.clock.wall());
+        Box::pin(async move {
+            let crew = Crew::spawn("store-backup", 1, 1, || ())?;
+            crew.run(move |()| backup::backup(&path, &to, at)).await?
+        })
+    }
+}

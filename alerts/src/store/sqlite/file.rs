@@ -1,0 +1,137 @@
+//! One SQLite file: opening it, its errors, its reader connections.
+//!
+//! After an error of the disk a connection is dropped, because the kernel reports a failed fsync once and then
+//! calls the lost pages clean. What is opened next first writes the whole log back into the database through
+//! new descriptors ([`settle`]); only then is a commit tried again.
+
+use std::path::PathBuf;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
+
+use super::super::schema;
+use crate::error::{Error, Result};
+
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        let code = error.sqlite_error_code();
+        match code {
+            Some(ErrorCode::DiskFull) => Error::Exhausted(format!(
+                "the disk of the store is full: make room, nothing was stored ({error})"
+            )),
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Error::Unavailable(format!(
+                    "the store cannot be written: check its folder and disk ({error})"
+                ))
+            }
+            Some(ErrorCode::SystemIoFailure | ErrorCode::FileLockingProtocolFailed) => {
+                Error::Unavailable(format!("the disk of the store fails: check it ({error})"))
+            }
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Error::Unavailable(format!("the store is busy: try again ({error})"))
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                Error::DataLoss(format!("the store is damaged: restore a backup ({error})"))
+            }
+            _ => Error::Internal(format!("the store: {error}")),
+        }
+    }
+}
+
+/// Whether the storage itself failed, and the connection with it.
+pub(super) fn storage_failed(error: &Error) -> bool {
+    matches!(error, Error::Exhausted(_) | Error::Unavailable(_) | Error::DataLoss(_))
+}
+
+/// A file that can be opened again and again.
+#[derive(Debug, Clone)]
+pub(in super::super) struct DbFile {
+    pub(in super::super) path: PathBuf,
+    /// What errors call it.
+    pub(in super::super) what: String,
+    pub(in super::super) steps: &'static [&'static str],
+    pub(in super::super) max_pages: Option<u32>,
+}
+
+impl DbFile {
+    /// Opens the file for writing, makes it where there is none, and brings it to the latest schema.
+    pub(in super::super) fn open(&self) -> Result<Connection> {
+        let mut db = Connection::open(&self.path)?;
+        pragmas(&db)?;
+        db.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
+        if let Some(pages) = self.max_pages {
+            db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
+        }
+        schema::migrate(&mut db, &self.what, self.steps)?;
+        Ok(db)
+    }
+}
+
+fn pragmas(db: &Connection) -> Result<()> {
+    db.busy_timeout(std::time::Duration::from_secs(5))?;
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")?;
+    db.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// Writes the whole log back into the database, and fails where that fails.
+pub(super) fn settle(db: &Connection) -> Result<()> {
+    let (busy, log, done): (i64, i64, i64) =
+        db.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    if busy != 0 || done < log {
+        return Err(Error::Unavailable("the store's log is still being read: try again".to_owned()));
+    }
+    Ok(())
+}
+
+/// A connection that only reads, opened when first needed and again after an error of the disk.
+pub(in super::super) struct Reader {
+    path: PathBuf,
+    db: Option<Connection>,
+}
+
+impl Reader {
+    pub(in super::super) fn new(path: PathBuf) -> Self {
+        Self { path, db: None }
+    }
+    pub(in super::super) fn with<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let db = match self.db.take() {
+            Some(db) => db,
+            None => {
+                let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+                let db = Connection::open_with_flags(&self.path, flags)?;
+                pragmas(&db)?;
+                db.execute_batch("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0")?;
+                db
+            }
+        };
+        let result = work(&db);
+        if !result.as_ref().is_err_and(storage_failed) {
+            self.db = Some(db);
+        }
+        result
+    }
+}
+
+/// A value of the table `meta`.
+pub(in super::super) fn meta(db: &Connection, key: &str) -> Result<Option<Vec<u8>>> {
+    Ok(db.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()?)
+}
+
+/// Sets a value of the table `meta`.
+pub(super) fn set_meta(db: &Connection, key: &str, value: &[u8]) -> Result<()> {
+    db.execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", (key, value))?;
+    Ok(())
+}
+
+/// The last place of the feed, trimmed rows included.
+pub(in super::super) fn head_of(db: &Connection) -> Result<u64> {
+    let head: i64 = db.query_row("SELECT coalesce(max(seq), 0) FROM alert_state", [], |row| row.get(0))?;
+    Ok(super::convert::unsigned(head))
+}
+
+/// Rows up to here may have been trimmed.
+pub(super) fn trimmed_of(db: &Connection) -> Result<u64> {
+    let bytes = meta(db, "trimmed_to")?.and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
+    Ok(bytes.map_or(0, u64::from_be_bytes))
+}

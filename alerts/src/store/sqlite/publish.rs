@@ -1,0 +1,200 @@
+//! Storing one state: who knows it already, what lane it takes, and its rows.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use prost::Message as _;
+use rusqlite::{Connection, OptionalExtension as _, params};
+use xueliang_base::{
+    alert::{Alert, Sha256, Stage, StageTime},
+    kind::{Kind, Level},
+    time::micros,
+};
+use xueliang_proto::v1;
+
+use super::{
+    super::{FeedRow, Incoming, Outcome},
+    Shared,
+    convert::{lane, lane_number, level, signed, unsigned},
+    writer::Batch,
+};
+use crate::{error::Result, filter::path_of};
+
+/// What is known of an alert.
+struct Known {
+    revision: u64,
+    kind: i32,
+    camera: String,
+    lane: i32,
+    level: u8,
+    path: String,
+}
+
+/// Content that two sendings of one state share: what the publisher said, less what each sending adds.
+fn identity(alert: &v1::Alert) -> Sha256 {
+    let mut said = alert.clone();
+    said.publisher.clear();
+    said.stages.retain(|time| {
+        !matches!(time.stage(), v1::Stage::Spool | v1::Stage::Hop | v1::Stage::Commit | v1::Stage::Deliver)
+    });
+    Sha256::of(&said.encode_to_vec())
+}
+
+pub(super) fn store(
+    db: &Connection,
+    batch: &mut Batch<'_>,
+    shared: &Shared,
+    incoming: &Incoming,
+) -> Result<Outcome> {
+    let alert = &incoming.alert;
+    let id = alert.id.to_string();
+    let mut wire = v1::Alert::from(alert);
+    let identity = identity(&wire);
+    let known = known(db, &id)?;
+    if let Some(known) = &known
+        && let Some(outcome) = judge(db, known, &wire, identity)?
+    {
+        match outcome {
+            Outcome::Stale => shared.stale.fetch_add(1, Ordering::Relaxed),
+            Outcome::Conflict(_) => shared.conflicts.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
+        return Ok(outcome);
+    }
+
+    // The urgency of an alert only grows: its end travels the lane that its worst state travelled.
+    let mut peak = alert.level;
+    let mut lane_now = alert.level.lane();
+    if let Some(known) = &known {
+        peak = peak.min(level(known.level)?);
+        lane_now = lane_now.min(lane(known.lane)?);
+    }
+    let now = batch.mono();
+    wire.stages.push((&commit_stage(incoming, now, batch)).into());
+    let committed_us = batch.wall().0;
+    let (kind, class) = (wire.kind, wire.kind_class);
+    // Whoever was told of an alert is told of its end: its place among the divisions is the one it was raised in.
+    let path = known.map_or_else(|| path_of(&alert.place.division_path), |known| known.path);
+    let lane_number = lane_number(lane_now);
+
+    db.prepare_cached("INSERT INTO feed (lane, alert_id, committed_us) VALUES (?1, ?2, ?3)")?
+        .execute(params![lane_number, id, committed_us])?;
+    let seq = db.last_insert_rowid();
+    db.prepare_cached(
+        "INSERT INTO alert_state (seq, alert_id, revision, lane, level, identity, committed_us, \
+         committed_mono_ns, content) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        seq,
+        id,
+        signed(wire.revision),
+        lane_number,
+        peak.number(),
+        identity.0.as_slice(),
+        committed_us,
+        signed(now.0),
+        wire.encode_to_vec()
+    ])?;
+    upsert(db, alert, seq, peak, lane_number, &path, committed_us)?;
+    batch.rows.push(Arc::new(FeedRow {
+        seq: unsigned(seq),
+        lane: lane_now,
+        alert: alert.id,
+        kind,
+        class,
+        level: peak,
+        camera: alert.place.camera.to_string(),
+        path,
+        committed: now,
+        record: v1::Record { alert: Some(wire), committed_unix_us: committed_us, lane: lane_number },
+    }));
+    Ok(Outcome::Committed(unsigned(seq)))
+}
+
+fn known(db: &Connection, id: &str) -> Result<Option<Known>> {
+    let mut query =
+        db.prepare_cached("SELECT revision, kind, camera, lane, level, path FROM alert WHERE alert_id = ?1")?;
+    let known = query.query_row([id], |row| {
+        Ok(Known {
+            revision: unsigned(row.get(0)?),
+            kind: row.get(1)?,
+            camera: row.get(2)?,
+            lane: row.get(3)?,
+            level: row.get(4)?,
+            path: row.get(5)?,
+        })
+    });
+    Ok(known.optional()?)
+}
+
+/// Why a state of a known alert is not stored; `None` when it is.
+fn judge(db: &Connection, known: &Known, wire: &v1::Alert, identity: Sha256) -> Result<Option<Outcome>> {
+    let mut query =
+        db.prepare_cached("SELECT identity FROM alert_state WHERE alert_id = ?1 AND revision = ?2")?;
+    let stored: Option<Vec<u8>> =
+        query.query_row(params![wire.alert_id, signed(wire.revision)], |row| row.get(0)).optional()?;
+    if let Some(stored) = stored {
+        return Ok(Some(if stored == identity.0 {
+            Outcome::Duplicate
+        } else {
+            Outcome::Conflict(format!(
+                "revision {} of alert {} is on disk with other content: a state never changes, publish the next \
+                 revision",
+                wire.revision, wire.alert_id
+            ))
+        }));
+    }
+    if wire.revision < known.revision {
+        return Ok(Some(Outcome::Stale));
+    }
+    let camera = wire.place.as_ref().map_or("", |place| place.camera_id.as_str());
+    if known.kind != wire.kind || known.camera != camera {
+        let kind = Kind::from_number(known.kind).map_or_else(|| known.kind.to_string(), String::from);
+        return Ok(Some(Outcome::Invalid(format!(
+            "alert {} is a {kind} of camera {}: publish another place or kind as another alert",
+            wire.alert_id, known.camera
+        ))));
+    }
+    Ok(None)
+}
+
+/// The commit stage ends when the row is written; how long the disk then takes is known only afterwards, so
+/// the duration of the commit before stands as its uncertainty. Delivery is measured from the same moment.
+fn commit_stage(incoming: &Incoming, now: xueliang_base::time::Mono, batch: &Batch<'_>) -> StageTime {
+    StageTime {
+        stage: Stage::Commit,
+        duration_us: micros(now.since(incoming.received)),
+        uncertainty_us: batch.last_commit_us,
+    }
+}
+
+fn upsert(
+    db: &Connection,
+    alert: &Alert,
+    seq: i64,
+    peak: Level,
+    lane: i32,
+    path: &str,
+    committed_us: i64,
+) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO alert (alert_id, revision, change_seq, kind, class, level, lane, firing, camera, path, \
+         publisher, committed_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+         ON CONFLICT (alert_id) DO UPDATE SET revision = ?2, change_seq = ?3, level = ?6, lane = ?7, \
+         firing = ?8, publisher = ?11, committed_us = ?12",
+    )?
+    .execute(params![
+        alert.id.to_string(),
+        signed(alert.revision.0),
+        seq,
+        alert.kind.number(),
+        i32::from(v1::KindClass::from(alert.kind.class())),
+        peak.number(),
+        lane,
+        alert.state.is_firing(),
+        alert.place.camera.as_str(),
+        path,
+        alert.publisher,
+        committed_us
+    ])?;
+    Ok(())
+}

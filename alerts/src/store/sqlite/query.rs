@@ -1,0 +1,183 @@
+//! Reads of alerts and of the feed.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
+use xueliang_base::{id::AlertId, kind::Lane};
+use xueliang_proto::v1;
+
+use super::{
+    super::{FeedId, FeedQuery, FeedRow, ListQuery, Missed, SnapshotKey},
+    convert::{COLUMNS, alert_id, feed_row, lane_number, level, limit, record, signed, unsigned},
+};
+use crate::{error::Result, filter::Filter};
+
+/// States that [`history`] returns at most.
+const MAX_HISTORY: i64 = 1000;
+
+/// A statement that grows, with its parameters.
+struct Sql {
+    text: String,
+    values: Vec<Value>,
+}
+
+impl Sql {
+    fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), values: Vec::new() }
+    }
+    /// Adds text in which `?` stands for each of the values in order.
+    fn add(&mut self, text: &str, values: impl IntoIterator<Item = Value>) -> &mut Self {
+        self.text.push_str(text);
+        self.values.extend(values);
+        self
+    }
+    fn one_of(&mut self, column: &str, values: Vec<Value>) {
+        if !values.is_empty() {
+            let marks = vec!["?"; values.len()].join(", ");
+            self.add(&format!(" AND {column} IN ({marks})"), values);
+        }
+    }
+    /// Adds the conditions of a filter on `a` (alert); `level` names the column of the most severe level.
+    fn filter(&mut self, filter: &Filter, level: &str) -> &mut Self {
+        self.one_of("a.kind", filter.kinds.iter().map(|n| Value::from(*n)).collect());
+        self.one_of("a.class", filter.classes.iter().map(|n| Value::from(*n)).collect());
+        self.one_of("a.camera", filter.cameras.iter().map(|id| Value::from(id.to_string())).collect());
+        if let Some(least) = filter.least_level {
+            self.add(&format!(" AND {level} <= ?"), [Value::from(i64::from(least.number()))]);
+        }
+        if !filter.divisions.is_empty() {
+            let any = vec!["instr(a.path, ?) > 0"; filter.divisions.len()].join(" OR ");
+            let codes = filter.divisions.iter().map(|code| Value::from(format!("/{code}/")));
+            self.add(&format!(" AND ({any})"), codes);
+        }
+        self
+    }
+    fn all<T>(&self, db: &Connection, read: impl Fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        let mut query = db.prepare_cached(&self.text)?;
+        let mut rows = query.query(params_from_iter(&self.values))?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            all.push(read(row)?);
+        }
+        Ok(all)
+    }
+}
+
+fn int(value: u64) -> Value {
+    Value::from(signed(value))
+}
+
+/// All rows after a place.
+pub(super) fn rows_after(db: &Connection, after: u64) -> Result<Vec<Arc<FeedRow>>> {
+    let mut sql = Sql::new(format!("SELECT {COLUMNS} FROM alert_state s JOIN alert a USING (alert_id)"));
+    sql.add(" WHERE s.seq > ? ORDER BY s.seq", [int(after)]).all(db, feed_row)
+}
+
+fn lane_rows(columns: &str, query: &FeedQuery) -> Sql {
+    let mut sql = Sql::new(format!(
+        "SELECT {columns} FROM feed f JOIN alert_state s ON s.seq = f.seq JOIN alert a ON a.alert_id = f.alert_id"
+    ));
+    sql.add(
+        " WHERE f.lane = ? AND f.seq > ? AND f.seq <= ?",
+        [Value::from(lane_number(query.lane)), int(query.after_exclusive), int(query.upto_inclusive)],
+    );
+    if query.latest_only {
+        sql.add(" AND a.change_seq = f.seq", []);
+    }
+    sql.filter(&query.filter, "s.level");
+    sql.add(" ORDER BY f.seq LIMIT ?", [Value::from(limit(query.limit))]);
+    sql
+}
+
+pub(super) fn feed_page(db: &Connection, query: &FeedQuery) -> Result<Vec<Arc<FeedRow>>> {
+    lane_rows(COLUMNS, query).all(db, feed_row)
+}
+
+pub(super) fn feed_ids(db: &Connection, query: &FeedQuery) -> Result<Vec<FeedId>> {
+    lane_rows("f.seq, f.alert_id, a.kind", query).all(db, |row| {
+        Ok(FeedId {
+            seq: unsigned(row.get(0)?),
+            alert: alert_id(&row.get::<_, String>(1)?)?,
+            kind: row.get(2)?,
+        })
+    })
+}
+
+pub(super) fn snapshot_page(
+    db: &Connection,
+    filter: &Filter,
+    at_inclusive: u64,
+    after: Option<SnapshotKey>,
+    page: usize,
+) -> Result<Vec<Arc<FeedRow>>> {
+    let mut sql =
+        Sql::new(format!("SELECT {COLUMNS} FROM alert a JOIN alert_state s ON s.seq = a.change_seq"));
+    sql.add(" WHERE a.firing = 1 AND a.change_seq <= ?", [int(at_inclusive)]);
+    if let Some((lane, seq)) = after {
+        sql.add(" AND (a.lane, a.change_seq) > (?, ?)", [Value::from(lane_number(lane)), int(seq)]);
+    }
+    sql.filter(filter, "a.level");
+    sql.add(" ORDER BY a.lane, a.change_seq LIMIT ?", [Value::from(limit(page))]).all(db, feed_row)
+}
+
+pub(super) fn missed(
+    db: &Connection,
+    filter: &Filter,
+    after: [u64; 3],
+    upto_inclusive: u64,
+) -> Result<Missed> {
+    // The feed is gone there, the history is not: so the counts are exact.
+    let mut sql = Sql::new(
+        "SELECT s.level, count(*), min(s.committed_us), max(s.committed_us) FROM alert_state s \
+         JOIN alert a USING (alert_id) WHERE s.seq <= ?",
+    );
+    sql.values.push(int(upto_inclusive));
+    let mut any = String::new();
+    for (index, lane) in Lane::ALL.into_iter().enumerate() {
+        let or = if index == 0 { "" } else { " OR " };
+        let number = lane_number(lane);
+        let _infallible = write!(any, "{or}(s.lane = {number} AND s.seq > ?)");
+    }
+    sql.add(&format!(" AND ({any})"), after.map(int));
+    sql.filter(filter, "s.level").add(" GROUP BY s.level ORDER BY s.level", []);
+    let rows = sql.all(db, |row| {
+        let times: (i64, i64) = (row.get(2)?, row.get(3)?);
+        Ok((level(row.get(0)?)?, unsigned(row.get(1)?), times))
+    })?;
+    Ok(Missed {
+        from_unix_us: rows.iter().map(|row| row.2.0).min().unwrap_or(0),
+        to_unix_us: rows.iter().map(|row| row.2.1).max().unwrap_or(0),
+        counts: rows.into_iter().map(|(level, count, _)| (level, count)).collect(),
+    })
+}
+
+pub(super) fn list(db: &Connection, query: &ListQuery) -> Result<Vec<Arc<FeedRow>>> {
+    let mut sql =
+        Sql::new(format!("SELECT {COLUMNS} FROM alert a JOIN alert_state s ON s.seq = a.change_seq WHERE 1"));
+    sql.one_of("a.alert_id", query.alerts.iter().map(|id| Value::from(id.to_string())).collect());
+    if let Some(firing) = query.firing {
+        sql.add(" AND a.firing = ?", [Value::from(firing)]);
+    }
+    if let Some(publisher) = &query.publisher {
+        sql.add(" AND a.publisher = ?", [Value::from(publisher.clone())]);
+    }
+    if let Some(before) = query.before_exclusive {
+        sql.add(" AND a.change_seq < ?", [int(before)]);
+    }
+    sql.filter(&query.filter, "a.level");
+    sql.add(" ORDER BY a.change_seq DESC LIMIT ?", [Value::from(limit(query.limit))]).all(db, feed_row)
+}
+
+pub(super) fn history(db: &Connection, alert: AlertId) -> Result<Vec<v1::Record>> {
+    let mut query = db.prepare_cached(
+        "SELECT content, lane, committed_us FROM alert_state WHERE alert_id = ?1 ORDER BY revision DESC LIMIT ?2",
+    )?;
+    let mut rows = query.query(params![alert.to_string(), MAX_HISTORY])?;
+    let mut states = Vec::new();
+    while let Some(row) = rows.next()? {
+        let content = row.get_ref(0)?.as_blob().map_err(|_| super::convert::damaged("alert")())?;
+        states.push(record(content, row.get(1)?, row.get(2)?)?);
+    }
+    states.reverse();
+    Ok(states)
+}

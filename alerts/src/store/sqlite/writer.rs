@@ -1,0 +1,291 @@
+//! The one writer: a thread that commits whatever has gathered while it committed the batch before.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        atomic::Ordering,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+use xueliang_base::time::{Mono, SharedClock, Wall, micros};
+
+use super::{
+    super::{FeedRow, Health, OnCommit},
+    Shared,
+    file::{self, DbFile},
+};
+use crate::error::{Error, Result};
+
+/// Jobs that may wait for the writer; callers beyond wait themselves.
+const QUEUE: usize = 1024;
+/// Jobs of one commit: enough to share an fsync, few enough to keep a commit short.
+const BATCH: usize = 256;
+/// A log this much larger than the checkpoint's threshold is reported: some reader never ends.
+const WAL_ALARM_FACTOR: u64 = 32;
+
+/// What a job sees of the commit it is part of.
+pub(in super::super) struct Batch<'a> {
+    clock: &'a SharedClock,
+    /// How long the commit before took: bounds what the clock cannot show before this one ends.
+    pub(super) last_commit_us: u64,
+    /// Rows that become visible once all is on disk.
+    pub(super) rows: Vec<Arc<FeedRow>>,
+}
+
+impl Batch<'_> {
+    /// Now.
+    pub(in super::super) fn wall(&self) -> Wall {
+        self.clock.wall()
+    }
+    /// Now.
+    pub(in super::super) fn mono(&self) -> Mono {
+        self.clock.mono()
+    }
+}
+
+/// Where committed rows go.
+pub(in super::super) struct Rows {
+    pub(super) shared: Arc<Shared>,
+    pub(super) on_commit: OnCommit,
+    /// Reads rows after a place: for those whose commit failed towards us but not on disk.
+    pub(super) load: fn(&Connection, u64) -> Result<Vec<Arc<FeedRow>>>,
+}
+
+trait Job: Send {
+    fn run(&mut self, db: &Connection, batch: &mut Batch<'_>) -> Result<()>;
+    fn finish(self: Box<Self>, result: Result<()>);
+}
+
+struct Work<F, T> {
+    work: Option<F>,
+    made: Option<T>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<F, T: Send> Job for Work<F, T>
+where
+    F: FnOnce(&Connection, &mut Batch<'_>) -> Result<T> + Send,
+{
+    fn run(&mut self, db: &Connection, batch: &mut Batch<'_>) -> Result<()> {
+        let work = self.work.take().expect("a job runs once");
+        self.made = Some(work(db, batch)?);
+        Ok(())
+    }
+    fn finish(self: Box<Self>, result: Result<()>) {
+        let Work { made, reply, .. } = *self;
+        let answer = result.map(|()| made.expect("a job that ran has made its answer"));
+        // The caller may be gone; what is committed is committed.
+        let _gone = reply.send(answer);
+    }
+}
+
+/// The writer's handle. Dropping it ends the thread after the jobs that wait.
+pub(in super::super) struct Writer {
+    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
+    threads: Vec<JoinHandle<()>>,
+    health: Arc<Mutex<Health>>,
+}
+
+impl Writer {
+    pub(in super::super) fn spawn(
+        name: &str,
+        file: DbFile,
+        db: Connection,
+        clock: SharedClock,
+        rows: Option<Rows>,
+        checkpoint_bytes: u64,
+    ) -> Result<Self> {
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let (wake, woken) = sync_channel(1);
+        let health = Arc::new(Mutex::new(Health::default()));
+        let start = |thread: String| Error::io(format!("start the thread {thread}"));
+        let checkpointer = Checkpointer { file: file.clone(), health: Arc::clone(&health), checkpoint_bytes };
+        let thread = thread::Builder::new().name(format!("{name}-checkpoint"));
+        let checkpoints =
+            thread.spawn(move || checkpointer.run(&woken)).map_err(start(format!("{name}-checkpoint")))?;
+        let own =
+            Thread { file, db: Some(db), clock, rows, health: Arc::clone(&health), wake, checkpoint_bytes };
+        let thread = thread::Builder::new().name(format!("{name}-write"));
+        let writes = thread.spawn(move || own.run(waiting)).map_err(start(format!("{name}-write")))?;
+        Ok(Self { jobs: Some(jobs), threads: vec![writes, checkpoints], health })
+    }
+    pub(in super::super) fn health(&self) -> Health {
+        self.health.lock().expect("no code panics while it holds this lock").clone()
+    }
+    /// Runs `work` in a transaction. The answer comes when it is on disk.
+    pub(in super::super) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection, &mut Batch<'_>) -> Result<T> + Send + 'static,
+    ) -> impl Future<Output = Result<T>> + Send + 'static {
+        let jobs = self.jobs.clone();
+        async move {
+            let stopped = || Error::Unavailable("the store is closing: try again".to_owned());
+            let (reply, answer) = oneshot::channel();
+            let job = Box::new(Work { work: Some(work), made: None, reply });
+            jobs.ok_or_else(stopped)?.send(job).await.map_err(|_| stopped())?;
+            answer
+                .await
+                .map_err(|_| Error::Internal("the store's writer has died: see its log".to_owned()))?
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            if thread.thread().id() != thread::current().id() {
+                // A panic has been reported by the thread itself.
+                let _panicked = thread.join();
+            }
+        }
+    }
+}
+
+struct Thread {
+    file: DbFile,
+    db: Option<Connection>,
+    clock: SharedClock,
+    rows: Option<Rows>,
+    health: Arc<Mutex<Health>>,
+    wake: SyncSender<()>,
+    checkpoint_bytes: u64,
+}
+
+impl Thread {
+    fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+        while let Some(first) = jobs.blocking_recv() {
+            let mut batch = vec![first];
+            while batch.len() < BATCH
+                && let Ok(next) = jobs.try_recv()
+            {
+                batch.push(next);
+            }
+            self.commit(batch);
+        }
+    }
+    fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+        let began = self.clock.mono();
+        let result = self.attempt(&mut jobs);
+        let took_us = micros(self.clock.mono().since(began));
+        self.note(result.as_ref().err(), took_us);
+        match result {
+            Ok(results) => jobs.into_iter().zip(results).for_each(|(job, result)| job.finish(result)),
+            Err(error) => jobs.into_iter().for_each(|job| job.finish(Err(error.clone()))),
+        }
+    }
+    /// One transaction for all jobs: a job that fails by itself is undone alone; when the storage fails, all are.
+    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
+        // The connection is put back only after a success.
+        let db = match self.db.take() {
+            Some(db) => db,
+            None => self.reopen()?,
+        };
+        let last_commit_us = self.health.lock().expect("no code panics under this lock").last_commit_us;
+        let mut batch = Batch { clock: &self.clock, last_commit_us, rows: Vec::new() };
+        db.execute_batch("BEGIN IMMEDIATE")?;
+        let mut results = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let rows = batch.rows.len();
+            db.execute_batch("SAVEPOINT job")?;
+            let result = job.run(&db, &mut batch);
+            match &result {
+                Ok(()) => {}
+                Err(error) if file::storage_failed(error) => return Err(error.clone()),
+                Err(_) => {
+                    batch.rows.truncate(rows);
+                    db.execute_batch("ROLLBACK TO job")?;
+                }
+            }
+            db.execute_batch("RELEASE job")?;
+            results.push(result);
+        }
+        db.execute_batch("COMMIT")?;
+        let rows = batch.rows;
+        self.db = Some(db);
+        self.show(rows);
+        self.watch_log();
+        Ok(results)
+    }
+    /// Makes committed rows visible.
+    fn show(&self, rows: Vec<Arc<FeedRow>>) {
+        if let (Some(to), Some(last)) = (&self.rows, rows.last()) {
+            let head = last.seq;
+            (to.on_commit)(rows);
+            to.shared.head.store(head, Ordering::Release);
+        }
+    }
+    fn reopen(&self) -> Result<Connection> {
+        let db = self.file.open()?;
+        file::settle(&db)?;
+        // A commit that was reported as failed may be on disk after all: then it was made visible to nobody.
+        if let Some(to) = &self.rows {
+            self.show((to.load)(&db, to.shared.head.load(Ordering::Acquire))?);
+        }
+        Ok(db)
+    }
+    fn note(&self, failed: Option<&Error>, took_us: u64) {
+        let mut health = self.health.lock().expect("no code panics under this lock");
+        if let Some(failed) = failed {
+            health.failures += 1;
+            if health.failing.is_none() {
+                error!(file = %self.file.what, error = %failed, "storage fails, nothing is accepted");
+            }
+            health.failing = Some(failed.to_string());
+        } else {
+            health.commits += 1;
+            health.last_commit_us = took_us;
+            if health.failing.take().is_some() {
+                info!(file = %self.file.what, "storage works again");
+            }
+        }
+    }
+    fn watch_log(&self) {
+        let bytes = log_bytes(&self.file.path);
+        self.health.lock().expect("no code panics under this lock").wal_bytes = bytes;
+        if bytes >= self.checkpoint_bytes {
+            // When the checkpointer is still at it, it has been asked already.
+            let _asked = self.wake.try_send(());
+        }
+    }
+}
+
+fn log_bytes(path: &Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    std::fs::metadata(log).map_or(0, |facts| facts.len())
+}
+
+struct Checkpointer {
+    file: DbFile,
+    health: Arc<Mutex<Health>>,
+    checkpoint_bytes: u64,
+}
+
+impl Checkpointer {
+    fn run(&self, woken: &Receiver<()>) {
+        while woken.recv().is_ok() {
+            if let Err(error) = self.run_once() {
+                warn!(file = %self.file.what, error = %error, "checkpoint failed, the log grows");
+            }
+        }
+    }
+    /// Writes back what can be without making anyone wait. The writer begins the log anew once all is back.
+    fn run_once(&self) -> Result<()> {
+        let db = self.file.open()?;
+        let (log, done): (i64, i64) =
+            db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+        let bytes = log_bytes(&self.file.path);
+        self.health.lock().expect("no code panics under this lock").wal_bytes = bytes;
+        if done < log && bytes > self.checkpoint_bytes.saturating_mul(WAL_ALARM_FACTOR) {
+            warn!(file = %self.file.what, bytes, "the log is large and cannot be written back: a reader holds it");
+        }
+        Ok(())
+    }
+}

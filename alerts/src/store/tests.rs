@@ -1,0 +1,113 @@
+//! The store by itself: what it refuses to forget, and that filters mean the same in SQL as in memory.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use xueliang_base::kind::{Kind, Level};
+
+use super::*;
+use crate::testing::{Bench, alert};
+
+pub(crate) fn set_schema(file: &Path, schema: i64) {
+    let db = Connection::open(file).unwrap();
+    db.execute_batch(&format!("PRAGMA user_version = {schema}")).unwrap();
+}
+
+#[tokio::test]
+async fn history_register_and_audit_refuse_to_be_changed() {
+    let bench = Bench::new();
+    bench.commit(&[alert(Kind::FireFlame, 2)]).await;
+    let audit = AuditEntry { principal: "p".into(), action: "test", subject: "s".into() };
+    bench.bus.store().audit(audit).await.unwrap();
+    bench.bus.store().register(v1::RegisterEntry::default()).await.unwrap();
+    let db = Connection::open(bench.folder.path().join(STORE_FILE)).unwrap();
+    for sql in [
+        "DELETE FROM alert_state",
+        "UPDATE alert_state SET content = x'00'",
+        "DELETE FROM alert",
+        "UPDATE feed SET lane = 1",
+        "DELETE FROM register",
+        "UPDATE register SET granted = 1",
+        "DELETE FROM audit",
+        "UPDATE audit SET subject = ''",
+    ] {
+        let refused = db.execute_batch(sql).unwrap_err().to_string();
+        assert!(refused.contains("append-only") || refused.contains("never deleted"), "{sql}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn filters_mean_the_same_in_memory_and_in_sql() {
+    let bench = Bench::new();
+    let mut alerts = Vec::new();
+    for (index, kind) in
+        [Kind::FireFlame, Kind::LeftObject, Kind::CamOffline, Kind::CamCovered].into_iter().enumerate()
+    {
+        for level in 2..=4 {
+            let mut one = alert(kind, level);
+            one.place.camera = format!("cam-{}", index % 2).parse().unwrap();
+            let path = [["33", "3301"], ["33", "3302"], ["34", "3301"]][index % 3];
+            one.place.division_path = path.iter().map(|code| code.parse().unwrap()).collect();
+            alerts.push(one);
+        }
+    }
+    bench.commit(&alerts).await;
+    let filters = [
+        Filter::default(),
+        Filter { kinds: vec![1101, 8101], ..Filter::default() },
+        Filter { classes: vec![3], ..Filter::default() },
+        Filter { least_level: Some(Level::MAJOR), ..Filter::default() },
+        Filter { cameras: vec!["cam-1".parse().unwrap()], ..Filter::default() },
+        Filter { divisions: vec!["3301".parse().unwrap()], ..Filter::default() },
+        Filter { divisions: vec!["33".parse().unwrap(), "3".parse().unwrap()], ..Filter::default() },
+        Filter {
+            classes: vec![3],
+            least_level: Some(Level::MAJOR),
+            divisions: vec!["33".parse().unwrap()],
+            ..Filter::default()
+        },
+    ];
+    let list = |filter| ListQuery { filter, limit: 1000, ..ListQuery::default() };
+    let all = bench.bus.store().list(list(Filter::default())).await.unwrap();
+    assert_eq!(all.len(), alerts.len());
+    for filter in filters {
+        let want: Vec<u64> = all.iter().filter(|row| filter.wants(&row.facts())).map(|row| row.seq).collect();
+        let rows = bench.bus.store().list(list(filter.clone())).await.unwrap();
+        assert_eq!(rows.iter().map(|row| row.seq).collect::<Vec<_>>(), want, "{filter:?}");
+        let shared = Arc::new(filter);
+        let snapshot =
+            bench.bus.store().snapshot_page(Arc::clone(&shared), u64::MAX, None, 1000).await.unwrap();
+        assert_eq!(snapshot.len(), want.len());
+        let mut found = 0;
+        for lane in Lane::ALL {
+            let query = FeedQuery {
+                lane,
+                filter: Arc::clone(&shared),
+                after_exclusive: 0,
+                upto_inclusive: u64::MAX,
+                latest_only: true,
+                limit: 1000,
+            };
+            found += bench.bus.store().feed_page(query).await.unwrap().len();
+        }
+        assert_eq!(found, want.len());
+    }
+}
+
+#[tokio::test]
+async fn pages_of_a_list_hold_everything_once() {
+    let bench = Bench::new();
+    bench.commit(&(0..25).map(|_| alert(Kind::LeftObject, 3)).collect::<Vec<_>>()).await;
+    let mut seen = Vec::new();
+    let mut before_exclusive = None;
+    loop {
+        let query = ListQuery { before_exclusive, limit: 10, ..ListQuery::default() };
+        let rows = bench.bus.store().list(query).await.unwrap();
+        seen.extend(rows.iter().map(|row| row.seq));
+        before_exclusive = rows.last().map(|row| row.seq);
+        if rows.len() < 10 {
+            break;
+        }
+    }
+    assert_eq!(seen, (1..=25).rev().collect::<Vec<u64>>());
+}

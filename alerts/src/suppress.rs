@@ -1,0 +1,191 @@
+//! Suppression on the node, before an alert is minted: one place and kind of hazard is one alert at a time.
+//!
+//! Pure: edges of incidents in, decisions out, time as a parameter. Nothing is dropped silently: every edge that
+//! makes no alert of its own says why, and is counted.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use xueliang_base::{
+    alert::{Alert, AlertState},
+    id::{AlertId, AlertRevision, CameraId, RuleId, ZoneId},
+    incident::Edge,
+    kind::{Kind, Level},
+    time::Mono,
+};
+
+/// One place and kind of hazard.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The camera.
+    pub camera: CameraId,
+    /// The zone; `None` for the whole picture.
+    pub zone: Option<ZoneId>,
+    /// The kind.
+    pub kind: Kind,
+}
+
+/// Why an edge makes no alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The same place and kind ended less than the cooldown ago, at this level or a higher one.
+    Cooldown,
+    /// Another rule still sees what this one no longer sees.
+    StillSeenByAnother,
+    /// Less severe than what another rule sees there now.
+    Outranked,
+    /// It ends what never became an alert.
+    NeverRaised,
+}
+
+impl Reason {
+    /// The word for logs and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Reason::Cooldown => "cooldown",
+            Reason::StillSeenByAnother => "still_seen_by_another",
+            Reason::Outranked => "outranked",
+            Reason::NeverRaised => "never_raised",
+        }
+    }
+}
+
+/// What to do with an edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Publish this state of this alert. Revision 1 begins it.
+    Publish {
+        /// The alert.
+        alert: AlertId,
+        /// The state's number.
+        revision: AlertRevision,
+    },
+    /// Publish nothing.
+    Suppress(Reason),
+}
+
+#[derive(Debug)]
+struct Active {
+    alert: AlertId,
+    revision: u64,
+    /// The rules that see it, each with its level.
+    holders: BTreeMap<RuleId, Level>,
+    /// The most severe level it had.
+    peak: Level,
+}
+
+#[derive(Debug)]
+struct Ended {
+    at: Mono,
+    peak: Level,
+}
+
+/// Knows what is active at every place, and what ended a short while ago.
+#[derive(Debug)]
+pub struct Suppressor {
+    cooldown: Duration,
+    active: BTreeMap<Key, Active>,
+    ended: BTreeMap<Key, Ended>,
+    counts: BTreeMap<Reason, u64>,
+}
+
+impl Suppressor {
+    /// `cooldown` starts when an alert is resolved.
+    pub fn new(cooldown: Duration) -> Self {
+        Self { cooldown, active: BTreeMap::new(), ended: BTreeMap::new(), counts: BTreeMap::new() }
+    }
+    /// Takes over an active alert after a restart, as the bus lists it: its next state is an update.
+    pub fn adopt(&mut self, alert: &Alert) {
+        if alert.state != AlertState::Firing {
+            return;
+        }
+        let key =
+            Key { camera: alert.place.camera.clone(), zone: alert.place.zone.clone(), kind: alert.kind };
+        let active = Active {
+            alert: alert.id,
+            revision: alert.revision.0,
+            holders: BTreeMap::from([(alert.explanation.rule.clone(), alert.level)]),
+            peak: alert.level,
+        };
+        self.active.insert(key, active);
+    }
+    /// Decides on an edge of a camera's incident. `mint` gives the id of a new alert.
+    pub fn decide(
+        &mut self,
+        camera: &CameraId,
+        edge: &Edge,
+        now: Mono,
+        mint: impl FnOnce() -> AlertId,
+    ) -> Decision {
+        let incident = edge.incident();
+        let key = Key { camera: camera.clone(), zone: incident.zone.clone(), kind: incident.kind };
+        let decision = match edge {
+            Edge::Raised(_) | Edge::Updated(_) => self.seen(key, &incident.rule, incident.level, now, mint),
+            Edge::Resolved(..) => self.gone(key, &incident.rule, now),
+        };
+        if let Decision::Suppress(reason) = decision {
+            *self.counts.entry(reason).or_default() += 1;
+        }
+        decision
+    }
+    fn seen(
+        &mut self,
+        key: Key,
+        rule: &RuleId,
+        level: Level,
+        now: Mono,
+        mint: impl FnOnce() -> AlertId,
+    ) -> Decision {
+        if let Some(active) = self.active.get_mut(&key) {
+            active.holders.insert(rule.clone(), level);
+            let worst = active.holders.values().min().copied().unwrap_or(level);
+            if worst < level {
+                return Decision::Suppress(Reason::Outranked);
+            }
+            active.revision += 1;
+            active.peak = active.peak.min(level);
+            return Decision::Publish { alert: active.alert, revision: AlertRevision(active.revision) };
+        }
+        if let Some(ended) = self.ended.get(&key) {
+            // A smaller number is more severe: only that breaks a cooldown.
+            if now.since(ended.at) < self.cooldown && level >= ended.peak {
+                return Decision::Suppress(Reason::Cooldown);
+            }
+            self.ended.remove(&key);
+        }
+        let alert = mint();
+        let holders = BTreeMap::from([(rule.clone(), level)]);
+        self.active.insert(key, Active { alert, revision: 1, holders, peak: level });
+        Decision::Publish { alert, revision: AlertRevision(1) }
+    }
+    fn gone(&mut self, key: Key, rule: &RuleId, now: Mono) -> Decision {
+        let Some(active) = self.active.get_mut(&key) else {
+            return Decision::Suppress(Reason::NeverRaised);
+        };
+        active.holders.remove(rule);
+        if !active.holders.is_empty() {
+            return Decision::Suppress(Reason::StillSeenByAnother);
+        }
+        let decision =
+            Decision::Publish { alert: active.alert, revision: AlertRevision(active.revision + 1) };
+        let peak = active.peak;
+        self.active.remove(&key);
+        self.ended.insert(key, Ended { at: now, peak });
+        decision
+    }
+    /// Forgets what ended longer than the cooldown ago. Call it now and then.
+    pub fn tidy(&mut self, now: Mono) {
+        let cooldown = self.cooldown;
+        self.ended.retain(|_, ended| now.since(ended.at) < cooldown);
+    }
+    /// Edges suppressed so far, by reason.
+    pub fn counts(&self) -> &BTreeMap<Reason, u64> {
+        &self.counts
+    }
+    /// Alerts that are active, with their latest revision.
+    pub fn active(&self) -> impl Iterator<Item = (&Key, AlertId, AlertRevision)> {
+        self.active.iter().map(|(key, active)| (key, active.alert, AlertRevision(active.revision)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

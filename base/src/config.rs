@@ -1,0 +1,391 @@
+//! The configuration: what one `xueliang.toml` says, parsed into types that cannot be wrong.
+//!
+//! [`Config::parse`] reports every fault in one go, each with its path and line. Parsing checks all that the text
+//! alone can tell; what needs the machine (a model file, an address) is checked by `xueliang check`.
+//! The same types, as JSON, are the immutable configuration revisions that the bus keeps and nodes receive.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    detection::Meaning,
+    geometry::Polygon,
+    id::{CameraId, CredentialName, DivisionCode, NodeId, RuleId, ZoneId},
+    kind::{Kind, Level},
+};
+
+mod parse;
+mod reader;
+mod rule;
+
+pub use parse::{ParseError, base_dir};
+pub use reader::Fault;
+pub use rule::RULED_KINDS;
+
+/// A whole configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Config {
+    /// Name of the town or site, shown to operators.
+    pub site: String,
+    /// IANA zone in which times are shown.
+    pub timezone: String,
+    /// Where the service keeps its store, spool and evidence.
+    pub state_dir: PathBuf,
+    /// Name of this machine's node.
+    pub node: NodeId,
+    /// Where the service listens.
+    pub listen: Listen,
+    /// Networks that camera addresses must lie in.
+    pub networks: Vec<ipnet::IpNet>,
+    /// Divisions, parents before children.
+    pub divisions: Vec<Division>,
+    /// Where camera credentials come from. Never the secrets themselves.
+    pub credentials: BTreeMap<CredentialName, CredentialSource>,
+    /// Folders of models, in the order rules prefer them.
+    pub models: Vec<PathBuf>,
+    /// Bounds on what analysis may use.
+    pub analysis: Analysis,
+    /// Evidence kept with alerts.
+    pub evidence: EvidenceBudget,
+    /// Cameras by id.
+    pub cameras: Vec<Camera>,
+}
+
+/// Addresses. Until sign-in exists, only loopback.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listen {
+    /// gRPC for consoles.
+    pub api: SocketAddr,
+    /// `/metrics`, `/livez`, `/readyz`.
+    pub admin: SocketAddr,
+}
+
+/// A node of the administrative tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Division {
+    /// Its code.
+    pub code: DivisionCode,
+    /// Its name.
+    pub name: String,
+    /// The code of the division above; `None` for a root.
+    pub parent: Option<DivisionCode>,
+}
+
+/// Where a user and password are read at start-up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialSource {
+    /// A file of two lines: user, password.
+    File(PathBuf),
+    /// Two environment variables: `NAME_USER` and `NAME_PASSWORD`.
+    Env(String),
+}
+
+/// Bounds on what analysis may use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Analysis {
+    /// Look workers; 0 means one a core.
+    pub workers: usize,
+    /// Cameras whose decoder one worker may hold for continued looks.
+    pub leases_per_worker: usize,
+    /// The age at which a look's result is no longer worth having: looks predicted above are not started.
+    pub max_age: Duration,
+    /// A worker that has not answered by then is killed.
+    pub look_deadline: Duration,
+    /// Largest picture that may reach a decoder, in pixels.
+    pub max_width: u32,
+    /// Largest picture that may reach a decoder, in pixels.
+    pub max_height: u32,
+    /// Encoded bytes that one camera's ring may hold.
+    pub ring_bytes: usize,
+    /// Seconds that one camera's ring may hold.
+    pub ring_seconds: Duration,
+    /// Where inference runs.
+    pub device: Device,
+}
+
+/// Where inference runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Device {
+    /// The CPU.
+    Cpu,
+    /// CUDA where present, otherwise the CPU, with a logged warning.
+    Cuda,
+}
+
+/// Evidence kept with alerts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceBudget {
+    /// Bytes evidence may take on disk.
+    pub max_bytes: u64,
+    /// Days before which nothing is deleted; at least 30.
+    pub keep_days: u32,
+    /// Footage before the incident.
+    pub before: Duration,
+    /// Footage after the incident was raised.
+    pub after: Duration,
+}
+
+/// A registered camera (点位).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Camera {
+    /// Its id.
+    pub id: CameraId,
+    /// What operators call it.
+    pub name: String,
+    /// The division it belongs to.
+    pub division: DivisionCode,
+    /// Street address, for people.
+    pub address: Option<String>,
+    /// Longitude and latitude in WGS-84, degrees.
+    pub position: Option<[f64; 2]>,
+    /// How it is read.
+    pub stream: Stream,
+    /// Parts of the picture that nothing may look at.
+    pub masks: Vec<Polygon>,
+    /// Named parts of the picture.
+    pub zones: Vec<Zone>,
+    /// What is watched for.
+    pub rules: Vec<Rule>,
+    /// When it is expected to deliver; `None` means always.
+    pub expected_on: Option<Hours>,
+    /// Share of scarce looks against other cameras.
+    pub weight: f32,
+    /// Number of the view its zones were drawn on; raise it after the camera was turned on purpose.
+    pub view: u32,
+}
+
+/// How a camera is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stream {
+    /// `rtsp://` or `rtsps://`, without user or password.
+    pub url: url::Url,
+    /// Transport of the media.
+    pub transport: Transport,
+    /// Which credentials to sign in with.
+    pub credentials: Option<CredentialName>,
+    /// How long the first access unit may take (on-demand platforms need 20 s and more).
+    pub first_unit_timeout: Duration,
+}
+
+/// Transport of the media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Interleaved in the RTSP connection.
+    Tcp,
+    /// RTP over UDP.
+    Udp,
+}
+
+/// A named part of the picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Zone {
+    /// Its name.
+    pub id: ZoneId,
+    /// Its outline.
+    pub polygon: Polygon,
+    /// Its area on the ground.
+    pub area_m2: Option<f64>,
+    /// The direction traffic must take, degrees clockwise from the picture's upward edge (90 = to the right).
+    pub direction_deg: Option<f64>,
+}
+
+/// A daily window in the site's zone; may pass midnight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hours {
+    /// Minutes after midnight, inclusive.
+    pub from_min: u16,
+    /// Minutes after midnight, exclusive.
+    pub to_min: u16,
+}
+
+impl Hours {
+    /// Whether the minute of the day lies in the window.
+    pub fn contains(self, minute: u16) -> bool {
+        if self.from_min <= self.to_min {
+            (self.from_min..self.to_min).contains(&minute)
+        } else {
+            minute >= self.from_min || minute < self.to_min
+        }
+    }
+}
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (a, b) = (self.from_min, self.to_min);
+        write!(f, "{:02}:{:02}-{:02}:{:02}", a / 60, a % 60, b / 60, b % 60)
+    }
+}
+
+/// What one camera is watched for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Its name, unique within the camera.
+    pub id: RuleId,
+    /// The kind of hazard it raises.
+    pub kind: Kind,
+    /// Severity of its alerts, at most 2.
+    pub level: Level,
+    /// Where; `None` means the whole picture.
+    pub zone: Option<ZoneId>,
+    /// The condition.
+    pub condition: Condition,
+    /// The longest time it may be blind: the camera is looked at at least this often for it.
+    pub blind_max: Duration,
+    /// How it decides over time.
+    pub timing: Timing,
+}
+
+/// How a rule decides over time. Unobserved time neither fires nor resolves.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The condition must have been seen to hold this long.
+    pub dwell: Duration,
+    /// Two looks further apart than this do not count as watching in between.
+    pub max_gap: Duration,
+    /// The share of looks within the dwell that must have seen it, 0..=1.
+    pub seen_share: f32,
+    /// The condition must have been seen not to hold this long before the incident is resolved.
+    pub clear: Duration,
+    /// After it was resolved, no new incident for this long, unless the level is higher.
+    pub cooldown: Duration,
+}
+
+/// What must hold, by the kind of the rule.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type")]
+pub enum Condition {
+    /// Any of these stands (by its foot) in a declared hazard zone. Kinds: `WATER_ZONE_ENTRY`, `ZONE_INTRUSION`.
+    InZone {
+        /// What.
+        meanings: Vec<Meaning>,
+        /// Least score.
+        min_score: f32,
+    },
+    /// One of these stands still in the zone. Kinds: `FIRE_LANE_BLOCKED`, `EXIT_BLOCKED`, `VEHICLE_STOPPED`.
+    Blocking {
+        /// What.
+        meanings: Vec<Meaning>,
+        /// Least score.
+        min_score: f32,
+        /// Least share of the object's lower half inside the zone, 0..=1.
+        min_inside: f32,
+    },
+    /// One of these travels against the zone's direction. Kind: `WRONG_WAY`.
+    AgainstDirection {
+        /// What.
+        meanings: Vec<Meaning>,
+        /// Least score.
+        min_score: f32,
+        /// Direction allowed, degrees clockwise from up.
+        direction_deg: f64,
+        /// Travel further than this from the direction is against it, degrees.
+        tolerance_deg: f64,
+        /// Least travel, as a share of the picture's height.
+        min_travel: f32,
+    },
+    /// More persons per square metre than is safe. Kind: `CROWD_DENSITY`.
+    Density {
+        /// Least score.
+        min_score: f32,
+        /// The zone's area on the ground.
+        area_m2: f64,
+        /// Least persons per square metre.
+        per_m2: f64,
+    },
+    /// Something new stays where nothing was. Kind: `LEFT_OBJECT`.
+    StaticForeground {
+        /// Least share of the picture that it covers.
+        min_area: f32,
+        /// Largest share of the picture that it covers.
+        max_area: f32,
+    },
+    /// A classifier or detector of fire or smoke. Kinds: `FIRE_FLAME`, `FIRE_SMOKE`.
+    Burning {
+        /// `fire` or `smoke`.
+        meaning: Meaning,
+        /// Least score.
+        min_score: f32,
+    },
+    /// Too dark to see anything. Kind: `IMG_DARK`.
+    Dark {
+        /// Mean luma below this, 0..=255.
+        max_luma: f32,
+    },
+    /// A uniform, detail-less or abruptly replaced picture. Kind: `CAM_COVERED`.
+    Covered {
+        /// Least share of the reference's detail that must be lost.
+        lost_detail: f32,
+    },
+    /// The same picture again and again. Kind: `IMG_FREEZE`.
+    Frozen,
+    /// The view no longer matches its reference. Kind: `CAM_MOVED`.
+    Moved {
+        /// Least similarity with the reference, -1..=1.
+        min_match: f32,
+    },
+    /// No access units. Kind: `CAM_OFFLINE`.
+    NoSignal,
+}
+
+impl Condition {
+    /// The meanings a model must be able to see for this condition; empty where no model is needed.
+    pub fn meanings(&self) -> Vec<Meaning> {
+        match self {
+            Condition::InZone { meanings, .. }
+            | Condition::Blocking { meanings, .. }
+            | Condition::AgainstDirection { meanings, .. } => meanings.clone(),
+            Condition::Density { .. } => vec![Meaning::Person],
+            Condition::Burning { meaning, .. } => vec![*meaning],
+            _ => Vec::new(),
+        }
+    }
+    /// Whether a look (a decoded picture) is needed at all.
+    pub fn needs_picture(&self) -> bool {
+        !matches!(self, Condition::NoSignal)
+    }
+    /// Whether keyframes alone can serve it; moving hazards need pictures in between.
+    pub fn keyframes_suffice(&self) -> bool {
+        !matches!(self, Condition::InZone { .. } | Condition::AgainstDirection { .. })
+    }
+}
+
+impl Config {
+    /// Parses a configuration text. `base_dir` is the folder that relative paths start from.
+    pub fn parse(text: &str, base_dir: &std::path::Path) -> Result<Self, ParseError> {
+        parse::parse(text, base_dir)
+    }
+    /// The camera of that id.
+    pub fn camera(&self, id: &CameraId) -> Option<&Camera> {
+        self.cameras.iter().find(|camera| &camera.id == id)
+    }
+    /// Codes from the root down to the division, itself included.
+    pub fn division_path(&self, code: &DivisionCode) -> Vec<DivisionCode> {
+        let mut path = Vec::new();
+        let mut next = Some(code);
+        while let Some(code) = next {
+            // Parents stand before children, so there is no circle; the bound is for hand-made values.
+            let Some(division) = self.divisions.iter().find(|d| &d.code == code) else { break };
+            if path.len() > self.divisions.len() {
+                break;
+            }
+            path.push(division.code.clone());
+            next = division.parent.as_ref();
+        }
+        path.reverse();
+        path
+    }
+}
+
+impl Camera {
+    /// Its zone of that name.
+    pub fn zone(&self, id: &ZoneId) -> Option<&Zone> {
+        self.zones.iter().find(|zone| &zone.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

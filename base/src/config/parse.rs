@@ -1,0 +1,366 @@
+//! From text to [`Config`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use toml::de::{DeTable, DeValue};
+
+use super::{
+    Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault, Hours, Listen, Rule,
+    Stream, Transport, Zone,
+    reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
+    rule,
+};
+use crate::{
+    geometry::{Point, Polygon},
+    id::{CameraId, RuleId, ZoneId},
+};
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ParseError {
+    /// All faults, in the order of their lines.
+    pub faults: Vec<Fault>,
+    /// What could be read all the same, for further checks; never to be run.
+    pub partial: Option<Box<Config>>,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(super) fn parse(input: &str, base_dir: &Path) -> Result<Config, ParseError> {
+    let faults = Faults::new(input);
+    let table = match DeTable::parse(input) {
+        Ok(table) => table,
+        Err(e) => {
+            faults.add("(TOML)", e.span().map(|span| span.start), e.message().to_owned());
+            return Err(ParseError { faults: faults.take(), partial: None });
+        }
+    };
+    let root = Section::root(table.get_ref(), Rc::clone(&faults));
+    let config = read_config(&root, base_dir);
+    root.finish();
+    let faults = faults.take();
+    match config {
+        Some(config) if faults.is_empty() => Ok(config),
+        partial => Err(ParseError { faults, partial: partial.map(Box::new) }),
+    }
+}
+
+fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
+    let divisions = read_divisions(root);
+    let credentials: BTreeMap<_, _> = root
+        .named_sections("credentials", |name, s| read_credentials(name, s, base_dir))
+        .into_iter()
+        .collect();
+    let mut cameras: Vec<Camera> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for camera in root.sections("camera", read_camera).into_iter() {
+        let at = format!("camera[{}]", camera.id);
+        if !seen.insert(camera.id.clone()) {
+            root.fault_at("camera", format!("{at}: the id is used twice"));
+        }
+        if !divisions.iter().any(|d| d.code == camera.division) {
+            root.fault_at("camera", format!("{at}: division {} is not declared", camera.division));
+        }
+        if let Some(name) = &camera.stream.credentials
+            && !credentials.contains_key(name)
+        {
+            root.fault_at(
+                "camera",
+                format!("{at}: credentials {name} are not declared: add [credentials.{name}]"),
+            );
+        }
+        cameras.push(camera);
+    }
+    if !root.has("camera") {
+        root.fault("no [[camera]] is declared");
+    }
+    cameras.sort_by(|a, b| a.id.cmp(&b.id));
+    // Every key is read before a missing one ends the reading, so that all faults are found in one go.
+    let site = root.req("site", text);
+    let timezone = root.or("timezone", "Asia/Shanghai".to_owned(), read_timezone);
+    let state_dir = root.req("state_dir", text).map(|path| base_dir.join(path));
+    let node = root.opt("node", parsed).or_else(|| "node-1".parse().ok());
+    let listen = root
+        .section("listen", |s| Listen {
+            api: s.or("api", default_listen().api, read_listen),
+            admin: s.or("admin", default_listen().admin, read_listen),
+        })
+        .unwrap_or_else(default_listen);
+    let networks = root.req("networks", |v| {
+        let networks = list(v, parsed::<ipnet::IpNet>)?;
+        if networks.is_empty() {
+            Err("list the networks your cameras are in".to_owned())
+        } else {
+            Ok(networks)
+        }
+    });
+    let models =
+        root.or("models", Vec::new(), |v| list(v, text)).iter().map(|path| base_dir.join(path)).collect();
+    let analysis = read_analysis(root);
+    let evidence = read_evidence(root);
+    Some(Config {
+        site: site?,
+        timezone,
+        state_dir: state_dir?,
+        node: node?,
+        listen,
+        networks: networks?,
+        divisions,
+        credentials,
+        models,
+        analysis,
+        evidence,
+        cameras,
+    })
+}
+
+fn default_listen() -> Listen {
+    Listen { api: ([127, 0, 0, 1], 8750).into(), admin: ([127, 0, 0, 1], 8751).into() }
+}
+
+fn read_listen(value: &DeValue<'_>) -> Result<std::net::SocketAddr, String> {
+    let address: std::net::SocketAddr =
+        text(value)?.parse().map_err(|_| "write an address and port, as \"127.0.0.1:8750\"".to_owned())?;
+    if address.ip().is_loopback() {
+        Ok(address)
+    } else {
+        Err(format!("{address} is not loopback: without sign-in and TLS nothing else may listen"))
+    }
+}
+
+fn read_timezone(value: &DeValue<'_>) -> Result<String, String> {
+    let name = text(value)?;
+    jiff::tz::TimeZone::get(&name).map_err(|_| format!("{name:?} is no IANA zone, as \"Asia/Shanghai\""))?;
+    Ok(name)
+}
+
+fn read_divisions(root: &Section<'_>) -> Vec<Division> {
+    let mut divisions: Vec<Division> = Vec::new();
+    let read = root.sections("division", |s| {
+        Some(Division {
+            code: s.req("code", parsed)?,
+            name: s.req("name", text)?,
+            parent: s.opt("parent", parsed),
+        })
+    });
+    if !root.has("division") {
+        root.fault("no [[division]] is declared");
+    }
+    for division in read {
+        let at = format!("division[{}]", division.code);
+        if divisions.iter().any(|d| d.code == division.code) {
+            root.fault_at("division", format!("{at}: the code is used twice"));
+        }
+        if let Some(parent) = &division.parent
+            && !divisions.iter().any(|d| &d.code == parent)
+        {
+            root.fault_at("division", format!("{at}: parent {parent} is not declared above it"));
+        }
+        divisions.push(division);
+    }
+    divisions
+}
+
+fn read_credentials(
+    name: &str,
+    s: &Section<'_>,
+    base_dir: &Path,
+) -> Option<(crate::id::CredentialName, CredentialSource)> {
+    let id = match name.parse() {
+        Ok(id) => id,
+        Err(e) => {
+            s.fault(format!("{e}"));
+            return None;
+        }
+    };
+    let file = s.opt("file", text).map(|path| CredentialSource::File(base_dir.join(path)));
+    let env = s.opt("env", text).map(CredentialSource::Env);
+    match (file, env) {
+        (Some(source), None) | (None, Some(source)) => Some((id, source)),
+        _ => {
+            s.fault(
+                "give either file (two lines: user, password) or env (prefix of NAME_USER and NAME_PASSWORD)",
+            );
+            None
+        }
+    }
+}
+
+fn read_analysis(root: &Section<'_>) -> Analysis {
+    let defaults = Analysis {
+        workers: 0,
+        leases_per_worker: 16,
+        max_age: Duration::from_millis(1200),
+        look_deadline: 5 * SECOND,
+        max_width: 4096,
+        max_height: 2304,
+        ring_bytes: 16_000_000,
+        ring_seconds: 30 * SECOND,
+        device: Device::Cpu,
+    };
+    let d = defaults.clone();
+    let to_usize = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    root.section("analysis", |s| Analysis {
+        workers: s.opt("workers", whole(0, 256)).map_or(d.workers, to_usize),
+        leases_per_worker: s.opt("leases_per_worker", whole(1, 256)).map_or(d.leases_per_worker, to_usize),
+        max_age: s.or("max_age", d.max_age, duration(Duration::from_millis(200), 30 * SECOND)),
+        look_deadline: s.or("look_deadline", d.look_deadline, duration(SECOND, 60 * SECOND)),
+        max_width: s.opt("max_width", whole(64, 8192)).map_or(d.max_width, |n| n as u32),
+        max_height: s.opt("max_height", whole(64, 8192)).map_or(d.max_height, |n| n as u32),
+        ring_bytes: s.opt("ring", size(1_000_000, 1_000_000_000)).map_or(d.ring_bytes, to_usize),
+        ring_seconds: s.or("ring_seconds", d.ring_seconds, duration(2 * SECOND, 600 * SECOND)),
+        device: s.or("device", d.device, |v| match text(v)?.as_str() {
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::Cuda),
+            other => Err(format!("{other:?}: use \"cpu\" or \"cuda\"")),
+        }),
+    })
+    .unwrap_or(defaults)
+}
+
+fn read_evidence(root: &Section<'_>) -> EvidenceBudget {
+    let defaults =
+        EvidenceBudget { max_bytes: 20_000_000_000, keep_days: 30, before: 10 * SECOND, after: 10 * SECOND };
+    let d = defaults.clone();
+    root.section("evidence", |s| EvidenceBudget {
+        max_bytes: s.or("max", d.max_bytes, size(100_000_000, 1_000_000_000_000_000)),
+        keep_days: s
+            .opt("keep_days", |v| {
+                whole(30, 3650)(v)
+                    .map_err(|e| format!("{e}: the law asks for at least 30 days (Order 799, Art. 17)"))
+            })
+            .map_or(d.keep_days, |n| n as u32),
+        before: s.or("before", d.before, duration(Duration::ZERO, 60 * SECOND)),
+        after: s.or("after", d.after, duration(Duration::ZERO, 60 * SECOND)),
+    })
+    .unwrap_or(defaults)
+}
+
+fn read_camera(s: &Section<'_>) -> Option<Camera> {
+    let zones = read_zones(s);
+    let mut rules: Vec<Rule> = s.sections("rule", |r| rule::read(r, &zones));
+    rules.extend(rule::health(s, &rules));
+    let mut names: BTreeSet<&RuleId> = BTreeSet::new();
+    for rule in &rules {
+        if !names.insert(&rule.id) {
+            s.fault_at(
+                "rule",
+                format!("the rule name {} is used twice; give one of them another id", rule.id),
+            );
+        }
+    }
+    let masks = s.sections("mask", |m| m.req("polygon", polygon));
+    // Every key is asked for before any missing one ends the reading, so that all faults are found in one go.
+    let id: Option<CameraId> = s.req("id", parsed);
+    let name = s.req("name", text);
+    let division = s.req("division", parsed);
+    let address = s.opt("address", text);
+    let position = s.opt("position", |v| match list(v, number)?[..] {
+        [lon, lat] if (-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat) => Ok([lon, lat]),
+        _ => Err("write [longitude, latitude] in WGS-84 degrees".to_owned()),
+    });
+    let stream = read_stream(s);
+    let expected_on = s.opt("expected_on", hours);
+    #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than f32")]
+    let weight = s.or("weight", 1.0, within(0.1, 100.0)) as f32;
+    let view = s.opt("view", whole(1, u64::from(u32::MAX))).map_or(1, |n| n as u32);
+    Some(Camera {
+        id: id?,
+        name: name?,
+        division: division?,
+        address,
+        position,
+        stream: stream?,
+        masks,
+        zones,
+        rules,
+        expected_on,
+        weight,
+        view,
+    })
+}
+
+fn read_stream(s: &Section<'_>) -> Option<Stream> {
+    let transport = s.or("transport", Transport::Tcp, |v| match text(v)?.as_str() {
+        "tcp" => Ok(Transport::Tcp),
+        "udp" => Ok(Transport::Udp),
+        other => Err(format!("{other:?}: use \"tcp\" or \"udp\"")),
+    });
+    let credentials = s.opt("credentials", parsed);
+    let first_unit_timeout = s.or("first_unit_timeout", 30 * SECOND, duration(2 * SECOND, 120 * SECOND));
+    let url = s.req("url", |v| {
+        let written = v.as_str().ok_or("a text was expected, as \"rtsp://192.0.2.10:554/stream\"")?;
+        // The text is not repeated in messages: it may hold a password.
+        let url =
+            url::Url::parse(written).map_err(|e| format!("is no URL ({e}), write rtsp://HOST:PORT/PATH"))?;
+        if !matches!(url.scheme(), "rtsp" | "rtsps") {
+            return Err(format!("has scheme {}, use rtsp:// or rtsps://", url.scheme()));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err("names no host".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(
+                "holds a user or password: move them to [credentials.NAME] and write credentials = \"NAME\""
+                    .to_owned(),
+            );
+        }
+        Ok(url)
+    })?;
+    Some(Stream { url, transport, credentials, first_unit_timeout })
+}
+
+fn read_zones(s: &Section<'_>) -> Vec<Zone> {
+    let mut seen: BTreeSet<ZoneId> = BTreeSet::new();
+    s.sections("zone", |z| {
+        let id: Option<ZoneId> = z.req("id", parsed);
+        let outline = z.req("polygon", polygon);
+        let area_m2 = z.opt("area_m2", within(0.5, 1_000_000.0));
+        let direction_deg = z.opt("direction_deg", within(0.0, 360.0));
+        let zone = Zone { id: id?, polygon: outline?, area_m2, direction_deg };
+        if !seen.insert(zone.id.clone()) {
+            z.fault("the zone id is used twice");
+        }
+        Some(zone)
+    })
+}
+
+fn polygon(value: &DeValue<'_>) -> Result<Polygon, String> {
+    let corners = list(value, |corner| match list(corner, number)?[..] {
+        #[expect(clippy::cast_possible_truncation, reason = "f32 is the precision of pictures")]
+        [x, y] => Ok(Point::new(x as f32, y as f32)),
+        _ => Err("a corner is [x, y]".to_owned()),
+    })?;
+    Polygon::new(corners).map_err(|e| e.to_string())
+}
+
+fn hours(value: &DeValue<'_>) -> Result<Hours, String> {
+    const HELP: &str = "write a daily window, as \"08:00-22:00\" or \"20:00-06:00\"";
+    let text = text(value)?;
+    let minute = |s: &str| -> Option<u16> {
+        let (h, m) = s.trim().split_once(':')?;
+        let (h, m): (u16, u16) = (h.parse().ok()?, m.parse().ok()?);
+        (h < 24 && m < 60 || h == 24 && m == 0).then_some(h * 60 + m)
+    };
+    let (from, to) = text.split_once('-').ok_or(HELP)?;
+    let (from_min, to_min) = (minute(from).ok_or(HELP)?, minute(to).ok_or(HELP)?);
+    if from_min == to_min { Err(HELP.to_owned()) } else { Ok(Hours { from_min, to_min }) }
+}
+
+pub(super) fn min_score(s: &Section<'_>, default: f32) -> f32 {
+    s.or("min_score", default, share)
+}
+
+/// The folder a configuration's relative paths start from.
+pub fn base_dir(config_file: &Path) -> PathBuf {
+    match config_file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}

@@ -1,0 +1,128 @@
+use std::path::Path;
+
+use super::*;
+
+const GOOD: &str = r#"
+site = "Test town"
+state_dir = "state"
+networks = ["127.0.0.0/8"]
+models = ["models/default"]
+
+[credentials.gate]
+file = "gate.secret"
+
+[[division]]
+code = "330282"
+name = "Cixi"
+[[division]]
+code = "330282-1"
+name = "Hushan"
+parent = "330282"
+
+[[camera]]
+id = "gate-1"
+name = "North gate"
+division = "330282-1"
+url = "rtsp://127.0.0.1:8554/gate-1"
+credentials = "gate"
+expected_on = "20:00-06:00"
+[[camera.zone]]
+id = "pond"
+polygon = [[0.1, 0.5], [0.9, 0.5], [0.9, 0.9], [0.1, 0.9]]
+[[camera.rule]]
+kind = "WATER_ZONE_ENTRY"
+zone = "pond"
+dwell = "2s"
+"#;
+
+fn faults(text: &str) -> Vec<String> {
+    let error = Config::parse(text, Path::new("/etc/xueliang")).unwrap_err();
+    error.faults.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_good_configuration_becomes_what_it_says() {
+    let config = Config::parse(GOOD, Path::new("/etc/xueliang")).unwrap();
+    assert_eq!(config.state_dir, Path::new("/etc/xueliang/state"));
+    let camera = &config.cameras[0];
+    assert_eq!(camera.rules.len(), 6, "one rule of its own and five about the camera itself");
+    assert_eq!(camera.rules[0].timing.dwell, Duration::from_secs(2));
+    assert_eq!(camera.rules[0].level, Level::SEVERE);
+    let path: Vec<_> = config.division_path(&camera.division).iter().map(ToString::to_string).collect();
+    assert_eq!(path, ["330282", "330282-1"]);
+    let hours = camera.expected_on.unwrap();
+    assert!(hours.contains(23 * 60) && hours.contains(0) && !hours.contains(12 * 60));
+}
+
+#[test]
+fn a_revision_survives_json() {
+    let config = Config::parse(GOOD, Path::new("/etc/xueliang")).unwrap();
+    let json = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
+}
+
+#[test]
+fn all_faults_are_reported_in_one_go_with_path_and_line() {
+    let bad = GOOD
+        .replace("site = \"Test town\"", "sit = \"Test town\"")
+        .replace("rtsp://127.0.0.1:8554/gate-1", "http://camera/x")
+        .replace("[0.9, 0.9], [0.1, 0.9]", "[0.1, 0.9], [0.9, 0.9]")
+        .replace("zone = \"pond\"", "zone = \"pool\"")
+        .replace("dwell = \"2s\"", "dwell = 2")
+        .replace("credentials = \"gate\"", "credentials = \"gato\"")
+        .replace("division = \"330282-1\"", "division = \"440000\"");
+    let faults = faults(&bad);
+    let all = faults.join("\n");
+    for expected in [
+        "line 2: sit: unknown key, did you mean \"site\"?",
+        "site is missing",
+        "camera[gate-1].url: has scheme http",
+        "camera[gate-1].zone[pond].polygon: edges",
+        "camera[gate-1].rule[0].zone: pool is not a zone of this camera",
+        "camera[gate-1].rule[0].dwell: is a number: write a time with its unit",
+    ] {
+        assert!(all.contains(expected), "{expected:?} not in:\n{all}");
+    }
+}
+
+#[test]
+fn a_password_in_a_url_is_refused_and_not_repeated() {
+    let faults = faults(&GOOD.replace("rtsp://127", "rtsp://admin:hunter2@127")).join("\n");
+    assert!(faults.contains("[credentials.NAME]"), "{faults}");
+    assert!(!faults.contains("hunter2"), "{faults}");
+}
+
+#[test]
+fn only_loopback_may_listen() {
+    let faults = faults(&format!("{GOOD}\n[listen]\napi = \"0.0.0.0:8750\"\n")).join("\n");
+    assert!(faults.contains("is not loopback"), "{faults}");
+}
+
+#[test]
+fn presence_alone_is_no_kind_and_level_1_is_for_people() {
+    let text = faults(&GOOD.replace("WATER_ZONE_ENTRY", "PERSON_PRESENT")).join("\n");
+    assert!(text.contains("is no kind of hazard"), "{text}");
+    let text = faults(&GOOD.replace("dwell = \"2s\"", "level = 1")).join("\n");
+    assert!(text.contains("level 1 is set by people"), "{text}");
+}
+
+#[test]
+fn density_without_an_area_and_direction_without_an_arrow_are_refused() {
+    let text = faults(&GOOD.replace("WATER_ZONE_ENTRY", "CROWD_DENSITY")).join("\n");
+    assert!(text.contains("area_m2"), "{text}");
+    let text = faults(&GOOD.replace("WATER_ZONE_ENTRY", "WRONG_WAY")).join("\n");
+    assert!(text.contains("direction_deg"), "{text}");
+}
+
+#[test]
+fn rubbish_is_an_error_with_a_line_and_never_a_panic() {
+    for rubbish in ["", "\0", "[[[", "site = ", "camera = 3", "[camera]\nid = 1", "networks = [1, 2"] {
+        assert!(Config::parse(rubbish, Path::new(".")).is_err(), "{rubbish:?}");
+    }
+}
+
+#[test]
+fn evidence_is_kept_at_least_thirty_days() {
+    let text = faults(&format!("{GOOD}\n[evidence]\nkeep_days = 7\n")).join("\n");
+    assert!(text.contains("at least 30 days"), "{text}");
+}

@@ -1,0 +1,27 @@
+//! Shared vocabulary and mechanisms of every crate.
+//!
+//! Vocabulary: ids, time, geometry, kinds of hazard, cameras, access units, pictures, detections, looks,
+//! incidents, alerts, cursors and the configuration. Mechanisms: clock, bounded queue, backoff, shutdown,
+//! error kinds, metrics and logging. Nothing here knows a driver: no GStreamer, no ONNX Runtime, no SQL, no
+//! tonic server.
+
+pub mod accounting;
+pub mod alert;
+pub mod backoff;
+pub mod config;
+pub mod cursor;
+pub mod detection;
+pub mod error;
+pub mod geometry;
+pub mod id;
+pub mod incident;
+pub mod kind;
+pub mod look;
+pub mod metrics;
+pub mod picture;
+pub mod queue;
+pub mod shutdown;
+pub mod telemetry;
+pub mod time;
+pub mod unit;
+pub mod wire;

@@ -1,0 +1,185 @@
+//! One camera's decisions: a pure step from observations to edges of incidents.
+//!
+//! The same camera configuration, models, reference and observations give the same edges, which is what makes a
+//! journal replayable. Nothing here reads a clock: time is in the observations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use xueliang_base::{
+    config::{Camera, Condition},
+    detection::{Detection, Meaning},
+    id::{ModelName, RuleId},
+    incident::{Edge, Evidence, Incident, Resolution},
+    kind::Kind,
+    look::{Observation, Thumbnail},
+    time::{Mono, Wall},
+};
+
+use crate::{
+    rules::{Episode, Moment},
+    track::{TrackParams, Tracker},
+};
+
+pub(crate) mod eyes;
+pub(crate) mod lens;
+
+use eyes::Eyes;
+pub use eyes::ModelMeanings;
+use lens::Lens;
+
+/// The view that a camera's zones were drawn on, as pixels: kept over restarts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Median of the first good looks.
+    #[serde(with = "crate::journal::text::one")]
+    pub thumbnail: Thumbnail,
+    /// Detail of the same ([`xueliang_base::look::Scene::detail`]).
+    pub detail: f32,
+    /// The configuration's number of the view; another number makes this reference void.
+    pub view: u32,
+    /// The same view in the light of the last minutes.
+    #[serde(default, with = "crate::journal::text::option")]
+    pub recent: Option<Thumbnail>,
+}
+
+/// What a rule last knew: the answer to "why was there no alert".
+#[derive(Debug, Clone, PartialEq)]
+pub struct RuleState {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its latest evidence and when that was made; `None` before the first.
+    pub evidence: Option<(Mono, Evidence)>,
+    /// Whether it holds.
+    pub active: bool,
+}
+
+/// One camera's tracks, rules and incidents.
+#[derive(Debug)]
+pub struct Analyst {
+    lens: Lens,
+    eyes: Eyes,
+    /// Meanings that some rule follows over time; without any, nothing is tracked.
+    tracked: BTreeSet<Meaning>,
+    trackers: BTreeMap<ModelName, Tracker>,
+    episodes: Vec<Episode>,
+    last: Option<(Mono, Wall)>,
+}
+
+impl Analyst {
+    /// An analyst that has seen nothing. A stored reference of another view number is not used.
+    ///
+    /// Say with [`Analyst::with_models`] what the loaded models can see: without it a model's silence counts as
+    /// absence only for meanings it has reported before.
+    pub fn new(camera: &Camera, reference: Option<Reference>) -> Analyst {
+        let tracked = camera
+            .rules
+            .iter()
+            .filter(|rule| matches!(rule.condition, Condition::AgainstDirection { .. }))
+            .flat_map(|rule| rule.condition.meanings())
+            .collect();
+        Self {
+            lens: Lens::new(camera, reference),
+            eyes: Eyes::default(),
+            tracked,
+            trackers: BTreeMap::new(),
+            episodes: camera.rules.iter().map(|rule| Episode::new(rule, camera)).collect(),
+            last: None,
+        }
+    }
+    /// Declares the loaded models and what each can see, in the order rules prefer them. The first model that lists
+    /// a meaning serves it.
+    #[must_use]
+    pub fn with_models(mut self, models: &[ModelMeanings]) -> Self {
+        self.eyes.declare(models);
+        self
+    }
+    /// The models declared.
+    pub fn models(&self) -> &[ModelMeanings] {
+        self.eyes.declared()
+    }
+    /// Takes the next entry of the journal; gives what changed, in the order of the camera's rules.
+    pub fn step(&mut self, observation: &Observation) -> Vec<Edge> {
+        self.last = Some((observation.at, observation.at_wall));
+        let frozen = self
+            .episodes
+            .iter()
+            .any(|e| e.incident().is_some() && matches!(e.rule().condition, Condition::Frozen));
+        let mut picture = None;
+        if let Ok(sight) = &observation.outcome {
+            picture = self.lens.step(sight, frozen);
+            if picture.is_none() {
+                // The picture was looked at before, or came late: it tells nothing new, but that units arrive.
+                tracing::debug!(look = %observation.look, "picture not later than the one before");
+            } else {
+                self.eyes.learn(&sight.views);
+                self.follow(sight);
+            }
+        }
+        let moment =
+            Moment { observation, picture: picture.as_ref(), eyes: &self.eyes, trackers: &self.trackers };
+        self.episodes.iter_mut().filter_map(|episode| episode.step(&moment)).collect()
+    }
+    fn follow(&mut self, sight: &xueliang_base::look::Sight) {
+        if self.tracked.is_empty() {
+            return;
+        }
+        for view in &sight.views {
+            let detections: Vec<Detection> = view
+                .detections
+                .iter()
+                .filter(|d| self.tracked.contains(&d.meaning) && self.eyes.serves(&view.model, d.meaning))
+                .copied()
+                .collect();
+            let new = || Tracker::new(TrackParams::default());
+            self.trackers.entry(view.model.clone()).or_insert_with(new).step(sight.arrival, &detections);
+        }
+    }
+    /// Ends all incidents because the camera goes.
+    pub fn retire(&mut self, now: Mono) -> Vec<Edge> {
+        let wall = self.last.map(|(at, wall)| wall.plus(now.since(at)));
+        self.episodes.iter_mut().filter_map(|episode| episode.retire(now, wall)).collect()
+    }
+    /// The incidents that hold, in the order of the camera's rules.
+    pub fn active(&self) -> Vec<&Incident> {
+        self.episodes.iter().filter_map(Episode::incident).collect()
+    }
+    /// Takes over an incident of an earlier process life; it is resolved only on observed absence. Where no rule of that
+    /// name and kind is left, the incident comes back resolved.
+    pub fn adopt(&mut self, incident: Incident) -> Option<Edge> {
+        let heir = self
+            .episodes
+            .iter_mut()
+            .find(|episode| episode.rule().id == incident.rule && episode.rule().kind == incident.kind);
+        match heir {
+            Some(episode) => {
+                episode.adopt(incident);
+                None
+            }
+            None => Some(Edge::Resolved(incident, Resolution::RuleRemoved)),
+        }
+    }
+    /// The reference view, once it is known. Store it when it changes; it does so at most twice a minute.
+    pub fn reference(&self) -> Option<&Reference> {
+        self.lens.reference()
+    }
+    /// What every rule last knew.
+    pub fn rule_states(&self) -> Vec<RuleState> {
+        self.episodes
+            .iter()
+            .map(|episode| RuleState {
+                rule: episode.rule().id.clone(),
+                kind: episode.rule().kind,
+                evidence: episode.evidence(),
+                active: episode.incident().is_some(),
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod staging;
+#[cfg(test)]
+mod tests;

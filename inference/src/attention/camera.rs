@@ -1,0 +1,219 @@
+//! One camera in the scheduler: what it needs, what its ring offers, when it was last looked at.
+
+use std::time::Duration;
+
+use xueliang_base::{
+    look::{LookKind, NotLooked},
+    time::Mono,
+};
+
+use super::{Floor, LookOutcome, Offer, WorkerId, cost::Cost};
+
+/// A camera whose next keyframe cannot be foreseen is due after this share of its interval, so that waiting for a worker
+/// does not break the floor.
+const EARLY: f64 = 0.8;
+/// Failures in a row stretch the interval by at most this factor.
+const MOST_BACKOFF: u32 = 16;
+/// Retries after failures are at least this far apart.
+const LEAST_RETRY: Duration = Duration::from_secs(1);
+
+/// A look on its way.
+#[derive(Debug, Clone)]
+pub(super) struct Flight {
+    pub(super) worker: WorkerId,
+    pub(super) kind: LookKind,
+    pub(super) started: Mono,
+    /// Arrival of the picture it takes.
+    pub(super) picture: Mono,
+    pub(super) deadline: Mono,
+}
+
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) floors: Vec<Floor>,
+    pub(super) offer: Offer,
+    pub(super) flight: Option<Flight>,
+    pub(super) cost: Cost,
+    /// Whether some floor needs continued looks.
+    pub(super) continued: bool,
+    weight: f64,
+    interval: Option<Duration>,
+    /// When the scheduler first saw it.
+    born: Option<Mono>,
+    /// Arrival of the last picture seen.
+    pub(super) seen: Option<Mono>,
+    tried: Option<Mono>,
+    failures: u32,
+    refused: Option<Mono>,
+    /// A floor a row: since when the times between its pictures have been too long.
+    pub(super) late_since: Vec<Option<Mono>>,
+}
+
+impl Seat {
+    pub(super) fn new(first_cost: Duration) -> Self {
+        Self {
+            floors: Vec::new(),
+            offer: Offer::default(),
+            flight: None,
+            cost: Cost::new(first_cost),
+            continued: false,
+            weight: 1.0,
+            interval: None,
+            born: None,
+            seen: None,
+            tried: None,
+            failures: 0,
+            refused: None,
+            late_since: Vec::new(),
+        }
+    }
+    pub(super) fn need(&mut self, weight: f32, floors: Vec<Floor>) {
+        self.continued = floors.iter().any(|floor| floor.continued);
+        let weight = f64::from(weight);
+        self.weight = if weight.is_finite() { weight.clamp(0.01, 100.0) } else { 1.0 };
+        // Nothing is looked at more often than pictures come.
+        let least = Duration::from_millis(20);
+        self.interval = floors.iter().map(|floor| floor.blind_max.max(least)).min();
+        if self.floors != floors {
+            self.late_since = vec![None; floors.len()];
+            self.floors = floors;
+        }
+    }
+    pub(super) fn begin(&mut self, now: Mono) {
+        self.born.get_or_insert(now);
+    }
+    /// Where blindness is counted from.
+    pub(super) fn since(&self) -> Option<Mono> {
+        self.seen.or(self.born)
+    }
+    pub(super) fn interval(&self) -> Option<Duration> {
+        self.interval
+    }
+    pub(super) fn weight(&self) -> f64 {
+        self.weight
+    }
+    /// The higher, the more a lease is worth here.
+    pub(super) fn priority(&self) -> f64 {
+        self.weight / self.interval.map_or(f64::INFINITY, |interval| interval.as_secs_f64())
+    }
+    /// Time since the last try, in intervals. A failed look counts as a try, or dead cameras would crowd out the others.
+    pub(super) fn lateness(&self, now: Mono) -> f64 {
+        let (Some(interval), Some(since)) = (self.interval, self.since()) else { return 0.0 };
+        let since = self.tried.map_or(since, |tried| tried.max(since));
+        now.since(since).as_secs_f64() / interval.as_secs_f64()
+    }
+    pub(super) fn urgency(&self, now: Mono) -> f64 {
+        // Never looked at: before all that were, once.
+        let first = if self.seen.is_none() && self.tried.is_none() { 1e9 } else { 0.0 };
+        first + self.lateness(now) * self.weight
+    }
+    /// When the next look is due by time alone.
+    fn due_at(&self) -> Option<Mono> {
+        let interval = self.interval?;
+        let Some(seen) = self.seen.filter(|_| self.failures == 0) else {
+            let Some(tried) = self.tried else { return self.born };
+            let backoff = 1 << self.failures.min(MOST_BACKOFF.ilog2());
+            return Some(tried.plus((interval * backoff).max(LEAST_RETRY).min(Duration::from_secs(60))));
+        };
+        // Where the next keyframe can be foreseen, looks come at keyframes, the last that is in time.
+        let foreseen = !self.continued && self.offer.keyframe_interval_estimate.is_some();
+        Some(seen.plus(if foreseen { interval } else { interval.mul_f64(EARLY) }))
+    }
+    /// Whether a look should start now and could.
+    pub(super) fn is_due(&self, now: Mono, max_age: Duration) -> bool {
+        if self.flight.is_some() || self.offer.blind.is_some() {
+            return false;
+        }
+        let possible = self.continued_cost(now, max_age).filter(|_| self.continued).is_some()
+            || self.keyframe_cost(now, max_age).is_some();
+        let Some(due) = self.due_at() else { return false };
+        possible && (now >= due || self.last_chance(now))
+    }
+    /// Whether the newest keyframe is the last one that comes before the floor is broken.
+    fn last_chance(&self, now: Mono) -> bool {
+        let (Some(interval), Some(seen), Some(keyframe), Some(step)) = (
+            self.interval,
+            self.seen,
+            self.offer.freshest_keyframe_arrival,
+            self.offer.keyframe_interval_estimate,
+        ) else {
+            return false;
+        };
+        // Not for cameras that can be looked at between keyframes, and not twice for one keyframe.
+        let next = keyframe.plus(step.mul_f64(1.1));
+        !self.continued && self.failures == 0 && keyframe > seen && next.max(now) > seen.plus(interval)
+    }
+    /// Predicted cost of a keyframe look, where there is a new keyframe and it would not come too old.
+    pub(super) fn keyframe_cost(&self, now: Mono, max_age: Duration) -> Option<Duration> {
+        let arrival = self.offer.freshest_keyframe_arrival?;
+        let cost = self.cost.keyframe();
+        let new = self.seen.is_none_or(|seen| arrival > seen);
+        (new && now.since(arrival).saturating_add(cost) <= max_age).then_some(cost)
+    }
+    /// Predicted cost of a continued look, where there is a new unit and it would not come too old.
+    pub(super) fn continued_cost(&self, now: Mono, max_age: Duration) -> Option<Duration> {
+        let arrival = self.offer.newest_unit_arrival?;
+        self.offer.freshest_keyframe_arrival?;
+        let cost = self.cost.continued(self.offer.units_since_look.max(1));
+        let new = self.seen.is_none_or(|seen| arrival > seen);
+        (new && now.since(arrival).saturating_add(cost) <= max_age).then_some(cost)
+    }
+    /// Why a look that is over its interval is not made, at most once an interval.
+    pub(super) fn refusal(&mut self, now: Mono, max_age: Duration, busy: bool) -> Option<NotLooked> {
+        let interval = self.interval?;
+        let over = now >= self.since()?.plus(interval).max(self.tried.map_or(Mono(0), |t| t.plus(interval)));
+        let repeated = self.refused.is_some_and(|last| now.since(last) < interval);
+        if !over || repeated || self.flight.is_some() || self.offer.blind.is_some() {
+            return None;
+        }
+        let reason = if self.is_due(now, max_age) {
+            if !busy {
+                return None;
+            }
+            NotLooked::Busy
+        } else if self.offer.freshest_keyframe_arrival.is_some() && self.failures == 0 {
+            NotLooked::TooOld
+        } else {
+            return None;
+        };
+        self.refused = Some(now);
+        Some(reason)
+    }
+    /// When time alone makes it due.
+    pub(super) fn wake(&self, now: Mono, max_age: Duration) -> Option<Mono> {
+        if self.flight.is_some() || self.offer.blind.is_some() {
+            return None;
+        }
+        let due = self.due_at()?;
+        let possible = self.keyframe_cost(due.max(now), max_age).is_some()
+            || (self.continued && self.continued_cost(due.max(now), max_age).is_some());
+        (due > now && possible).then_some(due)
+    }
+    pub(super) fn land(
+        &mut self,
+        now: Option<Mono>,
+        outcome: &LookOutcome,
+        grace: Duration,
+    ) -> Option<Flight> {
+        let flight = self.flight.take()?;
+        self.tried = Some(flight.started);
+        if outcome.result.is_ok() {
+            self.failures = 0;
+            if let Some(since) = self.since() {
+                for (floor, late) in self.floors.iter().zip(&mut self.late_since) {
+                    if flight.picture.since(since) > floor.blind_max + grace {
+                        late.get_or_insert(since.plus(floor.blind_max));
+                    } else {
+                        *late = None;
+                    }
+                }
+            }
+            self.seen = Some(self.seen.map_or(flight.picture, |seen| seen.max(flight.picture)));
+            self.cost.learn(flight.kind, &outcome.cost, outcome.units_decoded);
+        } else {
+            self.failures = self.failures.saturating_add(1);
+            self.tried = now.or(self.tried);
+        }
+        Some(flight)
+    }
+}

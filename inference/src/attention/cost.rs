@@ -1,0 +1,67 @@
+//! What a camera's looks cost, as measured: exponential moving averages by stage.
+
+use std::time::Duration;
+
+use xueliang_base::look::{LookCost, LookKind};
+
+/// Weight of the newest look.
+const NEWEST: f64 = 0.2;
+
+/// Averages in microseconds.
+#[derive(Debug, Clone)]
+pub(super) struct Cost {
+    /// Decoding a keyframe.
+    keyframe_us: f64,
+    /// Decoding a unit of a continued look.
+    unit_us: f64,
+    /// Preparing and running the models.
+    infer_us: f64,
+    /// Units of a continued look.
+    units: f64,
+    measured: bool,
+}
+
+impl Cost {
+    pub(super) fn new(first: Duration) -> Self {
+        let us = first.as_secs_f64() * 1e6;
+        // A keyframe takes several times a predicted picture; one third of a look is decoding (toolchain.md §9).
+        Self {
+            keyframe_us: us / 3.0,
+            unit_us: us / 12.0,
+            infer_us: us * 2.0 / 3.0,
+            units: 4.0,
+            measured: false,
+        }
+    }
+    pub(super) fn learn(&mut self, kind: LookKind, cost: &LookCost, units: usize) {
+        #[expect(clippy::cast_precision_loss, reason = "averages of microseconds")]
+        let (decode, infer, units) =
+            (cost.decode_us as f64, (cost.preprocess_us + cost.infer_us) as f64, units.max(1) as f64);
+        let rate = if self.measured { NEWEST } else { 1.0 };
+        self.infer_us += (infer - self.infer_us) * rate;
+        match kind {
+            LookKind::Keyframe => self.keyframe_us += (decode - self.keyframe_us) * rate,
+            LookKind::Continued => {
+                self.unit_us += (decode / units - self.unit_us) * rate;
+                self.units += (units - self.units) * rate;
+            }
+        }
+        self.measured = true;
+    }
+    pub(super) fn keyframe(&self) -> Duration {
+        us(self.keyframe_us + self.infer_us)
+    }
+    /// A continued look of the usual length.
+    pub(super) fn usual(&self) -> Duration {
+        us(self.unit_us * self.units + self.infer_us)
+    }
+    pub(super) fn continued(&self, units: usize) -> Duration {
+        #[expect(clippy::cast_precision_loss, reason = "a ring holds thousands of units at most")]
+        let units = units as f64;
+        us(self.unit_us * units + self.infer_us)
+    }
+}
+
+fn us(us: f64) -> Duration {
+    Duration::try_from_secs_f64(us.max(0.0) / 1e6).unwrap_or(Duration::MAX)
+}

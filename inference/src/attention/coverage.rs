@@ -1,0 +1,195 @@
+//! What the capacity allows: what is granted, and what is broken.
+//!
+//! A camera costs its predicted look over its interval, in workers. Where the sum exceeds what may be promised, the
+//! intervals are stretched as the scheduler stretches them: by one factor over each camera's weight, but never shortened.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use xueliang_base::{
+    id::{CameraId, RuleId},
+    kind::Kind,
+    look::NotLooked,
+    time::Mono,
+};
+
+use super::{AttentionParams, camera::Seat, lease::Leases};
+
+/// Beyond so many times its bound a rule is not covered.
+const BEST_EFFORT: f64 = 3.0;
+
+/// Why a rule gets less than it asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// The camera cannot be looked at.
+    Blind(NotLooked),
+    /// No decoder is left to lease, and its keyframes come too rarely.
+    NoLease,
+    /// Keyframes come too rarely.
+    KeyframesTooRare,
+    /// Not enough workers.
+    Overloaded,
+}
+
+/// What a rule is granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granted {
+    /// Its bound is kept.
+    Guaranteed,
+    /// Its bound is exceeded, at most threefold.
+    BestEffort(Why),
+    /// Its bound is exceeded by more, or it cannot be served at all.
+    NotCovered(Why),
+}
+
+/// One rule's coverage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CoverageRow {
+    /// The rule.
+    pub rule: RuleId,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it is granted.
+    pub granted: Granted,
+    /// The longest time it may be blind.
+    pub blind_max: Duration,
+    /// The time between looks to expect.
+    pub expected_interval: Duration,
+}
+
+/// A rule that is blind for longer than it may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breach {
+    /// The camera.
+    pub camera: CameraId,
+    /// The rule.
+    pub rule: RuleId,
+    /// Its kind.
+    pub kind: Kind,
+    /// When its time was up.
+    pub since: Mono,
+    /// The camera's own reason where it has one, otherwise `Busy`.
+    pub reason: NotLooked,
+}
+
+pub(super) fn breaches(params: &AttentionParams, seats: &BTreeMap<CameraId, Seat>, now: Mono) -> Vec<Breach> {
+    let mut breaches = Vec::new();
+    for (id, seat) in seats {
+        let Some(last) = seat.since() else { continue };
+        for (floor, late) in seat.floors.iter().zip(&seat.late_since) {
+            let up = last.plus(floor.blind_max);
+            // One look does not mend a floor; the next must come in time too.
+            let since = late.or((now > up.plus(params.breach_grace)).then_some(up));
+            if let Some(since) = since {
+                let reason = seat.offer.blind.unwrap_or(NotLooked::Busy);
+                breaches.push(Breach {
+                    camera: id.clone(),
+                    rule: floor.rule.clone(),
+                    kind: floor.kind,
+                    since,
+                    reason,
+                });
+            }
+        }
+    }
+    breaches
+}
+
+pub(super) fn rows(
+    params: &AttentionParams,
+    seats: &BTreeMap<CameraId, Seat>,
+    leases: &Leases,
+    id: &CameraId,
+) -> Vec<CoverageRow> {
+    let Some(seat) = seats.get(id) else { return Vec::new() };
+    let Some(interval) = seat.interval() else { return Vec::new() };
+    let stretch = stretch(params, seats, leases);
+    let loaded = interval.as_secs_f64() * (stretch / seat.weight()).max(1.0);
+    let leased = has_lease(params, seats, leases, id);
+    let keyframes = seat.offer.keyframe_interval_estimate.unwrap_or_default().as_secs_f64();
+    seat.floors
+        .iter()
+        .map(|floor| {
+            let bound = floor.blind_max.as_secs_f64();
+            let by_keyframes = if leased { 0.0 } else { keyframes };
+            let expected = loaded.max(by_keyframes);
+            let why = match seat.offer.blind {
+                Some(reason) => Why::Blind(reason),
+                None if by_keyframes > bound && floor.continued => Why::NoLease,
+                None if by_keyframes > bound => Why::KeyframesTooRare,
+                None => Why::Overloaded,
+            };
+            let granted = if seat.offer.blind.is_some() || expected > bound * BEST_EFFORT {
+                Granted::NotCovered(why)
+            } else if expected > bound * 1.001 {
+                Granted::BestEffort(why)
+            } else if floor.continued && !leased {
+                // Often enough for now, but only while keyframes stay as frequent.
+                Granted::BestEffort(Why::NoLease)
+            } else {
+                Granted::Guaranteed
+            };
+            CoverageRow {
+                rule: floor.rule.clone(),
+                kind: floor.kind,
+                granted,
+                blind_max: floor.blind_max,
+                expected_interval: Duration::try_from_secs_f64(expected).unwrap_or(Duration::MAX),
+            }
+        })
+        .collect()
+}
+
+/// Whether the camera has a lease, or would get one: leases go by priority.
+fn has_lease(
+    params: &AttentionParams,
+    seats: &BTreeMap<CameraId, Seat>,
+    leases: &Leases,
+    id: &CameraId,
+) -> bool {
+    let Some(seat) = seats.get(id).filter(|seat| seat.continued) else { return false };
+    if leases.of(id).is_some() {
+        return true;
+    }
+    let before = seats
+        .iter()
+        .filter(|(other, theirs)| {
+            theirs.continued
+                && *other != id
+                && (leases.of(other).is_some() || (theirs.priority(), id) > (seat.priority(), *other))
+        })
+        .count();
+    before < leases.per_worker() * params.workers
+}
+
+/// By which factor, over their weights, intervals stretch so that the load fits; 1 or less where it fits anyway.
+fn stretch(params: &AttentionParams, seats: &BTreeMap<CameraId, Seat>, leases: &Leases) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "workers of one machine")]
+    let capacity = params.workers as f64 * params.promised_share;
+    // Of each camera that can be looked at: load at its own interval, and weight.
+    let mut loads: Vec<(f64, f64)> = seats
+        .iter()
+        .filter(|(_, seat)| seat.offer.blind.is_none())
+        .filter_map(|(id, seat)| {
+            let interval = seat.interval()?.as_secs_f64();
+            let continued = seat.continued && leases.of(id).is_some();
+            let cost = if continued { seat.cost.usual() } else { seat.cost.keyframe() };
+            // Without a lease it cannot be looked at more often than keyframes come.
+            let keyframes = seat.offer.keyframe_interval_estimate.map_or(0.0, |d| d.as_secs_f64());
+            let interval = if continued { interval } else { interval.max(keyframes) };
+            Some((cost.as_secs_f64() / interval, seat.weight()))
+        })
+        .collect();
+    // Heaviest weights saturate first: they keep their interval, the rest shares what is left.
+    loads.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let (mut fixed, mut rest) = (0.0, loads.iter().map(|(load, weight)| load * weight).sum::<f64>());
+    let mut factor = if capacity > fixed { rest / (capacity - fixed) } else { f64::INFINITY };
+    for (load, weight) in loads {
+        if factor >= weight {
+            break;
+        }
+        fixed += load;
+        rest -= load * weight;
+        factor = if capacity > fixed { rest.max(0.0) / (capacity - fixed) } else { f64::INFINITY };
+    }
+    factor
+}

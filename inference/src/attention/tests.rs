@@ -1,0 +1,238 @@
+//! Promise 4 in miniature, and the bookkeeping around it.
+
+use super::{
+    simulation::{Cam, Sim, TICK},
+    *,
+};
+
+fn params(workers: usize) -> AttentionParams {
+    AttentionParams { workers, ..AttentionParams::default() }
+}
+fn cams(count: usize, blind_max_s: f64, cost_ms: u64) -> Vec<Cam> {
+    (0..count).map(|i| Cam::new(&format!("c{i:02}"), blind_max_s, cost_ms)).collect()
+}
+fn s(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+fn id(text: &str) -> CameraId {
+    text.parse().unwrap()
+}
+fn need(name: &str, weight: f32, blind_max_s: f64, continued: bool) -> CameraNeed {
+    let rule = "r".parse().unwrap();
+    let floor = Floor { rule, kind: Kind::WrongWay, blind_max: s(blind_max_s), continued };
+    CameraNeed { id: id(name), weight, floors: vec![floor] }
+}
+fn offer(now: Mono, keyframe_age_s: f64, units: usize) -> Offer {
+    Offer {
+        freshest_keyframe_arrival: Some(now.minus(s(keyframe_age_s))),
+        newest_unit_arrival: Some(now),
+        units_since_look: units,
+        keyframe_interval_estimate: Some(s(2.0)),
+        blind: None,
+    }
+}
+const OK: LookOutcome = LookOutcome {
+    cost: LookCost { decode_us: 10_000, preprocess_us: 0, infer_us: 20_000 },
+    result: Ok(()),
+    units_decoded: 1,
+};
+
+#[test]
+fn with_capacity_to_spare_every_floor_is_kept() {
+    let mut sim = Sim::new(params(2), cams(20, 4.0, 40));
+    sim.run(60.0);
+    for cam in &sim.cams {
+        assert!(cam.longest(sim.start) <= 4.01, "{}: {}", cam.id, cam.longest(sim.start));
+        assert!(cam.ages.iter().all(|age| *age <= s(5.0)));
+    }
+    assert_eq!(sim.attention.breaches(sim.now), []);
+    let row = &sim.attention.coverage(&id("c00"))[0];
+    assert_eq!(row.granted, Granted::Guaranteed, "{row:?}");
+}
+
+#[test]
+fn at_ten_times_the_load_ages_stay_bounded_and_intervals_stretch_evenly() {
+    // 40 cameras, every 2 s, 500 ms each: ten workers' work for one.
+    let mut sim = Sim::new(params(1), cams(40, 2.0, 500));
+    sim.run(200.0);
+    let warm = sim.start.plus(s(40.0));
+    let means: Vec<f64> = sim.cams.iter().map(|cam| cam.mean(warm)).collect();
+    for (cam, mean) in sim.cams.iter().zip(&means) {
+        assert!((mean - 20.0).abs() < 3.0, "{}: {mean}", cam.id);
+        let oldest = cam.ages.iter().max().unwrap();
+        assert!(*oldest <= s(5.0) + TICK, "{}: {oldest:?}", cam.id);
+    }
+    let row = &sim.attention.coverage(&id("c00"))[0];
+    assert!(matches!(row.granted, Granted::NotCovered(Why::Overloaded)), "{row:?}");
+    assert!((row.expected_interval.as_secs_f64() - 23.5).abs() < 3.0, "{row:?}");
+    assert_eq!(sim.attention.breaches(sim.now).len(), 40, "a broken floor is itself told");
+    assert!(sim.attention.counters().refused[&NotLooked::Busy] > 100);
+}
+
+#[test]
+fn under_overload_a_camera_of_twice_the_weight_is_looked_at_twice_as_often() {
+    let mut cams = cams(30, 2.0, 400);
+    for cam in &mut cams[..10] {
+        cam.weight = 2.0;
+    }
+    let mut sim = Sim::new(params(1), cams);
+    sim.run(200.0);
+    let warm = sim.start.plus(s(40.0));
+    let mean = |cams: &[Cam]| cams.iter().map(|cam| cam.mean(warm)).sum::<f64>() / 10.0;
+    let (heavy, light) = (mean(&sim.cams[..10]), mean(&sim.cams[10..20]));
+    assert!((light / heavy - 2.0).abs() < 0.3, "{heavy} {light}");
+}
+
+#[test]
+fn under_overload_rare_and_frequent_cameras_stretch_by_the_same_factor() {
+    let mut all = cams(20, 2.0, 400);
+    all.extend((0..20).map(|i| Cam::new(&format!("d{i:02}"), 8.0, 400)));
+    let mut sim = Sim::new(params(1), all);
+    sim.run(300.0);
+    let warm = sim.start.plus(s(60.0));
+    let mean = |cams: &[Cam]| cams.iter().map(|cam| cam.mean(warm)).sum::<f64>() / 20.0;
+    let (often, rare) = (mean(&sim.cams[..20]) / 2.0, mean(&sim.cams[20..]) / 8.0);
+    assert!((often / rare - 1.0).abs() < 0.3, "{often} {rare}");
+}
+
+#[test]
+fn cameras_that_fail_every_look_take_nothing_from_the_others() {
+    let mut cams = cams(20, 4.0, 60);
+    for cam in &mut cams[..10] {
+        cam.broken = true;
+    }
+    let mut sim = Sim::new(params(1), cams);
+    sim.run(60.0);
+    for cam in &sim.cams[10..] {
+        assert!(cam.longest(sim.start) <= 4.1, "{}: {}", cam.id, cam.longest(sim.start));
+    }
+    let broken = sim.decisions.iter().filter(|d| d.camera == id("c00")).count();
+    assert!((2..12).contains(&broken), "tried again, ever more rarely: {broken}");
+}
+
+#[test]
+fn continued_looks_at_three_hertz_keep_their_floor_on_leased_decoders() {
+    let mut cams = cams(6, 0.4, 20);
+    cams.iter_mut().for_each(|cam| cam.continued = true);
+    let mut sim = Sim::new(params(2), cams);
+    sim.run(30.0);
+    let warm = sim.start.plus(s(2.0));
+    for cam in &sim.cams {
+        assert!(cam.longest(warm) <= 0.5, "{}: {}", cam.id, cam.longest(warm));
+        assert!(sim.attention.lease(&cam.id).is_some());
+    }
+    assert_eq!(sim.attention.counters().leases_granted, 6);
+    assert!(matches!(sim.attention.coverage(&id("c00"))[0].granted, Granted::Guaranteed));
+}
+
+#[test]
+fn a_camera_without_a_lease_falls_back_to_keyframes_and_its_coverage_says_so() {
+    let mut cams = cams(4, 0.4, 20);
+    cams.iter_mut().for_each(|cam| cam.continued = true);
+    let mut sim = Sim::new(AttentionParams { leases_per_worker: 2, ..params(1) }, cams);
+    sim.run(20.0);
+    assert_eq!(sim.attention.counters().leases_granted, 2);
+    let rows: Vec<Granted> = sim.cams.iter().map(|cam| sim.attention.coverage(&cam.id)[0].granted).collect();
+    assert_eq!(rows.iter().filter(|g| **g == Granted::NotCovered(Why::NoLease)).count(), 2, "{rows:?}");
+    let warm = sim.start.plus(s(4.0));
+    assert!(sim.cams.iter().all(|cam| cam.longest(warm) <= 2.1), "all are looked at, at keyframes at least");
+}
+
+#[test]
+fn a_look_that_would_come_too_old_is_never_started() {
+    let mut a = Attention::new(AttentionParams { max_age: s(1.0), ..params(1) });
+    a.set_camera(need("a", 1.0, 1.0, false));
+    let now = Mono(1_000_000_000_000);
+    a.offer(&id("a"), offer(now, 1.2, 18));
+    assert_eq!(a.next(now, &[WorkerId(0)]), None);
+    let later = now.plus(s(2.0));
+    assert_eq!(a.next(later, &[WorkerId(0)]), None);
+    assert_eq!(a.take_refusals()[0].reason, NotLooked::TooOld);
+    a.offer(&id("a"), offer(later, 0.3, 5));
+    assert_eq!(a.next(later, &[WorkerId(0)]).unwrap().kind, LookKind::Keyframe);
+}
+
+#[test]
+fn a_continued_look_that_lags_becomes_a_keyframe_look_on_its_own_worker() {
+    let mut a = Attention::new(params(2));
+    a.set_camera(need("a", 1.0, 0.4, true));
+    let mut now = Mono(1_000_000_000_000);
+    a.offer(&id("a"), offer(now, 0.0, 1));
+    let first = a.next(now, &[WorkerId(1)]).unwrap();
+    assert_eq!(first.lease, Some(LeaseChange::Granted { instead_of: None }));
+    now = now.plus(s(0.1));
+    a.done(now, &id("a"), OK);
+    now = now.plus(s(60.0));
+    // 900 units at 10 ms are 9 s of decoding.
+    a.offer(&id("a"), offer(now, 0.5, 900));
+    let second = a.next(now, &[WorkerId(0), WorkerId(1)]).unwrap();
+    assert_eq!((second.kind, second.worker, second.lease), (LookKind::Keyframe, WorkerId(1), None));
+    assert_eq!(a.counters().fallbacks, 1);
+}
+
+#[test]
+fn a_clearly_more_important_camera_takes_a_lease_away_and_it_is_counted() {
+    let mut a = Attention::new(AttentionParams { leases_per_worker: 1, ..params(1) });
+    let mut now = Mono(1_000_000_000_000);
+    a.set_camera(need("a", 1.0, 1.0, true));
+    a.offer(&id("a"), offer(now, 0.0, 1));
+    a.next(now, &[WorkerId(0)]).unwrap();
+    a.done(now.plus(s(0.1)), &id("a"), OK);
+    now = now.plus(s(20.0));
+    a.set_camera(need("b", 4.0, 1.0, true));
+    a.offer(&id("b"), offer(now, 0.0, 1));
+    let decision = a.next(now, &[WorkerId(0)]).unwrap();
+    assert_eq!(decision.lease, Some(LeaseChange::Granted { instead_of: Some(id("a")) }));
+    assert_eq!((a.lease(&id("a")), a.lease(&id("b"))), (None, Some(WorkerId(0))));
+    assert_eq!(a.counters().leases_revoked, 1);
+}
+
+#[test]
+fn a_lost_worker_loses_its_looks_and_leases_and_the_camera_is_tried_elsewhere() {
+    let mut a = Attention::new(params(2));
+    a.set_camera(need("a", 1.0, 1.0, true));
+    let mut now = Mono(1_000_000_000_000);
+    a.offer(&id("a"), offer(now, 0.0, 1));
+    a.next(now, &[WorkerId(0)]).unwrap();
+    a.worker_lost(WorkerId(0));
+    assert_eq!(a.lease(&id("a")), None);
+    now = now.plus(s(3.0));
+    a.offer(&id("a"), offer(now, 0.0, 1));
+    let again = a.next(now, &[WorkerId(1)]).unwrap();
+    assert_eq!(again.worker, WorkerId(1));
+    a.remove_camera(&id("a"));
+    assert_eq!(a.take_revoked(), [(id("a"), WorkerId(1))]);
+    a.done(now, &id("a"), OK);
+    assert_eq!(a.next(now, &[WorkerId(0)]), None, "nothing is left");
+}
+
+#[test]
+fn an_unreachable_camera_is_not_looked_at_and_breaches_its_floor_with_its_reason() {
+    let mut a = Attention::new(params(1));
+    a.set_camera(need("a", 1.0, 10.0, false));
+    let now = Mono(1_000_000_000_000);
+    a.offer(&id("a"), Offer { blind: Some(NotLooked::Offline), ..Offer::default() });
+    assert_eq!(a.next(now, &[WorkerId(0)]), None);
+    assert_eq!(a.next_wake(now), None);
+    assert_eq!(a.breaches(now.plus(s(11.0))), []);
+    let breach = a.breaches(now.plus(s(13.0))).remove(0);
+    assert_eq!((breach.since, breach.reason), (now.plus(s(10.0)), NotLooked::Offline));
+    assert_eq!(a.coverage(&id("a"))[0].granted, Granted::NotCovered(Why::Blind(NotLooked::Offline)));
+}
+
+#[test]
+fn the_wake_up_time_is_when_the_next_look_is_due() {
+    let mut a = Attention::new(params(1));
+    a.set_camera(need("a", 1.0, 10.0, false));
+    let now = Mono(1_000_000_000_000);
+    let unforeseen = |at| Offer { keyframe_interval_estimate: None, ..offer(at, 0.0, 1) };
+    a.offer(&id("a"), unforeseen(now));
+    a.next(now, &[WorkerId(0)]).unwrap();
+    assert_eq!(a.next_wake(now), None, "a look is on its way");
+    a.done(now, &id("a"), OK);
+    a.offer(&id("a"), unforeseen(now.plus(s(6.0))));
+    assert_eq!(a.next(now.plus(s(6.0)), &[WorkerId(0)]), None);
+    let wake = a.next_wake(now.plus(s(6.0))).unwrap();
+    assert_eq!(wake, now.plus(s(8.0)));
+    assert!(a.next(wake, &[WorkerId(0)]).is_some());
+}

@@ -1,0 +1,221 @@
+//! A journal replays to the very bytes.
+
+use proptest::prelude::*;
+use xueliang_base::{
+    detection::Meaning,
+    geometry::Rect,
+    id::{ConfigRevision, LookId},
+    incident::Edge,
+    kind::Kind,
+    look::{LookKind, ModelView, NotLooked, Scene, Sight, Thumbnail},
+    time::{CameraTime, Mono, Wall},
+};
+
+use super::*;
+use crate::analyst::staging::{self, camera, in_zone, models, person_rule, street};
+
+fn bytes(edges: &[Edge]) -> Vec<u8> {
+    serde_json::to_vec(edges).unwrap()
+}
+
+fn observation() -> impl Strategy<Value = Observation> {
+    let detection = (0usize..9, 0.0f32..=1.0, 0.0f32..1.0, 0.0f32..1.0, 0.0f32..0.5).prop_map(
+        |(m, score, x, y, size)| xueliang_base::detection::Detection {
+            meaning: Meaning::ALL[m],
+            score,
+            rect: Rect::new(x, y, x + size, y + size),
+        },
+    );
+    let sight = (
+        prop::collection::vec(detection, 0..8),
+        any::<u64>(),
+        (0.0f32..255.0, 0.0f32..90.0, 0.0f32..20.0),
+        0u64..4,
+        any::<bool>(),
+    )
+        .prop_map(|(detections, checksum, (mean_luma, std_luma, detail), place, timed)| {
+            let cells = street(place).cells;
+            Sight {
+                arrival: Mono(0),
+                arrival_wall: Wall(0),
+                camera_time: timed.then_some(CameraTime { wall: Wall(-7), error_us: 250_000 }),
+                views: vec![ModelView { model: "street".parse().unwrap(), detections }],
+                scene: Scene {
+                    mean_luma,
+                    std_luma,
+                    detail,
+                    checksum,
+                    thumbnail: Thumbnail::new(cells.into()).unwrap(),
+                },
+                aspect: 16.0 / 9.0,
+            }
+        });
+    let reason = prop::sample::select(vec![
+        NotLooked::Stalled,
+        NotLooked::Deadline,
+        NotLooked::ExpectedOff,
+        NotLooked::TooOld,
+    ]);
+    let outcome = prop_oneof![4 => sight.prop_map(Ok), 1 => reason.prop_map(Err)];
+    (any::<bool>(), outcome).prop_map(|(keyframe, outcome)| Observation {
+        look: LookId(0),
+        kind: if keyframe { LookKind::Keyframe } else { LookKind::Continued },
+        revision: ConfigRevision(3),
+        at: Mono(0),
+        at_wall: Wall(0),
+        outcome,
+    })
+}
+
+fn journal_of(steps: Vec<(u32, Observation)>) -> Journal {
+    let mut journal = Journal::new(JournalBounds::default());
+    let mut ms = 0;
+    for (i, (step, mut observation)) in steps.into_iter().enumerate() {
+        ms += u64::from(step);
+        observation.look = LookId(u64::try_from(i).unwrap());
+        observation.at = Mono(1_000_000_000_000 + ms * 1_000_000);
+        observation.at_wall = Wall(i64::try_from(ms * 1000).unwrap());
+        if let Ok(sight) = &mut observation.outcome {
+            sight.arrival = observation.at.minus(Duration::from_millis(80));
+            sight.arrival_wall = observation.at_wall;
+        }
+        journal.push(observation);
+    }
+    journal
+}
+
+fn all_rules() -> Camera {
+    use xueliang_base::config::Condition;
+    let rule = |id: &str, kind, condition, zone| xueliang_base::config::Rule {
+        timing: staging::timing(1.0, 4.0, 0.3, 1.0),
+        ..staging::rule(id, kind, condition, zone)
+    };
+    camera(vec![
+        person_rule("water"),
+        rule("z", Kind::ZoneIntrusion, in_zone(Meaning::Vehicle), None),
+        rule(
+            "lane",
+            Kind::FireLaneBlocked,
+            Condition::Blocking { meanings: vec![Meaning::Vehicle], min_score: 0.1, min_inside: 0.2 },
+            Some("z"),
+        ),
+        rule(
+            "way",
+            Kind::WrongWay,
+            Condition::AgainstDirection {
+                meanings: vec![Meaning::Vehicle, Meaning::TwoWheeler],
+                min_score: 0.1,
+                direction_deg: 10.0,
+                tolerance_deg: 20.0,
+                min_travel: 0.01,
+            },
+            None,
+        ),
+        rule("left", Kind::LeftObject, Condition::StaticForeground { min_area: 0.001, max_area: 0.3 }, None),
+        rule("dark", Kind::ImgDark, Condition::Dark { max_luma: 60.0 }, None),
+        rule("cover", Kind::CamCovered, Condition::Covered { lost_detail: 0.5 }, None),
+        rule("freeze", Kind::ImgFreeze, Condition::Frozen, None),
+        rule("moved", Kind::CamMoved, Condition::Moved { min_match: 0.25 }, None),
+        rule("offline", Kind::CamOffline, Condition::NoSignal, None),
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn a_journal_written_and_read_back_replays_to_the_same_bytes(
+        steps in prop::collection::vec((50u32..4000, observation()), 1..60),
+    ) {
+        let journal = journal_of(steps);
+        let camera = all_rules();
+        let mut live = Analyst::new(&camera, None).with_models(&models());
+        let edges: Vec<Edge> = journal.iter().flat_map(|o| live.step(o)).collect();
+        let mut file = Vec::new();
+        journal.write_to(&camera, live.models(), None, &mut file).unwrap();
+        let read = read_from(&file[..]).unwrap();
+        prop_assert!(read.observations.iter().eq(journal.iter()));
+        prop_assert_eq!(&read.camera, &camera);
+        prop_assert_eq!(bytes(&edges), bytes(&read.replay()));
+    }
+}
+
+#[test]
+fn a_staged_day_raises_updates_and_resolves_alike_live_and_replayed() {
+    let mut journal = Journal::new(JournalBounds::default());
+    let inside = Rect::new(0.7, 0.55, 0.75, 0.75);
+    for t in 0..120u32 {
+        let shown = match t {
+            20..50 => (0..t / 8).fold(street(1), |s, _| s.with("street", Meaning::Person, 0.9, inside)),
+            60..80 => street(2),
+            90..100 => staging::Shown::black(),
+            _ => street(1),
+        };
+        journal.push(shown.at(f64::from(t)));
+    }
+    let mut live = Analyst::new(&all_rules(), None).with_models(&models());
+    let edges: Vec<Edge> = journal.iter().flat_map(|o| live.step(o)).collect();
+    assert!(edges.iter().any(|edge| matches!(edge, Edge::Updated(_))));
+    assert!(edges.iter().filter(|edge| matches!(edge, Edge::Resolved(..))).count() >= 3, "{}", edges.len());
+    let mut file = Vec::new();
+    journal.write_to(&all_rules(), live.models(), None, &mut file).unwrap();
+    assert_eq!(bytes(&edges), bytes(&read_from(&file[..]).unwrap().replay()));
+}
+
+#[test]
+fn a_reference_survives_the_file() {
+    let mut analyst = Analyst::new(&all_rules(), None).with_models(&models());
+    for t in 0..60 {
+        analyst.step(&street(1).at(f64::from(t)));
+    }
+    let reference = analyst.reference().unwrap();
+    assert!(reference.recent.is_some());
+    let mut file = Vec::new();
+    Journal::new(JournalBounds::default())
+        .write_to(&all_rules(), &models(), Some(reference), &mut file)
+        .unwrap();
+    assert_eq!(read_from(&file[..]).unwrap().reference.as_ref(), Some(reference));
+}
+
+#[test]
+fn the_journal_keeps_to_its_hours_and_bytes_and_counts_what_left() {
+    let bounds = JournalBounds { max_age: Duration::from_secs(100), max_bytes: 100_000 };
+    let mut journal = Journal::new(bounds);
+    for t in 0..50 {
+        journal.push(street(1).at(f64::from(t)));
+    }
+    assert!(journal.bytes() <= 100_000 && journal.len() < 20);
+    assert_eq!(journal.dropped() + u64::try_from(journal.len()).unwrap(), 50);
+    journal.push(staging::not_looked(1000.0, NotLooked::Offline));
+    assert_eq!(journal.len(), 1);
+}
+
+#[test]
+fn a_damaged_or_foreign_file_is_refused_with_its_line() {
+    let mut file = Vec::new();
+    let mut journal = Journal::new(JournalBounds::default());
+    journal.push(street(1).at(0.0));
+    journal.push(street(1).at(1.0));
+    journal.write_to(&all_rules(), &models(), None, &mut file).unwrap();
+    let text = String::from_utf8(file).unwrap();
+    let refused = |text: &str| read_from(text.as_bytes()).unwrap_err().to_string();
+    assert!(refused("").contains("empty"));
+    assert!(refused(&text[..text.len() - 20]).contains("cut off"));
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(refused(&format!("{}\n{}\n", lines[0], lines[1])).contains("line 2"));
+    assert!(refused(&text.replace("\"xueliang_journal\":1", "\"xueliang_journal\":9")).contains("version 9"));
+    assert!(
+        refused(&format!("{}\n{}\n{}\n{}\n", lines[0], lines[2], lines[1], lines[3]))
+            .contains("back in time")
+    );
+    assert!(refused(&format!("{}\nnonsense\n", lines[0])).contains("line 2"));
+}
+
+#[test]
+fn the_file_holds_no_track_ids_and_no_secret() {
+    let mut file = Vec::new();
+    let mut journal = Journal::new(JournalBounds::default());
+    journal.push(street(1).with("street", Meaning::Vehicle, 0.9, Rect::FULL).at(0.0));
+    journal.write_to(&all_rules(), &models(), None, &mut file).unwrap();
+    let text = String::from_utf8(file).unwrap();
+    assert!(!text.contains("track") && !text.contains("password"));
+}

@@ -1,0 +1,54 @@
+//! A vehicle (or goods) stands still in a lane or exit that must be free.
+//!
+//! Tells: that a box of the meanings whose lower half lies in the zone to `min_inside` keeps its place for the dwell;
+//! each box alone, so that passing traffic adds up to nothing. Detections may flicker within the rule's `seen_share`.
+//! Cannot tell: one vehicle from the next that takes the very same place between two looks; a parked one from one that
+//! is being unloaded; nor anything hidden behind another vehicle.
+
+use xueliang_base::{config::Timing, detection::Meaning, geometry::Rect, incident::MeasureKind};
+
+use super::{Finding, Hit, Moment, Place, places::Places, timing::Subject};
+
+/// Least overlap with the box first seen: boxes of a standing car jitter to 0.8, one that moved on by a third of its
+/// length falls to 0.5.
+const STILL_IOU: f32 = 0.6;
+
+/// The places vehicles keep.
+#[derive(Debug)]
+pub(super) struct Blocking {
+    places: Places,
+}
+
+impl Blocking {
+    pub(super) fn new(timing: &Timing) -> Self {
+        Self { places: Places::new(STILL_IOU, timing.dwell.max(timing.max_gap) * 2) }
+    }
+    pub(super) fn judge(
+        &mut self,
+        moment: &Moment<'_>,
+        place: &Place,
+        meanings: &[Meaning],
+        min_score: f32,
+        min_inside: f32,
+    ) -> Option<Finding> {
+        let mut looked = moment.hits(meanings, min_score)?;
+        looked.hits.retain(|hit| {
+            let rect = hit.detection.rect.clamped();
+            let lower = Rect { y0: f32::midpoint(rect.y0, rect.y1), ..rect };
+            place.covers(&lower) >= min_inside
+        });
+        let hits = &looked.hits;
+        let boxes: Vec<Rect> = hits.iter().map(|hit| hit.detection.rect).collect();
+        let mut standing = self.places.step(moment.sight()?.arrival, &boxes);
+        standing.sort_by_key(|s| (std::cmp::Reverse(s.since), s.index));
+        standing.truncate(super::MAX_REGIONS);
+        // A vehicle at its first look may be passing. It begins a stretch, but keeps no incident alive.
+        let lasting: Vec<Hit<'_>> = standing.iter().filter(|s| s.stays).map(|s| hits[s.index]).collect();
+        let count = u32::try_from(lasting.len()).unwrap_or(u32::MAX);
+        let shown = if lasting.is_empty() { hits } else { &lasting };
+        let mut finding =
+            Finding::of_detections(shown, looked.complete)?.measure(MeasureKind::Count, f64::from(count));
+        finding.subjects = standing.iter().map(|s| Subject { key: s.key, lasting: s.stays }).collect();
+        Some(finding)
+    }
+}

@@ -1,0 +1,234 @@
+//! Something new stays where nothing was, by coarse copies of the picture (96 by 54 grey cells).
+//!
+//! Tells: that a part of the picture differs from the long-term background, keeps its place and brightness for the
+//! dwell, has the allowed size, lies in the zone, and is not where a person, vehicle or animal is detected. The
+//! background is gain-compensated (clouds, exposure) and does not learn what differs.
+//! Cannot tell: what it is; anything smaller than about three cells (a tenth of a percent of the picture); anything of the
+//! brightness of its ground; an object in a crowd that keeps hiding it; a person standing still from an object where no
+//! model looks for persons. When more than 30 % of the cells change at once it is the light or the camera:
+//! `NotLooked(Blind)`, and after two minutes of it the background is learned anew, with whatever lies there.
+//! A removed object (its ground is new too) is told by where the edges are: in the background, not in the picture.
+
+use std::time::Duration;
+
+use xueliang_base::{
+    config::Timing,
+    detection::Meaning,
+    geometry::Rect,
+    incident::MeasureKind,
+    look::{NotLooked, Sight, Thumbnail},
+    time::Mono,
+};
+
+use super::{Finding, Moment, Place, blobs, places::Places, regions, timing::Subject};
+
+const CELLS: usize = Thumbnail::WIDTH * Thumbnail::HEIGHT;
+/// Looks whose median is the first background, and the least time between them.
+const LEARN_LOOKS: usize = 5;
+const LEARN_EVERY: Duration = Duration::from_secs(1);
+/// Luma steps by which a cell must differ, and the share of its own brightness.
+const DIFFERS: f32 = 14.0;
+const DIFFERS_SHARE: f32 = 0.12;
+/// Luma steps within which a cell is unchanged between looks.
+const STEADY: f32 = 8.0;
+/// Share of changed cells that is a change of scene.
+const SCENE_CHANGE: f32 = 0.30;
+/// How long a changed scene lasts before it is the scene.
+const RELEARN: Duration = Duration::from_secs(120);
+/// Time constant with which the background follows, in seconds.
+const FOLLOW_S: f64 = 60.0;
+/// What differs and is no candidate (too large, outside, a parked vehicle) is background after this long.
+const ABSORB: Duration = Duration::from_secs(600);
+/// Detections of these explain a difference for this long after they were made.
+const EXPLAINED: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+struct Background {
+    cells: Vec<f32>,
+    last: Vec<f32>,
+    steady_since: Vec<Mono>,
+    at: Mono,
+    gain: f32,
+}
+
+/// The background and what differs from it.
+#[derive(Debug)]
+pub(super) struct StaticForeground {
+    learning: Vec<(Mono, Vec<u8>)>,
+    background: Option<Background>,
+    changed_since: Option<Mono>,
+    explained: Vec<(Mono, Rect)>,
+    places: Places,
+}
+
+impl StaticForeground {
+    pub(super) fn new(timing: &Timing) -> Self {
+        Self {
+            learning: Vec::new(),
+            background: None,
+            changed_since: None,
+            explained: Vec::new(),
+            places: Places::new(0.4, timing.dwell.max(timing.clear).max(timing.max_gap) * 2),
+        }
+    }
+    pub(super) fn judge(
+        &mut self,
+        moment: &Moment<'_>,
+        place: &Place,
+        min_area: f32,
+        max_area: f32,
+    ) -> Option<Finding> {
+        let sight = moment.sight()?;
+        let at = sight.arrival;
+        self.explain(sight);
+        let cells = sight.scene.thumbnail.cells();
+        let Some(background) = &mut self.background else {
+            self.learn(at, cells);
+            return None;
+        };
+        if at <= background.at {
+            return None;
+        }
+        let differs = background.compare(at, cells);
+        let changed = blobs::share(differs.iter().filter(|cell| **cell).count());
+        if changed > SCENE_CHANGE {
+            let since = *self.changed_since.get_or_insert(at);
+            if at.since(since) >= RELEARN {
+                self.background = None;
+                self.learning.clear();
+                self.changed_since = None;
+            }
+            return Some(Finding::not_looked(NotLooked::Blind));
+        }
+        self.changed_since = None;
+        let still: Vec<bool> = (0..CELLS).map(|i| differs[i] && at > background.steady_since[i]).collect();
+        let mut absorbed = vec![false; CELLS];
+        let mut boxes = Vec::new();
+        for blob in blobs::connected(&still) {
+            let bounds = blobs::bounds(&blob);
+            let inside = blob.iter().filter(|cell| place.contains(blobs::middle(**cell))).count();
+            let fits = (min_area..=max_area).contains(&blobs::share(blob.len())) && inside * 2 >= blob.len();
+            let explained = self
+                .explained
+                .iter()
+                .any(|(_, rect)| rect.overlap(&bounds) >= 0.25 * bounds.area().min(rect.area()));
+            let since = blob.iter().map(|cell| background.steady_since[*cell]).max().unwrap_or(at);
+            if background.is_hole(&blob) || ((explained || !fits) && at.since(since) >= ABSORB) {
+                blob.iter().for_each(|cell| absorbed[*cell] = true);
+            } else if fits && !explained {
+                boxes.push((bounds, blob.len()));
+            }
+        }
+        background.follow(at, &differs, &absorbed);
+        // Largest first, in case there are more than an incident carries.
+        boxes.sort_by_key(|(_, cells)| std::cmp::Reverse(*cells));
+        boxes.truncate(super::MAX_REGIONS);
+        let rects: Vec<Rect> = boxes.iter().map(|(rect, _)| *rect).collect();
+        let standing = self.places.step(at, &rects);
+        let area: usize = boxes.iter().map(|(_, cells)| cells).sum();
+        let share = if place.zoned { blobs::share(area) / place.polygon.area() } else { blobs::share(area) };
+        let mut finding = Finding::of(!rects.is_empty())
+            .measure(MeasureKind::Count, f64::from(u32::try_from(rects.len()).unwrap_or(u32::MAX)))
+            .measure(MeasureKind::CoveredShare, f64::from(share.min(1.0)));
+        finding.subjects = standing.iter().map(|s| Subject { key: s.key, lasting: s.stays }).collect();
+        finding.regions = regions(rects.into_iter());
+        Some(finding)
+    }
+    /// Keeps where living and moving things are, for looks at which no model ran.
+    fn explain(&mut self, sight: &Sight) {
+        let at = sight.arrival;
+        self.explained.retain(|(when, _)| at.since(*when) <= EXPLAINED);
+        for detection in sight.views.iter().flat_map(|view| &view.detections).take(128) {
+            let explains =
+                !matches!(detection.meaning, Meaning::PortableObject | Meaning::Fire | Meaning::Smoke);
+            if explains {
+                self.explained.push((at, detection.rect));
+            }
+        }
+        let surplus = self.explained.len().saturating_sub(256);
+        self.explained.drain(..surplus);
+    }
+    fn learn(&mut self, at: Mono, cells: &[u8]) {
+        if self.learning.last().is_some_and(|(last, _)| at.since(*last) < LEARN_EVERY) {
+            return;
+        }
+        self.learning.push((at, cells.to_vec()));
+        if self.learning.len() < LEARN_LOOKS {
+            return;
+        }
+        let median: Vec<f32> = (0..CELLS)
+            .map(|i| {
+                let mut values: Vec<u8> = self.learning.iter().map(|(_, cells)| cells[i]).collect();
+                values.sort_unstable();
+                f32::from(values[LEARN_LOOKS / 2])
+            })
+            .collect();
+        self.learning.clear();
+        self.background = Some(Background {
+            last: median.clone(),
+            cells: median,
+            steady_since: vec![at; CELLS],
+            at,
+            gain: 1.0,
+        });
+    }
+}
+
+impl Background {
+    /// Brings the background to the light of this look and tells which cells differ from it.
+    fn compare(&mut self, at: Mono, cells: &[u8]) -> Vec<bool> {
+        let mut ratios: Vec<f32> = cells
+            .iter()
+            .zip(&self.cells)
+            .map(|(cell, back)| (f32::from(*cell) + 1.0) / (back + 1.0))
+            .collect();
+        let (_, median, _) = ratios.select_nth_unstable_by(CELLS / 2, f32::total_cmp);
+        self.gain = median.clamp(0.25, 4.0);
+        let gain = self.gain;
+        self.cells.iter_mut().for_each(|back| *back *= gain);
+        let mut differs = vec![false; CELLS];
+        for (i, cell) in cells.iter().enumerate() {
+            let (cell, back) = (f32::from(*cell), self.cells[i]);
+            differs[i] = (cell - back).abs() > DIFFERS.max(DIFFERS_SHARE * back.min(255.0));
+            if (cell - self.last[i] * gain).abs() > STEADY {
+                self.steady_since[i] = at;
+                self.last[i] = cell;
+            } else {
+                self.last[i] *= gain;
+            }
+        }
+        // What the cells show now, for edges and for absorbing; steadiness keeps its own reference.
+        self.shown(cells);
+        differs
+    }
+    fn shown(&mut self, cells: &[u8]) {
+        for (last, cell) in self.last.iter_mut().zip(cells) {
+            // Follows slowly within the steady band, so that noise does not add up to a change.
+            *last += (f32::from(*cell) - *last) * 0.2;
+        }
+    }
+    /// Whether the part's outline lies in the background rather than in the picture: something was taken away.
+    fn is_hole(&self, blob: &[usize]) -> bool {
+        let (mut now, mut before) = (0.0f32, 0.0f32);
+        for cell in blob {
+            for other in blobs::neighbours(*cell).filter(|other| blob.binary_search(other).is_err()) {
+                now += (self.last[*cell] - self.last[other]).abs();
+                before += (self.cells[*cell] - self.cells[other]).abs();
+            }
+        }
+        before > 1.3 * now
+    }
+    fn follow(&mut self, at: Mono, differs: &[bool], absorbed: &[bool]) {
+        let dt = at.since(self.at).as_secs_f64();
+        #[expect(clippy::cast_possible_truncation, reason = "a share")]
+        let rate = (1.0 - (-dt / FOLLOW_S).exp()) as f32;
+        for i in 0..CELLS {
+            if absorbed[i] {
+                self.cells[i] = self.last[i];
+            } else if !differs[i] {
+                self.cells[i] += (self.last[i] - self.cells[i]) * rate;
+            }
+        }
+        self.at = at;
+    }
+}

@@ -1,0 +1,303 @@
+//! A stream over RTSP: `rtspsrc ! depay ! parse ! appsink`.
+//!
+//! What is enforced on the connection: rtspsrc is given the address that was checked (not the name), and before each
+//! request leaves, the place it is about to go to is compared with that address; after a redirect it differs, nothing
+//! is sent, and the session ends as [`SessionError::Redirected`]. A TCP connection to the place redirected to may have
+//! been opened and closed by then; neither a request nor a password has gone there.
+
+use std::{
+    net::TcpStream,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use xueliang_base::{config::Transport, time::SharedClock};
+
+use super::{make, set};
+use crate::{
+    credentials::Credentials,
+    session::{Delivery, HEARTBEAT, Halt, SessionError, SessionSpec, Source, address},
+};
+
+mod chain;
+mod fault;
+mod sender;
+
+/// A stream that delivered and then has been silent for so long is taken down.
+pub const STALL: Duration = Duration::from_secs(5);
+/// A camera that was gone gets this long to take a connection before anything is built for it.
+const KNOCK: Duration = Duration::from_secs(1);
+/// Reordering allowed to packets over UDP; over TCP they come in order.
+const UDP_LATENCY_MS: &str = "200";
+
+/// Reads one camera over RTSP.
+#[derive(Debug)]
+pub struct RtspSource {
+    spec: SessionSpec,
+    clock: SharedClockDebug,
+    /// The last attempt failed: see whether anybody is there before a pipeline is built.
+    knock: bool,
+    /// It has delivered before.
+    worked: bool,
+    /// Hurried attempts since it last delivered.
+    hurried: u32,
+}
+
+/// How long a camera that has worked before may take to answer when it is tried again. A camera that took a
+/// connection and then fell silent must not hold its session for the 30 s that an on-demand platform may need to start.
+const HURRIED: Duration = Duration::from_secs(3);
+/// After so many hurried attempts one has all the time that the configuration gives: it may be such a platform.
+const HURRIED_ATTEMPTS: u32 = 5;
+
+#[derive(Clone)]
+struct SharedClockDebug(SharedClock);
+impl std::fmt::Debug for SharedClockDebug {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// What streaming threads find out; the session's thread reads it.
+#[derive(Debug, Default)]
+pub(super) struct Finding(Mutex<Found>);
+
+#[derive(Debug, Default)]
+struct Found {
+    /// Ends the session.
+    fatal: Option<SessionError>,
+    /// Explains the error that will follow, if one does.
+    note: Option<SessionError>,
+}
+
+impl Finding {
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+    /// The first finding stays.
+    pub(super) fn say(&self, error: SessionError) {
+        self.found().fatal.get_or_insert(error);
+    }
+    fn note(&self, error: SessionError) {
+        self.found().note.get_or_insert(error);
+    }
+}
+
+impl RtspSource {
+    /// A source of that stream.
+    pub fn new(spec: SessionSpec, clock: SharedClock) -> Self {
+        Self { spec, clock: SharedClockDebug(clock), knock: false, worked: false, hurried: 0 }
+    }
+
+    /// What this attempt is told: the first unit may take as configured, or less where the camera has worked before.
+    fn spec_now(&mut self) -> SessionSpec {
+        let mut spec = self.spec.clone();
+        if self.worked && self.hurried < HURRIED_ATTEMPTS {
+            self.hurried += 1;
+            spec.stream.first_unit_timeout = spec.stream.first_unit_timeout.min(HURRIED);
+        } else {
+            self.hurried = 0;
+        }
+        spec
+    }
+
+    fn attempt(&mut self, delivery: &Arc<Delivery>, halt: &Halt) -> Result<(), SessionError> {
+        super::init().map_err(|error| SessionError::Internal { reason: error.to_string() })?;
+        let place = address::check(&self.spec.stream.url, &self.spec.networks)?;
+        if self.knock {
+            TcpStream::connect_timeout(&place.address, KNOCK).map_err(|error| fault::of_connect(&error))?;
+        }
+        let finding = Arc::new(Finding::default());
+        let spec = self.spec_now();
+        let running = Running::build(&spec, &place, delivery, &finding, &self.clock.0)
+            .map_err(|error| SessionError::Internal { reason: error.to_string() })?;
+        let ended = running.watch(&spec, delivery, halt, &finding);
+        drop(running);
+        if delivery.silence().1 {
+            self.worked = true;
+            self.hurried = 0;
+        }
+        match ended {
+            // What GStreamer tells no further, a connection of our own does.
+            Err(error) if !delivery.silence().1 => Err(fault::closer(error, &place, KNOCK)),
+            ended => ended,
+        }
+    }
+}
+
+impl Source for RtspSource {
+    fn run_once(&mut self, delivery: &Arc<Delivery>, halt: &Halt) -> SessionError {
+        let ended = self.attempt(delivery, halt).err().unwrap_or(SessionError::Stopped);
+        self.knock = ended.gone_for_now();
+        ended
+    }
+}
+
+/// A pipeline in PLAYING. Dropped by the thread that built it, which takes it to NULL.
+struct Running {
+    pipeline: gst::Pipeline,
+    bus: gst::Bus,
+}
+
+impl Running {
+    fn build(
+        spec: &SessionSpec,
+        place: &address::Place,
+        delivery: &Arc<Delivery>,
+        finding: &Arc<Finding>,
+        clock: &SharedClock,
+    ) -> Result<Self, crate::Error> {
+        let pipeline = gst::Pipeline::new();
+        let source = make("rtspsrc")?;
+        configure(&source, spec, place);
+        guard_redirects(&source, place, finding);
+        select_video(&source, finding);
+        let times = sender::listen(&source, clock);
+        chain::on_pad(&source, &pipeline, delivery, finding, &times);
+        pipeline
+            .add(&source)
+            .map_err(|error| crate::Error::Media { doing: "build a session", reason: error.to_string() })?;
+        let bus = pipeline
+            .bus()
+            .ok_or(crate::Error::Media { doing: "build a session", reason: "no bus".to_owned() })?;
+        let running = Self { pipeline, bus };
+        // An element that cannot start says why on the bus.
+        let _said_on_the_bus = running.pipeline.set_state(gst::State::Playing);
+        Ok(running)
+    }
+
+    fn watch(
+        &self,
+        spec: &SessionSpec,
+        delivery: &Arc<Delivery>,
+        halt: &Halt,
+        finding: &Finding,
+    ) -> Result<(), SessionError> {
+        let first = spec.stream.first_unit_timeout;
+        let beat = gst::ClockTime::from_nseconds(u64::try_from(HEARTBEAT.as_nanos()).unwrap_or(u64::MAX));
+        let mut last_warning = None;
+        loop {
+            if halt.asked() {
+                return Ok(());
+            }
+            let message = self.bus.timed_pop_filtered(
+                beat,
+                &[gst::MessageType::Error, gst::MessageType::Warning, gst::MessageType::Eos],
+            );
+            if let Some(fatal) = finding.found().fatal.take() {
+                return Err(fatal);
+            }
+            if let Some(message) = message {
+                match message.view() {
+                    gst::MessageView::Error(error) => {
+                        let fault = fault::of_bus(&error.error(), error.debug().as_deref(), spec);
+                        // The first of a chain of errors is the cause, but what came before may say more.
+                        return Err(finding.found().note.take().or(last_warning).unwrap_or(fault));
+                    }
+                    gst::MessageView::Warning(warning) => {
+                        last_warning = fault::of_warning(&warning.error(), warning.debug().as_deref());
+                    }
+                    gst::MessageView::Eos(_) => return Err(last_warning.unwrap_or(SessionError::Closed)),
+                    _ => {}
+                }
+            }
+            let (silent, delivered) = delivery.silence();
+            if delivered && silent >= STALL {
+                return Err(SessionError::Stalled { after: silent });
+            }
+            if !delivered && silent >= first {
+                return Err(SessionError::NoFirstUnit { after: first });
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.bus.set_flushing(true);
+        // Takes 2 to 5 ms, 100 ms where the camera is frozen; an element that does not follow is leaked by GStreamer.
+        let _best_effort = self.pipeline.set_state(gst::State::Null);
+    }
+}
+
+fn configure(source: &gst::Element, spec: &SessionSpec, place: &address::Place) {
+    let udp = spec.stream.transport == Transport::Udp;
+    let timeout_us = spec.stream.first_unit_timeout.as_micros().max(1_000_000).to_string();
+    set(
+        source,
+        &[
+            ("protocols", if udp { "udp" } else { "tcp" }),
+            ("latency", if udp { UDP_LATENCY_MS } else { "0" }),
+            ("tcp-timeout", &timeout_us),
+            // A stream over UDP that stays silent must not silently become one over TCP.
+            ("timeout", "0"),
+            ("udp-reconnect", "false"),
+            ("do-retransmission", "false"),
+            ("ignore-x-server-reply", "true"),
+            ("user-agent", "xueliang"),
+        ],
+    );
+    source.set_property("location", place.url.as_str());
+    if let Some(credentials) = &spec.credentials {
+        source.set_property("user-id", credentials.user());
+        source.set_property("user-pw", credentials.password());
+    }
+}
+
+/// Compares the place of every request with the place that was checked.
+fn guard_redirects(source: &gst::Element, place: &address::Place, finding: &Arc<Finding>) {
+    let (checked, finding) = (place.url.clone(), Arc::clone(finding));
+    source.connect("before-send", false, move |values| {
+        let source = values.first().and_then(|value| value.get::<gst::Element>().ok());
+        let location = source.map(|source| source.property::<Option<String>>("location").unwrap_or_default());
+        let here = location.as_deref().and_then(|location| url::Url::parse(location).ok());
+        let same = here.as_ref().is_some_and(|url| {
+            (url.scheme(), url.host_str(), url.port())
+                == (checked.scheme(), checked.host_str(), checked.port())
+        });
+        if !same {
+            let to = here.as_ref().and_then(url::Url::host_str).unwrap_or("an address that cannot be read");
+            finding.say(SessionError::Redirected { to: to.to_owned() });
+        }
+        Some(same.to_value())
+    });
+}
+
+/// Sets up the first video stream that can be read, and nothing else.
+fn select_video(source: &gst::Element, finding: &Arc<Finding>) {
+    let finding = Arc::clone(finding);
+    let chosen = Mutex::new(None::<u32>);
+    source.connect("select-stream", false, move |values| {
+        let number = values.get(1).and_then(|value| value.get::<u32>().ok()).unwrap_or(0);
+        let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());
+        let structure = caps.as_ref().and_then(|caps| caps.structure(0));
+        let text = |name| structure.and_then(|s| s.get::<&str>(name).ok()).unwrap_or_default().to_owned();
+        let (media, encoding) = (text("media"), text("encoding-name"));
+        if media != "video" {
+            return Some(false.to_value());
+        }
+        let mut chosen = chosen.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let take = match (chain::codec_of(&encoding), *chosen) {
+            (None, None) => {
+                // rtspsrc has room for a name a camera chose; a log line has not.
+                let offered: String = encoding.chars().filter(char::is_ascii_graphic).take(32).collect();
+                finding.note(SessionError::UnsupportedCodec { offered });
+                false
+            }
+            (None, Some(_)) => false,
+            (Some(_), None) => {
+                *chosen = Some(number);
+                true
+            }
+            (Some(_), Some(before)) => before == number,
+        };
+        Some(take.to_value())
+    });
+}
+
+/// The text without what the camera's account is, and without control characters or endless tails.
+fn clean(text: &str, credentials: Option<&Credentials>) -> String {
+    let text = credentials.map_or_else(|| text.to_owned(), |credentials| credentials.redact(text));
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}

@@ -1,0 +1,245 @@
+//! Sessions: one connection to a stream at a time, for ever.
+//!
+//! [`spawn`] gives each camera a thread of its own, which runs [`run`]: `run_once` attempts with waits between them. A
+//! camera that fails is normal; what a failure means for the next attempt stands in [`Retry`], what it means to
+//! people in [`SessionError`]. Sources stand behind [`Source`]; GStreamer's is [`crate::gst::rtsp::RtspSource`].
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{JoinHandle, Thread},
+    time::Duration,
+};
+
+use ipnet::IpNet;
+use tracing::info;
+use xueliang_base::{
+    config::{Hours, Stream},
+    id::CameraId,
+    shutdown::Stopping,
+    time::{Mono, SharedClock, Wall},
+    unit::AccessUnit,
+};
+
+use crate::gst::rtsp::RtspSource;
+use crate::{
+    credentials::Credentials,
+    error::Error,
+    health::{Signal, SignalChange},
+};
+
+pub mod address;
+mod delivery;
+mod error;
+mod rate;
+mod retry;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+pub use delivery::{Delivery, RawUnit};
+pub use error::SessionError;
+pub use rate::ConnectRate;
+pub use retry::Retry;
+pub use stats::SessionStats;
+
+/// How often a session looks whether it has been asked to stop.
+pub(crate) const HEARTBEAT: Duration = Duration::from_millis(200);
+
+/// Takes what a session delivers. Called from media threads: it must not block.
+pub trait UnitSink: Send + Sync {
+    /// The next access unit.
+    fn unit(&self, unit: AccessUnit);
+    /// The camera's signal has changed. Never called at the same time as `unit`.
+    fn signal(&self, change: SignalChange);
+}
+
+/// What a session needs to know.
+#[derive(Debug, Clone)]
+pub struct SessionSpec {
+    /// Whose stream.
+    pub camera: CameraId,
+    /// How it is read.
+    pub stream: Stream,
+    /// Signs in with these.
+    pub credentials: Option<Credentials>,
+    /// Networks that the camera's address must lie in; none allows nothing.
+    pub networks: Vec<IpNet>,
+    /// When it is expected to deliver; `None` means always.
+    pub expected_on: Option<Hours>,
+    /// IANA zone of `expected_on`.
+    pub timezone: String,
+    /// Number of its first access unit: 1, or one more than the last of a session before it.
+    pub first_seq: u64,
+    /// Shared by all sessions.
+    pub connect_rate: ConnectRate,
+}
+
+/// Reads a stream once.
+pub trait Source: Send {
+    /// One attempt: connects and delivers until it fails or is asked to stop. Blocks.
+    fn run_once(&mut self, delivery: &Arc<Delivery>, halt: &Halt) -> SessionError;
+}
+
+/// Asks one session, or all, to stop.
+#[derive(Debug, Clone)]
+pub struct Halt {
+    all: Stopping,
+    one: Arc<AtomicBool>,
+}
+
+impl Halt {
+    /// Stops with `all`, or when asked alone.
+    pub fn new(all: Stopping) -> Self {
+        Self { all, one: Arc::default() }
+    }
+    /// Whether stopping has been asked.
+    pub fn asked(&self) -> bool {
+        self.one.load(Ordering::Relaxed) || self.all.asked()
+    }
+}
+
+/// A running session. Dropping it asks it to stop, and does not wait.
+#[derive(Debug)]
+pub struct SessionHandle {
+    delivery: Arc<Delivery>,
+    halt: Halt,
+    thread: Thread,
+    join: Option<JoinHandle<()>>,
+}
+
+impl SessionHandle {
+    /// What it has counted.
+    pub fn stats(&self) -> SessionStats {
+        self.delivery.stats()
+    }
+    /// The camera's signal.
+    pub fn signal(&self) -> SignalChange {
+        self.delivery.signal()
+    }
+    /// The number the next access unit will have.
+    pub fn next_seq(&self) -> u64 {
+        self.delivery.next_seq()
+    }
+    /// Whether its thread has ended: when asked to stop, or by a defect. Then start another.
+    pub fn is_finished(&self) -> bool {
+        self.join.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+    /// Asks it to stop, and does not wait.
+    pub fn ask_to_stop(&self) {
+        self.halt.one.store(true, Ordering::Relaxed);
+        self.thread.unpark();
+    }
+    /// Asks it to stop and waits until it has (up to about a second where the camera is frozen). Blocks.
+    pub fn stop(mut self) {
+        self.ask_to_stop();
+        if let Some(join) = self.join.take() {
+            // A panic of that thread has been reported by its hook; there is nothing left to stop.
+            let _ended = join.join();
+        }
+    }
+}
+
+impl Drop for SessionHandle {
+    fn drop(&mut self) {
+        self.ask_to_stop();
+    }
+}
+
+/// Starts a session over GStreamer on a thread of its own. It ends when `stopping` is asked or its handle stops it.
+pub fn spawn(
+    spec: SessionSpec,
+    sink: Arc<dyn UnitSink>,
+    clock: SharedClock,
+    stopping: Stopping,
+) -> Result<SessionHandle, Error> {
+    let source = RtspSource::new(spec.clone(), Arc::clone(&clock));
+    spawn_source(spec, Box::new(source), sink, clock, stopping)
+}
+
+/// Starts a session over any source.
+pub fn spawn_source(
+    spec: SessionSpec,
+    mut source: Box<dyn Source>,
+    sink: Arc<dyn UnitSink>,
+    clock: SharedClock,
+    stopping: Stopping,
+) -> Result<SessionHandle, Error> {
+    let delivery = Arc::new(Delivery::new(spec.first_seq, sink, Arc::clone(&clock)));
+    let halt = Halt::new(stopping);
+    let (for_thread, halt_for_thread) = (Arc::clone(&delivery), halt.clone());
+    let camera = spec.camera.clone();
+    let join = std::thread::Builder::new()
+        .name(format!("session:{camera}"))
+        .spawn(move || run(source.as_mut(), &spec, &for_thread, &clock, &halt_for_thread))
+        .map_err(|source| Error::Thread { camera: camera.to_string(), source })?;
+    Ok(SessionHandle { delivery, halt, thread: join.thread().clone(), join: Some(join) })
+}
+
+/// Tries for ever; returns when asked to stop.
+pub fn run(
+    source: &mut dyn Source,
+    spec: &SessionSpec,
+    delivery: &Arc<Delivery>,
+    clock: &SharedClock,
+    halt: &Halt,
+) {
+    let camera = &spec.camera;
+    let mut retry = Retry::new(seed(camera));
+    delivery.connecting();
+    loop {
+        let turn = spec.connect_rate.turn(clock.mono());
+        if !wait(turn, clock, halt) {
+            return;
+        }
+        delivery.open();
+        let error = source.run_once(delivery, halt);
+        let streamed = delivery.close();
+        let Some(offline) = error.signal() else { return };
+        if halt.asked() {
+            return;
+        }
+        delivery.failed(offline);
+        let expected =
+            spec.expected_on.is_none_or(|hours| hours.contains(minute_of_day(clock.wall(), &spec.timezone)));
+        let signal = if expected { offline } else { Signal::ExpectedOff };
+        if delivery.change(signal, error.to_string()) {
+            info!(camera = %camera, signal = signal.word(), cause = %error, "session lost");
+        }
+        if !wait(retry.wait(&error, streamed, clock.mono()), clock, halt) {
+            return;
+        }
+    }
+}
+
+/// Waits by the clock. False when asked to stop.
+fn wait(for_: Duration, clock: &SharedClock, halt: &Halt) -> bool {
+    let until: Mono = clock.mono().plus(for_);
+    loop {
+        if halt.asked() {
+            return false;
+        }
+        let left = until.since(clock.mono());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::park_timeout(left.min(HEARTBEAT));
+    }
+}
+
+/// Minutes after midnight in the zone; in UTC where the zone is not known here.
+fn minute_of_day(wall: Wall, zone: &str) -> u16 {
+    let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
+    let stamp = jiff::Timestamp::from_microsecond(wall.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let time = stamp.to_zoned(zone).time();
+    u16::from(time.hour().unsigned_abs()) * 60 + u16::from(time.minute().unsigned_abs())
+}
+
+/// FNV-1a: cameras lost together must not come back together, and a camera's waits ought to be the same in each run.
+fn seed(camera: &CameraId) -> u64 {
+    camera.as_str().bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}

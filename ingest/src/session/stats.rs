@@ -1,0 +1,50 @@
+//! What a session counts.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use xueliang_base::time::Mono;
+
+use crate::health::OfflineCause;
+
+/// Counters of one session since it was started.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionStats {
+    /// Attempts to connect.
+    pub connects: u64,
+    /// Attempts that delivered.
+    pub streams: u64,
+    /// Failures by cause.
+    pub failures: BTreeMap<OfflineCause, u64>,
+    /// Connections that stopped delivering, or never began.
+    pub stalls: u64,
+    /// Encoded bytes delivered.
+    pub bytes: u64,
+    /// Access units delivered.
+    pub units: u64,
+    /// Keyframes among them.
+    pub keyframes: u64,
+    /// Gaps inside a stream: packets were lost before a unit.
+    pub gaps: u64,
+    /// Time between keyframes, smoothed over about eight of them.
+    pub keyframe_interval: Option<Duration>,
+    /// Arrival of the newest access unit.
+    pub last_unit: Option<Mono>,
+    /// Arrival of the newest keyframe of this stream.
+    pub(super) last_keyframe: Option<Mono>,
+}
+
+impl SessionStats {
+    pub(super) fn unit(&mut self, at: Mono, bytes: usize, keyframe: bool, gap: bool) {
+        self.units += 1;
+        self.bytes += bytes as u64;
+        self.gaps += u64::from(gap);
+        self.last_unit = Some(at);
+        if keyframe {
+            self.keyframes += 1;
+            if let Some(before) = self.last_keyframe.replace(at) {
+                let new = at.since(before);
+                self.keyframe_interval = Some(self.keyframe_interval.map_or(new, |old| (old * 7 + new) / 8));
+            }
+        }
+    }
+}

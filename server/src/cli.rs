@@ -1,0 +1,182 @@
+//! The command line.
+
+use std::{os::unix::process::CommandExt, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use xueliang_base::telemetry::{self, LogFormat};
+
+mod backup;
+mod check;
+mod demo;
+mod kinds;
+mod replay;
+mod run;
+mod runtime;
+mod simulate;
+mod watch;
+
+pub use run::read_config;
+
+/// Watches a town's cameras for hazards and puts them in front of the people on duty, in time.
+///
+/// Xueliang reads street cameras over RTSP, lets ONNX models look, and sends hazards (fire, a blocked fire lane,
+/// someone in a dangerous zone, dangerous crowding, a wrong-way vehicle, a left object, a covered or dead camera …)
+/// to consoles over gRPC. It flags events, never people: it cannot identify anyone, and no option changes that.
+///
+/// Start with `xueliang check --config FILE`, then `xueliang run --config FILE`, and follow the alerts in another
+/// terminal with `xueliang watch`. `xueliang demo` shows all of it with simulated cameras.
+#[derive(Debug, Parser)]
+#[command(name = "xueliang", version, max_term_width = 110)]
+struct Cli {
+    /// How log lines look; they go to standard error. XUELIANG_LOG sets levels, as `info,xueliang_ingest=debug`.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Format {
+    fn word(self) -> &'static str {
+        match self {
+            Format::Text => "text",
+            Format::Json => "json",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service on the cameras of a configuration, until Ctrl-C.
+    Run(run::RunArgs),
+    /// Report every fault of a configuration, its coverage and its need of disk. Starts nothing.
+    Check(check::CheckArgs),
+    /// Follow alerts in the terminal.
+    Watch(watch::WatchArgs),
+    /// Run a recording through the same models, tracks and rules as live video.
+    Replay(replay::ReplayArgs),
+    /// Serve files as RTSP cameras, with faults on command.
+    Simulate(simulate::SimulateArgs),
+    /// Show everything at work: simulated cameras, the service and its alerts, until Ctrl-C.
+    Demo(demo::DemoArgs),
+    /// Copy the store of a running or stopped service to a folder, verified.
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of the store of a stopped service; consoles are told of the new epoch.
+    Restore(backup::RestoreArgs),
+    /// List the kinds of hazard and what each needs.
+    Kinds(kinds::KindsArgs),
+    /// Role: the record and the alert bus. Started by `run`.
+    #[command(hide = true)]
+    Bus(BusArgs),
+    /// Role: sessions, attention, rules. Started by `run`.
+    #[command(hide = true)]
+    Node(NodeArgs),
+    /// Role: decoders and models. Started by a node.
+    #[command(hide = true)]
+    Worker(WorkerArgs),
+}
+
+/// Arguments of the bus role.
+#[derive(Debug, Args)]
+struct BusArgs {
+    /// Configuration to import.
+    #[arg(long)]
+    config: PathBuf,
+    /// State folder of the service.
+    #[arg(long)]
+    state_dir: PathBuf,
+}
+
+/// Arguments of the node role.
+#[derive(Debug, Args)]
+struct NodeArgs {
+    /// Name of this node.
+    #[arg(long)]
+    node: xueliang_base::id::NodeId,
+    /// State folder of the service.
+    #[arg(long)]
+    state_dir: PathBuf,
+    /// ONNX Runtime's shared library.
+    #[arg(long)]
+    runtime: PathBuf,
+}
+
+/// Arguments of the worker role.
+#[derive(Debug, Args)]
+struct WorkerArgs {
+    /// What it works for; shown in process lists.
+    #[arg(long)]
+    purpose: String,
+    /// Added to its nice value.
+    #[arg(long, default_value_t = 0, allow_hyphen_values = true)]
+    nice: i32,
+}
+
+/// Parses the arguments and runs the command.
+pub fn main() -> ExitCode {
+    with_environment();
+    let cli = Cli::parse();
+    let format = if cli.log_format == Format::Json { LogFormat::Json } else { LogFormat::Text };
+    let quiet = matches!(cli.command, Command::Watch(_) | Command::Replay(_) | Command::Check(_));
+    telemetry::start(format, if quiet { "warn" } else { "info" });
+    let result = match cli.command {
+        Command::Run(args) => run::run(args, cli.log_format.word()),
+        Command::Check(args) => check::run(&args),
+        Command::Watch(args) => watch::run(args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Simulate(args) => simulate::run(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Backup(args) => backup::backup(&args),
+        Command::Restore(args) => backup::restore(&args),
+        Command::Kinds(args) => kinds::run(&args),
+        Command::Bus(args) => role(crate::roles::bus::run(args.config, args.state_dir)),
+        Command::Node(args) => role(crate::roles::node::run(args.node, args.state_dir, args.runtime)),
+        Command::Worker(args) => {
+            crate::supervisor::die_with_parent();
+            crate::roles::worker::run(args.nice).map(|()| ExitCode::SUCCESS)
+        }
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("xueliang: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+/// What must be in the environment before libraries load, for this program and all that it starts.
+///
+/// ONNX Runtime's published builds report their use to their maker unless told not to: a town's cameras are nobody
+/// else's business. glibc gives each thread an arena of its own, and a node has four threads a camera: reconnects would
+/// leave its memory in pieces.
+const ENVIRONMENT: [(&str, &str); 2] = [("ORT_DISABLE_TELEMETRY", "1"), ("MALLOC_ARENA_MAX", "2")];
+
+/// The program starts itself once more with that environment.
+fn with_environment() {
+    let missing: Vec<_> = ENVIRONMENT.iter().filter(|(name, _)| std::env::var_os(name).is_none()).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let Ok(program) = std::env::current_exe() else { return };
+    let mut again = std::process::Command::new(program);
+    again.args(std::env::args_os().skip(1)).envs(missing.into_iter().copied());
+    let error = again.exec();
+    eprintln!("xueliang: cannot start again with {ENVIRONMENT:?}: {error}");
+}
+
+fn role(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    crate::supervisor::die_with_parent();
+    block_on(work)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Runs a future on a runtime of two threads: enough for timers and sockets, since work over 1 ms has threads of
+/// its own.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
+}

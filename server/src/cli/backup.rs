@@ -1,0 +1,100 @@
+//! `xueliang backup` and `xueliang restore`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use xueliang_base::time::{Clock, SystemClock};
+
+use super::run::read_config;
+use crate::state::StateDir;
+
+/// Arguments of `backup`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Copies alerts, history, feed, register and the registry of cameras while the service runs. \
+Evidence files are not copied: they never change, so any file copy of STATE_DIR/evidence does."
+)]
+pub struct BackupArgs {
+    /// Configuration of the service.
+    #[arg(long, short)]
+    config: PathBuf,
+    /// New folder for the backup.
+    #[arg(long)]
+    to: PathBuf,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The service must be stopped, and its state folder must hold no store: move the old one away. \
+The restored store begins a new epoch: every console is told of the gap and gets a snapshot of the active alerts."
+)]
+pub struct RestoreArgs {
+    /// Configuration of the service.
+    #[arg(long, short)]
+    config: PathBuf,
+    /// Folder of the backup.
+    #[arg(long)]
+    from: PathBuf,
+}
+
+const REGISTRY: &str = "registry.db";
+const REGISTRY_KEY: &str = "registry.db.key";
+
+/// Copies and verifies.
+pub fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
+    let config = read_config(&args.config)?;
+    let state = StateDir::at(&config.state_dir);
+    let manifest = xueliang_alerts::store::backup_files(state.root(), &args.to, SystemClock.wall())?;
+    let registry = xueliang_ingest::registry::Registry::open(&state.registry(), SystemClock::shared())?;
+    registry.backup_to(&args.to.join(REGISTRY))?;
+    copy_private(&state.root().join(REGISTRY_KEY), &args.to.join(REGISTRY_KEY))?;
+    println!(
+        "{}: {} bytes, up to feed position {}, verified. It holds the key of camera passwords: keep it as safe as \
+         the state folder.",
+        args.to.display(),
+        manifest.size_bytes,
+        manifest.head
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Verifies and puts in place.
+pub fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
+    let config = read_config(&args.config)?;
+    let state = StateDir::at(&config.state_dir);
+    state.create()?;
+    let _held = state.lock()?;
+    for name in [REGISTRY, REGISTRY_KEY] {
+        let place = state.root().join(name);
+        if place.exists() {
+            bail!("{} exists: move it away first", place.display());
+        }
+        if !args.from.join(name).is_file() {
+            bail!("{} holds no {name}: it is no whole backup", args.from.display());
+        }
+    }
+    let manifest = xueliang_alerts::store::restore(&args.from, state.root())?;
+    for name in [REGISTRY, REGISTRY_KEY] {
+        copy_private(&args.from.join(name), &state.root().join(name))?;
+    }
+    println!(
+        "restored {} bytes up to feed position {} into {}; consoles will see a new epoch",
+        manifest.size_bytes,
+        manifest.head,
+        state.root().display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn copy_private(from: &Path, to: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::copy(from, to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
+    fs::set_permissions(to, fs::Permissions::from_mode(0o600))?;
+    Ok(())
+}

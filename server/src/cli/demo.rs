@@ -1,0 +1,216 @@
+//! `xueliang demo`: a town of simulated cameras that play real footage and fail, the service, and its alerts.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{ExitCode, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{process::Command, time::timeout};
+use xueliang_simulator::{Account, CameraSpec, Clip, Simulator};
+
+use super::{block_on, run::read_config, watch};
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Folder of the town's configuration and state; kept between runs.
+    #[arg(long, default_value = "demo-state")]
+    dir: PathBuf,
+    /// Folder of prepared clips; `make` prepares them.
+    #[arg(long, default_value = ".cache/clips")]
+    clips: PathBuf,
+    /// Folder of the default model.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// Stop by itself after so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// One JSON object a line instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The town: id, name, clip, what goes wrong and when, zones and rules.
+struct Point {
+    id: &'static str,
+    name: &'static str,
+    clip: &'static str,
+    faults: &'static str,
+    rules: &'static str,
+}
+
+const PIT: &str = r#"
+[[camera.zone]]
+id = "pit"
+polygon = [[0.62, 0.40], [0.90, 0.40], [0.90, 0.74], [0.62, 0.74]]
+[[camera.rule]]
+kind = "ZONE_INTRUSION"
+zone = "pit"
+"#;
+
+const TOWN: [Point; 6] = [
+    Point {
+        id: "plaza-1",
+        name: "North plaza, excavation",
+        clip: "vtest@10fps.h264",
+        faults: "",
+        rules: PIT,
+    },
+    Point {
+        id: "plaza-2",
+        name: "South plaza, fire lane",
+        clip: "vtest@10fps.h264",
+        faults: "30s:dark,75s:normal",
+        rules: r#"
+[[camera.zone]]
+id = "lane"
+polygon = [[0.80, 0.08], [1.0, 0.08], [1.0, 0.26], [0.80, 0.26]]
+[[camera.rule]]
+kind = "FIRE_LANE_BLOCKED"
+zone = "lane"
+dwell = "10s"
+max_gap = "10s"
+blind_max = "3s"
+"#,
+    },
+    Point {
+        id: "school-1",
+        name: "School road",
+        clip: "vtest@10fps.h264",
+        faults: "30s:freeze,75s:normal",
+        rules: "",
+    },
+    Point {
+        id: "market-1",
+        name: "Market gate",
+        clip: "vtest@10fps.h264",
+        faults: "20s:stop,60s:normal",
+        rules: "",
+    },
+    Point {
+        id: "bridge-1",
+        name: "Bridge, east",
+        clip: "vtest@10fps.h264",
+        faults: "35s:away,90s:normal",
+        rules: PIT,
+    },
+    Point { id: "park-1", name: "Park", clip: "tree@10fps.h264", faults: "", rules: "" },
+];
+
+const USER: &str = "demo";
+const PASSWORD: &str = "only-for-the-demonstration";
+
+/// Runs until Ctrl-C, a failure of the service, or the time given.
+pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    block_on(demo(args))
+}
+
+async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let simulator = town(&args.clips).await?;
+    fs::create_dir_all(&args.dir).with_context(|| format!("create {}", args.dir.display()))?;
+    let model = match &args.model {
+        Some(folder) => folder.clone(),
+        None => default_model()?,
+    };
+    let config = args.dir.join("xueliang.toml");
+    fs::write(args.dir.join("camera.secret"), format!("{USER}\n{PASSWORD}\n"))?;
+    fs::write(&config, configuration(&simulator, &model.canonicalize()?))?;
+    let parsed = read_config(&config)?;
+
+    let log = args.dir.join("service.log");
+    let log_file = fs::File::create(&log).with_context(|| format!("create {}", log.display()))?;
+    eprintln!("A town of {} simulated cameras; the service logs to {}.", TOWN.len(), log.display());
+    eprintln!("Configuration: {}   Alerts: {}", config.display(), parsed.listen.api);
+    eprintln!("Metrics: http://{}/metrics   Ctrl-C stops everything.\n", parsed.listen.admin);
+    let mut service = Command::new(std::env::current_exe()?)
+        .args(["run", "--config"])
+        .arg(&config)
+        .stdin(Stdio::null())
+        .stderr(Stdio::from(log_file))
+        // Ctrl-C in the terminal must reach this process alone, which then stops the others in order.
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()
+        .context("start the service")?;
+
+    let seconds = args.seconds.unwrap_or(u64::MAX / 2);
+    let outcome = tokio::select! {
+        watched = watch::follow(watch::Follow::of_demo(parsed.listen.api, args.json)) => watched.map(|_| ()),
+        status = service.wait() => Err(anyhow::anyhow!("the service ended ({}); see {}", status?, log.display())),
+        _ = tokio::signal::ctrl_c() => Ok(()),
+        () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
+    };
+    eprintln!("\nStopping.");
+    if let Some(pid) = service.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
+        // An error means that it has ended by itself meanwhile.
+        let _ended = kill_process(pid, Signal::TERM);
+        if timeout(Duration::from_secs(25), service.wait()).await.is_err() {
+            service.kill().await?;
+        }
+    }
+    simulator.shutdown().await;
+    outcome.map(|()| ExitCode::SUCCESS)
+}
+
+async fn town(clips: &Path) -> anyhow::Result<Simulator> {
+    let load = |name: &str| {
+        let path = clips.join(name);
+        Clip::load(&path, None)
+            .with_context(|| format!("load {}: run `make run`, which prepares it", path.display()))
+    };
+    let (dark, away) = (load("vtest-dark@10fps.h264")?, load("vtest-away@10fps.h264")?);
+    let mut cameras = Vec::new();
+    for point in &TOWN {
+        cameras.push(
+            CameraSpec::new(point.id, load(point.clip)?)
+                .alternative("dark", dark.clone())
+                .alternative("away", away.clone())
+                .account(Account::new(USER, PASSWORD))
+                .schedule(point.faults.parse()?),
+        );
+    }
+    Ok(Simulator::start(([127, 0, 0, 1], 0).into(), cameras).await?)
+}
+
+fn configuration(simulator: &Simulator, model: &Path) -> String {
+    let mut text = format!(
+        "# Written by `xueliang demo` at every start.\n\
+         site = \"示范镇 Demonstration town\"\n\
+         state_dir = \"state\"\n\
+         networks = [\"127.0.0.0/8\"]\n\
+         models = [{:?}]\n\n\
+         [credentials.demo]\nfile = \"camera.secret\"\n\n\
+         [[division]]\ncode = \"330282\"\nname = \"示范市 Demonstration city\"\n\
+         [[division]]\ncode = \"330282101\"\nname = \"示范镇 Demonstration town\"\nparent = \"330282\"\n",
+        model.display().to_string()
+    );
+    for point in &TOWN {
+        text.push_str(&format!(
+            "\n[[camera]]\nid = \"{}\"\nname = \"{}\"\ndivision = \"330282101\"\nurl = \"{}\"\n\
+             credentials = \"demo\"\n{}",
+            point.id,
+            point.name,
+            simulator.url(point.id),
+            point.rules
+        ));
+    }
+    text
+}
+
+/// The committed model: `models/centernet-mobilenetv3` beside the program, in the checkout, or here.
+fn default_model() -> anyhow::Result<PathBuf> {
+    let program = std::env::current_exe()?;
+    let here = std::env::current_dir()?;
+    for folder in program.ancestors().skip(1).take(4).chain([here.as_path()]) {
+        let path = folder.join("models/centernet-mobilenetv3");
+        if path.join("manifest.toml").is_file() {
+            return Ok(path);
+        }
+    }
+    bail!("the default model is not found: name its folder with --model")
+}

@@ -1,0 +1,41 @@
+//! `xueliang run`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::Args;
+use xueliang_base::config::{Config, base_dir};
+
+use super::{block_on, runtime};
+use crate::supervisor::{self, SupervisorSpec};
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Configuration file; `xueliang check` explains what is wrong with it.
+    #[arg(long, short)]
+    config: PathBuf,
+}
+
+/// Reads and parses a configuration file.
+pub fn read_config(path: &std::path::Path) -> anyhow::Result<Config> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let folder =
+        base_dir(path).canonicalize().with_context(|| format!("find the folder of {}", path.display()))?;
+    Config::parse(&text, &folder).map_err(|e| anyhow::anyhow!("{} cannot be used:\n{e}", path.display()))
+}
+
+/// Runs the service until a signal.
+pub fn run(args: RunArgs, log_format: &str) -> anyhow::Result<ExitCode> {
+    let parsed = read_config(&args.config)?;
+    super::check::refuse_unserved(&parsed)?;
+    let spec = SupervisorSpec {
+        program: std::env::current_exe().context("find this program's own file")?,
+        config: args.config.canonicalize()?,
+        runtime: runtime::find()?,
+        parsed,
+        log_format: log_format.to_owned(),
+    };
+    block_on(supervisor::run(spec))?;
+    Ok(ExitCode::SUCCESS)
+}

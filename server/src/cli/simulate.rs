@@ -1,0 +1,101 @@
+//! `xueliang simulate`.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::{Context, bail};
+use clap::Args;
+use xueliang_simulator::{Account, CameraSpec, Clip, PictureRate, Schedule, Simulator};
+
+use super::block_on;
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  xueliang simulate gate=clips/gate@10fps.h264
+  xueliang simulate --copies 50 --user admin --password-env CAMERA_PASSWORD street=street@25fps.h265
+  xueliang simulate gate=gate@10fps.h264 --dark covered@10fps.h264 --faults 20s:dark,50s:normal,60s:stall
+
+Faults: dark, away, freeze, stall, half-open, refuse, stop, restart, lock, corrupt, normal (ends all).")]
+pub struct SimulateArgs {
+    /// NAME=FILE: an elementary stream (.h264, .h265, .mjpeg) whose rate stands in its name, as gate@10fps.h264.
+    #[arg(required = true, value_name = "NAME=FILE")]
+    cameras: Vec<String>,
+    /// Where to listen; loopback only.
+    #[arg(long, default_value = "127.0.0.1:8554")]
+    listen: SocketAddr,
+    /// Pictures per second, for files whose name does not say.
+    #[arg(long)]
+    rate: Option<PictureRate>,
+    /// Serve each file under so many names: NAME, NAME-2, NAME-3 …
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2000))]
+    copies: u32,
+    /// Faults of every camera over time.
+    #[arg(long, value_name = "SCHEDULE")]
+    faults: Option<Schedule>,
+    /// Shown by the fault `dark`.
+    #[arg(long, value_name = "FILE")]
+    dark: Option<PathBuf>,
+    /// Shown by the fault `away`.
+    #[arg(long, value_name = "FILE")]
+    away: Option<PathBuf>,
+    /// Ask for this user (digest authentication).
+    #[arg(long, requires = "password_env")]
+    user: Option<String>,
+    /// The environment variable that holds the password.
+    #[arg(long, requires = "user")]
+    password_env: Option<String>,
+}
+
+/// Serves until Ctrl-C.
+pub fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
+    if !args.listen.ip().is_loopback() {
+        bail!("{} is not loopback: simulated cameras serve this machine only", args.listen);
+    }
+    let cameras = specs(&args)?;
+    block_on(async move {
+        let simulator = Simulator::start(args.listen, cameras).await?;
+        for camera in simulator.cameras() {
+            println!("{}", simulator.url(camera.name()));
+        }
+        tokio::signal::ctrl_c().await?;
+        simulator.shutdown().await;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn specs(args: &SimulateArgs) -> anyhow::Result<Vec<CameraSpec>> {
+    let load =
+        |path: &PathBuf| Clip::load(path, args.rate).with_context(|| format!("load {}", path.display()));
+    let dark = args.dark.as_ref().map(load).transpose()?;
+    let away = args.away.as_ref().map(load).transpose()?;
+    let account = match (&args.user, &args.password_env) {
+        (Some(user), Some(variable)) => {
+            let password =
+                std::env::var(variable).with_context(|| format!("read the password from {variable}"))?;
+            Some(Account::new(user, &password))
+        }
+        _ => None,
+    };
+    let mut all = Vec::new();
+    for camera in &args.cameras {
+        let (name, file) = camera.split_once('=').with_context(|| format!("{camera:?}: write NAME=FILE"))?;
+        let clip = load(&PathBuf::from(file))?;
+        for copy in 1..=args.copies {
+            let name = if copy == 1 { name.to_owned() } else { format!("{name}-{copy}") };
+            let mut spec = CameraSpec::new(name, clip.clone());
+            if let Some(schedule) = &args.faults {
+                spec = spec.schedule(schedule.clone());
+            }
+            for (name, alternative) in [("dark", &dark), ("away", &away)] {
+                if let Some(clip) = alternative {
+                    spec = spec.alternative(name, clip.clone());
+                }
+            }
+            if let Some(account) = &account {
+                spec = spec.account(account.clone());
+            }
+            all.push(spec);
+        }
+    }
+    Ok(all)
+}

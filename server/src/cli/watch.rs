@@ -1,0 +1,341 @@
+//! `xueliang watch`: a console in the terminal, through the public API.
+
+use std::{fs, io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::Context;
+use clap::Args;
+use serde::Serialize;
+use xueliang_alerts::client::{self, Event, Watcher};
+use xueliang_base::{
+    id::DivisionCode,
+    kind::{Kind, Level},
+    time::Wall,
+};
+use xueliang_proto::v1::{
+    self, AlertFilter, AlertState, Delivery, SubscribeRequest, subscribe_response::Item,
+};
+
+use super::block_on;
+
+/// Arguments of `watch`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Columns: time of the change, level, kind, state, place, count or reason, age by stage in ms.
+A name makes the subscription durable: the service keeps what you acknowledged, and the next `watch` under that name
+goes on there. --cursor-file keeps the place in a file of your own instead."
+)]
+pub struct WatchArgs {
+    /// Address of the service: http://ADDRESS:PORT or unix:/PATH.
+    #[arg(long, default_value = "http://127.0.0.1:8750")]
+    api: String,
+    /// One JSON object a line.
+    #[arg(long)]
+    json: bool,
+    /// Name of a durable subscription.
+    #[arg(long)]
+    name: Option<String>,
+    /// File that holds the place between runs.
+    #[arg(long, conflicts_with = "name")]
+    cursor_file: Option<PathBuf>,
+    /// Only these divisions and what lies below them.
+    #[arg(long)]
+    division: Vec<DivisionCode>,
+    /// Only these kinds, as FIRE_FLAME.
+    #[arg(long)]
+    kind: Vec<Kind>,
+    /// Only levels from 1 to this.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=4))]
+    level: Option<u8>,
+    /// IANA zone of the times shown.
+    #[arg(long, default_value = "Asia/Shanghai")]
+    timezone: String,
+    /// End after so many seconds.
+    #[arg(long)]
+    seconds: Option<u64>,
+}
+
+/// What to follow and how to show it.
+#[derive(Debug)]
+pub struct Follow {
+    api: String,
+    json: bool,
+    name: String,
+    cursor_file: Option<PathBuf>,
+    filter: AlertFilter,
+    timezone: String,
+}
+
+impl Follow {
+    /// All alerts of the demonstration.
+    pub fn of_demo(api: SocketAddr, json: bool) -> Self {
+        Self {
+            api: format!("http://{api}"),
+            json,
+            name: String::new(),
+            cursor_file: None,
+            filter: AlertFilter::default(),
+            timezone: "Asia/Shanghai".to_owned(),
+        }
+    }
+}
+
+/// Follows until Ctrl-C.
+pub fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
+    let least = args.level.and_then(|n| Level::try_from(n).ok());
+    let filter = AlertFilter {
+        divisions: args.division.iter().map(ToString::to_string).collect(),
+        kinds: args.kind.iter().map(|kind| kind.number()).collect(),
+        least_level: least.map_or(0, |level| i32::from(level.number())),
+        ..AlertFilter::default()
+    };
+    let follow_args = Follow {
+        api: args.api,
+        json: args.json,
+        name: args.name.unwrap_or_default(),
+        cursor_file: args.cursor_file,
+        filter,
+        timezone: args.timezone,
+    };
+    let limit = Duration::from_secs(args.seconds.unwrap_or(u64::MAX / 2));
+    block_on(async move {
+        tokio::select! {
+            followed = follow(follow_args) => followed,
+            _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
+            () = tokio::time::sleep(limit) => Ok(ExitCode::SUCCESS),
+        }
+    })
+}
+
+/// Shows events until the service refuses us for good.
+pub async fn follow(what: Follow) -> anyhow::Result<ExitCode> {
+    let cursor = match &what.cursor_file {
+        Some(path) if path.is_file() => {
+            fs::read(path).with_context(|| format!("read {}", path.display()))?.into()
+        }
+        _ => bytes::Bytes::new(),
+    };
+    let request =
+        SubscribeRequest { subscription: what.name, cursor, filter: Some(what.filter), credit: None };
+    if !["http://", "unix:"].iter().any(|scheme| what.api.starts_with(scheme)) {
+        anyhow::bail!("{:?} is no address of the service: write http://ADDRESS:PORT or unix:/PATH", what.api);
+    }
+    let channel = client::address(&what.api)?.connect_lazy();
+    let mut watcher = Watcher::new(channel, request, u64::from(std::process::id()));
+    let mut out = std::io::stdout();
+    loop {
+        let event = watcher.next().await;
+        let line =
+            if what.json { json_line(&event, &what.timezone)? } else { text_line(&event, &what.timezone) };
+        if let Some(line) = line {
+            match writeln!(out, "{line}").and_then(|()| out.flush()) {
+                Ok(()) => {}
+                // `watch | head` is no error.
+                Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        if let (Event::Lost { .. }, Some(status)) = (&event, watcher.refused()) {
+            anyhow::bail!("the service refuses this subscription: {}", status.message());
+        }
+        if let Event::Item(item) = &event
+            && !matches!(item, Item::Opened(_) | Item::Closed(_))
+        {
+            // What cannot be acknowledged now is with the next item.
+            drop(watcher.shown().await);
+            if let Some(path) = &what.cursor_file {
+                fs::write(path, watcher.cursor()).with_context(|| format!("write {}", path.display()))?;
+            }
+        }
+    }
+}
+
+fn text_line(event: &Event, timezone: &str) -> Option<String> {
+    Some(match event {
+        Event::Item(Item::Delivery(delivery)) => delivery_text(delivery, timezone)?,
+        Event::Item(Item::Gap(gap)) => {
+            let missed: u64 = gap.missed.iter().map(|count| count.count).sum();
+            let known =
+                if gap.counts_known { format!("{missed} records") } else { "some records".to_owned() };
+            let why = gap.reason().as_str_name().trim_start_matches("GAP_REASON_").to_lowercase();
+            format!("-- gap: {known} were missed ({why}); the active alerts follow")
+        }
+        Event::Item(Item::Snapshot(mark)) => {
+            if mark.begin { "-- active alerts:" } else { "-- live:" }.to_owned()
+        }
+        Event::Item(Item::Summary(summary)) => {
+            let counts: Vec<_> = summary
+                .counts
+                .iter()
+                .map(|count| format!("{} {}", count.count, kind_word(count.kind)))
+                .collect();
+            format!("-- counted instead of shown: {}", counts.join(", "))
+        }
+        Event::Item(Item::Closed(closed)) => {
+            let why = closed.reason().as_str_name().trim_start_matches("CLOSE_REASON_").to_lowercase();
+            format!("-- the service closed the stream: {why}")
+        }
+        Event::Item(Item::Opened(_) | Item::Bookmark(_)) => return None,
+        Event::Stale => "-- stale: nothing was heard from the service for 3 s".to_owned(),
+        Event::Lost { reason, wait } => format!("-- connecting again in {wait:.1?}: {reason}"),
+    })
+}
+
+fn kind_word(number: i32) -> String {
+    Kind::from_number(number).map_or_else(|| format!("kind {number}"), |kind| kind.code().to_owned())
+}
+
+fn delivery_text(delivery: &Delivery, timezone: &str) -> Option<String> {
+    let record = delivery.record.as_ref()?;
+    let alert = record.alert.as_ref()?;
+    let place = alert.place.clone().unwrap_or_default();
+    let kind = Kind::from_number(alert.kind);
+    let state = match alert.state() {
+        AlertState::Resolved => "resolved",
+        _ if alert.revision == 1 => "FIRING",
+        _ => "firing",
+    };
+    let at =
+        if alert.state() == AlertState::Resolved { alert.resolved_unix_us } else { alert.decided_unix_us };
+    let zone = if place.zone.is_empty() { String::new() } else { format!(" / {}", place.zone) };
+    let mut facts = vec![format!("x{}", alert.count)];
+    if alert.confidence > 0.0 {
+        facts.push(format!("{:.2}", alert.confidence));
+    }
+    let evidence: Vec<_> = alert
+        .evidence
+        .iter()
+        .map(|e| {
+            let word = e.kind().as_str_name().trim_start_matches("EVIDENCE_KIND_").to_lowercase();
+            if e.missing_reason.is_empty() { word } else { format!("no {word}") }
+        })
+        .collect();
+    if !evidence.is_empty() {
+        facts.push(evidence.join("+"));
+    }
+    let mut flags = String::new();
+    for (set, word) in [(delivery.late, " LATE"), (delivery.volatile, " VOLATILE"), (alert.drill, " DRILL")] {
+        if set {
+            flags.push_str(word);
+        }
+    }
+    Some(format!(
+        "{}  L{} {:<18} {:<8} {}{zone}  [{}]  {}{flags}",
+        Wall(at).rfc3339(timezone),
+        alert.level,
+        kind.map_or_else(|| kind_word(alert.kind), |kind| kind.code().to_owned()),
+        state,
+        place.camera_name,
+        facts.join(", "),
+        ages(delivery, alert),
+    ))
+}
+
+/// `612 ms = wait 310 + decode 12 + …`
+fn ages(delivery: &Delivery, alert: &v1::Alert) -> String {
+    if delivery.in_snapshot {
+        return String::new();
+    }
+    let stages: Vec<_> = alert
+        .stages
+        .iter()
+        .chain(delivery.deliver.as_ref())
+        .map(|stage| {
+            let word = stage.stage().as_str_name().trim_start_matches("STAGE_").to_lowercase();
+            format!("{word} {:.1}", stage.duration_us as f64 / 1000.0)
+        })
+        .collect();
+    format!("{:.0} ms = {}", delivery.age_us as f64 / 1000.0, stages.join(" + "))
+}
+
+/// One line of JSON; numbers of the wire, words for enumerations.
+#[derive(Debug, Serialize)]
+struct JsonLine<'a> {
+    event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert: Option<JsonAlert<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct JsonAlert<'a> {
+    alert_id: &'a str,
+    revision: u64,
+    kind: String,
+    level: i32,
+    state: &'a str,
+    camera_id: String,
+    camera_name: String,
+    division_path: Vec<String>,
+    zone: String,
+    started: String,
+    decided: String,
+    resolved: Option<String>,
+    count: u64,
+    confidence: f32,
+    rule: String,
+    config_revision: u64,
+    evidence: Vec<&'a str>,
+    stages_us: std::collections::BTreeMap<String, u64>,
+    age_us: u64,
+    late: bool,
+    volatile: bool,
+    in_snapshot: bool,
+}
+
+fn json_line(event: &Event, timezone: &str) -> anyhow::Result<Option<String>> {
+    let (word, alert) = match event {
+        Event::Item(Item::Delivery(delivery)) => ("delivery", json_alert(delivery, timezone)),
+        Event::Item(Item::Gap(_)) => ("gap", None),
+        Event::Item(Item::Snapshot(mark)) => {
+            (if mark.begin { "snapshot_begin" } else { "snapshot_end" }, None)
+        }
+        Event::Item(Item::Summary(_)) => ("summary", None),
+        Event::Item(Item::Closed(_)) => ("closed", None),
+        Event::Item(Item::Opened(_) | Item::Bookmark(_)) => return Ok(None),
+        Event::Stale => ("stale", None),
+        Event::Lost { .. } => ("lost", None),
+    };
+    let text = if alert.is_none() { text_line(event, timezone) } else { None };
+    Ok(Some(serde_json::to_string(&JsonLine { event: word, alert, text })?))
+}
+
+fn json_alert<'a>(delivery: &'a Delivery, timezone: &str) -> Option<JsonAlert<'a>> {
+    let alert = delivery.record.as_ref()?.alert.as_ref()?;
+    let place = alert.place.clone().unwrap_or_default();
+    let explanation = alert.explanation.clone().unwrap_or_default();
+    Some(JsonAlert {
+        alert_id: &alert.alert_id,
+        revision: alert.revision,
+        kind: kind_word(alert.kind),
+        level: alert.level,
+        state: alert.state().as_str_name().trim_start_matches("ALERT_STATE_"),
+        camera_id: place.camera_id,
+        camera_name: place.camera_name,
+        division_path: place.division_path,
+        zone: place.zone,
+        started: Wall(alert.started_unix_us).rfc3339(timezone),
+        decided: Wall(alert.decided_unix_us).rfc3339(timezone),
+        resolved: (alert.resolved_unix_us != 0).then(|| Wall(alert.resolved_unix_us).rfc3339(timezone)),
+        count: alert.count,
+        confidence: alert.confidence,
+        rule: explanation.rule,
+        config_revision: explanation.config_revision,
+        evidence: alert
+            .evidence
+            .iter()
+            .filter(|e| e.missing_reason.is_empty())
+            .map(|e| e.kind().as_str_name().trim_start_matches("EVIDENCE_KIND_"))
+            .collect(),
+        stages_us: alert
+            .stages
+            .iter()
+            .chain(delivery.deliver.as_ref())
+            .map(|s| (s.stage().as_str_name().trim_start_matches("STAGE_").to_lowercase(), s.duration_us))
+            .collect(),
+        age_us: delivery.age_us,
+        late: delivery.late,
+        volatile: delivery.volatile,
+        in_snapshot: delivery.in_snapshot,
+    })
+}

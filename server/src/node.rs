@@ -1,0 +1,19 @@
+//! What a node is made of.
+//!
+//! - `control` attaches to the bus and hands on each configuration revision;
+//! - `camera` is one camera's cell: its session, its ring, its signal;
+//! - `pool` keeps look workers alive;
+//! - `looks` asks attention which camera deserves the next look, and steps its rules with what was seen;
+//! - `alerting` mints alerts from incidents and spools them;
+//! - `footage` makes evidence: redacted stills and previews, original clips;
+//! - `report` tells the bus how the cameras are;
+//! - `wire` is the language of workers.
+
+pub mod alerting;
+pub mod camera;
+pub mod control;
+pub mod footage;
+pub mod looks;
+pub mod pool;
+pub mod report;
+pub mod wire;

@@ -1,0 +1,303 @@
+//! Attaches to the bus and turns each configuration revision into running cameras.
+//!
+//! Sessions outlive the bus: while it is away the cameras run on and states are spooled.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::Context;
+use hyper_util::rt::TokioIo;
+use tokio::{
+    net::UnixStream,
+    sync::{mpsc, watch},
+};
+use tonic::transport::{Channel, Endpoint, Uri};
+use tracing::{error, info, warn};
+use xueliang_base::{
+    alert::Alert,
+    backoff::Backoff,
+    config::{Analysis, Camera, Config, EvidenceBudget},
+    id::{CameraId, ConfigRevision, CredentialName, NodeId},
+    incident::Incident,
+    shutdown::Stopping,
+    time::SharedClock,
+};
+use xueliang_ingest::{
+    credentials::Credentials,
+    ring::Ring,
+    session::{self, ConnectRate, SessionHandle, SessionSpec},
+};
+use xueliang_proto::v1::{
+    AttachRequest, AttachResponse, ListActiveRequest, node_service_client::NodeServiceClient,
+};
+
+use super::{
+    alerting::Input,
+    camera::{Cell, Dirty},
+    looks::{Assignment, Order},
+};
+
+/// Largest assignment or evidence message.
+const MAX_MESSAGE_BYTES: usize = 96 * 1024 * 1024;
+
+/// A channel to the bus that connects when it is first used, and again after every loss.
+pub fn channel(socket: &Path) -> anyhow::Result<Channel> {
+    let socket = socket.to_owned();
+    // The address is a formality: the connector below goes to the socket.
+    let endpoint = Endpoint::from_static("http://bus.invalid").connect_timeout(Duration::from_secs(2));
+    Ok(endpoint.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
+        let socket = socket.clone();
+        async move { UnixStream::connect(socket).await.map(TokioIo::new) }
+    })))
+}
+
+/// What the task is made of.
+pub struct ControlSpec {
+    /// Time.
+    pub clock: SharedClock,
+    /// This node.
+    pub node: NodeId,
+    /// To the bus.
+    pub channel: Channel,
+    /// Marks cameras with something new.
+    pub dirty: Arc<Dirty>,
+    /// The looks task.
+    pub looks: mpsc::Sender<Order>,
+    /// The alerting task.
+    pub alerting: mpsc::Sender<Input>,
+    /// Alerts spooled by the previous process life.
+    pub spooled: Vec<Alert>,
+    /// Cells for evidence and reports.
+    pub cells: watch::Sender<BTreeMap<CameraId, Arc<Cell>>>,
+    /// Configuration for everybody else.
+    pub configured: watch::Sender<Option<(ConfigRevision, Arc<Config>)>>,
+    /// What the workers were started with.
+    pub workers: (Vec<PathBuf>, Analysis),
+    /// Evidence budget for the footage task.
+    pub budget: watch::Sender<EvidenceBudget>,
+}
+
+struct Session {
+    camera: Arc<Camera>,
+    credentials: Option<Credentials>,
+    handle: SessionHandle,
+}
+
+struct Control {
+    spec: ControlSpec,
+    sessions: BTreeMap<CameraId, Session>,
+    rate: ConnectRate,
+    revision: Option<ConfigRevision>,
+    adopted: bool,
+    stopping: Stopping,
+}
+
+/// Runs until stopping is asked; then stops all sessions.
+pub async fn run(spec: ControlSpec, mut stopping: Stopping) {
+    let mut control = Control {
+        spec,
+        sessions: BTreeMap::new(),
+        rate: ConnectRate::default(),
+        revision: None,
+        adopted: false,
+        stopping: stopping.clone(),
+    };
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1), 3);
+    loop {
+        let attached = tokio::select! {
+            () = stopping.wait() => break,
+            attached = control.attach() => attached,
+        };
+        if let Err(error) = attached {
+            warn!(error = format!("{error:#}"), "the bus is away, cameras run on");
+        }
+        let wait = backoff.next_wait().max(Duration::from_millis(50));
+        if backoff.failures() > 5 {
+            backoff.reset();
+        }
+        tokio::select! {
+            () = stopping.wait() => break,
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+    let sessions = std::mem::take(&mut control.sessions);
+    end(sessions.into_values().map(|session| session.handle).collect()).await;
+}
+
+/// Asks sessions to stop, all at once, and waits for them on a thread of its own.
+async fn end(handles: Vec<SessionHandle>) {
+    for handle in &handles {
+        handle.ask_to_stop();
+    }
+    let (reply, ended) = tokio::sync::oneshot::channel();
+    let thread = std::thread::Builder::new().name("end-sessions".to_owned()).spawn(move || {
+        handles.into_iter().for_each(SessionHandle::stop);
+        // Nobody waits any more when the node is killed.
+        let _gone = reply.send(());
+    });
+    if let Err(error) = thread {
+        warn!(%error, "cannot start a thread to end sessions");
+        return;
+    }
+    drop(ended.await);
+}
+
+impl Control {
+    async fn attach(&mut self) -> anyhow::Result<()> {
+        let mut bus =
+            NodeServiceClient::new(self.spec.channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let request = AttachRequest {
+            node_id: self.spec.node.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let mut stream = bus.attach(request).await.context("attach")?.into_inner();
+        let active = bus
+            .list_active(ListActiveRequest { node_id: self.spec.node.to_string() })
+            .await
+            .context("list active alerts")?
+            .into_inner()
+            .alerts;
+        while let Some(assignment) = stream.message().await.context("wait for an assignment")? {
+            let mut alerts: Vec<Alert> = Vec::new();
+            if !self.adopted {
+                alerts.extend(active.iter().cloned().filter_map(|alert| Alert::try_from(alert).ok()));
+                // What is spooled is newer than what the bus knows.
+                alerts.append(&mut self.spec.spooled);
+                self.adopted = true;
+            }
+            self.apply(assignment, alerts).await?;
+        }
+        anyhow::bail!("the bus closed the assignment stream")
+    }
+
+    async fn apply(&mut self, assignment: AttachResponse, alerts: Vec<Alert>) -> anyhow::Result<()> {
+        let revision = ConfigRevision(assignment.config_revision);
+        if self.revision == Some(revision) {
+            return Ok(());
+        }
+        let config: Config =
+            serde_json::from_slice(&assignment.config_json).context("read the assigned configuration")?;
+        if (&config.models, &config.analysis) != (&self.spec.workers.0, &self.spec.workers.1) {
+            // Workers load models once; a new life of this process is the simplest way to others.
+            warn!(%revision, "models or bounds of analysis changed: the node starts again");
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::TERM)?;
+            return Ok(());
+        }
+        let config = Arc::new(config);
+        let credentials: BTreeMap<CredentialName, Credentials> = assignment
+            .credentials
+            .into_iter()
+            .filter_map(|(name, c)| Some((name.parse().ok()?, Credentials::new(&c.user, &c.password))))
+            .collect();
+        info!(%revision, cameras = config.cameras.len(), "assignment received");
+
+        let mut adopted: BTreeMap<CameraId, Vec<Incident>> = BTreeMap::new();
+        for alert in alerts {
+            if let Some(incident) = incident_of(&alert, &config) {
+                adopted.entry(alert.place.camera.clone()).or_default().push(incident);
+            }
+            self.spec.alerting.send(Input::Adopt(Box::new(alert))).await?;
+        }
+        self.spec.alerting.send(Input::Config(config.clone())).await?;
+
+        let cells = self.renew(&config, &credentials).await;
+        self.spec.cells.send_replace(cells.clone());
+        self.spec.budget.send_replace(config.evidence.clone());
+        self.spec.configured.send_replace(Some((revision, config.clone())));
+        self.spec
+            .looks
+            .send(Order::Configure(Box::new(Assignment { revision, config, cells, adopted })))
+            .await?;
+        self.revision = Some(revision);
+        Ok(())
+    }
+
+    /// Starts sessions of new cameras, ends those of removed ones, renews those whose stream changed.
+    async fn renew(
+        &mut self,
+        config: &Config,
+        credentials: &BTreeMap<CredentialName, Credentials>,
+    ) -> BTreeMap<CameraId, Arc<Cell>> {
+        let old = self.spec.cells.borrow().clone();
+        let mut cells = BTreeMap::new();
+        let mut kept = BTreeMap::new();
+        for camera in &config.cameras {
+            let wanted = camera.stream.credentials.as_ref().and_then(|name| credentials.get(name)).cloned();
+            let session = self.sessions.remove(&camera.id);
+            let mut first_seq = 1;
+            if let Some(session) = session {
+                if *session.camera == *camera && session.credentials == wanted {
+                    if let Some(cell) = old.get(&camera.id) {
+                        cells.insert(camera.id.clone(), cell.clone());
+                    }
+                    kept.insert(camera.id.clone(), session);
+                    continue;
+                }
+                first_seq = session.handle.next_seq();
+                end(vec![session.handle]).await;
+            }
+            let camera = Arc::new(camera.clone());
+            let ring = Ring::new(config.analysis.ring_bytes, config.analysis.ring_seconds);
+            let cell =
+                Arc::new(Cell::new(camera.clone(), ring, self.spec.dirty.clone(), self.spec.clock.wall()));
+            let spec = SessionSpec {
+                camera: camera.id.clone(),
+                stream: camera.stream.clone(),
+                credentials: wanted.clone(),
+                networks: config.networks.clone(),
+                expected_on: camera.expected_on,
+                timezone: config.timezone.clone(),
+                first_seq,
+                connect_rate: self.rate.clone(),
+            };
+            let handle =
+                match session::spawn(spec, cell.clone(), self.spec.clock.clone(), self.stopping.clone()) {
+                    Ok(handle) => handle,
+                    Err(error) => {
+                        error!(camera = %camera.id, %error, "cannot start a session");
+                        continue;
+                    }
+                };
+            cells.insert(camera.id.clone(), cell);
+            kept.insert(camera.id.clone(), Session { camera, credentials: wanted, handle });
+        }
+        for (id, session) in std::mem::replace(&mut self.sessions, kept) {
+            info!(camera = %id, "camera removed");
+            end(vec![session.handle]).await;
+        }
+        cells
+    }
+}
+
+/// The incident behind an active alert, for the rules to go on with; `None` when the rule is gone.
+fn incident_of(alert: &Alert, config: &Config) -> Option<Incident> {
+    if !alert.state.is_firing() {
+        return None;
+    }
+    let camera = config.camera(&alert.place.camera)?;
+    let rule =
+        camera.rules.iter().find(|rule| rule.id == alert.explanation.rule && rule.kind == alert.kind)?;
+    Some(Incident {
+        rule: rule.id.clone(),
+        kind: alert.kind,
+        level: alert.level,
+        zone: rule.zone.clone(),
+        polygon: rule.zone.as_ref().and_then(|zone| camera.zone(zone)).map(|zone| zone.polygon.clone()),
+        started_wall: alert.started,
+        decided_arrival: xueliang_base::time::Mono(0),
+        decided_wall: alert.decided,
+        camera_time: alert.camera_time,
+        last_seen_wall: alert.last_seen,
+        count: alert.count,
+        confidence: alert.confidence,
+        measures: alert.measures.clone(),
+        regions: alert.regions.clone(),
+        thresholds: alert.explanation.thresholds.clone(),
+        looks: alert.explanation.looks.clone(),
+        model: alert.explanation.model.as_ref().map(|model| model.name.clone()),
+    })
+}

@@ -1,0 +1,509 @@
+//! The looks task: owns attention, the cameras and their rules, and hands looks to workers.
+//!
+//! One task does all of it, so nothing here is locked or queued: it wakes when a camera has something new, when a
+//! worker answers, when the configuration changes, and when attention asked to be woken.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+use xueliang_base::{
+    accounting::Skipped,
+    alert::{ModelRef, StageTime},
+    config::Config,
+    detection::Meaning,
+    id::{CameraId, ConfigRevision, LookId, ModelName},
+    incident::{Edge, Incident},
+    look::{LookKind, NotLooked, Observation},
+    time::{Mono, SharedClock, Wall},
+    unit::AccessUnit,
+};
+use xueliang_inference::{
+    analyst::{Analyst, ModelMeanings, Reference},
+    attention::{Attention, AttentionParams, CoverageRow, Offer, WorkerId},
+    journal::{Journal, JournalBounds},
+};
+use xueliang_ingest::ring::Span;
+use xueliang_proto::v1::{LoadedModel, WorkerRelease, worker_request::Ask, worker_response::Answer};
+
+mod gaps;
+mod keep;
+mod look;
+mod need;
+
+use need::models_for;
+pub use need::need;
+
+use super::{
+    camera::{Cell, Dirty},
+    pool::{PoolEvent, Worker},
+};
+
+/// How often cameras are visited that have nothing new: the pace at which silence is noticed.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Journal kept per camera.
+const JOURNAL: JournalBounds = JournalBounds { max_age: Duration::from_secs(6 * 3600), max_bytes: 8 << 20 };
+
+/// Without a worker for so long, cameras are watched all the same: silence needs no model.
+const WORKERS_PATIENCE: Duration = Duration::from_secs(20);
+
+/// Units whose facts are remembered after their look: reordered pictures come out later.
+const RECENT_UNITS: usize = 48;
+
+/// An incident's change, with what is needed to make an alert of it.
+#[derive(Debug)]
+pub struct Change {
+    /// The camera.
+    pub camera: CameraId,
+    /// What changed.
+    pub edge: Edge,
+    /// Configuration in force.
+    pub revision: ConfigRevision,
+    /// Model behind it, with version and checksum.
+    pub model: Option<ModelRef>,
+    /// Wait, decode and inference of the deciding look; empty where there was none.
+    pub stages: Vec<StageTime>,
+    /// When the look was handed to its worker; for changes without a look, when they were noticed.
+    pub since: Mono,
+    /// The unit whose picture decided it.
+    pub unit_seq: Option<u64>,
+}
+
+/// What others may ask of the looks task.
+pub enum Order {
+    /// Run these cameras from now on.
+    Configure(Box<Assignment>),
+    /// A worker started or ended.
+    Pool(PoolEvent),
+    /// Write every camera's journal beside its view, for `replay --journal`.
+    WriteJournals,
+}
+
+/// A configuration revision with the cells of its cameras.
+pub struct Assignment {
+    /// Its number.
+    pub revision: ConfigRevision,
+    /// All of it.
+    pub config: Arc<Config>,
+    /// The cells, kept over revisions for cameras whose stream did not change.
+    pub cells: BTreeMap<CameraId, Arc<Cell>>,
+    /// Incidents that were active when the previous node process ended, by camera.
+    pub adopted: BTreeMap<CameraId, Vec<Incident>>,
+}
+
+/// Facts for reports and metrics, renewed with every tick.
+#[derive(Debug, Clone, Default)]
+pub struct CameraFacts {
+    /// Arrival of the latest picture looked at.
+    pub last_look: Option<Wall>,
+    /// Why the latest moment could not be looked at.
+    pub not_looked: Option<NotLooked>,
+    /// Coverage, rule by rule.
+    pub coverage: Vec<CoverageRow>,
+}
+
+/// What the task publishes for reports.
+#[derive(Debug, Clone, Default)]
+pub struct LooksFacts {
+    /// By camera.
+    pub cameras: BTreeMap<CameraId, CameraFacts>,
+    /// Looks done, by kind and outcome.
+    pub looks: BTreeMap<(&'static str, &'static str), u64>,
+    /// Incident changes that found the alerting queue full.
+    pub changes_dropped: u64,
+}
+
+struct Slot {
+    worker: Worker,
+    ready: bool,
+    busy: bool,
+}
+
+struct Running {
+    cell: Arc<Cell>,
+    analyst: Analyst,
+    journal: Journal,
+    /// Which models its rules need, and how often each must look.
+    models: Vec<(ModelName, Duration)>,
+    asked: BTreeMap<ModelName, Mono>,
+    /// The reference view the analyst began with, for the journal's head, and the one stored last.
+    began_with: Option<Reference>,
+    stored: Option<Reference>,
+    /// The last unit its leased decoder was fed.
+    last_fed: Option<u64>,
+    /// Units of the latest looks.
+    recent: VecDeque<AccessUnit>,
+    in_flight: bool,
+    last_observed: Mono,
+    facts: CameraFacts,
+}
+
+struct Done {
+    camera: CameraId,
+    worker: usize,
+    kind: LookKind,
+    look: LookId,
+    span: Span,
+    dispatched: Mono,
+    answer: Result<Answer, NotLooked>,
+}
+
+/// What the task is made of.
+pub struct LooksSpec {
+    /// Time.
+    pub clock: SharedClock,
+    /// Marks of cameras with something new.
+    pub dirty: Arc<Dirty>,
+    /// The slots of the pool, in order.
+    pub workers: Vec<Worker>,
+    /// Bounds.
+    pub analysis: xueliang_base::config::Analysis,
+    /// Folder of reference views and written journals.
+    pub folder: PathBuf,
+    /// Where changes of incidents go.
+    pub changes: mpsc::Sender<Change>,
+    /// Where facts for reports go.
+    pub facts: tokio::sync::watch::Sender<LooksFacts>,
+}
+
+/// The task's state.
+pub struct Looks {
+    spec: LooksSpec,
+    attention: Attention,
+    slots: Vec<Slot>,
+    cameras: BTreeMap<CameraId, Running>,
+    models: Vec<(ModelRef, Vec<Meaning>)>,
+    revision: ConfigRevision,
+    /// An assignment that waits for the first worker to say what its models see.
+    waiting: Option<Assignment>,
+    started: Mono,
+    /// Cameras below a floor.
+    gaps: BTreeMap<CameraId, Incident>,
+    next_look: u64,
+    done: mpsc::Sender<Done>,
+    facts: LooksFacts,
+}
+
+/// Runs until the orders' senders are gone.
+pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
+    let slots: Vec<Slot> = spec
+        .workers
+        .iter()
+        .map(|worker| Slot { worker: worker.clone(), ready: false, busy: false })
+        .collect();
+    // At most one answer a worker can be on its way.
+    let (done, mut answers) = mpsc::channel(slots.len().max(1));
+    let attention = Attention::new(AttentionParams {
+        workers: slots.len(),
+        leases_per_worker: spec.analysis.leases_per_worker,
+        max_age: spec.analysis.max_age,
+        look_deadline: spec.analysis.look_deadline,
+        ..AttentionParams::default()
+    });
+    let dirty = spec.dirty.clone();
+    let clock = spec.clock.clone();
+    let mut looks = Looks {
+        spec,
+        attention,
+        slots,
+        cameras: BTreeMap::new(),
+        models: Vec::new(),
+        revision: ConfigRevision(0),
+        waiting: None,
+        started: clock.mono(),
+        gaps: BTreeMap::new(),
+        next_look: 1,
+        done,
+        facts: LooksFacts::default(),
+    };
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let now = clock.mono();
+        let wake = looks
+            .attention
+            .next_wake(now)
+            .map_or(TICK, |at| at.since(now).clamp(Duration::from_millis(1), TICK));
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::Configure(assignment)) => looks.configure(*assignment),
+                Some(Order::Pool(event)) => looks.pool(event),
+                Some(Order::WriteJournals) => looks.write_journals(),
+                None => return,
+            },
+            Some(done) = answers.recv() => looks.finish(done),
+            () = dirty.wait() => {
+                for id in dirty.take() {
+                    looks.offer(&id);
+                }
+            }
+            _ = tick.tick() => looks.tick(),
+            () = tokio::time::sleep(wake) => {}
+        }
+        looks.dispatch();
+    }
+}
+
+impl Looks {
+    fn pool(&mut self, event: PoolEvent) {
+        match event {
+            PoolEvent::Ready { worker, models } => {
+                if let Some(slot) = self.slots.get_mut(worker) {
+                    slot.ready = true;
+                }
+                if self.models.is_empty() {
+                    self.models = models.iter().filter_map(model_of).collect();
+                }
+                if let Some(assignment) = self.waiting.take() {
+                    self.apply(assignment);
+                }
+            }
+            PoolEvent::Lost { worker } => {
+                if let Some(slot) = self.slots.get_mut(worker) {
+                    slot.ready = false;
+                }
+                self.attention.worker_lost(worker_id(worker));
+                for (id, running) in &mut self.cameras {
+                    if self.attention.lease(id).is_none() {
+                        running.last_fed = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn configure(&mut self, assignment: Assignment) {
+        if self.slots.iter().any(|slot| slot.ready) {
+            self.apply(assignment);
+        } else {
+            self.waiting = Some(assignment);
+        }
+    }
+
+    fn apply(&mut self, assignment: Assignment) {
+        let now = self.spec.clock.mono();
+        let Assignment { revision, config, cells, mut adopted } = assignment;
+        let changed: Vec<CameraId> = self
+            .cameras
+            .iter()
+            .filter(|(id, running)| cells.get(*id).is_none_or(|cell| *cell.camera != *running.cell.camera))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in changed {
+            if let Some(mut running) = self.cameras.remove(&id) {
+                let edges = running.analyst.retire(now);
+                running.cell.ring.clear(Skipped::Removed);
+                self.attention.remove_camera(&id);
+                self.emit(&id, edges, Vec::new(), now, None);
+            }
+        }
+        self.revision = revision;
+        let meanings: Vec<ModelMeanings> =
+            self.models.iter().map(|(model, sees)| (model.name.clone(), sees.clone())).collect();
+        for (id, cell) in cells {
+            if self.cameras.contains_key(&id) {
+                continue;
+            }
+            let camera = cell.camera.clone();
+            let reference = self.read_view(&camera);
+            let mut analyst = Analyst::new(&camera, reference.clone()).with_models(&meanings);
+            let orphans: Vec<Edge> = adopted
+                .remove(&id)
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|incident| analyst.adopt(incident))
+                .collect();
+            self.attention.set_camera(need(&camera));
+            let running = Running {
+                models: models_for(&camera, &self.models),
+                cell,
+                analyst,
+                journal: Journal::new(JOURNAL),
+                asked: BTreeMap::new(),
+                began_with: reference.clone(),
+                stored: reference,
+                last_fed: None,
+                recent: VecDeque::new(),
+                in_flight: false,
+                last_observed: now,
+                facts: CameraFacts::default(),
+            };
+            self.cameras.insert(id.clone(), running);
+            self.emit(&id, orphans, Vec::new(), now, None);
+            self.offer(&id);
+        }
+        info!(revision = %self.revision, cameras = self.cameras.len(), site = config.site, "configuration in force");
+    }
+
+    fn offer(&mut self, id: &CameraId) {
+        let Some(running) = self.cameras.get(id) else { return };
+        let live = running.cell.live();
+        let pending = running.cell.ring.pending();
+        let keyframe = running.cell.ring.freshest_keyframe();
+        let first = match running.last_fed {
+            Some(fed) => fed + 1,
+            None => keyframe.map_or(pending.newest_seq + 1, |(seq, _)| seq),
+        };
+        self.attention.offer(
+            id,
+            Offer {
+                freshest_keyframe_arrival: keyframe.map(|(_, arrival)| arrival),
+                newest_unit_arrival: pending.newest_arrival,
+                units_since_look: usize::try_from((pending.newest_seq + 1).saturating_sub(first))
+                    .unwrap_or(usize::MAX),
+                keyframe_interval_estimate: live.keyframe_interval,
+                blind: live.signal.not_looked(),
+            },
+        );
+    }
+
+    fn dispatch(&mut self) {
+        loop {
+            let free: Vec<WorkerId> = self
+                .slots
+                .iter()
+                .enumerate()
+                .filter(|(_, slot)| slot.ready && !slot.busy)
+                .map(|(index, _)| worker_id(index))
+                .collect();
+            let now = self.spec.clock.mono();
+            let decision = self.attention.next(now, &free);
+            for (id, worker) in self.attention.take_revoked() {
+                self.release(&id, worker);
+            }
+            let Some(decision) = decision else { return };
+            self.start(&decision, now);
+        }
+    }
+
+    fn observe(
+        &mut self,
+        id: &CameraId,
+        observation: Observation,
+        stages: Vec<StageTime>,
+        since: Mono,
+        unit_seq: Option<u64>,
+    ) {
+        let Some(running) = self.cameras.get_mut(id) else { return };
+        running.last_observed = observation.at;
+        running.facts.not_looked = observation.outcome.as_ref().err().copied();
+        if let Ok(sight) = &observation.outcome {
+            running.facts.last_look = Some(sight.arrival_wall);
+        }
+        let edges = running.analyst.step(&observation);
+        running.journal.push(observation);
+        self.emit(id, edges, stages, since, unit_seq);
+    }
+
+    fn emit(
+        &mut self,
+        id: &CameraId,
+        edges: Vec<Edge>,
+        stages: Vec<StageTime>,
+        since: Mono,
+        unit_seq: Option<u64>,
+    ) {
+        for edge in edges {
+            let model = edge.incident().model.as_ref().and_then(|name| {
+                self.models.iter().find(|(model, _)| &model.name == name).map(|(model, _)| model.clone())
+            });
+            let change = Change {
+                camera: id.clone(),
+                edge,
+                revision: self.revision,
+                model,
+                stages: stages.clone(),
+                since,
+                unit_seq,
+            };
+            if let Err(error) = self.spec.changes.try_send(change) {
+                self.facts.changes_dropped += 1;
+                warn!(camera = %id, %error, "an incident's change is lost: alerting is stuck");
+            }
+        }
+    }
+
+    /// Visits every camera: silence is an observation too.
+    fn tick(&mut self) {
+        let now = self.spec.clock.mono();
+        let ids: Vec<CameraId> = self.cameras.keys().cloned().collect();
+        for id in ids {
+            let Some(running) = self.cameras.get(&id) else { continue };
+            let reason = running.cell.live().signal.not_looked();
+            let silent = match reason {
+                Some(_) => Duration::from_secs(1),
+                // Streaming, yet not looked at for long: no worker had time.
+                None => Duration::from_secs(10),
+            };
+            if !running.in_flight && now.since(running.last_observed) >= silent {
+                let observation = Observation {
+                    look: LookId(0),
+                    kind: LookKind::Keyframe,
+                    revision: self.revision,
+                    at: now,
+                    at_wall: self.spec.clock.wall(),
+                    outcome: Err(reason.unwrap_or(NotLooked::Busy)),
+                };
+                self.observe(&id, observation, Vec::new(), now, None);
+            }
+            self.offer(&id);
+        }
+        if let Some(assignment) = self.waiting.take() {
+            if now.since(self.started) > WORKERS_PATIENCE {
+                warn!("no look worker is ready: cameras are watched for silence only");
+                self.apply(assignment);
+            } else {
+                self.waiting = Some(assignment);
+            }
+        }
+        self.tell_gaps(now);
+        self.keep_views();
+        self.publish_facts();
+    }
+
+    fn publish_facts(&mut self) {
+        self.facts.cameras = self
+            .cameras
+            .iter()
+            .map(|(id, running)| {
+                let mut facts = running.facts.clone();
+                facts.coverage = self.attention.coverage(id);
+                (id.clone(), facts)
+            })
+            .collect();
+        self.spec.facts.send_replace(self.facts.clone());
+    }
+
+    /// Gives a leased decoder back; the worker forgets it between looks.
+    fn release(&mut self, id: &CameraId, worker: WorkerId) {
+        if let Some(running) = self.cameras.get_mut(id) {
+            running.last_fed = None;
+        }
+        let Some(slot) = self.slots.get(worker.0 as usize) else { return };
+        let (worker, camera_id) = (slot.worker.clone(), id.to_string());
+        tokio::spawn(async move {
+            // A worker that is gone has forgotten it as well.
+            drop(worker.ask(Ask::Release(WorkerRelease { camera_id }), Duration::from_secs(5)).await);
+        });
+    }
+}
+
+fn model_of(loaded: &LoadedModel) -> Option<(ModelRef, Vec<Meaning>)> {
+    let model = loaded.model.as_ref()?;
+    let reference = ModelRef {
+        name: model.name.parse().ok()?,
+        version: model.version.clone(),
+        sha256: model.sha256.parse().ok(),
+    };
+    Some((reference, loaded.meanings.iter().filter_map(|word| Meaning::from_word(word)).collect()))
+}
+
+fn worker_id(index: usize) -> WorkerId {
+    WorkerId(u32::try_from(index).unwrap_or(u32::MAX))
+}

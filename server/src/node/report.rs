@@ -1,0 +1,252 @@
+//! Tells the bus how the cameras are, every second, and keeps the node's metrics.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::MissedTickBehavior};
+use tonic::transport::Channel;
+use tracing::{debug, error};
+use xueliang_alerts::{publisher::PublisherCounts, spool::Spool};
+use xueliang_base::{
+    accounting::Account,
+    config::Config,
+    id::{CameraId, ConfigRevision, NodeId},
+    metrics::{Gauges, Metrics},
+    shutdown::Stopping,
+};
+use xueliang_inference::attention::{Granted, Why};
+use xueliang_ingest::health::Signal;
+use xueliang_proto::v1::{self, ReportRequest, node_service_client::NodeServiceClient};
+
+use super::{
+    alerting::AlertingCounts,
+    camera::Cell,
+    looks::{CameraFacts, LooksFacts},
+    wire,
+};
+
+/// Reports come so often; the bus holds a node for gone after ten times that.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// What the task is made of.
+pub struct ReportSpec {
+    /// This node.
+    pub node: NodeId,
+    /// To the bus.
+    pub channel: Channel,
+    /// Cells of the cameras now.
+    pub cells: watch::Receiver<BTreeMap<CameraId, Arc<Cell>>>,
+    /// Configuration in force.
+    pub configured: watch::Receiver<Option<(ConfigRevision, Arc<Config>)>>,
+    /// Facts of the looks task.
+    pub looks: watch::Receiver<LooksFacts>,
+    /// Counts of the alerting task.
+    pub alerting: watch::Receiver<AlertingCounts>,
+    /// Its counts are metrics.
+    pub spool: Arc<Spool>,
+    /// What the publisher did.
+    pub published: Arc<PublisherCounts>,
+    /// Where metrics are kept.
+    pub metrics: Arc<Metrics>,
+}
+
+struct NodeMetrics {
+    units: Gauges,
+    missing: Gauges,
+    signal: Gauges,
+    looks: Gauges,
+    states: Gauges,
+    suppressed: Gauges,
+    dropped: Gauges,
+    spool: Gauges,
+}
+
+impl NodeMetrics {
+    fn register(metrics: &Metrics) -> Self {
+        Self {
+            units: metrics.gauges("access_units", "access units by camera, column of the account and reason"),
+            missing: metrics
+                .gauges("access_units_missing", "access units in no column or in two; not 0 is a defect"),
+            signal: metrics.gauges("camera_streaming", "1 while access units arrive"),
+            looks: metrics.gauges("looks", "looks since the start, by kind and outcome"),
+            states: metrics.gauges("alert_states", "alert states spooled since the start, by what happened"),
+            suppressed: metrics
+                .gauges("incidents_suppressed", "incidents held back since the start, by reason"),
+            dropped: metrics.gauges("dropped", "what found a full queue since the start, by queue"),
+            spool: metrics.gauges("spool", "the spool and its publisher, by what is counted"),
+        }
+    }
+}
+
+/// Runs until stopping is asked.
+pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
+    let metrics = NodeMetrics::register(&spec.metrics);
+    let mut client = NodeServiceClient::new(spec.channel.clone());
+    let mut tick = tokio::time::interval(INTERVAL);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stopping.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let Some((revision, config)) = spec.configured.borrow().clone() else { continue };
+        let cells = spec.cells.borrow().clone();
+        let facts = spec.looks.borrow().clone();
+        let mut cameras = Vec::new();
+        for (id, cell) in &cells {
+            let account = cell.ring.account();
+            record(&metrics, id, cell, &account);
+            if account.missing() != 0 {
+                error!(camera = %id, missing = %account.missing(), ?account, "access units are unaccounted for");
+            }
+            cameras.push(status(&config, cell, facts.cameras.get(id), &account));
+        }
+        for ((kind, outcome), count) in &facts.looks {
+            set(
+                &metrics.looks,
+                vec![("kind", (*kind).to_owned()), ("outcome", (*outcome).to_owned())],
+                *count,
+            );
+        }
+        let alerting = spec.alerting.borrow().clone();
+        for (word, count) in &alerting.states {
+            set(&metrics.states, vec![("change", (*word).to_owned())], *count);
+        }
+        for (reason, count) in &alerting.suppressed {
+            set(&metrics.suppressed, vec![("reason", (*reason).to_owned())], *count);
+        }
+        set(&metrics.dropped, vec![("queue", "changes".to_owned())], facts.changes_dropped);
+        set(&metrics.dropped, vec![("queue", "footage".to_owned())], alerting.footage_dropped);
+        let spool = spec.spool.counts();
+        let published = &spec.published;
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for (what, count) in [
+            ("waiting", spool.waiting),
+            ("waiting_bytes", spool.waiting_bytes),
+            ("pushed", spool.pushed),
+            ("refused", spool.refused),
+            ("evidence_refused", spool.evidence_refused),
+            ("done", spool.done),
+            ("dead", spool.dead),
+            ("failures", alerting.spool_failures),
+            ("published", read(&published.published)),
+            ("publish_failures", read(&published.failures)),
+        ] {
+            set(&metrics.spool, vec![("what", what.to_owned())], count);
+        }
+        let report = ReportRequest { node_id: spec.node.to_string(), config_revision: revision.0, cameras };
+        if let Err(status) = client.report(report).await {
+            debug!(%status, "the bus took no report");
+        }
+    }
+}
+
+fn set(gauges: &Gauges, labels: xueliang_base::metrics::Labels, value: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+    gauges.get_or_create(&labels).set(value as f64);
+}
+
+fn record(metrics: &NodeMetrics, id: &CameraId, cell: &Cell, account: &Account) {
+    let labels = |column: &str, reason: &str| {
+        vec![("camera", id.to_string()), ("column", column.to_owned()), ("reason", reason.to_owned())]
+    };
+    for (column, value) in [
+        ("received", account.received),
+        ("looked_at", account.looked_at),
+        ("referenced", account.referenced),
+        ("in_ring", account.in_ring),
+        ("in_flight", account.in_flight),
+    ] {
+        set(&metrics.units, labels(column, ""), value);
+    }
+    for (reason, value) in &account.skipped {
+        set(&metrics.units, labels("skipped", reason.word()), *value);
+    }
+    for (reason, value) in &account.lost {
+        set(&metrics.units, labels("lost", reason.word()), *value);
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a defect of more than 2^53 units is shown well enough")]
+    metrics.missing.get_or_create(&vec![("camera", id.to_string())]).set(account.missing() as f64);
+    let streaming = matches!(cell.live().signal, Signal::Streaming);
+    set(&metrics.signal, vec![("camera", id.to_string())], u64::from(streaming));
+}
+
+fn status(config: &Config, cell: &Cell, facts: Option<&CameraFacts>, account: &Account) -> v1::CameraStatus {
+    let camera = &cell.camera;
+    let live = cell.live();
+    let signal = match live.signal {
+        Signal::Connecting => v1::Signal::Connecting,
+        Signal::Streaming => v1::Signal::Streaming,
+        Signal::Stalled => v1::Signal::Stalled,
+        Signal::Offline(_) => v1::Signal::Offline,
+        Signal::ExpectedOff => v1::Signal::ExpectedOff,
+    };
+    let not_looked =
+        facts.and_then(|f| f.not_looked).map_or(v1::NotLooked::Unspecified, wire::reason_to_wire);
+    v1::CameraStatus {
+        camera_id: camera.id.to_string(),
+        name: camera.name.clone(),
+        division_path: config.division_path(&camera.division).iter().map(ToString::to_string).collect(),
+        signal: signal.into(),
+        since_unix_us: live.since_wall.0,
+        detail: live.detail.clone(),
+        not_looked: not_looked.into(),
+        last_unit_unix_us: live.last_unit.map_or(0, |(_, wall)| wall.0),
+        last_look_unix_us: facts.and_then(|f| f.last_look).map_or(0, |wall| wall.0),
+        accounting: Some(v1::Accounting {
+            received: account.received,
+            looked_at: account.looked_at,
+            referenced: account.referenced,
+            skipped: account.skipped.iter().map(|(r, n)| reason(r.word(), *n)).collect(),
+            lost: account.lost.iter().map(|(r, n)| reason(r.word(), *n)).collect(),
+            in_ring: account.in_ring,
+            in_flight: account.in_flight,
+        }),
+        coverage: facts.map(coverage).unwrap_or_default(),
+        connects: live.connects,
+    }
+}
+
+fn reason(word: &str, units: u64) -> v1::ReasonCount {
+    v1::ReasonCount { reason: word.to_owned(), units }
+}
+
+fn coverage(facts: &CameraFacts) -> Vec<v1::Coverage> {
+    facts
+        .coverage
+        .iter()
+        .map(|row| {
+            let (granted, reason) = match &row.granted {
+                Granted::Guaranteed => (v1::Granted::Guaranteed, String::new()),
+                Granted::BestEffort(reason) => (v1::Granted::BestEffort, why(*reason)),
+                Granted::NotCovered(reason) => (v1::Granted::NotCovered, why(*reason)),
+            };
+            v1::Coverage {
+                rule: row.rule.to_string(),
+                kind: row.kind.number(),
+                granted: granted.into(),
+                blind_max_us: xueliang_base::time::micros(row.blind_max),
+                interval_us: xueliang_base::time::micros(row.expected_interval),
+                reason,
+            }
+        })
+        .collect()
+}
+
+/// Why a rule gets less than it asks for, and what to do.
+pub fn why(why: Why) -> String {
+    match why {
+        Why::Blind(reason) => format!("the camera cannot be looked at: {reason}"),
+        Why::NoLease => "no decoder is left: raise analysis.leases_per_worker or add workers".to_owned(),
+        Why::KeyframesTooRare => {
+            "its keyframes come too rarely: shorten the camera's keyframe interval".to_owned()
+        }
+        Why::Overloaded => "not enough workers: add cores, or lengthen blind_max".to_owned(),
+    }
+}

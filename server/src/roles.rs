@@ -1,0 +1,5 @@
+//! The processes that the program can be.
+
+pub mod bus;
+pub mod node;
+pub mod worker;

@@ -1,0 +1,253 @@
+//! The bus role: the record, the registry and the consoles. No GStreamer, no ONNX Runtime.
+
+use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tonic::{Request, transport::Server};
+use tracing::{error, info};
+use xueliang_alerts::{
+    assignment::{Assignment, Secret},
+    bus::{Bus, BusOptions},
+    evidence::EvidenceOptions,
+    rights::{Principal, PrincipalKind},
+};
+use xueliang_base::{
+    config::{Config, CredentialSource},
+    metrics::Metrics,
+    shutdown::{self, Stopping},
+    time::{SharedClock, SystemClock},
+};
+use xueliang_ingest::{credentials::Credentials, registry::Registry};
+
+use crate::{cli::read_config, exposition, state::StateDir};
+
+mod watch_nodes;
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(config: PathBuf, state_dir: PathBuf) -> anyhow::Result<()> {
+    let clock = SystemClock::shared();
+    let state = StateDir::at(&state_dir);
+    state.create()?;
+    // A file that was broken while the service runs must not stop a bus that is started again: the revision in force
+    // stays in force.
+    let read = read_config(&config);
+    if let Err(error) = &read {
+        error!(
+            error = format!("{error:#}"),
+            "the configuration file cannot be used, keeping the revision in force"
+        );
+    }
+    let (config, assignment) = import(&state, read.ok(), clock.clone()).await?;
+
+    let evidence =
+        EvidenceOptions { max_bytes: config.evidence.max_bytes, keep_days: config.evidence.keep_days };
+    let bus = Bus::open(state.root(), clock.clone(), BusOptions { evidence, ..BusOptions::default() })?;
+    let (stop, stopping) = shutdown::pair();
+    let metrics = Arc::new(Metrics::new("bus"));
+    expose(&state, &bus, metrics, stopping.clone())?;
+
+    let (_assigned, assignments) = watch::channel(Some(assignment));
+    let nodes = serve_nodes(&state, &config, &bus, assignments, stopping.clone())?;
+    let consoles = serve_consoles(&config, &bus, stopping.clone()).await?;
+    let keeping = {
+        let (bus, stopping) = (bus.clone(), stopping.clone());
+        tokio::spawn(async move { bus.run(stopping).await })
+    };
+    let watching = tokio::spawn(watch_nodes::run(bus.clone(), config.clone(), clock, stopping));
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    info!("bus stops");
+    stop.ask();
+    // Streams are closed with their cursors by `bus.run`; then the listeners have nobody left to serve.
+    drop(keeping.await);
+    for served in [nodes, consoles, watching] {
+        drop(tokio::time::timeout(Duration::from_secs(3), served).await);
+    }
+    Ok(())
+}
+
+/// Imports the configuration as a revision (a new one only when something changed); without one, takes the revision
+/// in force.
+async fn import(
+    state: &StateDir,
+    config: Option<Config>,
+    clock: SharedClock,
+) -> anyhow::Result<(Config, Assignment)> {
+    let mut credentials = BTreeMap::new();
+    for (name, source) in config.iter().flat_map(|config| &config.credentials) {
+        let read = read_credentials(source).with_context(|| format!("credentials.{name}"))?;
+        credentials.insert(name.clone(), read);
+    }
+    let path = state.registry();
+    // SQLite blocks: the registry is opened and used on a thread of its own.
+    let (reply, applied) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new().name("registry".to_owned()).spawn(move || {
+        let work = || -> anyhow::Result<_> {
+            let mut registry = Registry::open(&path, clock)?;
+            if let Some(config) = config {
+                let (revision, changed) = registry.apply(&config, &credentials, "configuration file")?;
+                info!(%revision, changed, cameras = config.cameras.len(), "configuration imported");
+            }
+            let (revision, config) = registry.current()?.context("no configuration was ever imported")?;
+            Ok((revision, config, registry.credentials()?))
+        };
+        // The asker waits, unless the bus is being stopped.
+        drop(reply.send(work()));
+    })?;
+    let (revision, config, credentials) = applied.await.context("the registry's thread ended")??;
+    let credentials = credentials
+        .iter()
+        .map(|(name, credentials)| {
+            let (user, password) = credentials.expose();
+            (name.to_string(), Secret { user: user.to_owned(), password: password.to_owned() })
+        })
+        .collect();
+    let assignment = Assignment { revision, config_json: serde_json::to_vec(&config)?.into(), credentials };
+    Ok((config, assignment))
+}
+
+/// Reads a user and password where the configuration says.
+pub fn read_credentials(source: &CredentialSource) -> anyhow::Result<Credentials> {
+    match source {
+        CredentialSource::File(path) => {
+            let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+            let mut lines = text.lines();
+            match (lines.next(), lines.next()) {
+                (Some(user), Some(password)) if !user.is_empty() => Ok(Credentials::new(user, password)),
+                _ => bail!("{} must hold two lines: user, password", path.display()),
+            }
+        }
+        CredentialSource::Env(prefix) => {
+            let read = |suffix: &str| {
+                let name = format!("{prefix}_{suffix}");
+                std::env::var(&name).with_context(|| format!("read environment variable {name}"))
+            };
+            Ok(Credentials::new(read("USER")?, read("PASSWORD")?))
+        }
+    }
+}
+
+type Serving = tokio::task::JoinHandle<()>;
+
+/// Everything that a request carries about its caller; the listener decides who that is.
+fn as_principal<T>(principal: Principal) -> impl Fn(Request<T>) -> Result<Request<T>, tonic::Status> + Clone {
+    move |mut request| {
+        request.extensions_mut().insert(principal.clone());
+        Ok(request)
+    }
+}
+
+fn serve_nodes(
+    state: &StateDir,
+    config: &Config,
+    bus: &Bus,
+    assignments: watch::Receiver<Option<Assignment>>,
+    mut stopping: Stopping,
+) -> anyhow::Result<Serving> {
+    let socket = state.bus_socket();
+    exposition::remove_stale(&socket)?;
+    let listener = UnixListener::bind(&socket).with_context(|| format!("listen on {}", socket.display()))?;
+    // The folder is readable by its owner only, so whoever connects is this machine's node.
+    let interceptor = as_principal(Principal::new(config.node.to_string(), PrincipalKind::Node));
+    let router = Server::builder()
+        .layer(tonic::service::InterceptorLayer::new(interceptor))
+        .add_service(bus.alert_service())
+        .add_service(bus.node_service(assignments));
+    Ok(tokio::spawn(async move {
+        let stop = async move { stopping.wait().await };
+        let served = router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop).await;
+        if let Err(error) = served {
+            error!(%error, "the nodes' listener ended");
+        }
+    }))
+}
+
+async fn serve_consoles(config: &Config, bus: &Bus, mut stopping: Stopping) -> anyhow::Result<Serving> {
+    let address = config.listen.api;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen on {address}: set listen.api to a free port"))?;
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(xueliang_proto::FILE_DESCRIPTOR_SET)
+        .build_v1()?;
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    for service in ["xueliang.v1.AlertService", "xueliang.v1.EvidenceService", "xueliang.v1.CameraService"] {
+        health.set_service_status(service, tonic_health::ServingStatus::Serving).await;
+    }
+    // Until sign-in exists, whoever can connect to loopback is the operator of this machine.
+    let interceptor = as_principal(Principal::new("local", PrincipalKind::Operator));
+    let router = Server::builder()
+        // A half-open connection is found within 10 s.
+        .http2_keepalive_interval(Some(Duration::from_secs(4)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(4)))
+        .layer(tonic::service::InterceptorLayer::new(interceptor))
+        .add_service(bus.alert_service())
+        .add_service(bus.evidence_service())
+        .add_service(bus.camera_service())
+        .add_service(health_service)
+        .add_service(reflection);
+    info!(%address, "consoles may connect");
+    Ok(tokio::spawn(async move {
+        let stop = async move { stopping.wait().await };
+        if let Err(error) = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await
+        {
+            error!(%error, "the consoles' listener ended");
+        }
+    }))
+}
+
+fn expose(state: &StateDir, bus: &Bus, metrics: Arc<Metrics>, stopping: Stopping) -> anyhow::Result<()> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let deliveries =
+        metrics.gauges("deliveries", "items handed to consoles since the start, by what they were");
+    let store = metrics.gauges("store", "the store: head of the feed, waiting, failures, size of its log");
+    let subscriptions = metrics.gauges("subscriptions", "streams open now");
+    let bus = bus.clone();
+    exposition::spawn(&state.metrics_socket("bus"), stopping, move || {
+        let set = |gauges: &xueliang_base::metrics::Gauges, label: &'static str, value: &str, count: u64| {
+            #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+            gauges.get_or_create(&vec![(label, value.to_owned())]).set(count as f64);
+        };
+        let counts = bus.counts();
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        for (what, count) in [
+            ("delivered", read(&counts.delivered)),
+            ("late", read(&counts.late)),
+            ("summarised", read(&counts.summarised)),
+            ("superseded", read(&counts.superseded)),
+            ("gaps", read(&counts.gaps)),
+            ("stalled", read(&counts.stalled)),
+            ("opened", read(&counts.opened)),
+            ("invalid", read(&counts.invalid)),
+        ] {
+            set(&deliveries, "what", what, count);
+        }
+        set(&store, "what", "feed_head", bus.store().head());
+        set(&subscriptions, "state", "open", bus.subscriptions() as u64);
+        let health = bus.store().health();
+        for (what, count) in [
+            ("failing", u64::from(health.failing.is_some())),
+            ("wal_bytes", health.wal_bytes),
+            ("commits", health.commits),
+            ("failures", health.failures),
+            ("last_commit_us", health.last_commit_us),
+            ("stale", health.stale),
+            ("conflicts", health.conflicts),
+        ] {
+            set(&store, "what", what, count);
+        }
+        metrics.text()
+    })
+}

@@ -1,0 +1,218 @@
+//! The node role: sessions, rings, attention, tracks, rules and the spool.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+use tracing::{Instrument, info, info_span, warn};
+use xueliang_alerts::{
+    publisher::Publisher,
+    spool::{Spool, SpoolOptions},
+};
+use xueliang_base::{
+    config::{Analysis, Device, EvidenceBudget},
+    id::NodeId,
+    metrics::Metrics,
+    shutdown,
+    time::SystemClock,
+};
+use xueliang_proto::v1::{AttachRequest, WorkerSetup, node_service_client::NodeServiceClient};
+
+use crate::{
+    exposition,
+    node::{
+        alerting::{self, AlertingSpec},
+        camera::Dirty,
+        control::{self, ControlSpec},
+        footage::{self, FootageSpec},
+        looks::{self, LooksSpec, Order},
+        pool::{PoolSpec, Worker},
+        report::{self, ReportSpec},
+    },
+    state::StateDir,
+};
+
+/// Changes of incidents that may wait for the disk.
+const CHANGES: usize = 4096;
+/// Alerts that may wait for evidence: each waits some ten seconds for its footage.
+const FOOTAGE: usize = 256;
+
+/// Look workers on this machine.
+pub fn worker_count(analysis: &Analysis) -> usize {
+    match analysis.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::Result<()> {
+    let clock = SystemClock::shared();
+    let state = StateDir::at(&state_dir);
+    state.create()?;
+    xueliang_ingest::init().context("start GStreamer")?;
+    let metrics = Arc::new(Metrics::new("node"));
+    let (stop, stopping) = shutdown::pair();
+    let shown = metrics.clone();
+    exposition::spawn(&state.metrics_socket("node"), stopping.clone(), move || shown.text())?;
+
+    let spool = Arc::new(Spool::open(&state.node(), clock.clone(), SpoolOptions::default())?);
+    let spooled = spool.pending_latest().await?;
+    let channel = control::channel(&state.bus_socket())?;
+
+    // The first assignment says how many workers there are and which models they load.
+    let config = first_config(&channel, &node).await?;
+    let program = std::env::current_exe()?;
+    let setup = WorkerSetup {
+        runtime: runtime.display().to_string(),
+        models: config.models.iter().map(|folder| folder.display().to_string()).collect(),
+        device: if config.analysis.device == Device::Cuda { "cuda" } else { "cpu" }.to_owned(),
+        max_width: config.analysis.max_width,
+        max_height: config.analysis.max_height,
+    };
+    let count = worker_count(&config.analysis);
+    let pool =
+        |purpose, nice| Arc::new(PoolSpec { program: program.clone(), setup: setup.clone(), nice, purpose });
+    let (pool_events, mut pool_queue) = mpsc::channel(64);
+    let look_pool = pool("looks", 0);
+    let workers: Vec<Worker> = (0..count)
+        .map(|index| Worker::spawn(index, look_pool.clone(), pool_events.clone(), stopping.clone()))
+        .collect();
+    let (footage_events, mut footage_queue) = mpsc::channel(64);
+    let footage_worker = Worker::spawn(0, pool("evidence", 10), footage_events, stopping.clone());
+    tokio::spawn(async move { while footage_queue.recv().await.is_some() {} });
+
+    let dirty = Arc::new(Dirty::default());
+    let (orders, order_queue) = mpsc::channel(64);
+    let (changes, mut change_queue) = mpsc::channel(CHANGES);
+    let (inputs, input_queue) = mpsc::channel(CHANGES);
+    let (wanted, wanted_queue) = mpsc::channel(FOOTAGE);
+    let (looks_facts, looks_facts_seen) = watch::channel(looks::LooksFacts::default());
+    let (alerting_counts, alerting_counts_seen) = watch::channel(alerting::AlertingCounts::default());
+    let (cells, cells_seen) = watch::channel(BTreeMap::new());
+    let (configured, configured_seen) = watch::channel(None);
+    let (budget, budget_seen) = watch::channel::<EvidenceBudget>(config.evidence.clone());
+
+    let to_looks = orders.clone();
+    tokio::spawn(async move {
+        while let Some(event) = pool_queue.recv().await {
+            if to_looks.send(Order::Pool(event)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let to_journals = orders.clone();
+    let to_alerting = inputs.clone();
+    tokio::spawn(async move {
+        while let Some(change) = change_queue.recv().await {
+            if to_alerting.send(alerting::Input::Change(Box::new(change))).await.is_err() {
+                return;
+            }
+        }
+    });
+
+    let looks_spec = LooksSpec {
+        clock: clock.clone(),
+        dirty: dirty.clone(),
+        workers,
+        analysis: config.analysis.clone(),
+        folder: state.node(),
+        changes,
+        facts: looks_facts,
+    };
+    tokio::spawn(looks::run(looks_spec, order_queue).instrument(info_span!("looks")));
+    let alerting_spec = AlertingSpec { clock: clock.clone(), spool: spool.clone(), footage: wanted };
+    let alerting = tokio::spawn(
+        alerting::run(alerting_spec, input_queue, alerting_counts, stopping.clone())
+            .instrument(info_span!("alerting")),
+    );
+    let footage_spec = FootageSpec {
+        clock: clock.clone(),
+        worker: footage_worker,
+        spool: spool.clone(),
+        alerting: inputs.clone(),
+        cells: cells_seen.clone(),
+        budget: budget_seen,
+        scratch: state.node(),
+    };
+    tokio::spawn(
+        footage::run(footage_spec, wanted_queue, stopping.clone()).instrument(info_span!("footage")),
+    );
+    let publisher =
+        Publisher::new(spool.clone(), channel.clone(), clock.clone(), u64::from(std::process::id()));
+    let published = publisher.counts();
+    tokio::spawn(publisher.run(stopping.clone()));
+    let report_spec = ReportSpec {
+        node: node.clone(),
+        channel: channel.clone(),
+        cells: cells_seen,
+        configured: configured_seen,
+        looks: looks_facts_seen,
+        alerting: alerting_counts_seen,
+        spool,
+        published,
+        metrics,
+    };
+    tokio::spawn(report::run(report_spec, stopping.clone()).instrument(info_span!("report")));
+    let control_spec = ControlSpec {
+        clock,
+        node,
+        channel,
+        dirty,
+        looks: orders,
+        alerting: inputs,
+        spooled,
+        cells,
+        configured,
+        workers: (config.models.clone(), config.analysis.clone()),
+        budget,
+    };
+    let control = tokio::spawn(control::run(control_spec, stopping).instrument(info_span!("control")));
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut journals_wanted = signal(SignalKind::user_defined1())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = journals_wanted.recv() => drop(to_journals.send(Order::WriteJournals).await),
+        }
+    }
+    info!("node stops");
+    stop.ask();
+    // Sessions first, then whatever was decided meanwhile is spooled; both are bounded by the supervisor's grace.
+    drop(control.await);
+    drop(alerting.await);
+    Ok(())
+}
+
+/// Waits for the bus's first assignment.
+async fn first_config(
+    channel: &tonic::transport::Channel,
+    node: &NodeId,
+) -> anyhow::Result<xueliang_base::config::Config> {
+    loop {
+        let mut bus = NodeServiceClient::new(channel.clone()).max_decoding_message_size(64 * 1024 * 1024);
+        let request =
+            AttachRequest { node_id: node.to_string(), version: env!("CARGO_PKG_VERSION").to_owned() };
+        let attached = match bus.attach(request).await {
+            Ok(stream) => stream.into_inner().message().await,
+            Err(status) => Err(status),
+        };
+        match attached {
+            Ok(Some(assignment)) => {
+                return serde_json::from_slice(&assignment.config_json)
+                    .context("read the assigned configuration");
+            }
+            Ok(None) => {}
+            // The bus may need a moment to open its store; whatever else it says, a person must see.
+            Err(status) if status.code() == tonic::Code::Unavailable => {}
+            Err(status) => warn!(%status, "the bus gives no assignment"),
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}

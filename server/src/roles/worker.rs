@@ -1,0 +1,340 @@
+//! The worker role: decoders and model sessions, nothing else.
+//!
+//! One thread, one request at a time, from standard input (a socket) and back. It ends when the socket closes, so a
+//! node that is killed takes its workers along. It knows no addresses, no credentials and no consoles. Unredacted
+//! pixels never leave it.
+
+use std::{
+    collections::HashMap,
+    io::{self, Read, Write},
+    os::{fd::AsFd, unix::net::UnixStream},
+    path::Path,
+};
+
+use anyhow::Context;
+use bytes::Bytes;
+use prost::Message;
+use tracing::{debug, warn};
+use xueliang_base::{
+    config::Device,
+    detection::Detection,
+    look::{LookCost, ModelView, NotLooked},
+    picture::Picture,
+    time::{SharedClock, SystemClock, micros},
+    unit::{AccessUnit, Codec},
+};
+use xueliang_inference::{
+    mask::Masks,
+    model::Model,
+    redact::{self, RedactSpec},
+    scene,
+    session::{Detector, init_runtime, ort::OrtDetector},
+};
+use xueliang_ingest::decode::{DecodeError, DecodeLimits, Decoder, Want};
+use xueliang_proto::v1::{
+    self, WorkerFailed, WorkerLook, WorkerReady, WorkerReleased, WorkerRender, WorkerRendered, WorkerRequest,
+    WorkerResponse, WorkerSetup, worker_request::Ask, worker_response::Answer,
+};
+
+use crate::node::{pool::MAX_MESSAGE_BYTES, wire};
+
+/// Detections count for redaction from this score on: better a lorry's lower half blurred for nothing.
+const REDACT_MIN_SCORE: f32 = 0.12;
+
+/// Longest side of redacted pictures.
+const REDACT_QUALITY: u8 = 80;
+
+/// Runs until the node closes the socket.
+pub fn run(nice: i32) -> anyhow::Result<()> {
+    if nice != 0
+        && let Err(error) = rustix::process::nice(nice)
+    {
+        warn!(%error, nice, "cannot lower the priority");
+    }
+    xueliang_ingest::init().context("start GStreamer")?;
+    let mut socket = UnixStream::from(
+        io::stdin().as_fd().try_clone_to_owned().context("take the socket on standard input")?,
+    );
+    let mut state: Option<Worker> = None;
+    while let Some(request) = receive(&mut socket)? {
+        let answer = match request.ask {
+            Some(Ask::Setup(setup)) => match Worker::build(&setup) {
+                Ok(worker) => {
+                    let ready = worker.ready();
+                    state = Some(worker);
+                    Answer::Ready(ready)
+                }
+                Err(error) => failed(NotLooked::ModelFailed, &error),
+            },
+            Some(ask) => match &mut state {
+                Some(worker) => worker.answer(ask),
+                None => failed(NotLooked::ModelFailed, &anyhow::anyhow!("the worker was not set up")),
+            },
+            None => failed(NotLooked::ModelFailed, &anyhow::anyhow!("the request is empty")),
+        };
+        send(&mut socket, &WorkerResponse { answer: Some(answer) })?;
+    }
+    Ok(())
+}
+
+fn receive(socket: &mut UnixStream) -> anyhow::Result<Option<WorkerRequest>> {
+    let mut length = [0; 4];
+    match socket.read_exact(&mut length) {
+        Ok(()) => {}
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        Err(e) => return Err(e).context("read from the node"),
+    }
+    let length = u32::from_le_bytes(length) as usize;
+    anyhow::ensure!(length <= MAX_MESSAGE_BYTES, "request of {length} bytes is too large");
+    let mut bytes = vec![0; length];
+    socket.read_exact(&mut bytes).context("read from the node")?;
+    Ok(Some(WorkerRequest::decode(Bytes::from(bytes)).context("decode the node's request")?))
+}
+
+fn send(socket: &mut UnixStream, response: &WorkerResponse) -> anyhow::Result<()> {
+    let bytes = response.encode_to_vec();
+    let length = u32::try_from(bytes.len()).context("answer is too large")?;
+    socket.write_all(&length.to_le_bytes()).context("write to the node")?;
+    socket.write_all(&bytes).context("write to the node")
+}
+
+fn failed(reason: NotLooked, error: &anyhow::Error) -> Answer {
+    Answer::Failed(WorkerFailed {
+        reason: wire::reason_to_wire(reason).into(),
+        message: format!("{error:#}"),
+    })
+}
+
+/// Why a look gave nothing.
+struct Failure(NotLooked, anyhow::Error);
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        let reason = match error {
+            DecodeError::TooLarge { .. } => NotLooked::TooLarge,
+            _ => NotLooked::Undecodable,
+        };
+        Failure(reason, error.into())
+    }
+}
+
+impl From<wire::WireError> for Failure {
+    fn from(error: wire::WireError) -> Self {
+        Failure(NotLooked::WorkerLost, error.into())
+    }
+}
+
+struct Worker {
+    clock: SharedClock,
+    limits: DecodeLimits,
+    detectors: Vec<Box<dyn Detector>>,
+    /// For keyframe looks and renders, which leave no state behind.
+    passing: HashMap<Codec, Decoder>,
+    /// For continued looks, by camera.
+    kept: HashMap<String, (Codec, Decoder)>,
+    masks: HashMap<String, (Vec<v1::Outline>, Masks)>,
+}
+
+impl Worker {
+    fn build(setup: &WorkerSetup) -> anyhow::Result<Self> {
+        let clock = SystemClock::shared();
+        let device = if setup.device == "cuda" { Device::Cuda } else { Device::Cpu };
+        let mut detectors: Vec<Box<dyn Detector>> = Vec::new();
+        if !setup.models.is_empty() {
+            init_runtime(Path::new(&setup.runtime))?;
+        }
+        for folder in &setup.models {
+            let model = Model::load(Path::new(folder))?;
+            detectors.push(Box::new(OrtDetector::load(&model, device, clock.clone())?));
+        }
+        Ok(Self {
+            clock,
+            limits: DecodeLimits { max_width: setup.max_width, max_height: setup.max_height },
+            detectors,
+            passing: HashMap::new(),
+            kept: HashMap::new(),
+            masks: HashMap::new(),
+        })
+    }
+
+    fn ready(&self) -> WorkerReady {
+        let models = self
+            .detectors
+            .iter()
+            .map(|detector| {
+                let manifest = detector.model();
+                v1::LoadedModel {
+                    model: Some(v1::ModelRef {
+                        name: manifest.name.to_string(),
+                        version: manifest.version.clone(),
+                        sha256: manifest.sha256.clone(),
+                    }),
+                    meanings: manifest.meanings().iter().map(|m| m.word().to_owned()).collect(),
+                }
+            })
+            .collect();
+        WorkerReady { models }
+    }
+
+    fn answer(&mut self, ask: Ask) -> Answer {
+        let answer = match ask {
+            Ask::Look(look) => self.look(look).map(Answer::Saw),
+            Ask::Render(render) => self.render(render).map(Answer::Rendered),
+            Ask::Release(release) => {
+                self.kept.remove(&release.camera_id);
+                Ok(Answer::Released(WorkerReleased {}))
+            }
+            Ask::Setup(_) => Err(Failure(NotLooked::ModelFailed, anyhow::anyhow!("set up twice"))),
+        };
+        answer.unwrap_or_else(|Failure(reason, error)| {
+            debug!(reason = %reason, %error, "look failed");
+            failed(reason, &error)
+        })
+    }
+
+    fn look(&mut self, look: WorkerLook) -> Result<v1::WorkerSaw, Failure> {
+        let codec = wire::codec_from_wire(look.codec())?;
+        let units: Vec<AccessUnit> =
+            look.units.into_iter().map(|unit| wire::unit_from_wire(unit, codec)).collect();
+        let start = self.clock.mono();
+        let (picture, decoded) = if look.continued {
+            self.decode_continued(&look.camera_id, codec, &units, look.restart)?
+        } else {
+            let unit = units.last().ok_or(wire::WireError("no units"))?;
+            (self.passing(codec)?.decode_keyframe(unit)?, 1)
+        };
+        let decode_us = micros(self.clock.mono().since(start));
+        let picture = self.masked(&look.camera_id, &look.masks, &picture)?;
+        let scene = scene::measure(&picture);
+        let mut cost = LookCost { decode_us, ..LookCost::default() };
+        let mut views = Vec::new();
+        for detector in &mut self.detectors {
+            let name = detector.model().name.clone();
+            if !look.models.iter().any(|wanted| wanted == name.as_str()) {
+                continue;
+            }
+            let looked = detector
+                .look(&picture, None)
+                .map_err(|error| Failure(NotLooked::ModelFailed, error.into()))?;
+            cost.preprocess_us += looked.preprocess_us;
+            cost.infer_us += looked.infer_us;
+            views.push(ModelView { model: name, detections: looked.detections });
+        }
+        Ok(wire::saw_to_wire(&wire::Saw {
+            seq: picture.unit_seq,
+            decoded,
+            views,
+            scene,
+            aspect: picture.width as f32 / picture.height.max(1) as f32,
+            cost,
+        }))
+    }
+
+    fn passing(&mut self, codec: Codec) -> Result<&mut Decoder, Failure> {
+        Ok(match self.passing.entry(codec) {
+            std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::hash_map::Entry::Vacant(entry) => {
+                entry.insert(Decoder::new(codec, self.limits)?)
+            }
+        })
+    }
+
+    fn decode_continued(
+        &mut self,
+        camera: &str,
+        codec: Codec,
+        units: &[AccessUnit],
+        restart: bool,
+    ) -> Result<(Picture, u32), Failure> {
+        let usable = matches!(self.kept.get(camera), Some((kept, _)) if *kept == codec);
+        if restart || !usable {
+            self.kept.insert(camera.to_owned(), (codec, Decoder::new(codec, self.limits)?));
+        }
+        let Some((_, decoder)) = self.kept.get_mut(camera) else {
+            return Err(Failure(NotLooked::Undecodable, anyhow::anyhow!("no decoder is kept")));
+        };
+        let result = decoder.decode(units, Want::Last);
+        match result.map(|decoded| (decoded.pictures.into_iter().next_back(), decoded.units_decoded)) {
+            Ok((Some(picture), decoded)) => Ok((picture, u32::try_from(decoded).unwrap_or(u32::MAX))),
+            Ok((None, _)) => Err(Failure(NotLooked::Undecodable, anyhow::anyhow!("no picture came out"))),
+            Err(error) => {
+                // Its state is not to be trusted any more.
+                self.kept.remove(camera);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn masked(
+        &mut self,
+        camera: &str,
+        outlines: &[v1::Outline],
+        picture: &Picture,
+    ) -> Result<Picture, Failure> {
+        if outlines.is_empty() {
+            return Ok(picture.clone());
+        }
+        let known = matches!(self.masks.get(camera), Some((known, _)) if known.as_slice() == outlines);
+        if !known {
+            let polygons = outlines.iter().map(wire::outline_from_wire).collect::<Result<Vec<_>, _>>()?;
+            self.masks.insert(camera.to_owned(), (outlines.to_vec(), Masks::new(&polygons)));
+        }
+        match self.masks.get_mut(camera) {
+            Some((_, masks)) => Ok(masks.apply(picture)),
+            None => Err(Failure(NotLooked::ModelFailed, anyhow::anyhow!("masks are missing"))),
+        }
+    }
+
+    fn render(&mut self, render: WorkerRender) -> Result<WorkerRendered, Failure> {
+        let codec = wire::codec_from_wire(render.codec())?;
+        let units: Vec<AccessUnit> =
+            render.units.into_iter().map(|unit| wire::unit_from_wire(unit, codec)).collect();
+        let spec = RedactSpec {
+            regions: render.regions.iter().map(wire::rect_from_wire).collect(),
+            zone: render
+                .zone
+                .as_ref()
+                .filter(|z| !z.points.is_empty())
+                .map(wire::outline_from_wire)
+                .transpose()?,
+            max_width: render.max_width,
+            quality: REDACT_QUALITY,
+        };
+        let mut pictures = Vec::new();
+        // A few units at a time, so that memory stays bounded whatever is asked for.
+        let mut decoder = Decoder::new(codec, self.limits)?;
+        let mut chunks = units.chunks(32).peekable();
+        while let Some(chunk) = chunks.next() {
+            let mut decoded = decoder.decode(chunk, Want::All)?.pictures;
+            if chunks.peek().is_none() {
+                decoded.extend(decoder.drain(Want::All)?.pictures);
+            }
+            for picture in decoded.iter().filter(|p| render.wanted.contains(&p.unit_seq)) {
+                let picture = self.masked("", &render.masks, picture)?;
+                let low = self.detect_low(&picture)?;
+                let jpeg = redact::still(&picture, &low, &spec)
+                    .map_err(|error| Failure(NotLooked::ModelFailed, error.into()))?;
+                pictures.push(v1::RenderedPicture { seq: picture.unit_seq, jpeg: jpeg.into() });
+            }
+        }
+        Ok(WorkerRendered { pictures })
+    }
+
+    /// Persons and vehicles at a low threshold, by every detector; no detector, no picture.
+    fn detect_low(&mut self, picture: &Picture) -> Result<Vec<Detection>, Failure> {
+        let mut low = Vec::new();
+        let mut sees_persons = false;
+        for detector in &mut self.detectors {
+            let looked = detector
+                .look(picture, Some(REDACT_MIN_SCORE))
+                .map_err(|error| Failure(NotLooked::ModelFailed, error.into()))?;
+            sees_persons |= detector.model().meanings().contains(&xueliang_base::detection::Meaning::Person);
+            low.extend(looked.detections);
+        }
+        if !sees_persons {
+            let error = anyhow::anyhow!("no loaded model finds persons, so nothing can be redacted");
+            return Err(Failure(NotLooked::ModelFailed, error));
+        }
+        Ok(low)
+    }
+}

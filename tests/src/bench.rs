@@ -1,0 +1,53 @@
+//! What benches share: the table they print.
+
+use std::process::ExitCode;
+
+pub mod accuracy;
+pub mod main;
+
+/// Rows of figures with their bars.
+#[derive(Debug, Default)]
+pub struct Table {
+    rows: Vec<[String; 4]>,
+    short: usize,
+}
+
+impl Table {
+    /// A figure that was measured, against its bar.
+    pub fn row(&mut self, figure: &str, measured: impl Into<String>, bar: &str, held: bool) {
+        self.short += usize::from(!held);
+        self.push(figure, measured.into(), bar, if held { "held" } else { "short" });
+    }
+    /// A figure without a bar: a condition, or a comparison.
+    pub fn note(&mut self, figure: &str, measured: impl Into<String>) {
+        self.push(figure, measured.into(), "-", "-");
+    }
+    /// A figure whose data is not here.
+    pub fn no_data(&mut self, figure: &str, bar: &str) {
+        self.push(figure, "no data".to_owned(), bar, "no data");
+    }
+    fn push(&mut self, figure: &str, measured: String, bar: &str, verdict: &str) {
+        println!("{figure} | {measured} | {bar} | {verdict}");
+        self.rows.push([figure.to_owned(), measured, bar.to_owned(), verdict.to_owned()]);
+    }
+    /// Rows whose bar was missed.
+    pub fn short(&self) -> usize {
+        self.short
+    }
+    /// The verdict of all rows.
+    pub fn finish(self) -> ExitCode {
+        println!("{} rows, {} short", self.rows.len(), self.short);
+        if self.short == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// The value below which `share` of the sorted values lie.
+pub fn percentile(values: &mut [u64], share: f64) -> u64 {
+    if values.is_empty() {
+        return 0;
+    }
+    values.sort_unstable();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index into the values")]
+    let index = ((values.len() - 1) as f64 * share).round() as usize;
+    values[index.min(values.len() - 1)]
+}

@@ -1,0 +1,38 @@
+//! Figures that the project promises: `make bench-NAME`. A row each, exit 1 when one is short.
+
+use std::process::ExitCode;
+
+use xueliang_tests::bench;
+
+fn main() -> ExitCode {
+    // Before anything loads ONNX Runtime; see `docs/licences.md` on its telemetry.
+    if std::env::var_os("ORT_DISABLE_TELEMETRY").is_none() {
+        eprintln!("bench: set ORT_DISABLE_TELEMETRY=1, as `make bench-NAME` does");
+        return ExitCode::FAILURE;
+    }
+    let name = std::env::args().nth(1).unwrap_or_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = match name.as_str() {
+        "main" => runtime.block_on(bench::main::run()),
+        _ => {
+            println!("benches: main (accuracy, replay, first alert, ages, overload)");
+            println!(
+                "XUELIANG_DEV_DATA names a folder with eval/ and models/; rows that need it say `no data` without it"
+            );
+            return if name == "--help" || name.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        }
+    };
+    match outcome {
+        Ok(table) => table.finish(),
+        Err(error) => {
+            eprintln!("bench {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
