@@ -52,7 +52,7 @@ run: setup ## set up, build and start the demo (ARGS=... are handed to it)
 
 .PHONY: test
 test: ## set up and check everything: format, lints, tests, named groups of slow tests
-	@tools/setup.sh --lints
+	@tools/setup.sh --tests
 	@tools/footage.sh
 	$(call heading,format)
 	cargo fmt --all --check
@@ -84,7 +84,7 @@ setup: ## install and fetch what building and running need
 
 .PHONY: lint
 lint: ## format in place, then the lints
-	@tools/setup.sh --lints
+	@tools/setup.sh --tests
 	cargo fmt --all
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 

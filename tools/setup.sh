@@ -3,7 +3,7 @@
 # the ONNX Runtime library, and the source footage of the demo and the tests.
 #
 #   tools/setup.sh            what `make run` needs
-#   tools/setup.sh --lints    also rustfmt and clippy, which `make test` needs
+#   tools/setup.sh --tests    also what `make test` needs: rustfmt, clippy, ffprobe
 #
 # Everything fetched lands in .cache/ and is checked against the sums below. Nothing is fetched
 # when it is there already, and nothing half-fetched is ever left under its final name.
@@ -20,7 +20,7 @@ readonly scratch=$CACHE/setup-scratch # emptied at each start: one run at a time
 
 # The plug-ins in use: rtsp, rtp, avi and mp4 (good), parsers and x265 (bad), x264 (ugly, only to
 # prepare clips), decoders (libav), convert, scale, app source and sink (base).
-readonly PACKAGES=(
+PACKAGES=(
   gcc libc6-dev pkg-config
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libgstrtspserver-1.0-dev
   gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
@@ -265,11 +265,12 @@ fetch_bikes() {
 
 # ---------------------------------------------------------------------------------------------
 
-lints=no
+tests=no
 case ${1-} in
   "") ;;
-  --lints) lints=yes ;;
-  *) step="reading arguments"; fail "unknown argument $1" "Usage: tools/setup.sh [--lints]" ;;
+  # ffprobe is the simulator's second client, one that we did not write.
+  --tests) tests=yes PACKAGES+=(ffmpeg) ;;
+  *) step="reading arguments"; fail "unknown argument $1" "Usage: tools/setup.sh [--tests]" ;;
 esac
 
 # One at a time, so that `make run` and `make test` can be started together.
@@ -293,4 +294,4 @@ if [[ ! -f $STAMP || $(<"$STAMP") != "$(fingerprint)" || -n $(missing_packages) 
   mv -f "$scratch/stamp" "$STAMP"
   say "ready"
 fi
-if [[ $lints == yes ]]; then check_lints; fi
+if [[ $tests == yes ]]; then check_lints; fi
