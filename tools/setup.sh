@@ -3,7 +3,7 @@
 # the ONNX Runtime library, and the source footage of the demo and the tests.
 #
 #   tools/setup.sh            what `make run` needs
-#   tools/setup.sh --tests    also what `make test` needs: rustfmt, clippy, ffprobe
+#   tools/setup.sh --tests    also what `make test` needs: rustfmt, clippy, ffprobe, Python's gRPC tools
 #
 # Everything fetched lands in .cache/ and is checked against the sums below. Nothing is fetched
 # when it is there already, and nothing half-fetched is ever left under its final name.
@@ -16,6 +16,7 @@ readonly CACHE=.cache
 readonly STAMP=$CACHE/setup.stamp
 readonly ONNXRUNTIME=$CACHE/onnxruntime/libonnxruntime.so
 readonly FOOTAGE=$CACHE/footage
+readonly PYTHON_GRPC=$CACHE/python-grpc
 readonly scratch=$CACHE/setup-scratch # emptied at each start: one run at a time, see the lock
 
 # The plug-ins in use: rtsp, rtp, avi and mp4 (good), parsers and x265 (bad), x264 (ugly, only to
@@ -263,6 +264,22 @@ fetch_bikes() {
   install_file "$scratch/bikes.mp4" "$BIKES_SUM" "$FOOTAGE/bikes.mp4"
 }
 
+# The stock gRPC tools of Python, beside the interpreter that they were installed for: a console that is not ours.
+install_python_grpc() {
+  step="installing Python's gRPC tools (PyPI package grpcio-tools)"
+  local requirements=tests/python/requirements.txt python
+  cmp -s "$requirements" "$PYTHON_GRPC/requirements.txt" && "$PYTHON_GRPC/python" -c '' 2>/dev/null && return
+  say "$step"
+  python=$(python_with_pip) || fail "no Python 3 with pip" "Install Debian's python3-pip."
+  rm -rf "$PYTHON_GRPC"
+  "$python" -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps \
+    --only-binary=:all: --target "$PYTHON_GRPC" --requirement "$requirements" ||
+    fail "pip could not install $requirements" \
+      "Check the network, or pip's index and proxy settings, then start again."
+  ln -s "$("$python" -c 'import sys; print(sys.executable)')" "$PYTHON_GRPC/python"
+  cp "$requirements" "$PYTHON_GRPC/requirements.txt"
+}
+
 # ---------------------------------------------------------------------------------------------
 
 tests=no
@@ -294,4 +311,7 @@ if [[ ! -f $STAMP || $(<"$STAMP") != "$(fingerprint)" || -n $(missing_packages) 
   mv -f "$scratch/stamp" "$STAMP"
   say "ready"
 fi
-if [[ $tests == yes ]]; then check_lints; fi
+if [[ $tests == yes ]]; then
+  check_lints
+  install_python_grpc
+fi

@@ -19,6 +19,7 @@ mod backup;
 mod configuration;
 mod consoles;
 mod media;
+mod python;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
