@@ -3,6 +3,7 @@
 use std::{os::unix::process::CommandExt, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use xueliang_base::telemetry::{self, LogFormat};
 
 mod backup;
@@ -173,6 +174,26 @@ fn role(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCo
     crate::supervisor::die_with_parent();
     block_on(work)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What asks a command in the foreground to end: Ctrl-C, SIGTERM, or the terminal being closed.
+struct Asked([Signal; 3]);
+
+impl Asked {
+    /// Listens from now on, for as long as the process lives.
+    fn listen() -> std::io::Result<Self> {
+        use SignalKind as Kind;
+        Ok(Self([signal(Kind::interrupt())?, signal(Kind::terminate())?, signal(Kind::hangup())?]))
+    }
+    /// Waits until it is asked.
+    async fn wait(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    }
 }
 
 /// Runs a future on a runtime of two threads: enough for timers and sockets, since work over 1 ms has threads of

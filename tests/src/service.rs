@@ -6,7 +6,10 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Output, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
     time::Duration,
 };
 
@@ -50,7 +53,7 @@ pub fn program() -> anyhow::Result<PathBuf> {
 }
 
 /// The program with what it needs to find its libraries.
-fn command() -> anyhow::Result<Command> {
+pub fn command() -> anyhow::Result<Command> {
     let mut command = Command::new(program()?);
     command
         .env("ORT_DISABLE_TELEMETRY", "1")
@@ -69,15 +72,20 @@ pub async fn cli(arguments: &[&str]) -> anyhow::Result<Output> {
         .with_context(|| format!("xueliang {}", arguments.join(" ")))
 }
 
-/// A port that was free a moment ago, below the ephemeral range.
-pub fn free_port() -> anyhow::Result<u16> {
-    let start = 20_000 + u16::try_from(std::process::id() % 5_000)?;
-    for port in (start..start + 5_000).chain(20_000..start) {
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return Ok(port);
+/// Ports that were free together a moment ago, below the ephemeral range. No two calls of a process give the same ones.
+pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = u16::try_from(std::process::id() % 10_000)?;
+    let mut held = Vec::new();
+    for _ in 0..10_000 {
+        let port = 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed) % 10_000) % 10_000;
+        held.extend(TcpListener::bind(("127.0.0.1", port)).map(|listener| (port, listener)));
+        if held.len() == N {
+            // All are held until the last is found, so they differ and none is another's.
+            return Ok(std::array::from_fn(|at| held[at].0));
         }
     }
-    bail!("no port is free on loopback")
+    bail!("no {N} ports are free on loopback")
 }
 
 /// A camera of the town under test.
@@ -149,7 +157,7 @@ impl Service {
         let (specs, rules): (Vec<_>, Vec<_>) =
             cameras.into_iter().map(|camera| (camera.spec, (camera.id, camera.rules))).unzip();
         let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), specs).await?;
-        let (api, admin) = (free_port()?, free_port()? + 1);
+        let [api, admin] = free_ports()?;
         let mut text = format!(
             "site = \"test\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = [{:?}]\n{extra}\n\
              [listen]\napi = \"127.0.0.1:{api}\"\nadmin = \"127.0.0.1:{admin}\"\n\
@@ -236,21 +244,7 @@ impl Service {
     }
 
     fn family(&self) -> Vec<Process> {
-        let Some(root) = self.child.as_ref().and_then(Child::id) else { return Vec::new() };
-        let mut family = vec![i32::try_from(root).unwrap_or(0)];
-        let processes = processes();
-        loop {
-            let before = family.len();
-            for process in &processes {
-                if family.contains(&process.parent) && !family.contains(&process.pid) {
-                    family.push(process.pid);
-                }
-            }
-            if family.len() == before {
-                break;
-            }
-        }
-        processes.into_iter().filter(|process| family.contains(&process.pid)).collect()
+        self.child.as_ref().and_then(Child::id).map(family).unwrap_or_default()
     }
 
     /// Sends a signal to every process of a role; how many got it.
@@ -314,8 +308,12 @@ impl Service {
     /// A metric's samples whose labels hold all of `labels`.
     pub async fn samples(&self, name: &str, labels: &[&str]) -> anyhow::Result<Vec<f64>> {
         let text = self.metrics().await?;
-        let of_metric =
-            |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));
+        // A counter is exposed with `_total` after its name.
+        let of_metric = |line: &&str| {
+            line.strip_prefix(name)
+                .map(|rest| rest.strip_prefix("_total").unwrap_or(rest))
+                .is_some_and(|rest| rest.starts_with(['{', ' ']))
+        };
         Ok(text
             .lines()
             .filter(of_metric)
@@ -345,13 +343,37 @@ impl Service {
     }
 }
 
-struct Process {
-    pid: i32,
-    parent: i32,
-    arguments: Vec<String>,
+/// A process and all that it started, and so on.
+pub fn family(root: u32) -> Vec<Process> {
+    let mut family = vec![i32::try_from(root).unwrap_or(0)];
+    let processes = processes();
+    loop {
+        let before = family.len();
+        for process in &processes {
+            if family.contains(&process.parent) && !family.contains(&process.pid) {
+                family.push(process.pid);
+            }
+        }
+        if family.len() == before {
+            break;
+        }
+    }
+    processes.into_iter().filter(|process| family.contains(&process.pid)).collect()
 }
 
-fn processes() -> Vec<Process> {
+/// A running process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Process {
+    /// Its id.
+    pub pid: i32,
+    /// Who started it.
+    pub parent: i32,
+    /// Its arguments, the program first.
+    pub arguments: Vec<String>,
+}
+
+/// All processes of this machine.
+pub fn processes() -> Vec<Process> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
         .flatten()

@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    io::{self, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
     time::Duration,
@@ -13,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::{process::Command, time::timeout};
 use xueliang_simulator::{Account, CameraSpec, Clip, Simulator};
 
-use super::{block_on, run::read_config, watch};
+use super::{Asked, block_on, run::read_config, watch};
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
@@ -27,6 +29,12 @@ pub struct DemoArgs {
     /// Folder of the default model.
     #[arg(long)]
     model: Option<PathBuf>,
+    /// Where consoles connect.
+    #[arg(long, default_value = "127.0.0.1:8750")]
+    api: SocketAddr,
+    /// Where metrics are served.
+    #[arg(long, default_value = "127.0.0.1:8751")]
+    admin: SocketAddr,
     /// Stop by itself after so many seconds.
     #[arg(long)]
     seconds: Option<u64>,
@@ -105,12 +113,17 @@ blind_max = "3s"
 const USER: &str = "demo";
 const PASSWORD: &str = "only-for-the-demonstration";
 
-/// Runs until Ctrl-C, a failure of the service, or the time given.
+/// Lines of the service's log that are shown when it fails.
+const TAIL: usize = 20;
+
+/// Runs until Ctrl-C (or SIGTERM, or the terminal is closed), a failure of the service, or the time given.
 pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     block_on(demo(args))
 }
 
 async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    // Before anything is started: from here on a signal ends the service in order instead of leaving it behind.
+    let mut asked = Asked::listen()?;
     let simulator = town(&args.clips).await?;
     fs::create_dir_all(&args.dir).with_context(|| format!("create {}", args.dir.display()))?;
     let model = match &args.model {
@@ -119,17 +132,19 @@ async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     };
     let config = args.dir.join("xueliang.toml");
     fs::write(args.dir.join("camera.secret"), format!("{USER}\n{PASSWORD}\n"))?;
-    fs::write(&config, configuration(&simulator, &model.canonicalize()?))?;
+    fs::write(&config, configuration(&simulator, &model.canonicalize()?, &args))?;
     let parsed = read_config(&config)?;
 
     let log = args.dir.join("service.log");
     let log_file = fs::File::create(&log).with_context(|| format!("create {}", log.display()))?;
-    eprintln!("A town of {} simulated cameras; the service logs to {}.", TOWN.len(), log.display());
-    eprintln!("Configuration: {}   Alerts: {}", config.display(), parsed.listen.api);
-    eprintln!("Metrics: http://{}/metrics   Ctrl-C stops everything.\n", parsed.listen.admin);
+    say(&format!("A town of {} simulated cameras; the service logs to {}.", TOWN.len(), log.display()));
+    say(&format!("Configuration: {}   Alerts: {}", config.display(), parsed.listen.api));
+    say(&format!("Metrics: http://{}/metrics   Ctrl-C stops everything.\n", parsed.listen.admin));
     let mut service = Command::new(std::env::current_exe()?)
         .args(["run", "--config"])
         .arg(&config)
+        // However this process ends, the service ends with it.
+        .args(["--parent", &std::process::id().to_string()])
         .stdin(Stdio::null())
         .stderr(Stdio::from(log_file))
         // Ctrl-C in the terminal must reach this process alone, which then stops the others in order.
@@ -141,11 +156,11 @@ async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let seconds = args.seconds.unwrap_or(u64::MAX / 2);
     let outcome = tokio::select! {
         watched = watch::follow(watch::Follow::of_demo(parsed.listen.api, args.json)) => watched.map(|_| ()),
-        status = service.wait() => Err(anyhow::anyhow!("the service ended ({}); see {}", status?, log.display())),
-        _ = tokio::signal::ctrl_c() => Ok(()),
+        status = service.wait() => Err(anyhow::anyhow!("the service ended ({})", status?)),
+        () = asked.wait() => Ok(()),
         () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
     };
-    eprintln!("\nStopping.");
+    say("\nStopping.");
     if let Some(pid) = service.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) {
         // An error means that it has ended by itself meanwhile.
         let _ended = kill_process(pid, Signal::TERM);
@@ -154,7 +169,22 @@ async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
         }
     }
     simulator.shutdown().await;
+    if outcome.is_err() {
+        say(&format!("The end of {}:\n{}\n", log.display(), tail(&log)));
+    }
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Tells the person at the terminal, who may have closed it.
+fn say(text: &str) {
+    let _closed = writeln!(io::stderr(), "{text}");
+}
+
+/// The last lines of a log.
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(TAIL)..].join("\n")
 }
 
 async fn town(clips: &Path) -> anyhow::Result<Simulator> {
@@ -177,17 +207,20 @@ async fn town(clips: &Path) -> anyhow::Result<Simulator> {
     Ok(Simulator::start(([127, 0, 0, 1], 0).into(), cameras).await?)
 }
 
-fn configuration(simulator: &Simulator, model: &Path) -> String {
+fn configuration(simulator: &Simulator, model: &Path, args: &DemoArgs) -> String {
     let mut text = format!(
         "# Written by `xueliang demo` at every start.\n\
          site = \"示范镇 Demonstration town\"\n\
          state_dir = \"state\"\n\
          networks = [\"127.0.0.0/8\"]\n\
          models = [{:?}]\n\n\
+         [listen]\napi = \"{}\"\nadmin = \"{}\"\n\n\
          [credentials.demo]\nfile = \"camera.secret\"\n\n\
          [[division]]\ncode = \"330282\"\nname = \"示范市 Demonstration city\"\n\
          [[division]]\ncode = \"330282101\"\nname = \"示范镇 Demonstration town\"\nparent = \"330282\"\n",
-        model.display().to_string()
+        model.display().to_string(),
+        args.api,
+        args.admin,
     );
     for point in &TOWN {
         text.push_str(&format!(

@@ -15,6 +15,9 @@ pub struct RunArgs {
     /// Configuration file; `xueliang check` explains what is wrong with it.
     #[arg(long, short)]
     config: PathBuf,
+    /// Stop when this process, which started this one, ends.
+    #[arg(long, hide = true)]
+    parent: Option<u32>,
 }
 
 /// Reads and parses a configuration file.
@@ -27,6 +30,14 @@ pub fn read_config(path: &std::path::Path) -> anyhow::Result<Config> {
 
 /// Runs the service until a signal.
 pub fn run(args: RunArgs, log_format: &str) -> anyhow::Result<ExitCode> {
+    if let Some(parent) = args.parent {
+        supervisor::die_with_parent();
+        // It may have ended before it was listened for.
+        anyhow::ensure!(
+            std::os::unix::process::parent_id() == parent,
+            "the process that started this one is gone"
+        );
+    }
     let parsed = read_config(&args.config)?;
     super::check::refuse_unserved(&parsed)?;
     let spec = SupervisorSpec {

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use xueliang_simulator::{Account, CameraSpec, Clip, PictureRate, Schedule, Simulator};
 
-use super::block_on;
+use super::{Asked, block_on};
 
 /// Arguments of `simulate`.
 #[derive(Debug, Args)]
@@ -53,11 +53,12 @@ pub fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
     }
     let cameras = specs(&args)?;
     block_on(async move {
+        let mut asked = Asked::listen()?;
         let simulator = Simulator::start(args.listen, cameras).await?;
         for camera in simulator.cameras() {
             println!("{}", simulator.url(camera.name()));
         }
-        tokio::signal::ctrl_c().await?;
+        asked.wait().await;
         simulator.shutdown().await;
         Ok(ExitCode::SUCCESS)
     })

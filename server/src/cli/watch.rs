@@ -15,7 +15,7 @@ use xueliang_proto::v1::{
     self, AlertFilter, AlertState, Delivery, SubscribeRequest, subscribe_response::Item,
 };
 
-use super::block_on;
+use super::{Asked, block_on};
 
 /// Arguments of `watch`.
 #[derive(Debug, Args)]
@@ -98,9 +98,10 @@ pub fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     };
     let limit = Duration::from_secs(args.seconds.unwrap_or(u64::MAX / 2));
     block_on(async move {
+        let mut asked = Asked::listen()?;
         tokio::select! {
             followed = follow(follow_args) => followed,
-            _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
+            () = asked.wait() => Ok(ExitCode::SUCCESS),
             () = tokio::time::sleep(limit) => Ok(ExitCode::SUCCESS),
         }
     })
