@@ -16,6 +16,7 @@ mod runtime;
 mod simulate;
 mod watch;
 
+pub use check::refuse_unserved;
 pub use run::read_config;
 
 /// Watches a town's cameras for hazards and puts them in front of the people on duty, in time.
@@ -138,7 +139,10 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => backup::restore(&args),
         Command::Kinds(args) => kinds::run(&args),
         Command::Bus(args) => role(crate::roles::bus::run(args.config, args.state_dir)),
-        Command::Node(args) => role(crate::roles::node::run(args.node, args.state_dir, args.runtime)),
+        Command::Node(args) => role(async {
+            crate::roles::node::run(args.node, args.state_dir, args.runtime).await?;
+            Ok(ExitCode::SUCCESS)
+        }),
         Command::Worker(args) => {
             crate::supervisor::die_with_parent();
             crate::roles::worker::run(args.nice).map(|()| ExitCode::SUCCESS)
@@ -170,10 +174,9 @@ fn with_environment() {
     eprintln!("xueliang: cannot start again with {ENVIRONMENT:?}: {error}");
 }
 
-fn role(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+fn role(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
     crate::supervisor::die_with_parent();
-    block_on(work)?;
-    Ok(ExitCode::SUCCESS)
+    block_on(work)
 }
 
 /// What asks a command in the foreground to end: Ctrl-C, SIGTERM, or the terminal being closed.

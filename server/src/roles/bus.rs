@@ -1,6 +1,13 @@
 //! The bus role: the record, the registry and the consoles. No GStreamer, no ONNX Runtime.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use tokio::{
@@ -10,7 +17,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tonic::{Request, transport::Server};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use xueliang_alerts::{
     assignment::{Assignment, Secret},
     bus::{Bus, BusOptions},
@@ -19,87 +26,138 @@ use xueliang_alerts::{
 };
 use xueliang_base::{
     config::{Config, CredentialSource},
+    id::CredentialName,
     metrics::Metrics,
     shutdown::{self, Stopping},
     time::{SharedClock, SystemClock},
 };
 use xueliang_ingest::{credentials::Credentials, registry::Registry};
 
-use crate::{cli::read_config, exposition, state::StateDir};
+use crate::{
+    cli::{read_config, refuse_unserved},
+    exposition,
+    state::StateDir,
+};
 
 mod watch_nodes;
 
+/// Exit status of a bus that could not start, `EX_CONFIG` of sysexits.h: a port in use, a store of a newer version, no
+/// usable configuration. To start it again helps only when somebody does something. A bus that has served ends
+/// otherwise.
+pub const CANNOT_START: u8 = 78;
+
+/// Stopping takes no longer, whatever hangs: the supervisor kills after 8 s, and closing the store needs some of them.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
 /// Runs until SIGTERM or SIGINT.
-pub async fn run(config: PathBuf, state_dir: PathBuf) -> anyhow::Result<()> {
-    let clock = SystemClock::shared();
-    let state = StateDir::at(&state_dir);
-    state.create()?;
-    // A file that was broken while the service runs must not stop a bus that is started again: the revision in force
-    // stays in force.
-    let read = read_config(&config);
-    if let Err(error) = &read {
-        error!(
-            error = format!("{error:#}"),
-            "the configuration file cannot be used, keeping the revision in force"
-        );
-    }
-    let (config, assignment) = import(&state, read.ok(), clock.clone()).await?;
-
-    let evidence =
-        EvidenceOptions { max_bytes: config.evidence.max_bytes, keep_days: config.evidence.keep_days };
-    let bus = Bus::open(state.root(), clock.clone(), BusOptions { evidence, ..BusOptions::default() })?;
-    let (stop, stopping) = shutdown::pair();
-    let metrics = Arc::new(Metrics::new("bus"));
-    expose(&state, &bus, metrics, stopping.clone())?;
-
-    let (_assigned, assignments) = watch::channel(Some(assignment));
-    let nodes = serve_nodes(&state, &config, &bus, assignments, stopping.clone())?;
-    let consoles = serve_consoles(&config, &bus, stopping.clone()).await?;
-    let keeping = {
-        let (bus, stopping) = (bus.clone(), stopping.clone());
-        tokio::spawn(async move { bus.run(stopping).await })
-    };
-    let watching = tokio::spawn(watch_nodes::run(bus.clone(), config.clone(), clock, stopping));
-
+pub async fn run(config: PathBuf, state_dir: PathBuf) -> anyhow::Result<ExitCode> {
+    // Before anyone is served: a bus that serves can be asked to stop.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let (stop, stopping) = shutdown::pair();
+    let tasks = match start(&config, &state_dir, stopping).await {
+        Ok(tasks) => tasks,
+        Err(error) => {
+            error!(error = format!("{error:#}"), "the bus cannot start");
+            return Ok(ExitCode::from(CANNOT_START));
+        }
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
     info!("bus stops");
     stop.ask();
-    // Streams are closed with their cursors by `bus.run`; then the listeners have nobody left to serve.
-    drop(keeping.await);
-    for served in [nodes, consoles, watching] {
-        drop(tokio::time::timeout(Duration::from_secs(3), served).await);
+    if !ended_within(STOP_WITHIN, tasks).await {
+        warn!(within = ?STOP_WITHIN, "some of the bus did not stop in time");
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Imports the configuration as a revision (a new one only when something changed); without one, takes the revision
-/// in force.
-async fn import(
-    state: &StateDir,
-    config: Option<Config>,
-    clock: SharedClock,
-) -> anyhow::Result<(Config, Assignment)> {
+/// Waits for all of them together; whether they ended. Streams are closed with their cursors by `bus.run`, the first;
+/// then the listeners have nobody left to serve.
+async fn ended_within(limit: Duration, tasks: Vec<Serving>) -> bool {
+    let all = async {
+        for task in tasks {
+            // A panic has been reported by the task itself.
+            drop(task.await);
+        }
+    };
+    tokio::time::timeout(limit, all).await.is_ok()
+}
+
+/// Opens the store and serves nodes and consoles; the tasks that run from then on.
+async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::Result<Vec<Serving>> {
+    let clock = SystemClock::shared();
+    let state = StateDir::at(state_dir);
+    state.create()?;
+    let (config, assignment) = import(&state, wanted(config), clock.clone()).await?;
+
+    let evidence =
+        EvidenceOptions { max_bytes: config.evidence.max_bytes, keep_days: config.evidence.keep_days };
+    let bus = Bus::open(state.root(), clock.clone(), BusOptions { evidence, ..BusOptions::default() })?;
+    let metrics = Arc::new(Metrics::new("bus"));
+    expose(&state, &bus, metrics, stopping.clone())?;
+
+    let nodes = serve_nodes(&state, &config, &bus, assignment, stopping.clone())?;
+    let consoles = serve_consoles(&config, &bus, stopping.clone()).await?;
+    let keeping = {
+        let (bus, stopping) = (bus.clone(), stopping.clone());
+        tokio::spawn(async move { bus.run(stopping).await })
+    };
+    let watching = tokio::spawn(watch_nodes::run(bus, config, clock, stopping));
+    Ok(vec![keeping, nodes, consoles, watching])
+}
+
+/// What a configuration file asks for.
+type Wanted = (Config, BTreeMap<CredentialName, Credentials>);
+
+/// Reads the configuration with all it names, and refuses what `run` refuses.
+fn wanted(path: &Path) -> anyhow::Result<Wanted> {
+    let config = read_config(path)?;
+    refuse_unserved(&config)?;
     let mut credentials = BTreeMap::new();
-    for (name, source) in config.iter().flat_map(|config| &config.credentials) {
+    for (name, source) in &config.credentials {
         let read = read_credentials(source).with_context(|| format!("credentials.{name}"))?;
         credentials.insert(name.clone(), read);
     }
+    Ok((config, credentials))
+}
+
+/// Imports the configuration as a revision (a new one only when something changed). What was broken while the service
+/// ran must not stop a bus that is started again: then the revision in force stays in force.
+async fn import(
+    state: &StateDir,
+    wanted: anyhow::Result<Wanted>,
+    clock: SharedClock,
+) -> anyhow::Result<(Config, Assignment)> {
     let path = state.registry();
     // SQLite blocks: the registry is opened and used on a thread of its own.
     let (reply, applied) = tokio::sync::oneshot::channel();
     std::thread::Builder::new().name("registry".to_owned()).spawn(move || {
         let work = || -> anyhow::Result<_> {
             let mut registry = Registry::open(&path, clock)?;
-            if let Some(config) = config {
-                let (revision, changed) = registry.apply(&config, &credentials, "configuration file")?;
-                info!(%revision, changed, cameras = config.cameras.len(), "configuration imported");
-            }
-            let (revision, config) = registry.current()?.context("no configuration was ever imported")?;
+            let fault = match wanted {
+                Ok((config, credentials)) => {
+                    let (revision, changed) = registry.apply(&config, &credentials, "configuration file")?;
+                    info!(%revision, changed, cameras = config.cameras.len(), "configuration imported");
+                    None
+                }
+                Err(fault) => Some(fault),
+            };
+            let (revision, config) = match (registry.current()?, fault) {
+                (Some(current), None) => current,
+                (Some(current), Some(fault)) => {
+                    error!(
+                        error = format!("{fault:#}"),
+                        revision = %current.0,
+                        "the configuration cannot be used, keeping the revision in force"
+                    );
+                    current
+                }
+                (None, Some(fault)) => return Err(fault),
+                (None, None) => bail!("no configuration was ever imported"),
+            };
             Ok((revision, config, registry.credentials()?))
         };
         // The asker waits, unless the bus is being stopped.
@@ -152,9 +210,11 @@ fn serve_nodes(
     state: &StateDir,
     config: &Config,
     bus: &Bus,
-    assignments: watch::Receiver<Option<Assignment>>,
+    assignment: Assignment,
     mut stopping: Stopping,
 ) -> anyhow::Result<Serving> {
+    // A revision is in force until this process is asked to stop; then the nodes' streams end.
+    let (assigned, assignments) = watch::channel(Some(assignment));
     let socket = state.bus_socket();
     exposition::remove_stale(&socket)?;
     let listener = UnixListener::bind(&socket).with_context(|| format!("listen on {}", socket.display()))?;
@@ -165,7 +225,10 @@ fn serve_nodes(
         .add_service(bus.alert_service())
         .add_service(bus.node_service(assignments));
     Ok(tokio::spawn(async move {
-        let stop = async move { stopping.wait().await };
+        let stop = async move {
+            stopping.wait().await;
+            drop(assigned);
+        };
         let served = router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop).await;
         if let Err(error) = served {
             error!(%error, "the nodes' listener ended");
@@ -250,4 +313,19 @@ fn expose(state: &StateDir, bus: &Bus, metrics: Arc<Metrics>, stopping: Stopping
         }
         metrics.text()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn stopping_has_one_bound_however_many_tasks_hang() {
+        let hang = || tokio::spawn(std::future::pending::<()>());
+        let began = tokio::time::Instant::now();
+        let limit = Duration::from_millis(200);
+        assert!(!ended_within(limit, (0..20).map(|_| hang()).collect()).await);
+        assert!(began.elapsed() < limit * 10, "{:?}", began.elapsed());
+        assert!(ended_within(limit, vec![tokio::spawn(async {})]).await);
+    }
 }
