@@ -39,7 +39,9 @@ use crate::{
     state::StateDir,
 };
 
-mod watch_nodes;
+mod health;
+mod measure;
+mod own_alerts;
 
 /// Exit status of a bus that could not start, `EX_CONFIG` of sysexits.h: a port in use, a store of a newer version, no
 /// usable configuration. To start it again helps only when somebody does something. A bus that has served ends
@@ -97,16 +99,17 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
         EvidenceOptions { max_bytes: config.evidence.max_bytes, keep_days: config.evidence.keep_days };
     let bus = Bus::open(state.root(), clock.clone(), BusOptions { evidence, ..BusOptions::default() })?;
     let metrics = Arc::new(Metrics::new("bus"));
-    expose(&state, &bus, metrics, stopping.clone())?;
+    let measuring = measure::spawn(&state, &bus, &config, assignment.revision.0, &metrics, stopping.clone())?;
 
+    let revision = assignment.revision;
     let nodes = serve_nodes(&state, &config, &bus, assignment, stopping.clone())?;
     let consoles = serve_consoles(&config, &bus, stopping.clone()).await?;
     let keeping = {
         let (bus, stopping) = (bus.clone(), stopping.clone());
         tokio::spawn(async move { bus.run(stopping).await })
     };
-    let watching = tokio::spawn(watch_nodes::run(bus, config, clock, stopping));
-    Ok(vec![keeping, nodes, consoles, watching])
+    let watching = tokio::spawn(own_alerts::run(bus, config, revision, clock, stopping));
+    Ok(vec![keeping, nodes, consoles, watching, measuring])
 }
 
 /// What a configuration file asks for.
@@ -244,11 +247,9 @@ async fn serve_consoles(config: &Config, bus: &Bus, mut stopping: Stopping) -> a
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(xueliang_proto::FILE_DESCRIPTOR_SET)
         .build_v1()?;
-    let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
-    for service in ["xueliang.v1.AlertService", "xueliang.v1.EvidenceService", "xueliang.v1.CameraService"] {
-        health.set_service_status(service, tonic_health::ServingStatus::Serving).await;
-    }
+    let (reporter, health_service) = tonic_health::server::health_reporter();
+    let serving = health::Serving::new(reporter).await;
+    tokio::spawn(serving.follow(bus.clone(), stopping.clone()));
     // Until sign-in exists, whoever can connect to loopback is the operator of this machine.
     let interceptor = as_principal(Principal::new("local", PrincipalKind::Operator));
     let router = Server::builder()
@@ -269,50 +270,6 @@ async fn serve_consoles(config: &Config, bus: &Bus, mut stopping: Stopping) -> a
             error!(%error, "the consoles' listener ended");
         }
     }))
-}
-
-fn expose(state: &StateDir, bus: &Bus, metrics: Arc<Metrics>, stopping: Stopping) -> anyhow::Result<()> {
-    use std::sync::atomic::{AtomicU64, Ordering};
-    let deliveries =
-        metrics.gauges("deliveries", "items handed to consoles since the start, by what they were");
-    let store = metrics.gauges("store", "the store: head of the feed, waiting, failures, size of its log");
-    let subscriptions = metrics.gauges("subscriptions", "streams open now");
-    let bus = bus.clone();
-    exposition::spawn(&state.metrics_socket("bus"), stopping, move || {
-        let set = |gauges: &xueliang_base::metrics::Gauges, label: &'static str, value: &str, count: u64| {
-            #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
-            gauges.get_or_create(&vec![(label, value.to_owned())]).set(count as f64);
-        };
-        let counts = bus.counts();
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        for (what, count) in [
-            ("delivered", read(&counts.delivered)),
-            ("late", read(&counts.late)),
-            ("summarised", read(&counts.summarised)),
-            ("superseded", read(&counts.superseded)),
-            ("gaps", read(&counts.gaps)),
-            ("stalled", read(&counts.stalled)),
-            ("opened", read(&counts.opened)),
-            ("invalid", read(&counts.invalid)),
-        ] {
-            set(&deliveries, "what", what, count);
-        }
-        set(&store, "what", "feed_head", bus.store().head());
-        set(&subscriptions, "state", "open", bus.subscriptions() as u64);
-        let health = bus.store().health();
-        for (what, count) in [
-            ("failing", u64::from(health.failing.is_some())),
-            ("wal_bytes", health.wal_bytes),
-            ("commits", health.commits),
-            ("failures", health.failures),
-            ("last_commit_us", health.last_commit_us),
-            ("stale", health.stale),
-            ("conflicts", health.conflicts),
-        ] {
-            set(&store, "what", what, count);
-        }
-        metrics.text()
-    })
 }
 
 #[cfg(test)]

@@ -1,0 +1,254 @@
+//! The bus's own alerts: a node that reports no more, and a store that fails. Silence of the analysis is a fact that
+//! operators must be told, and nobody else can tell it.
+//!
+//! Each is about a [`Subject`]. A state is minted once and offered again until the store has answered for it, so that
+//! a commit that failed towards us and is on disk all the same becomes no second alert. A failing store cannot take
+//! the alert about itself: it is stored as soon as it can be, dated from when the failure began. What is offered each
+//! second meanwhile is also what finds out that the store works again.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+use xueliang_alerts::{
+    bus::{Bus, Published},
+    rights::{Principal, PrincipalKind},
+    store::ListQuery,
+};
+use xueliang_base::{
+    alert::{Alert, AlertState, Explanation, Place},
+    config::Config,
+    id::{AlertId, AlertRevision, CameraId, ConfigRevision, RuleId},
+    incident::{Measure, MeasureKind, Resolution, Threshold, ThresholdKind},
+    kind::Kind,
+    shutdown::Stopping,
+    time::{Mono, SharedClock, Wall},
+};
+use xueliang_proto::v1::{Publication, PublishOutcome};
+
+/// A node that has not reported for so long is down. Reports come every second.
+const SILENT: Duration = Duration::from_secs(10);
+/// What stands in the place of a camera in alerts about the store.
+const STORE: &str = "store";
+/// An offer that hangs for longer is made again; it may have landed.
+const OFFER: Duration = Duration::from_secs(10);
+
+/// What an alert of the bus is about, and how far its alert has come.
+struct Subject {
+    kind: Kind,
+    /// Stands in the place of a camera.
+    id: CameraId,
+    name: String,
+    rule: RuleId,
+    /// It must hold for so long.
+    patience: Duration,
+    /// Since when it holds.
+    since: Option<(Mono, Wall)>,
+    /// Its alert, on disk and firing.
+    active: Option<Alert>,
+    /// A state that was minted and may not be on disk.
+    pending: Option<Alert>,
+    /// The store refused a state for good while this held, or did not: none is minted until that changes.
+    refused: Option<bool>,
+}
+
+/// Where the alerts belong, and under which configuration.
+struct Site<'a> {
+    config: &'a Config,
+    revision: ConfigRevision,
+}
+
+impl Subject {
+    fn node(name: &str) -> Option<Self> {
+        let patience = SILENT;
+        Self::new(Kind::AnalyzerDown, name, format!("analysis node {name}"), "node_silent", patience)
+    }
+    fn store() -> Option<Self> {
+        Self::new(Kind::StorageFault, STORE, "alert store".to_owned(), "store_failing", Duration::ZERO)
+    }
+    /// `None` when the name can stand in no alert.
+    fn new(kind: Kind, id: &str, name: String, rule: &str, patience: Duration) -> Option<Self> {
+        let (id, rule) = (id.parse().ok()?, rule.parse().ok()?);
+        let (since, active, pending, refused) = (None, None, None, None);
+        Some(Self { kind, id, name, rule, patience, since, active, pending, refused })
+    }
+    fn is_about(&self, alert: &Alert) -> bool {
+        alert.kind == self.kind && alert.place.camera == self.id
+    }
+    /// Takes what is so now; the state that is to be stored, if any.
+    fn step(&mut self, holds: bool, now: (Mono, Wall), site: &Site<'_>) -> Option<Alert> {
+        if holds {
+            self.since.get_or_insert(now);
+        } else {
+            self.since = None;
+        }
+        if self.refused != Some(holds) {
+            self.refused = None;
+        }
+        if self.pending.is_none() && self.refused.is_none() {
+            self.pending = match (&self.active, self.since) {
+                (None, Some(since)) if now.0.since(since.0) >= self.patience => {
+                    Some(self.begun(since, now, site))
+                }
+                (Some(active), None) => Some(ended(active, now.1)),
+                _ => None,
+            };
+        }
+        self.pending.clone()
+    }
+    /// Takes the store's answer about the pending state; whether what is on disk must be read again.
+    fn settle(&mut self, published: &Published, holds: bool) -> bool {
+        let Some(alert) = self.pending.take() else { return false };
+        match published.outcome {
+            PublishOutcome::Committed | PublishOutcome::Duplicate => {
+                if alert.state.is_firing() {
+                    warn!(about = self.name, kind = %self.kind, "alert raised");
+                    self.active = Some(alert);
+                } else {
+                    info!(about = self.name, kind = %self.kind, "alert resolved");
+                    self.active = None;
+                }
+                false
+            }
+            outcome => {
+                let message = &published.message;
+                error!(about = self.name, ?outcome, message, "the store refuses the alert");
+                self.refused = Some(holds);
+                true
+            }
+        }
+    }
+    fn begun(&self, since: (Mono, Wall), now: (Mono, Wall), site: &Site<'_>) -> Alert {
+        let root = site.config.divisions.first();
+        let seconds = |time: Duration| time.as_secs_f64();
+        Alert {
+            id: AlertId::mint(),
+            revision: AlertRevision(1),
+            kind: self.kind,
+            level: self.kind.default_level(),
+            state: AlertState::Firing,
+            place: Place {
+                camera: self.id.clone(),
+                camera_name: self.name.clone(),
+                division_path: root.map(|root| root.code.clone()).into_iter().collect(),
+                division_name: root.map_or_else(String::new, |root| root.name.clone()),
+                address: None,
+                position: None,
+                zone: None,
+            },
+            started: since.1,
+            last_seen: now.1,
+            count: 1,
+            confidence: 0.0,
+            measures: vec![Measure { kind: MeasureKind::DwellS, value: seconds(now.0.since(since.0)) }],
+            regions: Vec::new(),
+            explanation: Explanation {
+                config: site.revision,
+                rule: self.rule.clone(),
+                thresholds: vec![Threshold { kind: ThresholdKind::DwellS, value: seconds(self.patience) }],
+                looks: Vec::new(),
+                zone_outline: Vec::new(),
+                model: None,
+            },
+            evidence: Vec::new(),
+            stages: Vec::new(),
+            camera_time: None,
+            decided: now.1,
+            publisher: String::new(),
+            drill: false,
+        }
+    }
+}
+
+fn ended(alert: &Alert, wall: Wall) -> Alert {
+    Alert {
+        revision: AlertRevision(alert.revision.0 + 1),
+        state: AlertState::Resolved { why: Resolution::ObservedAbsence, at: wall },
+        last_seen: wall,
+        decided: wall,
+        stages: Vec::new(),
+        ..alert.clone()
+    }
+}
+
+/// Runs until stopping is asked.
+pub async fn run(
+    bus: Bus,
+    config: Config,
+    revision: ConfigRevision,
+    clock: SharedClock,
+    mut stopping: Stopping,
+) {
+    let principal = Principal::new("bus", PrincipalKind::Node);
+    let site = Site { config: &config, revision };
+    let mut store = Subject::store();
+    let mut nodes: BTreeMap<String, Subject> = BTreeMap::new();
+    nodes.extend(Subject::node(config.node.as_str()).map(|node| (config.node.to_string(), node)));
+    // Which alerts an earlier bus process left firing is asked until it is known: to guess would raise them twice.
+    let mut known = false;
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stopping.wait() => return,
+            _ = tick.tick() => {}
+        }
+        let seen = bus.board().nodes_seen();
+        for name in seen.iter().map(|seen| &seen.node) {
+            if !nodes.contains_key(name) {
+                nodes.extend(Subject::node(name).map(|node| (name.clone(), node)));
+            }
+        }
+        if !known {
+            match active(&bus).await {
+                Ok(alerts) => {
+                    adopt(alerts, nodes.values_mut().chain(store.as_mut()));
+                    known = true;
+                }
+                Err(error) => {
+                    warn!(%error, "the bus's own alerts cannot be read yet");
+                    continue;
+                }
+            }
+        }
+        let failing = bus.store().health().failing.is_some();
+        let held = nodes
+            .values_mut()
+            .map(|node| {
+                let silent = !seen.iter().any(|seen| seen.node == node.id.as_str() && seen.alive);
+                (node, silent)
+            })
+            .chain(store.as_mut().map(|store| (store, failing)));
+        for (subject, holds) in held {
+            let Some(alert) = subject.step(holds, (clock.mono(), clock.wall()), &site) else { continue };
+            // An offer that fails is made again with the next tick: the store has said why in the log.
+            if let Some(published) = offer(&bus, &principal, &alert, clock.mono()).await {
+                known &= !subject.settle(&published, holds);
+            }
+        }
+    }
+}
+
+/// Offers a state; `None` when it is not known what became of it.
+async fn offer(bus: &Bus, principal: &Principal, alert: &Alert, now: Mono) -> Option<Published> {
+    let publication = Publication { alert: Some(alert.into()), last_round_trip_us: 0 };
+    timeout(OFFER, bus.publish(principal, vec![publication], now)).await.ok()?.ok()?.pop()
+}
+
+/// The bus's own alerts that are firing.
+async fn active(bus: &Bus) -> xueliang_alerts::error::Result<Vec<Alert>> {
+    let publisher = Some("bus".to_owned());
+    let query = ListQuery { firing: Some(true), publisher, limit: 1000, ..ListQuery::default() };
+    let rows = bus.store().list(query).await?;
+    Ok(rows.iter().filter_map(|row| Alert::try_from(row.record.alert.clone()?).ok()).collect())
+}
+
+/// Each subject goes on with its alert on disk. What no subject is left for (a node under another name) stays.
+fn adopt<'a>(alerts: Vec<Alert>, subjects: impl Iterator<Item = &'a mut Subject>) {
+    for subject in subjects {
+        subject.active = alerts.iter().find(|alert| subject.is_about(alert)).cloned();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+use xueliang_alerts::bus::BusOptions;
+use xueliang_base::time::{Clock, ManualClock};
+
+use super::*;
+
+const START: Wall = Wall(1_790_000_000_000_000);
+
+fn config() -> Config {
+    let text = "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = []\n\
+                [[division]]\ncode = \"330282\"\nname = \"Test\"\n\
+                [[camera]]\nid = \"gate\"\nname = \"Gate\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/g\"\n";
+    Config::parse(text, std::path::Path::new("/")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn answer(outcome: PublishOutcome) -> Published {
+    Published { outcome, message: String::new() }
+}
+
+struct Bench {
+    config: Config,
+    clock: std::sync::Arc<ManualClock>,
+    subject: Subject,
+}
+
+impl Bench {
+    fn new(subject: Option<Subject>) -> Self {
+        Self { config: config(), clock: ManualClock::at(START), subject: subject.unwrap() }
+    }
+    /// A second later.
+    fn step(&mut self, holds: bool) -> Option<Alert> {
+        self.clock.advance(Duration::from_secs(1));
+        let site = Site { config: &self.config, revision: ConfigRevision(3) };
+        self.subject.step(holds, (self.clock.mono(), self.clock.wall()), &site)
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_failed_towards_us_and_landed_raises_no_second_alert() {
+    let mut bench = Bench::new(Subject::node("node-1"));
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Bus::open(folder.path(), bench.clock.clone(), BusOptions::default()).unwrap();
+    let principal = Principal::new("bus", PrincipalKind::Node);
+    for _ in 0..10 {
+        assert_eq!(bench.step(true), None, "10 s must pass");
+    }
+    let alert = bench.step(true).unwrap();
+    // It lands, and the answer is lost.
+    let first = offer(&bus, &principal, &alert, bench.clock.mono()).await.unwrap();
+    assert_eq!(first.outcome, PublishOutcome::Committed);
+    let again = bench.step(true).unwrap();
+    assert_eq!(again, alert, "the same state is offered again");
+    let second = offer(&bus, &principal, &again, bench.clock.mono()).await.unwrap();
+    assert_eq!(second.outcome, PublishOutcome::Duplicate);
+    assert!(!bench.subject.settle(&second, true));
+    assert_eq!(active(&bus).await.unwrap().len(), 1);
+
+    // Its end is minted once as well, and another bus process goes on with what it finds.
+    let end = bench.step(false).unwrap();
+    offer(&bus, &principal, &end, bench.clock.mono()).await.unwrap();
+    assert_eq!(bench.step(false).unwrap(), end);
+    assert!(active(&bus).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_later_bus_process_ends_the_alert_that_it_finds() {
+    let mut bench = Bench::new(Subject::store());
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Bus::open(folder.path(), bench.clock.clone(), BusOptions::default()).unwrap();
+    let principal = Principal::new("bus", PrincipalKind::Node);
+    let alert = bench.step(true).expect("a failing store is told at once");
+    assert_eq!(alert.kind.number(), 8301);
+    offer(&bus, &principal, &alert, bench.clock.mono()).await.unwrap();
+
+    let mut later = Bench::new(Subject::store());
+    later.clock.advance(Duration::from_secs(100));
+    adopt(active(&bus).await.unwrap(), std::iter::once(&mut later.subject));
+    let end = later.step(false).unwrap();
+    assert_eq!((end.id, end.revision), (alert.id, AlertRevision(2)));
+    let answer = offer(&bus, &principal, &end, later.clock.mono()).await.unwrap();
+    assert!(!later.subject.settle(&answer, false));
+    assert!(active(&bus).await.unwrap().is_empty());
+    assert_eq!(later.step(false), None);
+}
+
+#[test]
+fn a_store_that_failed_and_works_again_is_told_of_afterwards() {
+    let mut bench = Bench::new(Subject::store());
+    let alert = bench.step(true).unwrap();
+    for _ in 0..60 {
+        assert_eq!(bench.step(true).as_ref(), Some(&alert), "offered until it is stored");
+    }
+    // It works again before the alert about it is stored: that comes first, its end after it.
+    assert_eq!(bench.step(false).as_ref(), Some(&alert));
+    bench.subject.settle(&answer(PublishOutcome::Committed), false);
+    let end = bench.step(false).unwrap();
+    assert_eq!(end.id, alert.id);
+    assert!(!end.state.is_firing());
+    assert_eq!(end.started, alert.started, "dated from when it began");
+}
+
+#[test]
+fn what_the_store_refuses_for_good_is_neither_taken_for_stored_nor_minted_every_second() {
+    for outcome in [PublishOutcome::Conflict, PublishOutcome::Invalid, PublishOutcome::Stale] {
+        let mut bench = Bench::new(Subject::store());
+        bench.step(true).unwrap();
+        assert!(bench.subject.settle(&answer(outcome), true), "{outcome:?}: what is on disk is read again");
+        assert!(bench.subject.active.is_none(), "{outcome:?}");
+        assert_eq!(bench.step(true), None);
+        assert_eq!(bench.step(false), None);
+        assert!(bench.step(true).is_some(), "the next failure is told");
+    }
+}
