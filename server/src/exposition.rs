@@ -6,10 +6,13 @@ use anyhow::Context;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
-use tracing::debug;
+use tracing::{debug, warn};
 use xueliang_base::shutdown::Stopping;
+
+/// Between two tries to accept a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Serves `text` on the socket until stopping is asked.
 pub fn spawn<F>(socket: &Path, mut stopping: Stopping, text: F) -> anyhow::Result<()>
@@ -25,7 +28,17 @@ where
                 () = stopping.wait() => return,
                 accepted = listener.accept() => accepted,
             };
-            let Ok((mut stream, _)) = accepted else { continue };
+            let (mut stream, _) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    // No descriptor is left, most likely: trying again at once would only take the time of others.
+                    warn!(%error, "metrics cannot be asked for");
+                    tokio::select! {
+                        () = stopping.wait() => return,
+                        () = sleep(ACCEPT_PAUSE) => continue,
+                    }
+                }
+            };
             let write = async { stream.write_all(text().as_bytes()).await };
             if !matches!(timeout(Duration::from_secs(2), write).await, Ok(Ok(()))) {
                 debug!("metrics were not taken");
