@@ -1,6 +1,14 @@
 //! `xueliang watch`: a console in the terminal, through the public API.
 
-use std::{fs, io::Write, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Write},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::Args;
@@ -122,7 +130,7 @@ pub async fn follow(what: Follow) -> anyhow::Result<ExitCode> {
     }
     let channel = client::address(&what.api)?.connect_lazy();
     let mut watcher = Watcher::new(channel, request, u64::from(std::process::id()));
-    let mut out = std::io::stdout();
+    let mut out = io::stdout();
     loop {
         let event = watcher.next().await;
         let line =
@@ -131,7 +139,7 @@ pub async fn follow(what: Follow) -> anyhow::Result<ExitCode> {
             match writeln!(out, "{line}").and_then(|()| out.flush()) {
                 Ok(()) => {}
                 // `watch | head` is no error.
-                Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
+                Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
                 Err(e) => return Err(e.into()),
             }
         }
@@ -144,10 +152,22 @@ pub async fn follow(what: Follow) -> anyhow::Result<ExitCode> {
             // What cannot be acknowledged now is with the next item.
             drop(watcher.shown().await);
             if let Some(path) = &what.cursor_file {
-                fs::write(path, watcher.cursor()).with_context(|| format!("write {}", path.display()))?;
+                keep(path, &watcher.cursor()).with_context(|| format!("write {}", path.display()))?;
             }
         }
     }
+}
+
+/// Puts a place into its file, whole or not at all: beside it first, on disk, then in its stead.
+fn keep(path: &Path, cursor: &[u8]) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let mut file = fs::File::create(&beside)?;
+    file.write_all(cursor)?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder)?.sync_all()
 }
 
 fn text_line(event: &Event, timezone: &str) -> Option<String> {
@@ -157,7 +177,7 @@ fn text_line(event: &Event, timezone: &str) -> Option<String> {
             let missed: u64 = gap.missed.iter().map(|count| count.count).sum();
             let known =
                 if gap.counts_known { format!("{missed} records") } else { "some records".to_owned() };
-            let why = gap.reason().as_str_name().trim_start_matches("GAP_REASON_").to_lowercase();
+            let why = word(gap.reason().as_str_name(), "GAP_REASON_");
             format!("-- gap: {known} were missed ({why}); the active alerts follow")
         }
         Event::Item(Item::Snapshot(mark)) => {
@@ -172,7 +192,7 @@ fn text_line(event: &Event, timezone: &str) -> Option<String> {
             format!("-- counted instead of shown: {}", counts.join(", "))
         }
         Event::Item(Item::Closed(closed)) => {
-            let why = closed.reason().as_str_name().trim_start_matches("CLOSE_REASON_").to_lowercase();
+            let why = word(closed.reason().as_str_name(), "CLOSE_REASON_");
             format!("-- the service closed the stream: {why}")
         }
         Event::Item(Item::Opened(_) | Item::Bookmark(_)) => return None,
@@ -206,7 +226,7 @@ fn delivery_text(delivery: &Delivery, timezone: &str) -> Option<String> {
         .evidence
         .iter()
         .map(|e| {
-            let word = e.kind().as_str_name().trim_start_matches("EVIDENCE_KIND_").to_lowercase();
+            let word = word(e.kind().as_str_name(), "EVIDENCE_KIND_");
             if e.missing_reason.is_empty() { word } else { format!("no {word}") }
         })
         .collect();
@@ -255,7 +275,39 @@ struct JsonLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     alert: Option<JsonAlert<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<JsonGap>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    summary: Option<JsonSummary<'a>>,
+    /// Why a stream was closed or lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Until the next try to connect.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_ms: Option<u128>,
+    /// The same in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
     text: Option<String>,
+}
+
+/// What was missed.
+#[derive(Debug, Serialize)]
+struct JsonGap {
+    reason: String,
+    counts_known: bool,
+    /// Records by level, `1` to `4`.
+    missed_by_level: BTreeMap<i32, u64>,
+    missed: u64,
+    /// `null` where it is not known.
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// Minor alerts that were counted instead of delivered.
+#[derive(Debug, Serialize)]
+struct JsonSummary<'a> {
+    counts: BTreeMap<String, u64>,
+    /// For ListAlerts.
+    alert_ids: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -277,7 +329,7 @@ struct JsonAlert<'a> {
     rule: String,
     config_revision: u64,
     evidence: Vec<&'a str>,
-    stages_us: std::collections::BTreeMap<String, u64>,
+    stages_us: BTreeMap<String, u64>,
     age_us: u64,
     late: bool,
     volatile: bool,
@@ -285,20 +337,64 @@ struct JsonAlert<'a> {
 }
 
 fn json_line(event: &Event, timezone: &str) -> anyhow::Result<Option<String>> {
-    let (word, alert) = match event {
-        Event::Item(Item::Delivery(delivery)) => ("delivery", json_alert(delivery, timezone)),
-        Event::Item(Item::Gap(_)) => ("gap", None),
-        Event::Item(Item::Snapshot(mark)) => {
-            (if mark.begin { "snapshot_begin" } else { "snapshot_end" }, None)
-        }
-        Event::Item(Item::Summary(_)) => ("summary", None),
-        Event::Item(Item::Closed(_)) => ("closed", None),
-        Event::Item(Item::Opened(_) | Item::Bookmark(_)) => return Ok(None),
-        Event::Stale => ("stale", None),
-        Event::Lost { .. } => ("lost", None),
+    let mut line = JsonLine {
+        event: "",
+        alert: None,
+        gap: None,
+        summary: None,
+        reason: None,
+        wait_ms: None,
+        text: None,
     };
-    let text = if alert.is_none() { text_line(event, timezone) } else { None };
-    Ok(Some(serde_json::to_string(&JsonLine { event: word, alert, text })?))
+    let time = |us: i64| (us != 0).then(|| Wall(us).rfc3339(timezone));
+    line.event = match event {
+        Event::Item(Item::Delivery(delivery)) => {
+            line.alert = json_alert(delivery, timezone);
+            "delivery"
+        }
+        Event::Item(Item::Gap(gap)) => {
+            let mut missed_by_level = BTreeMap::new();
+            for count in &gap.missed {
+                *missed_by_level.entry(count.level).or_default() += count.count;
+            }
+            line.gap = Some(JsonGap {
+                reason: word(gap.reason().as_str_name(), "GAP_REASON_"),
+                counts_known: gap.counts_known,
+                missed: missed_by_level.values().sum(),
+                missed_by_level,
+                from: time(gap.from_unix_us),
+                to: time(gap.to_unix_us),
+            });
+            "gap"
+        }
+        Event::Item(Item::Snapshot(mark)) if mark.begin => "snapshot_begin",
+        Event::Item(Item::Snapshot(_)) => "snapshot_end",
+        Event::Item(Item::Summary(summary)) => {
+            let counts = summary.counts.iter().map(|count| (kind_word(count.kind), count.count)).collect();
+            line.summary = Some(JsonSummary { counts, alert_ids: &summary.alert_ids });
+            "summary"
+        }
+        Event::Item(Item::Closed(closed)) => {
+            line.reason = Some(word(closed.reason().as_str_name(), "CLOSE_REASON_"));
+            "closed"
+        }
+        Event::Item(Item::Opened(_) | Item::Bookmark(_)) => return Ok(None),
+        Event::Stale => "stale",
+        Event::Lost { reason, wait } => {
+            line.reason = Some(reason.clone());
+            line.wait_ms = Some(wait.as_millis());
+            "lost"
+        }
+    };
+    if line.alert.is_none() {
+        line.text = text_line(event, timezone);
+    }
+    Ok(Some(serde_json::to_string(&line)?))
+}
+
+/// The word of an enumerator, without its prefix.
+fn word(name: &str, prefix: &str) -> String {
+    name.trim_start_matches(prefix).to_lowercase()
 }
 
 fn json_alert<'a>(delivery: &'a Delivery, timezone: &str) -> Option<JsonAlert<'a>> {
@@ -339,4 +435,61 @@ fn json_alert<'a>(delivery: &'a Delivery, timezone: &str) -> Option<JsonAlert<'a
         volatile: delivery.volatile,
         in_snapshot: delivery.in_snapshot,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use xueliang_proto::v1::{Gap, GapReason, KindCount, LevelCount, Summary};
+
+    use super::*;
+
+    fn line(item: Item) -> Value {
+        serde_json::from_str(&json_line(&Event::Item(item), "UTC").unwrap().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_program_reads_from_a_gap_what_was_missed() {
+        let value = line(Item::Gap(Gap {
+            reason: GapReason::ForeignEpoch.into(),
+            missed: vec![LevelCount { level: 2, count: 3 }, LevelCount { level: 4, count: 40 }],
+            counts_known: true,
+            from_unix_us: 0,
+            to_unix_us: 1_790_000_000_000_000,
+        }));
+        assert_eq!(value["event"], "gap");
+        let gap = &value["gap"];
+        assert_eq!(gap["reason"], "foreign_epoch");
+        assert_eq!(gap["missed"], 43);
+        assert_eq!(gap["missed_by_level"], json!({ "2": 3, "4": 40 }));
+        assert_eq!(gap["from"], Value::Null);
+        assert!(gap["to"].as_str().unwrap().starts_with("2026-"));
+        assert!(value["text"].as_str().unwrap().contains("43 records"), "{value}");
+    }
+
+    #[test]
+    fn a_program_reads_from_a_summary_which_alerts_were_counted() {
+        let kind = Kind::ImgDark.number();
+        let summary = Summary {
+            counts: vec![KindCount { kind, count: 2 }],
+            alert_ids: vec!["a".to_owned(), "b".to_owned()],
+            ..Summary::default()
+        };
+        let value = line(Item::Summary(summary));
+        assert_eq!(value["summary"], json!({ "counts": { "IMG_DARK": 2 }, "alert_ids": ["a", "b"] }));
+    }
+
+    #[test]
+    fn a_place_is_replaced_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cursor");
+        keep(&path, b"first, and longer").unwrap();
+        keep(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+        // What cannot be written leaves the old one as it is.
+        fs::create_dir(folder.path().join("cursor.new")).unwrap();
+        assert!(keep(&path, b"third").is_err());
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+    }
 }
