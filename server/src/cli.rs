@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::{os::unix::process::CommandExt, path::PathBuf, process::ExitCode};
+use std::{io::Write, os::unix::process::CommandExt, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -128,6 +128,12 @@ pub fn main() -> ExitCode {
     let format = if cli.log_format == Format::Json { LogFormat::Json } else { LogFormat::Text };
     let quiet = matches!(cli.command, Command::Watch(_) | Command::Replay(_) | Command::Check(_));
     telemetry::start(format, if quiet { "warn" } else { "info" });
+    // A role's log is what people and their collectors read; so is that of a service that logs for collectors.
+    let logs = match cli.command {
+        Command::Bus(_) | Command::Node(_) | Command::Worker(_) => true,
+        Command::Run(_) => cli.log_format == Format::Json,
+        _ => false,
+    };
     let result = match cli.command {
         Command::Run(args) => run::run(args, cli.log_format.word()),
         Command::Check(args) => check::run(&args),
@@ -149,7 +155,12 @@ pub fn main() -> ExitCode {
         }
     };
     result.unwrap_or_else(|error| {
-        eprintln!("xueliang: {error:#}");
+        if logs {
+            tracing::error!(error = format!("{error:#}"), "ends");
+        } else {
+            // Whoever closed the terminal needs no message.
+            let _closed = writeln!(std::io::stderr(), "xueliang: {error:#}");
+        }
         ExitCode::FAILURE
     })
 }

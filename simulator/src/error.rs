@@ -80,7 +80,7 @@ pub enum Error {
         name: String,
     },
     /// A camera was told to show a clip it was not given.
-    #[error("camera `{camera}` has no clip named `{clip}`: give it one with `CameraSpec::alternative`")]
+    #[error("camera `{camera}` has no clip named `{clip}`: give it one (`--alternative NAME=FILE`)")]
     NoAlternative {
         /// The camera.
         camera: String,
@@ -94,10 +94,7 @@ pub enum Error {
         camera: String,
     },
     /// A fault's word or its argument was not understood.
-    #[error(
-        "`{text}` is no fault: use normal, dark, away, show=NAME, freeze, stall, half-open, refuse, stop, \
-         restart=5s, corrupt=RATE (0 to 1), or lock"
-    )]
+    #[error("`{text}` is no fault: use {forms}, or normal, which ends all", forms = crate::fault::FORMS)]
     BadFault {
         /// The text.
         text: String,

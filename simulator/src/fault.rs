@@ -21,6 +21,10 @@ pub const DARK: &str = "dark";
 /// Name of the clip that [`Fault::Away`] shows.
 pub const AWAY: &str = "away";
 
+/// Every fault's text form, for help and errors.
+pub const FORMS: &str = "dark, away, show=NAME, freeze, corrupt=RATE (0 to 1), stall, half-open, refuse, stop, \
+                         restart=5s (any time), lock";
+
 /// One thing that goes wrong. Its text form stands with each, as a [`Schedule`](crate::Schedule) takes it.
 #[derive(Debug, Clone)]
 pub enum Fault {
@@ -99,6 +103,48 @@ impl fmt::Display for Fault {
             Self::Stop => f.write_str("stop"),
             Self::Restart(down) => write!(f, "restart={}", duration::text(*down)),
             Self::LockAccount => f.write_str("lock"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_that_is_told_is_understood_and_every_fault_is_told() {
+        let told: Vec<Fault> = FORMS
+            .split(", ")
+            .map(|form| {
+                form.split(' ').next().unwrap_or_default().replace("RATE", "0.5").replace("NAME", "small")
+            })
+            .map(|form| form.parse().unwrap_or_else(|error| panic!("{form}: {error}")))
+            .collect();
+        // `ChangeClip` has no text form.
+        let faults = [
+            Fault::Dark,
+            Fault::Away,
+            Fault::Show("small".to_owned()),
+            Fault::Freeze,
+            Fault::Corrupt(0.5),
+            Fault::Stall,
+            Fault::HalfOpen,
+            Fault::Refuse,
+            Fault::Stop,
+            Fault::Restart(Duration::from_secs(5)),
+            Fault::LockAccount,
+        ];
+        assert_eq!(told.len(), faults.len());
+        for (told, fault) in told.iter().zip(&faults) {
+            assert_eq!(told.to_string(), fault.to_string());
+        }
+    }
+
+    #[test]
+    fn a_fault_without_the_value_it_needs_is_refused_with_the_form_that_has_it() {
+        for text in ["restart", "corrupt", "show", "show=", "dark=1", "corrupt=2"] {
+            let error = text.parse::<Fault>().unwrap_err().to_string();
+            assert!(error.contains("restart=5s") && error.contains("show=NAME"), "{text}: {error}");
         }
     }
 }

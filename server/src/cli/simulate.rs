@@ -4,22 +4,34 @@ use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use xueliang_simulator::{Account, CameraSpec, Clip, PictureRate, Schedule, Simulator};
+use xueliang_simulator::{
+    Account, CameraSpec, Clip, PictureRate, Schedule, Simulator,
+    fault::{AWAY, DARK, FORMS},
+};
 
 use super::{Asked, block_on};
 
-/// Arguments of `simulate`.
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
+fn help() -> String {
+    format!(
+        "Examples:
   xueliang simulate gate=clips/gate@10fps.h264
   xueliang simulate --copies 50 --user admin --password-env CAMERA_PASSWORD street=street@25fps.h265
   xueliang simulate gate=gate@10fps.h264 --dark covered@10fps.h264 --faults 20s:dark,50s:normal,60s:stall
+  xueliang simulate gate=gate@10fps.h264 --alternative small=small@10fps.h265 --faults 20s:show=small,40s:normal
 
-Faults: dark, away, freeze, stall, half-open, refuse, stop, restart, lock, corrupt, normal (ends all).")]
+A schedule is TIME:FAULT,TIME:FAULT... in order of time. Faults: {FORMS}; normal ends them all.
+dark and away show what --dark and --away give, show=NAME what --alternative NAME=FILE gives: with another size the
+camera changes its resolution in mid-stream, with another codec it closes its sessions first, as cameras do."
+    )
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+#[command(after_help = help())]
 pub struct SimulateArgs {
     /// NAME=FILE: an elementary stream (.h264, .h265, .mjpeg) whose rate stands in its name, as gate@10fps.h264.
-    #[arg(required = true, value_name = "NAME=FILE")]
-    cameras: Vec<String>,
+    #[arg(required = true, value_name = "NAME=FILE", value_parser = named_file)]
+    cameras: Vec<(String, PathBuf)>,
     /// Where to listen; loopback only.
     #[arg(long, default_value = "127.0.0.1:8554")]
     listen: SocketAddr,
@@ -38,12 +50,22 @@ pub struct SimulateArgs {
     /// Shown by the fault `away`.
     #[arg(long, value_name = "FILE")]
     away: Option<PathBuf>,
+    /// Shown by the fault `show=NAME`; any number of them.
+    #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
+    alternative: Vec<(String, PathBuf)>,
     /// Ask for this user (digest authentication).
     #[arg(long, requires = "password_env")]
     user: Option<String>,
     /// The environment variable that holds the password.
     #[arg(long, requires = "user")]
     password_env: Option<String>,
+}
+
+fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.to_owned(), file.into())),
+        _ => Err("write NAME=FILE".to_owned()),
+    }
 }
 
 /// Serves until Ctrl-C.
@@ -67,8 +89,14 @@ pub fn run(args: SimulateArgs) -> anyhow::Result<ExitCode> {
 fn specs(args: &SimulateArgs) -> anyhow::Result<Vec<CameraSpec>> {
     let load =
         |path: &PathBuf| Clip::load(path, args.rate).with_context(|| format!("load {}", path.display()));
-    let dark = args.dark.as_ref().map(load).transpose()?;
-    let away = args.away.as_ref().map(load).transpose()?;
+    let alternatives = args
+        .alternative
+        .iter()
+        .map(|(name, path)| (name.as_str(), path))
+        .chain(args.dark.iter().map(|path| (DARK, path)))
+        .chain(args.away.iter().map(|path| (AWAY, path)))
+        .map(|(name, path)| Ok((name, load(path)?)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     let account = match (&args.user, &args.password_env) {
         (Some(user), Some(variable)) => {
             let password =
@@ -78,19 +106,16 @@ fn specs(args: &SimulateArgs) -> anyhow::Result<Vec<CameraSpec>> {
         _ => None,
     };
     let mut all = Vec::new();
-    for camera in &args.cameras {
-        let (name, file) = camera.split_once('=').with_context(|| format!("{camera:?}: write NAME=FILE"))?;
-        let clip = load(&PathBuf::from(file))?;
+    for (name, file) in &args.cameras {
+        let clip = load(file)?;
         for copy in 1..=args.copies {
-            let name = if copy == 1 { name.to_owned() } else { format!("{name}-{copy}") };
+            let name = if copy == 1 { name.clone() } else { format!("{name}-{copy}") };
             let mut spec = CameraSpec::new(name, clip.clone());
             if let Some(schedule) = &args.faults {
                 spec = spec.schedule(schedule.clone());
             }
-            for (name, alternative) in [("dark", &dark), ("away", &away)] {
-                if let Some(clip) = alternative {
-                    spec = spec.alternative(name, clip.clone());
-                }
+            for (name, clip) in &alternatives {
+                spec = spec.alternative(*name, clip.clone());
             }
             if let Some(account) = &account {
                 spec = spec.account(account.clone());
