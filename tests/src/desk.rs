@@ -9,8 +9,8 @@ use anyhow::Context;
 use bytes::Bytes;
 use tonic::{Streaming, transport::Endpoint};
 use xueliang_proto::v1::{
-    AcknowledgeRequest, Alert, AlertState, Delivery, Kind, SubscribeRequest, SubscribeResponse,
-    alert_service_client::AlertServiceClient, subscribe_response::Item,
+    AcknowledgeRequest, Alert, AlertState, Delivery, Kind, ListAlertsRequest, SubscribeRequest,
+    SubscribeResponse, alert_service_client::AlertServiceClient, subscribe_response::Item,
 };
 
 type Client = AlertServiceClient<tonic::transport::Channel>;
@@ -170,6 +170,33 @@ impl Desk {
         latest
     }
 
+    /// What must still be in the record after any crash: each alert that this desk was given durably, with the highest
+    /// revision of it. (The bus shows a state only once its publisher could be told that it is on disk.)
+    pub fn acknowledged(&self) -> BTreeMap<String, u64> {
+        let mut highest: BTreeMap<String, u64> = BTreeMap::new();
+        for alert in self.deliveries.iter().filter(|delivery| !delivery.volatile).map(alert_of) {
+            let known = highest.entry(alert.alert_id.clone()).or_default();
+            *known = alert.revision.max(*known);
+        }
+        highest
+    }
+
+    /// Every alert of the record in its latest state, page by page.
+    pub async fn listed(&self) -> anyhow::Result<BTreeMap<String, Alert>> {
+        let mut listed = BTreeMap::new();
+        let mut page_token = String::new();
+        loop {
+            let request = ListAlertsRequest { page_size: 1000, page_token, ..Default::default() };
+            let page = self.client().list_alerts(request).await?.into_inner();
+            let alerts = page.records.into_iter().filter_map(|record| record.alert);
+            listed.extend(alerts.map(|alert| (alert.alert_id.clone(), alert)));
+            if page.next_page_token.is_empty() {
+                return Ok(listed);
+            }
+            page_token = page.next_page_token;
+        }
+    }
+
     /// A client for other calls.
     pub fn client(&self) -> Client {
         self.client.clone()
@@ -194,4 +221,29 @@ pub fn resolved(alert: &Alert, camera: &str, kind: Kind) -> bool {
 
 fn is(alert: &Alert, camera: &str, kind: Kind) -> bool {
     alert.kind() == kind && alert.place.as_ref().is_some_and(|place| place.camera_id == camera)
+}
+
+/// Which of what was acknowledged the record no longer holds at that revision or a later one.
+pub fn lost(acknowledged: &BTreeMap<String, u64>, listed: &BTreeMap<String, Alert>) -> Vec<(String, u64)> {
+    let kept = |id: &String, revision: u64| listed.get(id).is_some_and(|alert| alert.revision >= revision);
+    acknowledged
+        .iter()
+        .filter(|(id, revision)| !kept(id, **revision))
+        .map(|(id, revision)| (id.clone(), *revision))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_that_is_gone_or_went_back_is_lost() {
+        let acknowledged =
+            [("a", 2), ("b", 1), ("c", 3)].map(|(id, revision)| (id.to_owned(), revision)).into();
+        let listed = [("a", 1), ("c", 4), ("d", 1)]
+            .map(|(id, revision)| (id.to_owned(), Alert { revision, ..Alert::default() }))
+            .into();
+        assert_eq!(lost(&acknowledged, &listed), [("a".to_owned(), 2), ("b".to_owned(), 1)]);
+    }
 }

@@ -1,7 +1,7 @@
 //! `make bench-main`: the main job, from a camera to a console.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -10,12 +10,13 @@ use std::{
 
 use anyhow::{Context, ensure};
 use rustix::process::Signal;
-use xueliang_proto::v1::{Kind, Stage};
+use xueliang_base::time::{Clock, SystemClock};
+use xueliang_proto::v1::{AlertState, GetAlertRequest, Kind, Record, Stage};
 
 use super::{Table, accuracy, percentile};
 use crate::{
     Desk, Service, clip, default_model,
-    desk::{alert_of, firing},
+    desk::{alert_of, lost},
     program, repository,
     service::{BUSY_ZONE, EMPTY_ZONE, TestCamera, until},
 };
@@ -23,6 +24,9 @@ use crate::{
 const MINUTE: Duration = Duration::from_secs(60);
 /// Ages are watched for so long, each time.
 const WATCH: Duration = Duration::from_secs(60);
+
+/// Cameras of the town.
+const TOWN: usize = 6;
 
 /// Measures and prints.
 pub async fn run() -> anyhow::Result<Table> {
@@ -46,7 +50,25 @@ fn machine() -> String {
     format!("{cores} cores, {model}, load before {}, {profile} build", load.split(' ').next().unwrap_or("?"))
 }
 
+/// Rows of the candidates' table in `docs/models.md`: name, milliseconds, AP50.
+fn candidates(text: &str) -> Vec<(String, String, String)> {
+    text.lines()
+        .skip_while(|line| !line.starts_with("| candidate |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .filter_map(|line| {
+            let cells: Vec<_> = line.split('|').map(str::trim).collect();
+            Some((cells.get(1)?.replace("**", ""), (*cells.get(3)?).to_owned(), (*cells.get(4)?).to_owned()))
+        })
+        .collect()
+}
+
 fn accuracy_rows(table: &mut Table) -> anyhow::Result<()> {
+    let candidates = candidates(&fs::read_to_string(repository().join("docs/models.md"))?);
+    ensure!(candidates.len() > 1, "docs/models.md has no table of candidates any more");
+    for (name, ms, ap50) in candidates {
+        table.note(&format!("candidate, as in docs/models.md: {name}"), format!("{ap50} at {ms} ms"));
+    }
     let figure = "AP50 of persons on vtest.avi, default model";
     let Some(data) = std::env::var_os("XUELIANG_DEV_DATA").map(PathBuf::from) else {
         table.no_data(figure, ">= 0.85");
@@ -165,7 +187,7 @@ fn restless(id: &str) -> anyhow::Result<TestCamera> {
 }
 
 async fn town_rows(table: &mut Table) -> anyhow::Result<u64> {
-    let cameras = (1..=6).map(|n| restless(&format!("c{n}"))).collect::<anyhow::Result<Vec<_>>>()?;
+    let cameras = (1..=TOWN).map(|n| restless(&format!("c{n}"))).collect::<anyhow::Result<Vec<_>>>()?;
     let started = tokio::time::Instant::now();
     let mut service = Service::start(cameras, "").await?;
     let mut desk = Desk::open(&service.api, "bench", MINUTE).await?;
@@ -179,7 +201,7 @@ async fn town_rows(table: &mut Table) -> anyhow::Result<u64> {
     );
     desk.follow(WATCH).await?;
     let (mut committed, mut sent, stages) = ages(&desk);
-    table.note("states delivered live, 6 cameras, 60 s", sent.len().to_string());
+    table.note(&format!("states delivered live, {TOWN} cameras, 60 s"), sent.len().to_string());
     for (stage, mut values) in stages {
         let (p50, p99) = (percentile(&mut values, 0.5), percentile(&mut values, 0.99));
         table.note(
@@ -207,52 +229,118 @@ async fn town_rows(table: &mut Table) -> anyhow::Result<u64> {
     Ok(p99)
 }
 
-/// The journals of the running node give the incidents that the desk saw.
-async fn journal_row(table: &mut Table, service: &Service, desk: &Desk) -> anyhow::Result<()> {
-    service.signal("node", Signal::USR1);
-    let journal = service.folder.path().join("state/node/journals/c1.journal");
-    until("the journal is written", MINUTE, async || journal.is_file().then_some(())).await?;
-    let output = Command::new(program()?).arg("replay").arg("--journal").arg(&journal).output()?;
-    ensure!(output.status.success(), "replay: {}", String::from_utf8_lossy(&output.stderr));
-    // When each incident began, by both accounts; the desk may lag by those of the last seconds.
-    let mut replayed: Vec<i64> = Vec::new();
-    for line in String::from_utf8_lossy(&output.stdout).lines() {
+/// One change of an incident, by either account: camera, kind, rule, what happened, when it began, when it changed.
+type Change = (String, String, String, &'static str, i64, i64);
+
+/// The changes that a replay printed.
+fn replayed(lines: &str) -> anyhow::Result<BTreeSet<Change>> {
+    let mut changes = BTreeSet::new();
+    for line in lines.lines() {
         let value: serde_json::Value = serde_json::from_str(line)?;
-        let raised = &value["edge"]["raised"];
-        if raised["kind"] == "ZONE_INTRUSION" {
-            replayed.push(raised["started_wall"].as_i64().context("started_wall is a number")?);
+        let edge = &value["edge"];
+        let (word, incident) = [
+            ("raised", &edge["raised"]),
+            ("updated", &edge["updated"]),
+            // Beside it stands why.
+            ("resolved", &edge["resolved"][0]),
+        ]
+        .into_iter()
+        .find(|(_, incident)| incident.is_object())
+        .with_context(|| format!("no edge: {line}"))?;
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let time = |name: &str| incident[name].as_i64().with_context(|| format!("{name} is a number"));
+        let (started, decided) = (time("started_wall")?, time("decided_wall")?);
+        changes.insert((
+            text(&value["camera"]),
+            text(&incident["kind"]),
+            text(&incident["rule"]),
+            word,
+            started,
+            decided,
+        ));
+    }
+    Ok(changes)
+}
+
+/// The changes that an alert's states in the record tell; those that evidence added change nothing.
+fn recorded(history: &[Record]) -> BTreeSet<Change> {
+    let mut changes = BTreeSet::new();
+    let mut last = None;
+    for alert in history.iter().filter_map(|record| record.alert.as_ref()) {
+        let word = match (alert.state(), alert.revision) {
+            (AlertState::Resolved, _) => "resolved",
+            (_, 1) => "raised",
+            _ => "updated",
+        };
+        if last.replace((word == "resolved", alert.decided_unix_us))
+            == Some((word == "resolved", alert.decided_unix_us))
+        {
+            continue;
+        }
+        let kind = xueliang_base::kind::Kind::from_number(alert.kind).map_or("", |kind| kind.code());
+        let camera = alert.place.as_ref().map_or("", |place| place.camera_id.as_str());
+        let rule = alert.explanation.as_ref().map_or("", |explanation| explanation.rule.as_str());
+        changes.insert((
+            camera.to_owned(),
+            kind.to_owned(),
+            rule.to_owned(),
+            word,
+            alert.started_unix_us,
+            alert.decided_unix_us,
+        ));
+    }
+    changes
+}
+
+/// The journals of the running node give the incidents that the record holds: of every camera and kind, each begin,
+/// change and end.
+async fn journal_row(table: &mut Table, service: &Service, desk: &Desk) -> anyhow::Result<()> {
+    // What happened within the last seconds may be on its way still.
+    let upto = SystemClock.wall().0 - 3_000_000;
+    service.signal("node", Signal::USR1);
+    let mut by_journal = BTreeSet::new();
+    for camera in 1..=TOWN {
+        let journal = service.folder.path().join(format!("state/node/journals/c{camera}.journal"));
+        until("the journal is written", MINUTE, async || journal.is_file().then_some(())).await?;
+        let output = Command::new(program()?).arg("replay").arg("--journal").arg(&journal).output()?;
+        ensure!(output.status.success(), "replay: {}", String::from_utf8_lossy(&output.stderr));
+        by_journal.extend(replayed(&String::from_utf8_lossy(&output.stdout))?);
+    }
+    let mut by_record = BTreeSet::new();
+    for (alert_id, alert) in desk.listed().await? {
+        if alert.publisher != "bus" {
+            let answer = desk.client().get_alert(GetAlertRequest { alert_id }).await?.into_inner();
+            by_record.extend(recorded(&answer.history));
         }
     }
-    let live: Vec<i64> = desk
-        .deliveries
-        .iter()
-        .map(alert_of)
-        .filter(|alert| alert.revision == 1 && firing(alert, "c1", Kind::ZoneIntrusion))
-        .map(|alert| alert.started_unix_us)
-        .collect();
-    let same = replayed.len() >= live.len() && replayed[..live.len()] == live[..];
+    by_journal.retain(|change| change.5 <= upto);
+    by_record.retain(|change| change.5 <= upto);
+    let odd: Vec<_> = by_journal.symmetric_difference(&by_record).collect();
+    for change in odd.iter().take(10) {
+        let side = if by_journal.contains(*change) { "journal" } else { "record" };
+        eprintln!("only in the {side}: {change:?}");
+    }
     table.row(
-        "incidents of the live journal, replayed",
-        format!("{} replayed, {} seen live", replayed.len(), live.len()),
+        "changes of incidents by the live journals and in the record (camera, kind, rule, what, times)",
+        format!("{} and {}, {} in one only", by_journal.len(), by_record.len(), odd.len()),
         "the same",
-        same && !live.is_empty(),
+        odd.is_empty() && !by_record.is_empty(),
     );
     Ok(())
 }
 
-/// `kill -9` of everything: the feed goes on at its cursor.
+/// `kill -9` of everything: the feed goes on at its cursor, and nothing acknowledged is gone.
 async fn kill_row(table: &mut Table, service: &mut Service, desk: &mut Desk) -> anyhow::Result<()> {
+    let acknowledged = desk.acknowledged();
     service.kill_everything().await?;
     service.run().await?;
     desk.resume(MINUTE).await?;
     desk.follow(Duration::from_secs(15)).await?;
-    let request = xueliang_proto::v1::ListAlertsRequest { page_size: 1000, ..Default::default() };
-    let listed = desk.client().list_alerts(request).await?.into_inner().records;
+    let listed = desk.listed().await?;
     desk.follow(Duration::from_secs(2)).await?;
     let latest = desk.latest();
     let missing = listed
-        .iter()
-        .filter_map(|record| record.alert.as_ref())
+        .values()
         .filter(|alert| latest.get(&alert.alert_id).is_none_or(|seen| seen.revision < alert.revision))
         .count();
     table.row(
@@ -261,16 +349,26 @@ async fn kill_row(table: &mut Table, service: &mut Service, desk: &mut Desk) -> 
         "0, 0, 0",
         missing == 0 && desk.doubled.is_empty() && desk.gaps == 0,
     );
+    let lost = lost(&acknowledged, &listed);
+    table.row(
+        "alerts acknowledged before it that the record no longer holds at that revision",
+        format!("{} of {}", lost.len(), acknowledged.len()),
+        "0",
+        lost.is_empty() && !acknowledged.is_empty(),
+    );
     Ok(())
 }
 
 /// Four times as many cameras as the machine can look at: ages hold, intervals stretch.
 async fn overload_rows(table: &mut Table, alone_p99: u64) -> anyhow::Result<()> {
-    let capacity = capacity().await?;
-    let attached = (capacity * 4.0).ceil().max(8.0) as usize;
-    table.note(
+    let probe = capacity().await?;
+    let attached = (probe.capacity * 4.0).ceil().max(8.0) as usize;
+    // Where the probe never asked for more than the machine gave, four times as many would be no overload.
+    table.row(
         "cameras with a moving hazard that this machine can look at",
-        format!("{capacity:.0}; attached {attached}"),
+        format!("{:.0} of {} tried; attached {attached}", probe.capacity, probe.cameras),
+        "less than were tried",
+        probe.saturated,
     );
     let cameras = (1..=attached).map(|n| restless(&format!("c{n}"))).collect::<anyhow::Result<Vec<_>>>()?;
     let mut service = Service::start(cameras, "").await?;
@@ -294,15 +392,41 @@ async fn overload_rows(table: &mut Table, alone_p99: u64) -> anyhow::Result<()> 
         "p99 <= 1.2 of the town's",
         !sent.is_empty() && ratio <= 1.2,
     );
-    let missing = service.metric("xueliang_node_access_units_missing", &[]).await?;
+    let missing = service.units_missing(attached).await?;
     table.row("access units unaccounted for, under overload", format!("{missing}"), "0", missing == 0.0);
     service.stop().await?;
     Ok(())
 }
 
-/// Looks a second this machine can do, over the two a second that a moving hazard asks for.
-async fn capacity() -> anyhow::Result<f64> {
-    let probe = (1..=60).map(|n| walkers(&format!("p{n}"))).collect::<anyhow::Result<Vec<_>>>()?;
+/// Looks a second that a moving hazard asks for.
+const ASKED: f64 = 2.0;
+/// Cameras of the probe, first and at most; it doubles until the machine gives less than is asked for.
+const PROBE: std::ops::RangeInclusive<usize> = 60..=480;
+
+/// What the probe found.
+struct Capacity {
+    /// Cameras' worth of looks.
+    capacity: f64,
+    cameras: usize,
+    saturated: bool,
+}
+
+/// Looks a second this machine can do, over what a camera asks for.
+async fn capacity() -> anyhow::Result<Capacity> {
+    let mut cameras = *PROBE.start();
+    loop {
+        let capacity = probe(cameras).await? / ASKED;
+        let saturated = capacity < 0.9 * cameras as f64;
+        if saturated || cameras * 2 > *PROBE.end() {
+            return Ok(Capacity { capacity, cameras, saturated });
+        }
+        cameras *= 2;
+    }
+}
+
+/// Looks a second at so many cameras.
+async fn probe(cameras: usize) -> anyhow::Result<f64> {
+    let probe = (1..=cameras).map(|n| walkers(&format!("p{n}"))).collect::<anyhow::Result<Vec<_>>>()?;
     let mut service = Service::start(probe, "").await?;
     let looked = async || service.metric("xueliang_node_looks", &["outcome=\"looked\""]).await.ok();
     until("looks", MINUTE, async || looked().await.filter(|looks| *looks > 100.0)).await?;
@@ -311,5 +435,54 @@ async fn capacity() -> anyhow::Result<f64> {
     tokio::time::sleep(Duration::from_secs(20)).await;
     let after = looked().await.context("metrics")?;
     service.stop().await?;
-    Ok((after - before) / 20.0 / 2.0)
+    Ok((after - before) / 20.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use xueliang_proto::v1::{Alert, Explanation, Place};
+
+    use super::*;
+
+    #[test]
+    fn the_candidates_table_is_found_in_the_document() {
+        let text = fs::read_to_string(repository().join("docs/models.md")).unwrap();
+        let rows = candidates(&text);
+        assert!(rows.len() > 10, "{rows:?}");
+        assert!(
+            rows.iter()
+                .any(|(name, ms, ap50)| name == "CenterNet 448×256" && ms == "19.1" && ap50 == "0.890")
+        );
+    }
+
+    #[test]
+    fn both_accounts_of_an_incident_are_the_same_and_evidence_is_no_change() {
+        let lines = r#"{"camera":"c1","edge":{"raised":{"rule":"r","kind":"ZONE_INTRUSION","started_wall":1,"decided_wall":2}}}
+{"camera":"c1","edge":{"updated":{"rule":"r","kind":"ZONE_INTRUSION","started_wall":1,"decided_wall":3}}}
+{"camera":"c1","edge":{"resolved":[{"rule":"r","kind":"ZONE_INTRUSION","started_wall":1,"decided_wall":9},"observed_absence"]}}"#;
+        let state = |revision, state: AlertState, decided_unix_us| Record {
+            alert: Some(Alert {
+                revision,
+                kind: Kind::ZoneIntrusion.into(),
+                state: state.into(),
+                started_unix_us: 1,
+                decided_unix_us,
+                place: Some(Place { camera_id: "c1".to_owned(), ..Place::default() }),
+                explanation: Some(Explanation { rule: "r".to_owned(), ..Explanation::default() }),
+                ..Alert::default()
+            }),
+            ..Record::default()
+        };
+        let history = [
+            state(1, AlertState::Firing, 2),
+            state(2, AlertState::Firing, 2), // its still came
+            state(3, AlertState::Firing, 3),
+            state(4, AlertState::Resolved, 9),
+            state(5, AlertState::Resolved, 9), // its clip came
+        ];
+        let by_journal = replayed(lines).unwrap();
+        assert_eq!(by_journal.len(), 3);
+        assert_eq!(by_journal, recorded(&history));
+        assert_ne!(by_journal, recorded(&history[..3]), "an end that is missing shows");
+    }
 }
