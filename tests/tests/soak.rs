@@ -172,12 +172,21 @@ struct Sample {
     rss_kb: f64,
     threads: u64,
     fds: u64,
+    sockets: u64,
+    mappings: u64,
 }
 
 /// Something of a process that is counted.
 type Count = fn(&Sample) -> u64;
 
-const COUNTS: [(&str, Count); 2] = [("threads", |s| s.threads), ("file descriptors", |s| s.fds)];
+const COUNTS: [(&str, Count); 4] = [
+    ("threads", |s| s.threads),
+    ("file descriptors", |s| s.fds),
+    ("sockets", |s| s.sockets),
+    // Pieces of the heap and stacks of threads: what is mapped and never given back shows here before it shows in
+    // memory.
+    ("memory mappings", |s| s.mappings),
+];
 
 fn sample(pid: i32, at_s: f64) -> Option<Sample> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
@@ -185,16 +194,41 @@ fn sample(pid: i32, at_s: f64) -> Option<Sample> {
         status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse().ok())
     };
     let rss_kb: u64 = field("VmRSS:")?;
-    let fds = fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count() as u64;
-    Some(Sample { at_s, rss_kb: rss_kb as f64, threads: field("Threads:")?, fds })
+    let open: Vec<_> = fs::read_dir(format!("/proc/{pid}/fd"))
+        .ok()?
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.path()).ok())
+        .collect();
+    let sockets = open.iter().filter(|target| target.to_string_lossy().starts_with("socket:")).count() as u64;
+    let mappings = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?.lines().count() as u64;
+    let threads = field("Threads:")?;
+    Some(Sample { at_s, rss_kb: rss_kb as f64, threads, fds: open.len() as u64, sockets, mappings })
+}
+
+/// Metrics that tell what is alive within the roles: the node's objects by what they are (sessions, rings, tracks,
+/// leases, pipelines), streams of consoles, what waits in the spool.
+const LIVE: [&str; 3] =
+    ["xueliang_node_live_objects{", "xueliang_bus_subscriptions{", "xueliang_node_spool{what=\"waiting\"}"];
+
+/// Live objects by their metric, each with the time of its samples.
+type Live = BTreeMap<String, Vec<(f64, f64)>>;
+
+fn live(metrics: &str, at_s: f64, into: &mut Live) {
+    for line in metrics.lines().filter(|line| LIVE.iter().any(|name| line.starts_with(name))) {
+        if let Some((name, value)) = line.rsplit_once(' ')
+            && let Ok(value) = value.parse()
+        {
+            into.entry(name.to_owned()).or_default().push((at_s, value));
+        }
+    }
 }
 
 /// A process by what it does and its id, and its samples.
 type Series = BTreeMap<String, Vec<Sample>>;
 
 /// Samples all processes until the end, and prints each round.
-async fn watch(service: &Service, start: Instant, end: Instant) -> Series {
-    let mut series = Series::new();
+async fn watch(service: &Service, start: Instant, end: Instant) -> (Series, Live) {
+    let (mut series, mut alive) = (Series::new(), Live::new());
     let mut tick = tokio::time::interval(SAMPLE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
     println!("seconds | process: RSS in MB, threads, file descriptors");
@@ -213,8 +247,9 @@ async fn watch(service: &Service, start: Instant, end: Instant) -> Series {
             series.entry(format!("{role} ({pid})")).or_default().push(sample);
         }
         println!("{line}");
+        live(&service.metrics().await.unwrap_or_default(), at_s, &mut alive);
     }
-    series
+    (series, alive)
 }
 
 fn mean(samples: &[Sample]) -> f64 {
@@ -261,6 +296,28 @@ fn memory_rows(table: &mut Table, series: &Series, length: Duration) {
             let figure = format!("{process}: {what}, most in the last third");
             table.row(&figure, now.to_string(), &format!("<= {then}, the warm-up's"), now <= then);
         }
+    }
+}
+
+/// Live objects are as many after each round of failures as they were in the first ones.
+fn live_rows(table: &mut Table, alive: &Live, length: Duration) {
+    let bar = "<= the warm-up's";
+    if !alive.keys().any(|name| name.starts_with(LIVE[0])) {
+        table.no_data("live objects of the node (xueliang_node_live_objects)", bar);
+    }
+    let warm = length.as_secs_f64() / 3.0;
+    for (name, samples) in alive {
+        let most = |from: f64, to: f64| {
+            let within = samples.iter().filter(|(at, _)| (from..to).contains(at));
+            within.map(|(_, value)| *value).fold(0.0, f64::max)
+        };
+        let (then, now) = (most(0.0, warm), most(warm * 2.0, f64::MAX));
+        table.row(
+            &format!("{name}, most in the last third"),
+            now.to_string(),
+            &format!("<= {then}"),
+            now <= then,
+        );
     }
 }
 
@@ -328,7 +385,7 @@ async fn cameras_come_and_go_for_long_and_nothing_grows() {
             sleep(Duration::from_millis(250)).await;
         }
     };
-    let series = tokio::select! {
+    let (series, alive) = tokio::select! {
         series = watch(&service, start, end) => series,
         never = ask => never,
     };
@@ -343,6 +400,7 @@ async fn cameras_come_and_go_for_long_and_nothing_grows() {
         format!("{minutes} min, {CAMERAS}, {}", town.failures.load(Ordering::Relaxed)),
     );
     memory_rows(&mut table, &series, length);
+    live_rows(&mut table, &alive, length);
     return_rows(&mut table, &mut town.returns.lock().unwrap());
     let replaced = before.iter().filter(|(pid, role)| service.roles().get(pid) != Some(role)).count();
     table.row("processes replaced", replaced.to_string(), "0", replaced == 0);
