@@ -23,24 +23,39 @@ fn metadata() -> Value {
     serde_json::from_slice(&output.stdout).expect("cargo prints JSON")
 }
 
+/// The rows of the table in `ARCHITECTURE.md` whose heading begins so: their cells, without the heading.
+fn table(heading: &str) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).expect("it is text");
+    let rows: Vec<Vec<String>> = text
+        .lines()
+        .skip_while(|line| !line.starts_with(heading))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect();
+    assert!(!rows.is_empty(), "ARCHITECTURE.md has no table {heading:?}");
+    rows
+}
+
+/// What stands in backticks.
+fn names(cell: &str) -> BTreeSet<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
 #[test]
 fn crates_depend_on_each_other_as_drawn() {
-    // Normal dependencies within the workspace; tests may use the simulator besides.
-    let drawn: BTreeMap<&str, Vec<&str>> = BTreeMap::from([
-        ("proto", vec![]),
-        ("base", vec!["proto"]),
-        ("simulator", vec![]),
-        ("ingest", vec!["base"]),
-        ("inference", vec!["base"]),
-        ("alerts", vec!["base", "proto"]),
-        ("server", vec!["alerts", "base", "inference", "ingest", "proto", "simulator"]),
-    ]);
+    // Normal dependencies within the workspace; tests of a crate may use the simulator besides.
+    let drawn: BTreeMap<String, BTreeSet<String>> = table("| crate |")
+        .iter()
+        .map(|cells| {
+            let name = names(&cells[0]).pop_first().expect("a crate's name in backticks");
+            (name, names(cells.last().expect("a row has cells")))
+        })
+        .collect();
     let metadata = metadata();
+    let mut found = BTreeMap::new();
     for package in metadata["packages"].as_array().expect("packages") {
         let name = package["name"].as_str().expect("name").trim_start_matches("xueliang-").to_owned();
-        if name == "tests" {
-            continue;
-        }
         let ours: BTreeSet<String> = package["dependencies"]
             .as_array()
             .expect("dependencies")
@@ -50,13 +65,58 @@ fn crates_depend_on_each_other_as_drawn() {
                 dependency["name"].as_str()?.strip_prefix("xueliang-").map(str::to_owned)
             })
             .collect();
-        let expected: BTreeSet<String> = drawn
-            .get(name.as_str())
-            .unwrap_or_else(|| panic!("crate {name} is not drawn in ARCHITECTURE.md"))
-            .iter()
-            .map(|name| (*name).to_owned())
-            .collect();
-        assert_eq!(ours, expected, "dependencies of {name}");
+        found.insert(name, ours);
+    }
+    assert_eq!(found, drawn, "left: what the crates say; right: the last column of ARCHITECTURE.md's table");
+    for sibling in ["ingest", "inference", "alerts"] {
+        let others = ["ingest", "inference", "alerts", "server", "simulator"];
+        let known = others.iter().find(|other| drawn[sibling].contains(**other));
+        assert!(known.is_none(), "{sibling} may not know {known:?}");
+    }
+}
+
+#[test]
+fn every_promise_has_the_tests_and_metrics_that_the_table_names() {
+    let root = root();
+    let mut files = Vec::new();
+    for krate in ["base", "ingest", "inference", "alerts", "server", "tests"] {
+        sources(&root.join(krate), &mut files);
+    }
+    let texts: Vec<(String, String)> = files
+        .iter()
+        .map(|file| {
+            let shown = file.strip_prefix(&root).expect("below the root").display().to_string();
+            (shown, fs::read_to_string(file).expect("source is text"))
+        })
+        .collect();
+    let rows = table("| promise |");
+    assert_eq!(rows.len(), 7, "seven promises");
+    for cells in rows {
+        let [promise, tests, metrics] = &cells[..] else { panic!("three columns: {cells:?}") };
+        let tests = names(tests);
+        assert!(!tests.is_empty(), "{promise} has no test");
+        for test in tests {
+            let defined = texts.iter().any(|(_, text)| text.contains(&format!("fn {test}(")));
+            assert!(defined, "{promise}: there is no test {test}");
+        }
+        for metric in names(metrics) {
+            let name = metric.split('{').next().unwrap_or_default();
+            let (role, rest) = ["bus", "node"]
+                .into_iter()
+                .find_map(|role| Some((role, name.strip_prefix(&format!("xueliang_{role}_"))?)))
+                .unwrap_or_else(|| panic!("{promise}: {metric} is no role's"));
+            // Registered under its role's name, a counter without the ending that is exposed.
+            let literal = format!("\"{}\"", rest.trim_end_matches("_total"));
+            let folders = if role == "bus" {
+                ["server/src/roles/"; 2]
+            } else {
+                ["server/src/node/", "server/src/roles/"]
+            };
+            let registered = texts
+                .iter()
+                .any(|(file, text)| folders.iter().any(|f| file.starts_with(f)) && text.contains(&literal));
+            assert!(registered, "{promise}: nothing registers {metric}");
+        }
     }
 }
 

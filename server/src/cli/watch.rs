@@ -152,7 +152,7 @@ pub async fn follow(what: Follow) -> anyhow::Result<ExitCode> {
             // What cannot be acknowledged now is with the next item.
             drop(watcher.shown().await);
             if let Some(path) = &what.cursor_file {
-                keep(path, &watcher.cursor()).with_context(|| format!("write {}", path.display()))?;
+                keep(path, watcher.cursor()).with_context(|| format!("write {}", path.display()))?;
             }
         }
     }
