@@ -9,15 +9,16 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::timeout;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use xueliang_alerts::{
     bus::{Bus, Published},
     rights::{Principal, PrincipalKind},
-    store::ListQuery,
+    store::{Acked, ListQuery},
 };
 use xueliang_base::{
     alert::{Alert, AlertState, Explanation, Place},
     config::Config,
+    cursor::Cursor,
     id::{AlertId, AlertRevision, CameraId, ConfigRevision, RuleId},
     incident::{Measure, MeasureKind, Resolution, Threshold, ThresholdKind},
     kind::Kind,
@@ -30,6 +31,8 @@ use xueliang_proto::v1::{Publication, PublishOutcome};
 const SILENT: Duration = Duration::from_secs(10);
 /// What stands in the place of a camera in alerts about the store.
 const STORE: &str = "store";
+/// Between two tries of the store: one commit each, of one small row that replaces itself.
+const TRY: Duration = Duration::from_secs(5);
 /// An offer that hangs for longer is made again; it may have landed.
 const OFFER: Duration = Duration::from_secs(10);
 
@@ -188,10 +191,17 @@ pub async fn run(
     let mut known = false;
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (mut tried, mut hangs) = (None::<Mono>, false);
     loop {
         tokio::select! {
             () = stopping.wait() => return,
             _ = tick.tick() => {}
+        }
+        let now = clock.mono();
+        if tried.is_none_or(|tried| now.since(tried) >= TRY) {
+            tried = Some(now);
+            // The store's health says what came of it, unless nothing does.
+            hangs = timeout(OFFER, try_store(&bus)).await.is_err();
         }
         let seen = bus.board().nodes_seen();
         for name in seen.iter().map(|seen| &seen.node) {
@@ -211,7 +221,7 @@ pub async fn run(
                 }
             }
         }
-        let failing = bus.store().health().failing.is_some();
+        let failing = hangs || bus.store().health().failing.is_some();
         let held = nodes
             .values_mut()
             .map(|node| {
@@ -233,6 +243,15 @@ pub async fn run(
 async fn offer(bus: &Bus, principal: &Principal, alert: &Alert, now: Mono) -> Option<Published> {
     let publication = Publication { alert: Some(alert.into()), last_round_trip_us: 0 };
     timeout(OFFER, bus.publish(principal, vec![publication], now)).await.ok()?.ok()?.pop()
+}
+
+/// Writes a row that means nothing.
+async fn try_store(bus: &Bus) {
+    let cursor = Cursor::start(bus.store().epoch());
+    let row = Acked { principal: "bus".to_owned(), subscription: "try".to_owned(), cursor };
+    if let Err(error) = bus.store().save_acked(vec![row]).await {
+        debug!(%error, "the store was tried");
+    }
 }
 
 /// The bus's own alerts that are firing.

@@ -110,3 +110,23 @@ fn what_the_store_refuses_for_good_is_neither_taken_for_stored_nor_minted_every_
         assert!(bench.step(true).is_some(), "the next failure is told");
     }
 }
+
+#[tokio::test]
+async fn a_store_that_nobody_uses_is_tried_and_does_not_grow() {
+    let bench = Bench::new(Subject::store());
+    let folder = tempfile::tempdir().unwrap();
+    // As many pages as the schema needs and a few more: the disk is full soon.
+    let mut options = BusOptions::default();
+    options.sqlite.max_pages = Some(40);
+    let bus = Bus::open(folder.path(), bench.clock.clone(), options).unwrap();
+    let before = bus.store().health();
+    try_store(&bus).await;
+    let after = bus.store().health();
+    assert_eq!(after.commits, before.commits + 1, "a try is a commit");
+    assert_eq!(after.failing, None);
+    // The same row again and again takes no more room.
+    for _ in 0..200 {
+        try_store(&bus).await;
+    }
+    assert_eq!(bus.store().health().failing, None);
+}
