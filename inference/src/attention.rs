@@ -12,18 +12,22 @@
 //! Moving hazards need *continued looks* and these a decoder *leased* to the camera on one worker. Leases are limited;
 //! a camera of clearly higher priority takes one away, and a camera that sends nothing may lose its.
 //!
+//! A look says which models run in it: those without which some rule's floor would be broken before the next look
+//! ([`Decision::models`]). A floor counts as kept only by looks at which all its models ran.
+//!
 //! Which gates wake a camera earlier is decided elsewhere; here are floors only.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use xueliang_base::{
-    id::{CameraId, RuleId},
+    id::{CameraId, ModelName, RuleId},
     kind::Kind,
     look::{LookCost, LookKind, NotLooked},
     time::Mono,
 };
 
 mod camera;
+mod choice;
 mod cost;
 mod coverage;
 mod lease;
@@ -80,6 +84,10 @@ pub struct Floor {
     pub blind_max: Duration,
     /// Whether keyframes do not suffice.
     pub continued: bool,
+    /// The models that must run for it; none where the picture suffices.
+    pub models: Vec<ModelName>,
+    /// Whether no loaded model sees what it needs: then no look serves it.
+    pub unserved: bool,
 }
 
 /// What a camera needs.
@@ -129,6 +137,8 @@ pub struct Decision {
     pub kind: LookKind,
     /// On which worker.
     pub worker: WorkerId,
+    /// The models that must run, in order of name.
+    pub models: Vec<ModelName>,
     /// What changes in leases.
     pub lease: Option<LeaseChange>,
     /// When to kill the worker if it has not answered.
@@ -138,14 +148,23 @@ pub struct Decision {
 }
 
 /// What came of a look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookOutcome {
     /// Time spent by stage.
     pub cost: LookCost,
-    /// Whether a picture was seen, or why not.
-    pub result: Result<(), NotLooked>,
+    /// What was seen, or why nothing.
+    pub result: Result<Seen, NotLooked>,
     /// Units fed to the decoder, the one looked at included.
     pub units_decoded: usize,
+}
+
+/// What a look saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Arrival of the picture; with reordered pictures it is not the newest unit.
+    pub picture: Mono,
+    /// The models that ran.
+    pub models: Vec<ModelName>,
 }
 
 /// A look that was due and was not started: a line for the journal.
@@ -372,8 +391,10 @@ impl Attention {
             LookKind::Keyframe => seat.offer.freshest_keyframe_arrival,
             LookKind::Continued => seat.offer.newest_unit_arrival,
         }?;
+        let leased = self.leases.of(id) == Some(worker);
+        let models = choice::models(&seat.floors, picture, seat.step(leased));
         seat.flight = Some(Flight { worker, kind, started: now, picture, deadline });
-        Some(Decision { camera: id.clone(), kind, worker, lease, deadline, predicted_cost: cost })
+        Some(Decision { camera: id.clone(), kind, worker, models, lease, deadline, predicted_cost: cost })
     }
 }
 

@@ -7,7 +7,7 @@ use xueliang_base::{
     time::Mono,
 };
 
-use super::{Floor, LookOutcome, Offer, WorkerId, cost::Cost};
+use super::{Floor, LookOutcome, Offer, WorkerId, choice::Kept, cost::Cost};
 
 /// A camera whose next keyframe cannot be foreseen is due after this share of its interval, so that waiting for a worker
 /// does not break the floor.
@@ -30,7 +30,7 @@ pub(super) struct Flight {
 
 #[derive(Debug)]
 pub(super) struct Seat {
-    pub(super) floors: Vec<Floor>,
+    pub(super) floors: Vec<Kept>,
     pub(super) offer: Offer,
     pub(super) flight: Option<Flight>,
     pub(super) cost: Cost,
@@ -42,11 +42,11 @@ pub(super) struct Seat {
     born: Option<Mono>,
     /// Arrival of the last picture seen.
     pub(super) seen: Option<Mono>,
+    /// Time between the last two pictures seen: under overload the next takes as long.
+    stepped: Duration,
     tried: Option<Mono>,
     failures: u32,
     refused: Option<Mono>,
-    /// A floor a row: since when the times between its pictures have been too long.
-    pub(super) late_since: Vec<Option<Mono>>,
 }
 
 impl Seat {
@@ -61,10 +61,10 @@ impl Seat {
             interval: None,
             born: None,
             seen: None,
+            stepped: Duration::ZERO,
             tried: None,
             failures: 0,
             refused: None,
-            late_since: Vec::new(),
         }
     }
     pub(super) fn need(&mut self, weight: f32, floors: Vec<Floor>) {
@@ -74,13 +74,26 @@ impl Seat {
         // Nothing is looked at more often than pictures come.
         let least = Duration::from_millis(20);
         self.interval = floors.iter().map(|floor| floor.blind_max.max(least)).min();
-        if self.floors != floors {
-            self.late_since = vec![None; floors.len()];
-            self.floors = floors;
-        }
+        let mut before = std::mem::take(&mut self.floors);
+        self.floors = floors
+            .into_iter()
+            .map(|floor| match before.iter().position(|kept| kept.floor == floor) {
+                Some(at) => before.swap_remove(at),
+                None => Kept::new(floor),
+            })
+            .collect();
     }
     pub(super) fn begin(&mut self, now: Mono) {
         self.born.get_or_insert(now);
+    }
+    /// Where blindness of a floor is counted from before its first look.
+    pub(super) fn born(&self) -> Option<Mono> {
+        self.born
+    }
+    /// The longest time from one picture to the next that is to be expected.
+    pub(super) fn step(&self, leased: bool) -> Duration {
+        let keyframes = self.offer.keyframe_interval_estimate.filter(|_| !leased).unwrap_or_default();
+        self.interval.unwrap_or_default().max(keyframes).max(self.stepped)
     }
     /// Where blindness is counted from.
     pub(super) fn since(&self) -> Option<Mono> {
@@ -197,17 +210,13 @@ impl Seat {
     ) -> Option<Flight> {
         let flight = self.flight.take()?;
         self.tried = Some(flight.started);
-        if outcome.result.is_ok() {
+        if let Ok(seen) = &outcome.result {
             self.failures = 0;
-            if let Some(since) = self.since() {
-                for (floor, late) in self.floors.iter().zip(&mut self.late_since) {
-                    if flight.picture.since(since) > floor.blind_max + grace {
-                        late.get_or_insert(since.plus(floor.blind_max));
-                    } else {
-                        *late = None;
-                    }
-                }
+            let born = self.born;
+            for kept in self.floors.iter_mut().filter(|kept| kept.is_served_by(&seen.models)) {
+                kept.serve(seen.picture, born, grace);
             }
+            self.stepped = self.seen.map_or(Duration::ZERO, |seen| flight.picture.since(seen));
             self.seen = Some(self.seen.map_or(flight.picture, |seen| seen.max(flight.picture)));
             self.cost.learn(flight.kind, &outcome.cost, outcome.units_decoded);
         } else {

@@ -67,20 +67,22 @@ pub struct Breach {
     pub kind: Kind,
     /// When its time was up.
     pub since: Mono,
-    /// The camera's own reason where it has one, otherwise `Busy`.
+    /// The camera's own reason where it has one, `ModelFailed` where no model serves the rule, otherwise `Busy`.
     pub reason: NotLooked,
 }
 
 pub(super) fn breaches(params: &AttentionParams, seats: &BTreeMap<CameraId, Seat>, now: Mono) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for (id, seat) in seats {
-        let Some(last) = seat.since() else { continue };
-        for (floor, late) in seat.floors.iter().zip(&seat.late_since) {
+        for kept in &seat.floors {
+            let floor = &kept.floor;
+            let Some(last) = kept.served.or(seat.born()) else { continue };
             let up = last.plus(floor.blind_max);
             // One look does not mend a floor; the next must come in time too.
-            let since = late.or((now > up.plus(params.breach_grace)).then_some(up));
+            let since = kept.late_since.or((now > up.plus(params.breach_grace)).then_some(up));
             if let Some(since) = since {
-                let reason = seat.offer.blind.unwrap_or(NotLooked::Busy);
+                let own = if floor.unserved { NotLooked::ModelFailed } else { NotLooked::Busy };
+                let reason = seat.offer.blind.unwrap_or(own);
                 breaches.push(Breach {
                     camera: id.clone(),
                     rule: floor.rule.clone(),
@@ -108,17 +110,20 @@ pub(super) fn rows(
     let keyframes = seat.offer.keyframe_interval_estimate.unwrap_or_default().as_secs_f64();
     seat.floors
         .iter()
-        .map(|floor| {
+        .map(|kept| {
+            let floor = &kept.floor;
             let bound = floor.blind_max.as_secs_f64();
             let by_keyframes = if leased { 0.0 } else { keyframes };
             let expected = loaded.max(by_keyframes);
             let why = match seat.offer.blind {
                 Some(reason) => Why::Blind(reason),
+                None if floor.unserved => Why::Blind(NotLooked::ModelFailed),
                 None if by_keyframes > bound && floor.continued => Why::NoLease,
                 None if by_keyframes > bound => Why::KeyframesTooRare,
                 None => Why::Overloaded,
             };
-            let granted = if seat.offer.blind.is_some() || expected > bound * BEST_EFFORT {
+            let never = seat.offer.blind.is_some() || floor.unserved;
+            let granted = if never || expected > bound * BEST_EFFORT {
                 Granted::NotCovered(why)
             } else if expected > bound * 1.001 {
                 Granted::BestEffort(why)

@@ -1,6 +1,6 @@
 //! A node in miniature: cameras whose units arrive by a clock, workers that take synthetic times.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use xueliang_base::{
     id::CameraId,
@@ -9,7 +9,7 @@ use xueliang_base::{
     time::Mono,
 };
 
-use super::{Attention, AttentionParams, CameraNeed, Decision, Floor, LookOutcome, Offer, WorkerId};
+use super::{Attention, AttentionParams, CameraNeed, Decision, Floor, LookOutcome, Offer, Seen, WorkerId};
 
 pub(super) const TICK: Duration = Duration::from_millis(5);
 
@@ -23,12 +23,16 @@ pub(super) struct Cam {
     pub(super) blind_max: Duration,
     pub(super) weight: f32,
     pub(super) continued: bool,
+    /// Longest blind times of further rules, each with a model of its own.
+    pub(super) others: Vec<f64>,
     /// Looks fail from this moment on.
     pub(super) broken: bool,
     units: u64,
     decoded: u64,
     pub(super) seen: Vec<Mono>,
     pub(super) ages: Vec<Duration>,
+    /// Arrivals of the pictures that each model saw; `m0` is the first rule's.
+    pub(super) by_model: BTreeMap<String, Vec<Mono>>,
 }
 
 impl Cam {
@@ -41,11 +45,13 @@ impl Cam {
             blind_max: Duration::from_secs_f64(blind_max_s),
             weight: 1.0,
             continued: false,
+            others: Vec::new(),
             broken: false,
             units: 0,
             decoded: 0,
             seen: Vec::new(),
             ages: Vec::new(),
+            by_model: BTreeMap::new(),
         }
     }
     #[expect(clippy::cast_precision_loss, reason = "test counts are small")]
@@ -107,12 +113,18 @@ impl Sim {
             attention.set_camera(CameraNeed {
                 id: cam.id.clone(),
                 weight: cam.weight,
-                floors: vec![Floor {
-                    rule: "r".parse().unwrap(),
-                    kind: Kind::ZoneIntrusion,
-                    blind_max: cam.blind_max,
-                    continued: cam.continued,
-                }],
+                floors: std::iter::once(cam.blind_max)
+                    .chain(cam.others.iter().copied().map(Duration::from_secs_f64))
+                    .enumerate()
+                    .map(|(index, blind_max)| Floor {
+                        rule: format!("r{index}").parse().unwrap(),
+                        kind: Kind::ZoneIntrusion,
+                        blind_max,
+                        continued: cam.continued && index == 0,
+                        models: vec![format!("m{index}").parse().unwrap()],
+                        unserved: false,
+                    })
+                    .collect(),
             });
         }
         let start = Mono(1_000_000_000_000);
@@ -134,7 +146,10 @@ impl Sim {
             };
             self.workers[worker] = None;
             let cam = &mut self.cams[busy.camera];
-            if busy.outcome.result.is_ok() {
+            if let Ok(seen) = &busy.outcome.result {
+                for model in &seen.models {
+                    cam.by_model.entry(model.to_string()).or_default().push(busy.picture);
+                }
                 cam.seen.push(busy.picture);
                 cam.ages.push(busy.until.since(busy.picture));
             }
@@ -170,7 +185,8 @@ impl Sim {
                 cam.decoded = cam.units;
             }
             let decode_us = cam.cost.decode_us * u64::try_from(units).unwrap();
-            let result = if cam.broken { Err(NotLooked::Undecodable) } else { Ok(()) };
+            let seen = Seen { picture, models: decision.models.clone() };
+            let result = if cam.broken { Err(NotLooked::Undecodable) } else { Ok(seen) };
             let cost = LookCost { decode_us, ..cam.cost };
             let took = Duration::from_micros(cost.decode_us + cost.infer_us);
             let outcome = LookOutcome { cost, result, units_decoded: units };

@@ -19,7 +19,14 @@ fn id(text: &str) -> CameraId {
 }
 fn need(name: &str, weight: f32, blind_max_s: f64, continued: bool) -> CameraNeed {
     let rule = "r".parse().unwrap();
-    let floor = Floor { rule, kind: Kind::WrongWay, blind_max: s(blind_max_s), continued };
+    let floor = Floor {
+        rule,
+        kind: Kind::WrongWay,
+        blind_max: s(blind_max_s),
+        continued,
+        models: Vec::new(),
+        unserved: false,
+    };
     CameraNeed { id: id(name), weight, floors: vec![floor] }
 }
 fn offer(now: Mono, keyframe_age_s: f64, units: usize) -> Offer {
@@ -31,11 +38,14 @@ fn offer(now: Mono, keyframe_age_s: f64, units: usize) -> Offer {
         blind: None,
     }
 }
-const OK: LookOutcome = LookOutcome {
-    cost: LookCost { decode_us: 10_000, preprocess_us: 0, infer_us: 20_000 },
-    result: Ok(()),
-    units_decoded: 1,
-};
+/// A look that saw the picture that arrived then.
+fn ok(picture: Mono) -> LookOutcome {
+    LookOutcome {
+        cost: LookCost { decode_us: 10_000, preprocess_us: 0, infer_us: 20_000 },
+        result: Ok(Seen { picture, models: Vec::new() }),
+        units_decoded: 1,
+    }
+}
 
 #[test]
 fn with_capacity_to_spare_every_floor_is_kept() {
@@ -161,7 +171,7 @@ fn a_continued_look_that_lags_becomes_a_keyframe_look_on_its_own_worker() {
     let first = a.next(now, &[WorkerId(1)]).unwrap();
     assert_eq!(first.lease, Some(LeaseChange::Granted { instead_of: None }));
     now = now.plus(s(0.1));
-    a.done(now, &id("a"), OK);
+    a.done(now, &id("a"), ok(now));
     now = now.plus(s(60.0));
     // 900 units at 10 ms are 9 s of decoding.
     a.offer(&id("a"), offer(now, 0.5, 900));
@@ -177,7 +187,7 @@ fn a_clearly_more_important_camera_takes_a_lease_away_and_it_is_counted() {
     a.set_camera(need("a", 1.0, 1.0, true));
     a.offer(&id("a"), offer(now, 0.0, 1));
     a.next(now, &[WorkerId(0)]).unwrap();
-    a.done(now.plus(s(0.1)), &id("a"), OK);
+    a.done(now.plus(s(0.1)), &id("a"), ok(now));
     now = now.plus(s(20.0));
     a.set_camera(need("b", 4.0, 1.0, true));
     a.offer(&id("b"), offer(now, 0.0, 1));
@@ -202,7 +212,7 @@ fn a_lost_worker_loses_its_looks_and_leases_and_the_camera_is_tried_elsewhere() 
     assert_eq!(again.worker, WorkerId(1));
     a.remove_camera(&id("a"));
     assert_eq!(a.take_revoked(), [(id("a"), WorkerId(1))]);
-    a.done(now, &id("a"), OK);
+    a.done(now, &id("a"), ok(now));
     assert_eq!(a.next(now, &[WorkerId(0)]), None, "nothing is left");
 }
 
@@ -229,10 +239,61 @@ fn the_wake_up_time_is_when_the_next_look_is_due() {
     a.offer(&id("a"), unforeseen(now));
     a.next(now, &[WorkerId(0)]).unwrap();
     assert_eq!(a.next_wake(now), None, "a look is on its way");
-    a.done(now, &id("a"), OK);
+    a.done(now, &id("a"), ok(now));
     a.offer(&id("a"), unforeseen(now.plus(s(6.0))));
     assert_eq!(a.next(now.plus(s(6.0)), &[WorkerId(0)]), None);
     let wake = a.next_wake(now.plus(s(6.0))).unwrap();
     assert_eq!(wake, now.plus(s(8.0)));
     assert!(a.next(wake, &[WorkerId(0)]).is_some());
+}
+
+/// Longest time between two pictures that a model saw.
+fn longest(cam: &Cam, model: &str) -> f64 {
+    let seen = &cam.by_model[model];
+    seen.windows(2).map(|p| p[1].since(p[0]).as_secs_f64()).fold(0.0, f64::max)
+}
+
+#[test]
+fn each_model_looks_as_often_as_its_own_floor_asks() {
+    // The camera's floor, keyframes every so many units at 15 a second, continued, other floors.
+    let table: [(f64, u64, bool, &[f64]); 5] = [
+        (0.5, 30, true, &[]),
+        (5.0, 30, false, &[]),
+        (4.0, 45, false, &[]),
+        (5.0, 30, false, &[30.0]),
+        (0.5, 30, true, &[1.0, 7.0]),
+    ];
+    for (blind_max, gop, continued, others) in table {
+        let mut cam = Cam::new("a", blind_max, 30);
+        (cam.gop, cam.continued, cam.others) = (gop, continued, others.to_vec());
+        let mut sim = Sim::new(params(1), vec![cam]);
+        sim.run(120.0);
+        let cam = &sim.cams[0];
+        assert_eq!(sim.attention.breaches(sim.now), [], "{blind_max} {others:?}");
+        for (index, bound) in std::iter::once(&blind_max).chain(others).enumerate() {
+            let longest = longest(cam, &format!("m{index}"));
+            assert!(longest <= bound + 0.2, "floor {bound}, keyframes every {gop}: {longest}");
+            assert!(longest >= bound * 0.6, "floor {bound} costs no more looks than it needs: {longest}");
+        }
+    }
+}
+
+#[test]
+fn a_rule_whose_model_did_not_run_is_in_breach_though_its_camera_is_looked_at() {
+    let mut a = Attention::new(params(1));
+    let mut need = need("a", 1.0, 2.0, false);
+    let model = "m".parse().unwrap();
+    need.floors.push(Floor { rule: "q".parse().unwrap(), models: vec![model], ..need.floors[0].clone() });
+    a.set_camera(need);
+    let start = Mono(1_000_000_000_000);
+    for step in 0..10 {
+        let now = start.plus(s(f64::from(step) * 2.0));
+        a.offer(&id("a"), offer(now, 0.0, 1));
+        let decision = a.next(now, &[WorkerId(0)]).unwrap();
+        assert_eq!(decision.models, ["m".parse().unwrap()]);
+        a.done(now, &id("a"), ok(now));
+    }
+    let breaches = a.breaches(start.plus(s(18.5)));
+    let rules: Vec<&str> = breaches.iter().map(|breach| breach.rule.as_str()).collect();
+    assert_eq!(rules, ["q"]);
 }

@@ -17,7 +17,7 @@ use xueliang_base::{
     alert::{ModelRef, StageTime},
     config::Config,
     detection::Meaning,
-    id::{CameraId, ConfigRevision, LookId, ModelName},
+    id::{CameraId, ConfigRevision, LookId},
     incident::{Edge, Incident},
     look::{LookKind, NotLooked, Observation},
     time::{Mono, SharedClock, Wall},
@@ -36,8 +36,8 @@ mod keep;
 mod look;
 mod need;
 
-use need::models_for;
 pub use need::need;
+use need::need_of;
 
 use super::{
     camera::{Cell, Dirty},
@@ -129,9 +129,6 @@ struct Running {
     cell: Arc<Cell>,
     analyst: Analyst,
     journal: Journal,
-    /// Which models its rules need, and how often each must look.
-    models: Vec<(ModelName, Duration)>,
-    asked: BTreeMap<ModelName, Mono>,
     /// The reference view the analyst began with, for the journal's head, and the one stored last.
     began_with: Option<Reference>,
     stored: Option<Reference>,
@@ -319,13 +316,11 @@ impl Looks {
                 .into_iter()
                 .filter_map(|incident| analyst.adopt(incident))
                 .collect();
-            self.attention.set_camera(need(&camera));
+            self.attention.set_camera(need_of(&camera, &self.models));
             let running = Running {
-                models: models_for(&camera, &self.models),
                 cell,
                 analyst,
                 journal: Journal::new(JOURNAL),
-                asked: BTreeMap::new(),
                 began_with: reference.clone(),
                 stored: reference,
                 last_fed: None,

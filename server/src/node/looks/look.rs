@@ -11,7 +11,7 @@ use xueliang_base::{
     time::Mono,
     unit::AccessUnit,
 };
-use xueliang_inference::attention::{Decision, LeaseChange, LookOutcome};
+use xueliang_inference::attention::{Decision, LeaseChange, LookOutcome, Seen};
 use xueliang_ingest::ring::Settled;
 use xueliang_proto::v1::{WorkerLook, worker_request::Ask, worker_response::Answer};
 
@@ -61,18 +61,6 @@ impl Looks {
             running.recent.push_back(AccessUnit { data: Bytes::new(), ..unit.clone() });
         }
         let camera = running.cell.camera.clone();
-        // A model looks when its own interval has nearly passed; a tenth of slack keeps it in step with the looks.
-        let models = running
-            .models
-            .iter()
-            .filter(|(name, interval)| {
-                running.asked.get(name).is_none_or(|at| now.since(*at) >= interval.mul_f64(0.9))
-            })
-            .map(|(name, _)| name.clone())
-            .collect::<Vec<_>>();
-        for name in &models {
-            running.asked.insert(name.clone(), now);
-        }
         running.in_flight = true;
         let codec = span.units[0].codec;
         let ask = Ask::Look(WorkerLook {
@@ -82,7 +70,7 @@ impl Looks {
             restart,
             units: span.units.iter().map(wire::unit_to_wire).collect(),
             masks: camera.masks.iter().map(wire::outline_to_wire).collect(),
-            models: models.iter().map(ToString::to_string).collect(),
+            models: decision.models.iter().map(ToString::to_string).collect(),
         });
         let look = LookId(self.next_look);
         self.next_look += 1;
@@ -117,15 +105,28 @@ impl Looks {
             Ok(_) => Err(NotLooked::WorkerLost),
             Err(reason) => Err(reason),
         };
+        // A picture of a unit long gone: nothing can be said of when it was.
+        let unit_of = |seq| self.cameras.get(&done.camera)?.recent.iter().find(|u| u.seq == seq).cloned();
+        let looked = match &outcome {
+            Ok(saw) => unit_of(saw.seq).ok_or(NotLooked::Undecodable),
+            Err(reason) => Err(*reason),
+        };
         let kind_word = if done.kind == LookKind::Keyframe { "keyframe" } else { "continued" };
-        let outcome_word = outcome.as_ref().map_or_else(|reason| reason.word(), |_| "looked");
+        let outcome_word = looked.as_ref().map_or_else(|reason| reason.word(), |_| "looked");
         *self.facts.looks.entry((kind_word, outcome_word)).or_default() += 1;
         self.attention.done(
             now,
             &done.camera,
             LookOutcome {
                 cost: outcome.as_ref().map(|saw| saw.cost).unwrap_or_default(),
-                result: outcome.as_ref().map(|_| ()).map_err(|reason| *reason),
+                result: looked.as_ref().map_err(|reason| *reason).map(|unit| Seen {
+                    picture: unit.arrival,
+                    models: outcome
+                        .iter()
+                        .flat_map(|saw| &saw.views)
+                        .map(|view| view.model.clone())
+                        .collect(),
+                }),
                 units_decoded: outcome.as_ref().map_or(0, |saw| saw.decoded as usize),
             },
         );
@@ -136,13 +137,11 @@ impl Looks {
             Err(reason) => Settled::Lost(*reason),
         };
         running.cell.ring.settle(&done.span.ticket, settled);
-        if outcome.is_err() {
+        if looked.is_err() {
             running.last_fed = None;
         }
-        let looked =
-            outcome.as_ref().ok().and_then(|saw| running.recent.iter().find(|u| u.seq == saw.seq)).cloned();
         let (observed, stages, unit_seq) = match (outcome, looked) {
-            (Ok(saw), Some(unit)) => {
+            (Ok(saw), Ok(unit)) => {
                 let infer = Duration::from_micros(saw.cost.preprocess_us + saw.cost.infer_us);
                 let stages = vec![
                     StageTime::exact(Stage::Wait, done.dispatched.since(unit.arrival)),
@@ -159,9 +158,7 @@ impl Looks {
                 };
                 (Ok(sight), stages, Some(unit.seq))
             }
-            // A picture of a unit long gone: nothing can be said of when it was.
-            (Ok(_), None) => (Err(NotLooked::Undecodable), Vec::new(), None),
-            (Err(reason), _) => (Err(reason), Vec::new(), None),
+            (_, Err(reason)) | (Err(reason), _) => (Err(reason), Vec::new(), None),
         };
         let observation = Observation {
             look: done.look,

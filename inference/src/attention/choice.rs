@@ -1,0 +1,126 @@
+//! Which models run in a look, and what each floor has had.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use xueliang_base::{id::ModelName, time::Mono};
+
+use super::Floor;
+
+/// A rule's floor with the looks that served it.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pub(super) floor: Floor,
+    /// Arrival of the last picture at which all its models ran.
+    pub(super) served: Option<Mono>,
+    /// Since when the times between such pictures have been too long.
+    pub(super) late_since: Option<Mono>,
+}
+
+impl Kept {
+    pub(super) fn new(floor: Floor) -> Self {
+        Self { floor, served: None, late_since: None }
+    }
+    /// Whether a look at which these models ran serves it.
+    pub(super) fn is_served_by(&self, models: &[ModelName]) -> bool {
+        !self.floor.unserved && self.floor.models.iter().all(|model| models.contains(model))
+    }
+    /// Takes a picture that served it; `born` is where blindness counts from before the first.
+    pub(super) fn serve(&mut self, picture: Mono, born: Option<Mono>, grace: Duration) {
+        if let Some(since) = self.served.or(born) {
+            if picture.since(since) > self.floor.blind_max + grace {
+                self.late_since.get_or_insert(since.plus(self.floor.blind_max));
+            } else {
+                self.late_since = None;
+            }
+        }
+        self.served = Some(self.served.map_or(picture, |served| served.max(picture)));
+    }
+}
+
+/// The models without which some floor would be broken before the next look has served it. `step` is the longest time
+/// from this picture to the next that is to be expected: what can wait for the next look, waits.
+pub(super) fn models(floors: &[Kept], picture: Mono, step: Duration) -> Vec<ModelName> {
+    let next = picture.plus(step);
+    let due = |kept: &&Kept| {
+        !kept.floor.unserved && kept.served.is_none_or(|served| served.plus(kept.floor.blind_max) < next)
+    };
+    let models: BTreeSet<&ModelName> =
+        floors.iter().filter(due).flat_map(|kept| &kept.floor.models).collect();
+    models.into_iter().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use xueliang_base::kind::Kind;
+
+    use super::*;
+
+    fn s(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+    fn at(seconds: f64) -> Mono {
+        Mono(1_000_000_000_000).plus(s(seconds))
+    }
+    fn kept(blind_max_s: f64, models: &[&str], served_s: Option<f64>) -> Kept {
+        let floor = Floor {
+            rule: "r".parse().unwrap(),
+            kind: Kind::ZoneIntrusion,
+            blind_max: s(blind_max_s),
+            continued: false,
+            models: models.iter().map(|name| name.parse().unwrap()).collect(),
+            unserved: false,
+        };
+        Kept { served: served_s.map(at), ..Kept::new(floor) }
+    }
+
+    #[test]
+    fn a_model_runs_where_its_floor_would_break_before_the_next_look() {
+        // Floors (longest blind, models, last served), the picture, the step to the next, and who must run.
+        type Row = (&'static str, Vec<Kept>, f64, f64, Vec<&'static str>);
+        let table: Vec<Row> = vec![
+            ("never served", vec![kept(30.0, &["a"], None)], 0.0, 5.0, vec!["a"]),
+            ("0.5 s, continued, early", vec![kept(0.5, &["a"], Some(0.0))], 0.4, 0.5, vec!["a"]),
+            ("5 s at keyframes of 2 s", vec![kept(5.0, &["a"], Some(0.0))], 4.0, 5.0, vec!["a"]),
+            ("4 s at keyframes of 3 s", vec![kept(4.0, &["a"], Some(0.0))], 3.0, 4.0, vec!["a"]),
+            (
+                "30 s beside 5 s, long before",
+                vec![kept(30.0, &["a"], Some(0.0)), kept(5.0, &["b"], Some(20.0))],
+                24.0,
+                5.0,
+                vec!["b"],
+            ),
+            (
+                "30 s beside 5 s, the last in time",
+                vec![kept(30.0, &["a"], Some(0.0)), kept(5.0, &["b"], Some(24.0))],
+                28.0,
+                5.0,
+                vec!["a", "b"],
+            ),
+            (
+                "one model for both",
+                vec![kept(30.0, &["a"], Some(0.0)), kept(5.0, &["a"], Some(4.0))],
+                8.0,
+                5.0,
+                vec!["a"],
+            ),
+            ("a rule of pixels alone", vec![kept(5.0, &[], Some(0.0))], 4.0, 5.0, vec![]),
+            ("a rule of two models", vec![kept(5.0, &["b", "a"], Some(0.0))], 4.0, 5.0, vec!["a", "b"]),
+        ];
+        for (what, floors, picture, step, wanted) in table {
+            let run = models(&floors, at(picture), s(step));
+            let run: Vec<&str> = run.iter().map(ModelName::as_str).collect();
+            assert_eq!(run, wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_floor_without_its_model_is_not_served() {
+        let mut both = kept(5.0, &["a", "b"], None);
+        let names = |names: &[&str]| names.iter().map(|n| n.parse().unwrap()).collect::<Vec<ModelName>>();
+        assert!(!both.is_served_by(&names(&["a"])));
+        assert!(both.is_served_by(&names(&["b", "c", "a"])));
+        both.floor.unserved = true;
+        assert!(!both.is_served_by(&names(&["a", "b"])));
+        assert_eq!(models(&[both], at(0.0), s(5.0)), []);
+    }
+}
