@@ -53,7 +53,8 @@ pub struct AttentionParams {
     pub look_deadline: Duration,
     /// Cost of a camera's first look, before any was measured.
     pub first_cost: Duration,
-    /// How long over its `blind_max` a rule may be before that is a breach.
+    /// How long over its `blind_max` a rule may be before that is a breach; at most `blind_max` once more, so that a
+    /// floor of half a second is not kept by looks every two.
     pub breach_grace: Duration,
     /// Share of the workers' time that may be promised.
     pub promised_share: f64,

@@ -24,10 +24,14 @@ impl Kept {
     pub(super) fn is_served_by(&self, models: &[ModelName]) -> bool {
         !self.floor.unserved && self.floor.models.iter().all(|model| models.contains(model))
     }
+    /// The longest time between two of its pictures that is no breach.
+    pub(super) fn bound(&self, grace: Duration) -> Duration {
+        self.floor.blind_max + grace.min(self.floor.blind_max)
+    }
     /// Takes a picture that served it; `born` is where blindness counts from before the first.
     pub(super) fn serve(&mut self, picture: Mono, born: Option<Mono>, grace: Duration) {
         if let Some(since) = self.served.or(born) {
-            if picture.since(since) > self.floor.blind_max + grace {
+            if picture.since(since) > self.bound(grace) {
                 self.late_since.get_or_insert(since.plus(self.floor.blind_max));
             } else {
                 self.late_since = None;
@@ -110,6 +114,13 @@ mod tests {
             let run = models(&floors, at(picture), s(step));
             let run: Vec<&str> = run.iter().map(ModelName::as_str).collect();
             assert_eq!(run, wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_breach_is_at_most_twice_the_floor_and_at_most_the_grace_beyond_it() {
+        for (blind_max, bound) in [(0.3, 0.6), (0.5, 1.0), (1.0, 2.0), (5.0, 7.0), (30.0, 32.0)] {
+            assert_eq!(kept(blind_max, &[], None).bound(s(2.0)), s(bound), "{blind_max}");
         }
     }
 

@@ -79,7 +79,8 @@ pub(super) fn breaches(params: &AttentionParams, seats: &BTreeMap<CameraId, Seat
             let Some(last) = kept.served.or(seat.born()) else { continue };
             let up = last.plus(floor.blind_max);
             // One look does not mend a floor; the next must come in time too.
-            let since = kept.late_since.or((now > up.plus(params.breach_grace)).then_some(up));
+            let over = now.since(last) > kept.bound(params.breach_grace);
+            let since = kept.late_since.or(over.then_some(up));
             if let Some(since) = since {
                 let own = if floor.unserved { NotLooked::ModelFailed } else { NotLooked::Busy };
                 let reason = seat.offer.blind.unwrap_or(own);

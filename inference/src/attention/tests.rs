@@ -297,3 +297,15 @@ fn a_rule_whose_model_did_not_run_is_in_breach_though_its_camera_is_looked_at() 
     let rules: Vec<&str> = breaches.iter().map(|breach| breach.rule.as_str()).collect();
     assert_eq!(rules, ["q"]);
 }
+
+#[test]
+fn a_continued_floor_served_at_keyframes_only_is_in_breach() {
+    let mut cam = Cam::new("a", 0.5, 20);
+    cam.continued = true;
+    // No decoder to lease: looks come at keyframes, every 2 s.
+    let mut sim = Sim::new(AttentionParams { leases_per_worker: 0, ..params(1) }, vec![cam]);
+    sim.run(20.0);
+    let breaches = sim.attention.breaches(sim.now);
+    assert_eq!(breaches.len(), 1, "{breaches:?}");
+    assert!(sim.now.since(breaches[0].since) > s(15.0), "and has been for long: {breaches:?}");
+}
