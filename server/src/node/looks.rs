@@ -189,36 +189,9 @@ pub struct Looks {
 
 /// Runs until the orders' senders are gone.
 pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
-    let slots: Vec<Slot> = spec
-        .workers
-        .iter()
-        .map(|worker| Slot { worker: worker.clone(), ready: false, busy: false })
-        .collect();
-    // At most one answer a worker can be on its way.
-    let (done, mut answers) = mpsc::channel(slots.len().max(1));
-    let attention = Attention::new(AttentionParams {
-        workers: slots.len(),
-        leases_per_worker: spec.analysis.leases_per_worker,
-        max_age: spec.analysis.max_age,
-        look_deadline: spec.analysis.look_deadline,
-        ..AttentionParams::default()
-    });
     let dirty = spec.dirty.clone();
     let clock = spec.clock.clone();
-    let mut looks = Looks {
-        spec,
-        attention,
-        slots,
-        cameras: BTreeMap::new(),
-        models: Vec::new(),
-        revision: ConfigRevision(0),
-        waiting: None,
-        started: clock.mono(),
-        gaps: BTreeMap::new(),
-        next_look: 1,
-        done,
-        facts: LooksFacts::default(),
-    };
+    let (mut looks, mut answers) = Looks::build(spec);
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -248,14 +221,49 @@ pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
 }
 
 impl Looks {
+    /// A task without cameras, and where its workers' answers come.
+    fn build(spec: LooksSpec) -> (Self, mpsc::Receiver<Done>) {
+        let slots: Vec<Slot> = spec
+            .workers
+            .iter()
+            .map(|worker| Slot { worker: worker.clone(), ready: false, busy: false })
+            .collect();
+        // At most one answer a worker can be on its way.
+        let (done, answers) = mpsc::channel(slots.len().max(1));
+        let attention = Attention::new(AttentionParams {
+            workers: slots.len(),
+            leases_per_worker: spec.analysis.leases_per_worker,
+            max_age: spec.analysis.max_age,
+            look_deadline: spec.analysis.look_deadline,
+            ..AttentionParams::default()
+        });
+        let started = spec.clock.mono();
+        let looks = Self {
+            spec,
+            attention,
+            slots,
+            cameras: BTreeMap::new(),
+            models: Vec::new(),
+            revision: ConfigRevision(0),
+            waiting: None,
+            started,
+            gaps: BTreeMap::new(),
+            next_look: 1,
+            done,
+            facts: LooksFacts::default(),
+        };
+        (looks, answers)
+    }
+
     fn pool(&mut self, event: PoolEvent) {
         match event {
             PoolEvent::Ready { worker, models } => {
                 if let Some(slot) = self.slots.get_mut(worker) {
                     slot.ready = true;
                 }
-                if self.models.is_empty() {
+                if self.models.is_empty() && !models.is_empty() {
                     self.models = models.iter().filter_map(model_of).collect();
+                    self.declare_models();
                 }
                 if let Some(assignment) = self.waiting.take() {
                     self.apply(assignment);
@@ -273,6 +281,21 @@ impl Looks {
                 }
             }
         }
+    }
+
+    /// Cameras that were begun before any worker was ready learn what the models see.
+    fn declare_models(&mut self) {
+        let meanings = self.meanings();
+        for running in self.cameras.values_mut() {
+            let camera = running.cell.camera.clone();
+            let analyst = std::mem::replace(&mut running.analyst, Analyst::new(&camera, None));
+            running.analyst = analyst.with_models(&meanings);
+            self.attention.set_camera(need_of(&camera, &self.models));
+        }
+    }
+
+    fn meanings(&self) -> Vec<ModelMeanings> {
+        self.models.iter().map(|(model, sees)| (model.name.clone(), sees.clone())).collect()
     }
 
     fn configure(&mut self, assignment: Assignment) {
@@ -301,8 +324,7 @@ impl Looks {
             }
         }
         self.revision = revision;
-        let meanings: Vec<ModelMeanings> =
-            self.models.iter().map(|(model, sees)| (model.name.clone(), sees.clone())).collect();
+        let meanings = self.meanings();
         for (id, cell) in cells {
             if self.cameras.contains_key(&id) {
                 continue;
@@ -502,3 +524,6 @@ fn model_of(loaded: &LoadedModel) -> Option<(ModelRef, Vec<Meaning>)> {
 fn worker_id(index: usize) -> WorkerId {
     WorkerId(u32::try_from(index).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests;

@@ -55,10 +55,10 @@ pub enum PoolEvent {
     },
 }
 
-struct Job {
-    request: WorkerRequest,
+pub(super) struct Job {
+    pub(super) request: WorkerRequest,
     deadline: Duration,
-    answer: oneshot::Sender<Result<Answer, NotLooked>>,
+    pub(super) answer: oneshot::Sender<Result<Answer, NotLooked>>,
 }
 
 /// One slot of a pool.
@@ -80,6 +80,12 @@ impl Worker {
         let span = info_span!("worker", purpose = spec.purpose, index);
         tokio::spawn(run(index, spec, queue, events, stopping).instrument(span));
         Self { jobs }
+    }
+    /// A slot whose requests the caller answers.
+    #[cfg(test)]
+    pub(super) fn fake() -> (Self, mpsc::Receiver<Job>) {
+        let (jobs, queue) = mpsc::channel(1);
+        (Self { jobs }, queue)
     }
     /// Asks for one answer. An error says why there is none; a late or dead child is then replaced.
     pub async fn ask(&self, ask: Ask, deadline: Duration) -> Result<Answer, NotLooked> {

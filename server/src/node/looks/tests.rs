@@ -1,0 +1,252 @@
+//! The looks task with a clock and a worker that the test drives.
+
+use std::path::Path;
+
+use tokio::sync::watch;
+use xueliang_base::{
+    incident::Resolution,
+    kind::Kind,
+    time::{Clock, ManualClock},
+    unit::Codec,
+};
+use xueliang_ingest::{
+    health::{Signal, SignalChange},
+    ring::Ring,
+    session::UnitSink,
+};
+use xueliang_proto::v1::{
+    ModelRef as WireModel, Region, WorkerDetection, WorkerLook, WorkerReleased, WorkerSaw, WorkerView,
+};
+
+use super::*;
+use crate::node::pool::Job;
+
+pub(super) fn s(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+fn id() -> CameraId {
+    "gate".parse().unwrap()
+}
+
+/// One camera with these keys, zones and rules.
+fn config(rules: &str) -> Arc<Config> {
+    let text = format!(
+        r#"
+site = "Test town"
+state_dir = "state"
+networks = ["127.0.0.0/8"]
+[[division]]
+code = "330282"
+name = "Cixi"
+[[camera]]
+id = "gate"
+name = "North gate"
+division = "330282"
+url = "rtsp://127.0.0.1:8554/gate"
+{rules}
+"#
+    );
+    Arc::new(Config::parse(&text, Path::new("/etc/xueliang")).unwrap_or_else(|e| panic!("{:?}", e.faults)))
+}
+
+/// Persons at a pond, at once; further keys of the rule.
+fn pond(more: &str) -> Arc<Config> {
+    config(&format!(
+        r#"
+health = []
+[[camera.zone]]
+id = "pond"
+polygon = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]
+[[camera.rule]]
+kind = "WATER_ZONE_ENTRY"
+zone = "pond"
+dwell = "0s"
+{more}
+"#
+    ))
+}
+
+struct Stage {
+    clock: Arc<ManualClock>,
+    looks: Looks,
+    answers: mpsc::Receiver<Done>,
+    jobs: mpsc::Receiver<Job>,
+    changes: mpsc::Receiver<Change>,
+    facts: watch::Receiver<LooksFacts>,
+    dirty: Arc<Dirty>,
+    revision: u64,
+    seq: u64,
+    _folder: tempfile::TempDir,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let clock = ManualClock::at(Wall(1_767_225_600_000_000));
+        let folder = tempfile::tempdir().unwrap();
+        let (worker, jobs) = Worker::fake();
+        let (changes, changed) = mpsc::channel(64);
+        let (facts, facts_seen) = watch::channel(LooksFacts::default());
+        let dirty = Arc::new(Dirty::default());
+        let (looks, answers) = Looks::build(LooksSpec {
+            clock: clock.clone(),
+            dirty: dirty.clone(),
+            workers: vec![worker],
+            analysis: pond("").analysis.clone(),
+            folder: folder.path().to_owned(),
+            changes,
+            facts,
+        });
+        Self {
+            clock,
+            looks,
+            answers,
+            jobs,
+            changes: changed,
+            facts: facts_seen,
+            dirty,
+            revision: 0,
+            seq: 0,
+            _folder: folder,
+        }
+    }
+    /// The worker is ready, with a model that sees persons.
+    fn ready(&mut self) {
+        let model = WireModel { name: "street".to_owned(), version: "1".to_owned(), sha256: String::new() };
+        let models = vec![LoadedModel { model: Some(model), meanings: vec!["person".to_owned()] }];
+        self.looks.pool(PoolEvent::Ready { worker: 0, models });
+    }
+    fn cell(&self, config: &Config) -> Arc<Cell> {
+        let camera = Arc::new(config.cameras[0].clone());
+        let ring = Ring::new(1 << 20, s(30.0));
+        Arc::new(Cell::new(camera, ring, self.dirty.clone(), self.clock.wall()))
+    }
+    fn configure(&mut self, config: &Arc<Config>, cell: &Arc<Cell>, adopted: Vec<Incident>) {
+        self.revision += 1;
+        self.looks.configure(Assignment {
+            revision: ConfigRevision(self.revision),
+            config: config.clone(),
+            cells: config.cameras.iter().map(|camera| (camera.id.clone(), cell.clone())).collect(),
+            adopted: BTreeMap::from([(id(), adopted)]),
+        });
+    }
+    fn signal(&self, cell: &Cell, signal: Signal) {
+        let (since, since_wall) = (self.clock.mono(), self.clock.wall());
+        cell.signal(SignalChange { signal, since, since_wall, detail: String::new(), edges: 1 });
+    }
+    /// A keyframe arrives.
+    fn unit(&mut self, cell: &Cell) {
+        self.seq += 1;
+        cell.unit(AccessUnit {
+            seq: self.seq,
+            codec: Codec::H264,
+            keyframe: true,
+            discontinuity: false,
+            pts_us: None,
+            arrival: self.clock.mono(),
+            arrival_wall: self.clock.wall(),
+            camera_time: None,
+            data: vec![0; 100].into(),
+        });
+        self.looks.offer(&id());
+    }
+    /// The look that the worker is asked for now, if any.
+    async fn asked(&mut self) -> Option<(WorkerLook, Job)> {
+        self.looks.dispatch();
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+            while let Ok(mut job) = self.jobs.try_recv() {
+                match job.request.ask.take() {
+                    Some(Ask::Look(look)) => return Some((look, job)),
+                    _ => drop(job.answer.send(Ok(Answer::Released(WorkerReleased {})))),
+                }
+            }
+        }
+        None
+    }
+    /// Time passes, a keyframe arrives and is looked at, with so many persons in the middle; says what was asked.
+    async fn look(&mut self, cell: &Cell, after: f64, persons: usize) -> Option<WorkerLook> {
+        self.clock.advance(s(after));
+        self.unit(cell);
+        let (look, job) = self.asked().await?;
+        let saw = saw(&look, persons);
+        assert!(job.answer.send(Ok(Answer::Saw(saw))).is_ok());
+        self.finish().await;
+        Some(look)
+    }
+    async fn finish(&mut self) {
+        let done = self.answers.recv().await.unwrap();
+        self.looks.finish(done);
+    }
+    fn tick(&mut self, after: f64) {
+        self.clock.advance(s(after));
+        self.looks.tick();
+        self.looks.dispatch();
+    }
+    fn edges(&mut self) -> Vec<(&'static str, Kind)> {
+        let mut edges = Vec::new();
+        while let Ok(change) = self.changes.try_recv() {
+            let word = match &change.edge {
+                Edge::Raised(_) => "raised",
+                Edge::Updated(_) => "updated",
+                Edge::Resolved(_, Resolution::ObservedAbsence) => "resolved",
+                Edge::Resolved(_, Resolution::RuleRemoved) => "rule removed",
+            };
+            edges.push((word, change.edge.incident().kind));
+        }
+        edges
+    }
+    fn incidents(&self) -> Vec<Kind> {
+        self.looks.cameras[&id()].analyst.active().iter().map(|incident| incident.kind).collect()
+    }
+}
+
+fn saw(look: &WorkerLook, persons: usize) -> WorkerSaw {
+    let seq = look.units.last().unwrap().seq;
+    let cells: Vec<u8> = (0u64..96 * 54)
+        .map(|i| 60 + u8::try_from((i / 8 * 7 + i / 600 * 31 + seq % 3) % 100).unwrap())
+        .collect();
+    let person = WorkerDetection {
+        meaning: "person".to_owned(),
+        score: 0.9,
+        region: Some(Region { x0: 0.4, y0: 0.4, x1: 0.5, y1: 0.6 }),
+    };
+    WorkerSaw {
+        seq,
+        decoded: u32::try_from(look.units.len()).unwrap(),
+        views: look
+            .models
+            .iter()
+            .map(|model| WorkerView { model: model.clone(), detections: vec![person.clone(); persons] })
+            .collect(),
+        mean_luma: 110.0,
+        std_luma: 40.0,
+        detail: 8.0,
+        checksum: seq,
+        thumbnail: cells.into(),
+        aspect: 1.7,
+        decode_us: 2_000,
+        preprocess_us: 1_000,
+        infer_us: 20_000,
+    }
+}
+
+#[tokio::test]
+async fn cameras_begun_without_a_worker_see_hazards_once_one_is_ready() {
+    let mut stage = Stage::new();
+    let config = pond("");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    stage.tick(25.0);
+    assert_eq!(stage.looks.cameras.len(), 1, "watched for silence without a worker");
+    stage.ready();
+    let look = stage.look(&cell, 1.0, 1).await.unwrap();
+    assert_eq!(look.models, ["street"]);
+    assert_eq!(stage.edges(), [("raised", Kind::WaterZoneEntry)]);
+    // The models are declared: a model's silence is an absence.
+    for _ in 0..25 {
+        stage.look(&cell, 0.5, 0).await.unwrap();
+    }
+    assert_eq!(stage.edges(), [("resolved", Kind::WaterZoneEntry)]);
+}
