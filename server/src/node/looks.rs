@@ -136,7 +136,8 @@ struct Running {
     last_fed: Option<u64>,
     /// Units of the latest looks.
     recent: VecDeque<AccessUnit>,
-    in_flight: bool,
+    /// The look on its way: an answer to another one is of a cell or a worker that is gone.
+    in_flight: Option<LookId>,
     last_observed: Mono,
     facts: CameraFacts,
 }
@@ -298,7 +299,11 @@ impl Looks {
         self.models.iter().map(|(model, sees)| (model.name.clone(), sees.clone())).collect()
     }
 
-    fn configure(&mut self, assignment: Assignment) {
+    fn configure(&mut self, mut assignment: Assignment) {
+        // Incidents come with the first assignment only; a later one must not lose them.
+        for (id, incidents) in self.waiting.take().map(|before| before.adopted).unwrap_or_default() {
+            assignment.adopted.entry(id).or_default().extend(incidents);
+        }
         if self.slots.iter().any(|slot| slot.ready) {
             self.apply(assignment);
         } else {
@@ -309,13 +314,9 @@ impl Looks {
     fn apply(&mut self, assignment: Assignment) {
         let now = self.spec.clock.mono();
         let Assignment { revision, config, cells, mut adopted } = assignment;
-        let changed: Vec<CameraId> = self
-            .cameras
-            .iter()
-            .filter(|(id, running)| cells.get(*id).is_none_or(|cell| *cell.camera != *running.cell.camera))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in changed {
+        let gone: Vec<CameraId> =
+            self.cameras.keys().filter(|id| !cells.contains_key(*id)).cloned().collect();
+        for id in gone {
             if let Some(mut running) = self.cameras.remove(&id) {
                 let edges = running.analyst.retire(now);
                 running.cell.ring.clear(Skipped::Removed);
@@ -324,38 +325,60 @@ impl Looks {
             }
         }
         self.revision = revision;
-        let meanings = self.meanings();
         for (id, cell) in cells {
-            if self.cameras.contains_key(&id) {
-                continue;
+            let adopted = adopted.remove(&id).unwrap_or_default();
+            match self.cameras.get_mut(&id) {
+                // The same cell means the same camera, session and ring; a camera that only reconnects with other
+                // credentials has a new one.
+                Some(running) if Arc::ptr_eq(&running.cell, &cell) => {
+                    let orphans = adopted.into_iter().filter_map(|i| running.analyst.adopt(i)).collect();
+                    self.emit(&id, orphans, Vec::new(), now, None);
+                }
+                _ => self.begin(&id, cell, adopted),
             }
-            let camera = cell.camera.clone();
-            let reference = self.read_view(&camera);
-            let mut analyst = Analyst::new(&camera, reference.clone()).with_models(&meanings);
-            let orphans: Vec<Edge> = adopted
-                .remove(&id)
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|incident| analyst.adopt(incident))
-                .collect();
-            self.attention.set_camera(need_of(&camera, &self.models));
-            let running = Running {
-                cell,
-                analyst,
-                journal: Journal::new(JOURNAL),
-                began_with: reference.clone(),
-                stored: reference,
-                last_fed: None,
-                recent: VecDeque::new(),
-                in_flight: false,
-                last_observed: now,
-                facts: CameraFacts::default(),
-            };
-            self.cameras.insert(id.clone(), running);
-            self.emit(&id, orphans, Vec::new(), now, None);
-            self.offer(&id);
         }
         info!(revision = %self.revision, cameras = self.cameras.len(), site = config.site, "configuration in force");
+    }
+
+    /// Begins a camera, or begins it anew with another cell. Then incidents whose rule stays go on.
+    fn begin(&mut self, id: &CameraId, cell: Arc<Cell>, adopted: Vec<Incident>) {
+        let now = self.spec.clock.mono();
+        let camera = cell.camera.clone();
+        let before = self.cameras.remove(id);
+        let learned = before.as_ref().and_then(|running| running.analyst.reference().cloned());
+        let reference = learned.or_else(|| self.read_view(&camera));
+        let mut analyst = Analyst::new(&camera, reference.clone()).with_models(&self.meanings());
+        let mut ended: Vec<Edge> = Vec::new();
+        if let Some(mut running) = before {
+            let active: Vec<Incident> = running.analyst.active().into_iter().cloned().collect();
+            let ends = running.analyst.retire(now);
+            // Both are in the order of the rules.
+            ended.extend(
+                active
+                    .into_iter()
+                    .zip(ends)
+                    .filter_map(|(going_on, end)| analyst.adopt(going_on).map(|_| end)),
+            );
+            running.cell.ring.clear(Skipped::Removed);
+            self.attention.remove_camera(id);
+        }
+        ended.extend(adopted.into_iter().filter_map(|incident| analyst.adopt(incident)));
+        self.attention.set_camera(need_of(&camera, &self.models));
+        let running = Running {
+            cell,
+            analyst,
+            journal: Journal::new(JOURNAL),
+            stored: reference.clone(),
+            began_with: reference,
+            last_fed: None,
+            recent: VecDeque::new(),
+            in_flight: None,
+            last_observed: now,
+            facts: CameraFacts::default(),
+        };
+        self.cameras.insert(id.clone(), running);
+        self.emit(id, ended, Vec::new(), now, None);
+        self.offer(id);
     }
 
     fn offer(&mut self, id: &CameraId) {
@@ -458,7 +481,7 @@ impl Looks {
                 // Streaming, yet not looked at for long: no worker had time.
                 None => Duration::from_secs(10),
             };
-            if !running.in_flight && now.since(running.last_observed) >= silent {
+            if running.in_flight.is_none() && now.since(running.last_observed) >= silent {
                 let observation = Observation {
                     look: LookId(0),
                     kind: LookKind::Keyframe,

@@ -61,7 +61,6 @@ impl Looks {
             running.recent.push_back(AccessUnit { data: Bytes::new(), ..unit.clone() });
         }
         let camera = running.cell.camera.clone();
-        running.in_flight = true;
         let codec = span.units[0].codec;
         let ask = Ask::Look(WorkerLook {
             camera_id: id.to_string(),
@@ -74,6 +73,7 @@ impl Looks {
         });
         let look = LookId(self.next_look);
         self.next_look += 1;
+        running.in_flight = Some(look);
         let index = decision.worker.0 as usize;
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.busy = true;
@@ -111,9 +111,22 @@ impl Looks {
             Ok(saw) => unit_of(saw.seq).ok_or(NotLooked::Undecodable),
             Err(reason) => Err(*reason),
         };
+        let settled = match &outcome {
+            Ok(saw) => Settled::Looked { looked_seq: saw.seq, decoded: u64::from(saw.decoded) },
+            Err(reason) => Settled::Lost(*reason),
+        };
         let kind_word = if done.kind == LookKind::Keyframe { "keyframe" } else { "continued" };
         let outcome_word = looked.as_ref().map_or_else(|reason| reason.word(), |_| "looked");
         *self.facts.looks.entry((kind_word, outcome_word)).or_default() += 1;
+        let Some(running) = self.cameras.get_mut(&done.camera) else { return };
+        running.cell.ring.settle(&done.span.ticket, settled);
+        if running.in_flight != Some(done.look) {
+            return;
+        }
+        running.in_flight = None;
+        if looked.is_err() {
+            running.last_fed = None;
+        }
         self.attention.done(
             now,
             &done.camera,
@@ -130,16 +143,6 @@ impl Looks {
                 units_decoded: outcome.as_ref().map_or(0, |saw| saw.decoded as usize),
             },
         );
-        let Some(running) = self.cameras.get_mut(&done.camera) else { return };
-        running.in_flight = false;
-        let settled = match &outcome {
-            Ok(saw) => Settled::Looked { looked_seq: saw.seq, decoded: u64::from(saw.decoded) },
-            Err(reason) => Settled::Lost(*reason),
-        };
-        running.cell.ring.settle(&done.span.ticket, settled);
-        if looked.is_err() {
-            running.last_fed = None;
-        }
         let (observed, stages, unit_seq) = match (outcome, looked) {
             (Ok(saw), Ok(unit)) => {
                 let infer = Duration::from_micros(saw.cost.preprocess_us + saw.cost.infer_us);

@@ -250,3 +250,65 @@ async fn cameras_begun_without_a_worker_see_hazards_once_one_is_ready() {
     }
     assert_eq!(stage.edges(), [("resolved", Kind::WaterZoneEntry)]);
 }
+
+#[tokio::test]
+async fn a_camera_with_new_credentials_is_watched_through_its_new_cell() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = pond("");
+    let old = stage.cell(&config);
+    stage.configure(&config, &old, Vec::new());
+    stage.signal(&old, Signal::Streaming);
+    stage.look(&old, 1.0, 1).await.unwrap();
+    assert_eq!(stage.edges(), [("raised", Kind::WaterZoneEntry)]);
+    // The same camera to the letter, another session.
+    let new = stage.cell(&config);
+    stage.configure(&config, &new, Vec::new());
+    stage.signal(&new, Signal::Streaming);
+    stage.look(&new, 1.0, 1).await.expect("what the new session delivers is looked at");
+    assert_eq!(stage.edges(), [], "its incident goes on");
+    assert_eq!(stage.incidents(), [Kind::WaterZoneEntry]);
+}
+
+#[tokio::test]
+async fn an_answer_for_the_cell_before_says_nothing_of_the_new_one() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = pond("");
+    let old = stage.cell(&config);
+    stage.configure(&config, &old, Vec::new());
+    stage.signal(&old, Signal::Streaming);
+    stage.unit(&old);
+    let (look, job) = stage.asked().await.unwrap();
+    let new = stage.cell(&config);
+    stage.configure(&config, &new, Vec::new());
+    assert!(job.answer.send(Ok(Answer::Saw(saw(&look, 1)))).is_ok());
+    stage.finish().await;
+    assert_eq!(stage.edges(), []);
+    assert_eq!(new.ring.account().missing(), 0);
+    stage.signal(&new, Signal::Streaming);
+    stage.look(&new, 1.0, 0).await.expect("the worker is free again");
+}
+
+#[tokio::test]
+async fn an_edit_ends_only_incidents_whose_rule_is_gone() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let both =
+        pond("[[camera.rule]]\nid = \"other\"\nkind = \"ZONE_INTRUSION\"\nzone = \"pond\"\ndwell = \"0s\"");
+    let cell = stage.cell(&both);
+    stage.configure(&both, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    stage.look(&cell, 1.0, 1).await.unwrap();
+    assert_eq!(stage.edges(), [("raised", Kind::WaterZoneEntry), ("raised", Kind::ZoneIntrusion)]);
+    // One rule goes, the other is edited.
+    let one = pond("cooldown = \"5s\"");
+    let cell = stage.cell(&one);
+    stage.configure(&one, &cell, Vec::new());
+    assert_eq!(stage.edges(), [("rule removed", Kind::ZoneIntrusion)]);
+    stage.signal(&cell, Signal::Streaming);
+    for _ in 0..25 {
+        stage.look(&cell, 0.5, 0).await.unwrap();
+    }
+    assert_eq!(stage.edges(), [("resolved", Kind::WaterZoneEntry)], "by what was seen");
+}
