@@ -121,7 +121,10 @@ pub struct LooksFacts {
 
 struct Slot {
     worker: Worker,
+    /// Whether its child can take a look.
     ready: bool,
+    /// Counts its children that became ready.
+    life: u64,
     busy: bool,
 }
 
@@ -145,6 +148,8 @@ struct Running {
 struct Done {
     camera: CameraId,
     worker: usize,
+    /// Of which of its children.
+    life: u64,
     kind: LookKind,
     look: LookId,
     span: Span,
@@ -227,7 +232,7 @@ impl Looks {
         let slots: Vec<Slot> = spec
             .workers
             .iter()
-            .map(|worker| Slot { worker: worker.clone(), ready: false, busy: false })
+            .map(|worker| Slot { worker: worker.clone(), ready: false, life: 0, busy: false })
             .collect();
         // At most one answer a worker can be on its way.
         let (done, answers) = mpsc::channel(slots.len().max(1));
@@ -261,6 +266,7 @@ impl Looks {
             PoolEvent::Ready { worker, models } => {
                 if let Some(slot) = self.slots.get_mut(worker) {
                     slot.ready = true;
+                    slot.life += 1;
                 }
                 if self.models.is_empty() && !models.is_empty() {
                     self.models = models.iter().filter_map(model_of).collect();

@@ -11,7 +11,7 @@ use tokio::{
     net::UnixStream,
     process::{Child, Command},
     sync::{mpsc, oneshot},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 use tracing::{Instrument, info, info_span, warn};
 use xueliang_base::{backoff::Backoff, look::NotLooked, shutdown::Stopping};
@@ -58,6 +58,8 @@ pub enum PoolEvent {
 pub(super) struct Job {
     pub(super) request: WorkerRequest,
     deadline: Duration,
+    /// Until when it may wait for a child to take it.
+    by: Instant,
     pub(super) answer: oneshot::Sender<Result<Answer, NotLooked>>,
 }
 
@@ -87,28 +89,72 @@ impl Worker {
         let (jobs, queue) = mpsc::channel(1);
         (Self { jobs }, queue)
     }
-    /// Asks for one answer. An error says why there is none; a late or dead child is then replaced.
+    /// Asks for one answer. An error says why there is none; a late or dead child is then replaced. The deadline bounds
+    /// the waiting for the child, too; what waited in vain was `Busy`.
     pub async fn ask(&self, ask: Ask, deadline: Duration) -> Result<Answer, NotLooked> {
         let (answer, answered) = oneshot::channel();
-        let job = Job { request: WorkerRequest { ask: Some(ask) }, deadline, answer };
+        let by = Instant::now() + deadline;
+        let job = Job { request: WorkerRequest { ask: Some(ask) }, deadline, by, answer };
         self.jobs.send(job).await.map_err(|_| NotLooked::WorkerLost)?;
         answered.await.unwrap_or(Err(NotLooked::WorkerLost))
+    }
+}
+
+/// Requests on their way to a child.
+struct Requests {
+    jobs: mpsc::Receiver<Job>,
+    /// One that may wait for the next child.
+    held: Option<Job>,
+}
+
+impl Requests {
+    /// The next request that is still in time; `None` when nobody can ask any more. Cancel-safe.
+    async fn next(&mut self) -> Option<Job> {
+        loop {
+            let job = match self.held.take() {
+                Some(job) => job,
+                None => self.jobs.recv().await?,
+            };
+            if Instant::now() < job.by {
+                return Some(job);
+            }
+            drop(job.answer.send(Err(NotLooked::Busy)));
+        }
+    }
+    /// While there is no child: looks are refused at once, for another worker can take them; evidence is made by one
+    /// worker alone, so it waits for the next child. Returns when nobody can ask any more. Cancel-safe.
+    async fn refuse(&mut self) {
+        loop {
+            if let Some(by) = self.held.as_ref().map(|job| job.by) {
+                sleep_until(by).await;
+                if let Some(job) = self.held.take() {
+                    drop(job.answer.send(Err(NotLooked::Busy)));
+                }
+            }
+            let Some(job) = self.jobs.recv().await else { return };
+            if matches!(job.request.ask, Some(Ask::Render(_))) {
+                self.held = Some(job);
+            } else {
+                drop(job.answer.send(Err(NotLooked::WorkerLost)));
+            }
+        }
     }
 }
 
 async fn run(
     index: usize,
     spec: Arc<PoolSpec>,
-    mut queue: mpsc::Receiver<Job>,
+    queue: mpsc::Receiver<Job>,
     events: mpsc::Sender<PoolEvent>,
     mut stopping: Stopping,
 ) {
     let seed = u64::try_from(index).unwrap_or(0);
     let mut backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10), seed);
+    let mut requests = Requests { jobs: queue, held: None };
     loop {
         let lived = tokio::select! {
             () = stopping.wait() => return,
-            lived = run_once(index, &spec, &mut queue, &events) => lived,
+            lived = run_once(index, &spec, &mut requests, &events) => lived,
         };
         match lived {
             Ok(Ended::QueueClosed) => return,
@@ -122,15 +168,8 @@ async fn run(
         tokio::select! {
             () = stopping.wait() => return,
             () = tokio::time::sleep(wait) => {}
-            // While there is no child, requests are answered at once.
-            () = refuse(&mut queue) => return,
+            () = requests.refuse() => return,
         }
-    }
-}
-
-async fn refuse(queue: &mut mpsc::Receiver<Job>) {
-    while let Some(job) = queue.recv().await {
-        drop(job.answer.send(Err(NotLooked::WorkerLost)));
     }
 }
 
@@ -144,12 +183,15 @@ enum Ended {
 async fn run_once(
     index: usize,
     spec: &PoolSpec,
-    queue: &mut mpsc::Receiver<Job>,
+    requests: &mut Requests,
     events: &mpsc::Sender<PoolEvent>,
 ) -> anyhow::Result<Ended> {
     let (mut child, mut socket) = start(spec)?;
     let setup = WorkerRequest { ask: Some(Ask::Setup(spec.setup.clone())) };
-    let ready = timeout(SETUP_TIMEOUT, exchange(&mut socket, &setup)).await;
+    let ready = tokio::select! {
+        ready = timeout(SETUP_TIMEOUT, exchange(&mut socket, &setup)) => ready,
+        () = requests.refuse() => return Ok(Ended::QueueClosed),
+    };
     let models = match ready {
         Ok(Ok(Answer::Ready(ready))) => ready.models,
         Ok(Ok(Answer::Failed(failed))) => anyhow::bail!("{}", failed.message),
@@ -164,7 +206,7 @@ async fn run_once(
     let mut served = false;
     loop {
         let job = tokio::select! {
-            job = queue.recv() => job,
+            job = requests.next() => job,
             status = child.wait() => {
                 warn!(status = ?status.ok(), "look worker ended while idle, replacing it");
                 return Ok(Ended::Served);
@@ -216,4 +258,52 @@ async fn exchange(socket: &mut UnixStream, request: &WorkerRequest) -> anyhow::R
     socket.read_exact(&mut bytes).await?;
     let response = WorkerResponse::decode(bytes.as_slice())?;
     response.answer.ok_or_else(|| anyhow::anyhow!("empty answer"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use xueliang_base::shutdown;
+    use xueliang_proto::v1::{WorkerLook, WorkerRender};
+
+    use super::*;
+
+    /// A slot whose child runs this script.
+    fn slot(folder: &tempfile::TempDir, script: &str) -> (Worker, mpsc::Receiver<PoolEvent>, shutdown::Stop) {
+        let program = folder.path().join("worker.sh");
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let spec = PoolSpec { program, setup: WorkerSetup::default(), nice: 0, purpose: "test" };
+        let (events, seen) = mpsc::channel(8);
+        let (stop, stopping) = shutdown::pair();
+        (Worker::spawn(0, Arc::new(spec), events, stopping), seen, stop)
+    }
+
+    #[tokio::test]
+    async fn a_look_asked_of_a_worker_that_still_loads_is_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (worker, _events, _stop) = slot(&folder, "exec sleep 30");
+        let asked = worker.ask(Ask::Look(WorkerLook::default()), Duration::from_secs(20));
+        let answer = timeout(Duration::from_secs(5), asked).await.expect("it does not wait for the models");
+        assert!(matches!(answer, Err(NotLooked::WorkerLost)), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn evidence_waits_for_the_next_child_but_not_beyond_its_deadline() {
+        let folder = tempfile::tempdir().unwrap();
+        let (worker, _events, _stop) = slot(&folder, "exec sleep 30");
+        let asked = worker.ask(Ask::Render(WorkerRender::default()), Duration::from_millis(300));
+        let answer = timeout(Duration::from_secs(5), asked).await.expect("it does not wait for the models");
+        assert!(matches!(answer, Err(NotLooked::Busy)), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_child_that_cannot_start_is_told_and_looks_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (worker, mut events, _stop) = slot(&folder, "exit 1");
+        assert!(matches!(events.recv().await, Some(PoolEvent::Lost { worker: 0 })));
+        let answer = worker.ask(Ask::Look(WorkerLook::default()), Duration::from_secs(20)).await;
+        assert!(matches!(answer, Err(NotLooked::WorkerLost)), "{answer:?}");
+    }
 }

@@ -77,12 +77,13 @@ impl Looks {
         let index = decision.worker.0 as usize;
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.busy = true;
-        let worker = slot.worker.clone();
+        let (worker, life) = (slot.worker.clone(), slot.life);
         let done = self.done.clone();
         let (kind, deadline) = (decision.kind, self.spec.analysis.look_deadline);
         tokio::spawn(async move {
             let answer = worker.ask(ask, deadline).await;
-            let done_look = Done { camera: id, worker: index, kind, look, span, dispatched: now, answer };
+            let done_look =
+                Done { camera: id, worker: index, life, kind, look, span, dispatched: now, answer };
             // The looks task may have ended: then the span's ticket counts its units as lost.
             drop(done.send(done_look).await);
         });
@@ -92,6 +93,12 @@ impl Looks {
         let now = self.spec.clock.mono();
         if let Some(slot) = self.slots.get_mut(done.worker) {
             slot.busy = false;
+            // Its child is dead or about to be killed: no other look may go there before the next one is ready, which
+            // may be already.
+            let dead = matches!(done.answer, Err(NotLooked::Deadline | NotLooked::WorkerLost));
+            if dead && slot.life == done.life {
+                slot.ready = false;
+            }
         }
         let outcome = match done.answer {
             Ok(Answer::Saw(saw)) => wire::saw_from_wire(saw).map_err(|error| {

@@ -312,3 +312,43 @@ async fn an_edit_ends_only_incidents_whose_rule_is_gone() {
     }
     assert_eq!(stage.edges(), [("resolved", Kind::WaterZoneEntry)], "by what was seen");
 }
+
+#[tokio::test]
+async fn a_worker_that_missed_its_deadline_gets_no_look_before_it_is_ready_again() {
+    for reason in [NotLooked::Deadline, NotLooked::WorkerLost] {
+        let mut stage = Stage::new();
+        stage.ready();
+        let config = pond("");
+        let cell = stage.cell(&config);
+        stage.configure(&config, &cell, Vec::new());
+        stage.signal(&cell, Signal::Streaming);
+        stage.unit(&cell);
+        let (_, job) = stage.asked().await.unwrap();
+        assert!(job.answer.send(Err(reason)).is_ok());
+        stage.finish().await;
+        // The pool has not yet said that it is gone.
+        assert!(stage.look(&cell, 10.0, 0).await.is_none(), "{reason}");
+        stage.looks.pool(PoolEvent::Lost { worker: 0 });
+        assert!(stage.look(&cell, 10.0, 0).await.is_none(), "{reason}");
+        stage.ready();
+        assert!(stage.look(&cell, 10.0, 0).await.is_some(), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_the_child_before_does_not_stop_the_next_one() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = pond("");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    stage.unit(&cell);
+    let (_, job) = stage.asked().await.unwrap();
+    // The next child is ready before the answer about the last one is read.
+    stage.looks.pool(PoolEvent::Lost { worker: 0 });
+    stage.ready();
+    assert!(job.answer.send(Err(NotLooked::Deadline)).is_ok());
+    stage.finish().await;
+    assert!(stage.look(&cell, 10.0, 0).await.is_some());
+}
