@@ -304,6 +304,16 @@ impl Attention {
         self.seats.values_mut().for_each(|seat| seat.begin(now));
         coverage::breaches(&self.params, &self.seats, now)
     }
+    /// Whether every rule of the camera was looked at in time, twice in a row: what ends a gap. `None` where no rule
+    /// needs looks.
+    pub fn in_time(&self, now: Mono, id: &CameraId) -> Option<bool> {
+        let seat = self.seats.get(id).filter(|seat| !seat.floors.is_empty())?;
+        let grace = self.params.breach_grace;
+        let in_time = |kept: &choice::Kept| {
+            kept.mended && kept.served.is_some_and(|served| now.since(served) <= kept.bound(grace))
+        };
+        Some(seat.floors.iter().all(in_time))
+    }
     /// The worker that holds the camera's decoder.
     pub fn lease(&self, id: &CameraId) -> Option<WorkerId> {
         self.leases.of(id)

@@ -14,11 +14,13 @@ pub(super) struct Kept {
     pub(super) served: Option<Mono>,
     /// Since when the times between such pictures have been too long.
     pub(super) late_since: Option<Mono>,
+    /// Whether the last picture came in time of the one before.
+    pub(super) mended: bool,
 }
 
 impl Kept {
     pub(super) fn new(floor: Floor) -> Self {
-        Self { floor, served: None, late_since: None }
+        Self { floor, served: None, late_since: None, mended: false }
     }
     /// Whether a look at which these models ran serves it.
     pub(super) fn is_served_by(&self, models: &[ModelName]) -> bool {
@@ -30,6 +32,7 @@ impl Kept {
     }
     /// Takes a picture that served it; `born` is where blindness counts from before the first.
     pub(super) fn serve(&mut self, picture: Mono, born: Option<Mono>, grace: Duration) {
+        self.mended = self.served.is_some_and(|served| picture.since(served) <= self.bound(grace));
         if let Some(since) = self.served.or(born) {
             if picture.since(since) > self.bound(grace) {
                 self.late_since.get_or_insert(since.plus(self.floor.blind_max));

@@ -65,6 +65,8 @@ pub struct Breach {
     pub rule: RuleId,
     /// Its kind.
     pub kind: Kind,
+    /// The longest time it may be blind.
+    pub blind_max: Duration,
     /// When its time was up.
     pub since: Mono,
     /// The camera's own reason where it has one, `ModelFailed` where no model serves the rule, otherwise `Busy`.
@@ -88,6 +90,7 @@ pub(super) fn breaches(params: &AttentionParams, seats: &BTreeMap<CameraId, Seat
                     camera: id.clone(),
                     rule: floor.rule.clone(),
                     kind: floor.kind,
+                    blind_max: floor.blind_max,
                     since,
                     reason,
                 });

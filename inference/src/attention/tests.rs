@@ -309,3 +309,25 @@ fn a_continued_floor_served_at_keyframes_only_is_in_breach() {
     assert_eq!(breaches.len(), 1, "{breaches:?}");
     assert!(sim.now.since(breaches[0].since) > s(15.0), "and has been for long: {breaches:?}");
 }
+
+#[test]
+fn a_camera_is_in_time_after_two_looks_one_soon_after_the_other() {
+    let mut a = Attention::new(params(1));
+    a.set_camera(need("a", 1.0, 2.0, false));
+    let mut now = Mono(1_000_000_000_000);
+    let mut look = |a: &mut Attention, after: f64| {
+        now = now.plus(s(after));
+        a.offer(&id("a"), offer(now, 0.0, 1));
+        a.next(now, &[WorkerId(0)]).unwrap();
+        a.done(now, &id("a"), ok(now));
+        now
+    };
+    let mut at = look(&mut a, 0.0);
+    assert_eq!(a.in_time(at, &id("a")), Some(false), "one look says nothing of the next");
+    at = look(&mut a, 2.0);
+    assert_eq!(a.in_time(at, &id("a")), Some(true));
+    assert_eq!(a.in_time(at.plus(s(4.1)), &id("a")), Some(false), "and then nothing came");
+    at = look(&mut a, 9.0);
+    assert_eq!(a.in_time(at, &id("a")), Some(false));
+    assert_eq!(a.in_time(at, &id("b")), None);
+}

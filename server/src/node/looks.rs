@@ -18,7 +18,7 @@ use xueliang_base::{
     config::Config,
     detection::Meaning,
     id::{CameraId, ConfigRevision, LookId},
-    incident::{Edge, Incident},
+    incident::{Edge, Incident, Resolution},
     look::{LookKind, NotLooked, Observation},
     time::{Mono, SharedClock, Wall},
     unit::AccessUnit,
@@ -93,7 +93,8 @@ pub struct Assignment {
     pub config: Arc<Config>,
     /// The cells, kept over revisions for cameras whose stream did not change.
     pub cells: BTreeMap<CameraId, Arc<Cell>>,
-    /// Incidents that were active when the previous node process ended, by camera.
+    /// Incidents that were active when the previous node process ended, by camera; coverage gaps, which name the rule
+    /// `coverage_gap`, among them.
     pub adopted: BTreeMap<CameraId, Vec<Incident>>,
 }
 
@@ -328,11 +329,13 @@ impl Looks {
                 running.cell.ring.clear(Skipped::Removed);
                 self.attention.remove_camera(&id);
                 self.emit(&id, edges, Vec::new(), now, None);
+                self.end_gap(&id, now, Resolution::RuleRemoved);
             }
         }
         self.revision = revision;
         for (id, cell) in cells {
             let adopted = adopted.remove(&id).unwrap_or_default();
+            let adopted = self.adopt_gaps(&id, adopted);
             match self.cameras.get_mut(&id) {
                 // The same cell means the same camera, session and ring; a camera that only reconnects with other
                 // credentials has a new one.

@@ -1,15 +1,24 @@
 //! Coverage gaps: falling below a floor is itself an incident (promise 4).
+//!
+//! One a camera, whichever of its rules are below their floors; coverage says which. It begins only while the camera
+//! delivers (one that sends nothing has an alert that says so), and it ends only when every rule was looked at in time
+//! again: a camera that dies meanwhile ends no gap.
 
 use std::{collections::BTreeMap, time::Duration};
 
+use tracing::info;
 use xueliang_base::{
     id::CameraId,
     incident::{Edge, Incident, Measure, MeasureKind, Resolution, Threshold, ThresholdKind},
     kind::Kind,
     time::{Mono, Wall},
 };
+use xueliang_inference::attention::Breach;
 
 use super::Looks;
+
+/// The rule that such incidents name.
+const RULE: &str = "coverage_gap";
 
 /// A floor that has been broken for so long is an incident.
 const GAP_AFTER: Duration = Duration::from_secs(10);
@@ -17,45 +26,70 @@ const GAP_AFTER: Duration = Duration::from_secs(10);
 /// A camera that has delivered for so long should have been looked at, whatever its keyframe interval.
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
 
+/// Whether it is about coverage, and so is no rule's of the camera.
+pub(super) fn is_gap(incident: &Incident) -> bool {
+    incident.kind == Kind::CoverageGap && incident.rule.as_str() == RULE
+}
+
 impl Looks {
+    /// Takes over gaps of the previous process life; gives the incidents that are of rules.
+    pub(super) fn adopt_gaps(&mut self, id: &CameraId, adopted: Vec<Incident>) -> Vec<Incident> {
+        let (gaps, of_rules): (Vec<_>, Vec<_>) = adopted.into_iter().partition(is_gap);
+        if let Some(gap) = gaps.into_iter().next() {
+            self.gaps.entry(id.clone()).or_insert(gap);
+        }
+        of_rules
+    }
+
     /// Falling below a floor is itself an incident: one a camera that delivers and is not looked at often enough.
     pub(super) fn tell_gaps(&mut self, now: Mono) {
-        let wall = self.spec.clock.wall();
-        let mut broken: BTreeMap<CameraId, Mono> = BTreeMap::new();
+        let mut broken: BTreeMap<CameraId, Vec<Breach>> = BTreeMap::new();
         for breach in self.attention.breaches(now) {
-            // A camera that sends nothing has an alert that says so, and one that has just come back is looked at soon.
+            // One that has just come back is looked at soon.
             let delivers = self.cameras.get(&breach.camera).is_some_and(|running| {
                 let live = running.cell.live();
                 live.signal.not_looked().is_none() && now.since(live.since) >= SETTLED_AFTER
             });
             if delivers && now.since(breach.since) >= GAP_AFTER {
-                let since = broken.entry(breach.camera).or_insert(breach.since);
-                *since = (*since).min(breach.since);
+                broken.entry(breach.camera.clone()).or_default().push(breach);
             }
         }
-        let ended: Vec<CameraId> = self.gaps.keys().filter(|id| !broken.contains_key(*id)).cloned().collect();
-        for id in ended {
-            if let Some(incident) = self.gaps.remove(&id) {
-                let incident = Incident { decided_arrival: now, decided_wall: wall, ..incident };
-                let edge = Edge::Resolved(incident, Resolution::ObservedAbsence);
-                self.emit(&id, vec![edge], Vec::new(), now, None);
+        let known: Vec<CameraId> = self.gaps.keys().cloned().collect();
+        for id in known {
+            match self.attention.in_time(now, &id) {
+                Some(true) => self.end_gap(&id, now, Resolution::ObservedAbsence),
+                None => self.end_gap(&id, now, Resolution::RuleRemoved),
+                Some(false) => {}
             }
         }
-        for (id, since) in broken {
+        let wall = self.spec.clock.wall();
+        for (id, breaches) in broken {
             if !self.gaps.contains_key(&id)
-                && let Some(incident) = gap_incident(now, wall, since)
+                && let Some(incident) = gap_incident(now, wall, &breaches)
             {
+                for breach in &breaches {
+                    info!(camera = %id, rule = %breach.rule, kind = %breach.kind, reason = %breach.reason,
+                        "below its floor");
+                }
                 self.gaps.insert(id.clone(), incident.clone());
                 self.emit(&id, vec![Edge::Raised(incident)], Vec::new(), now, None);
             }
         }
     }
+
+    pub(super) fn end_gap(&mut self, id: &CameraId, now: Mono, why: Resolution) {
+        let Some(incident) = self.gaps.remove(id) else { return };
+        let incident = Incident { decided_arrival: now, decided_wall: self.spec.clock.wall(), ..incident };
+        self.emit(id, vec![Edge::Resolved(incident, why)], Vec::new(), now, None);
+    }
 }
 
-fn gap_incident(now: Mono, wall: Wall, since: Mono) -> Option<Incident> {
-    let silent = now.since(since);
+/// An incident names one rule, its own; it counts those below their floors, and gives the floor of the longest broken.
+fn gap_incident(now: Mono, wall: Wall, breaches: &[Breach]) -> Option<Incident> {
+    let first = breaches.iter().min_by_key(|breach| breach.since)?;
+    let silent = now.since(first.since);
     Some(Incident {
-        rule: "coverage_gap".parse().ok()?,
+        rule: RULE.parse().ok()?,
         kind: Kind::CoverageGap,
         level: Kind::CoverageGap.default_level(),
         zone: None,
@@ -65,11 +99,14 @@ fn gap_incident(now: Mono, wall: Wall, since: Mono) -> Option<Incident> {
         decided_wall: wall,
         camera_time: None,
         last_seen_wall: wall,
-        count: 1,
+        count: u64::try_from(breaches.len()).unwrap_or(u64::MAX),
         confidence: 0.0,
         measures: vec![Measure { kind: MeasureKind::SilenceS, value: silent.as_secs_f64() }],
         regions: Vec::new(),
-        thresholds: vec![Threshold { kind: ThresholdKind::SilenceS, value: GAP_AFTER.as_secs_f64() }],
+        thresholds: vec![Threshold {
+            kind: ThresholdKind::SilenceS,
+            value: (first.blind_max + GAP_AFTER).as_secs_f64(),
+        }],
         looks: Vec::new(),
         model: None,
     })

@@ -10,7 +10,7 @@ use xueliang_base::{
     unit::Codec,
 };
 use xueliang_ingest::{
-    health::{Signal, SignalChange},
+    health::{OfflineCause, Signal, SignalChange},
     ring::Ring,
     session::UnitSink,
 };
@@ -351,4 +351,71 @@ async fn an_answer_of_the_child_before_does_not_stop_the_next_one() {
     assert!(job.answer.send(Err(NotLooked::Deadline)).is_ok());
     stage.finish().await;
     assert!(stage.look(&cell, 10.0, 0).await.is_some());
+}
+
+/// A camera that delivers and has not been looked at for long, and its gap.
+async fn in_a_gap() -> (Stage, Arc<Cell>) {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = pond("");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    stage.look(&cell, 1.0, 0).await.unwrap();
+    stage.looks.pool(PoolEvent::Lost { worker: 0 });
+    for _ in 0..60 {
+        stage.unit(&cell);
+        stage.tick(1.0);
+    }
+    assert_eq!(stage.edges(), [("raised", Kind::CoverageGap)]);
+    (stage, cell)
+}
+
+#[tokio::test]
+async fn a_gap_outlasts_its_camera_and_ends_when_looks_are_in_time_again() {
+    let (mut stage, cell) = in_a_gap().await;
+    stage.signal(&cell, Signal::Offline(OfflineCause::Closed));
+    for _ in 0..60 {
+        stage.tick(1.0);
+    }
+    assert_eq!(stage.edges(), [], "a dead camera is not looked at more often");
+    stage.signal(&cell, Signal::Streaming);
+    stage.ready();
+    stage.look(&cell, 1.0, 0).await.unwrap();
+    stage.tick(0.0);
+    assert_eq!(stage.edges(), [], "one look says nothing of the next");
+    stage.look(&cell, 0.5, 0).await.unwrap();
+    stage.tick(0.0);
+    assert_eq!(stage.edges(), [("resolved", Kind::CoverageGap)]);
+}
+
+#[tokio::test]
+async fn a_gap_ends_with_its_camera() {
+    let (mut stage, _cell) = in_a_gap().await;
+    let config = pond("");
+    stage.looks.apply(Assignment {
+        revision: ConfigRevision(9),
+        config,
+        cells: BTreeMap::new(),
+        adopted: BTreeMap::new(),
+    });
+    assert_eq!(stage.edges(), [("rule removed", Kind::CoverageGap)]);
+}
+
+#[tokio::test]
+async fn a_gap_of_the_process_before_goes_on_until_looks_are_in_time() {
+    let (before, _cell) = in_a_gap().await;
+    let gap = before.looks.gaps[&id()].clone();
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = pond("");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, vec![gap]);
+    stage.signal(&cell, Signal::Streaming);
+    stage.tick(1.0);
+    assert_eq!(stage.edges(), []);
+    stage.look(&cell, 1.0, 0).await.unwrap();
+    stage.look(&cell, 0.5, 0).await.unwrap();
+    stage.tick(0.0);
+    assert_eq!(stage.edges(), [("resolved", Kind::CoverageGap)]);
 }
