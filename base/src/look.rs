@@ -53,6 +53,8 @@ pub enum NotLooked {
     Frozen,
     /// The camera is expected to be off at this time.
     ExpectedOff,
+    /// Units arrive, and no rule needs a look yet.
+    NotDue,
 }
 
 impl NotLooked {
@@ -73,6 +75,7 @@ impl NotLooked {
             NotLooked::Blind => "blind",
             NotLooked::Frozen => "frozen",
             NotLooked::ExpectedOff => "expected_off",
+            NotLooked::NotDue => "not_due",
         }
     }
 }

@@ -99,7 +99,7 @@ both_ways!(NotLooked, NotLooked, not_looked_of, "The reason of a wire number.", 
     Connecting = Connecting, Offline = Offline, Stalled = Stalled, TooOld = TooOld, Busy = Busy,
     Deadline = Deadline, WorkerLost = WorkerLost, Undecodable = Undecodable, TooLarge = TooLarge,
     ModelFailed = ModelFailed, ViewMoved = ViewMoved, Blind = Blind, Frozen = Frozen,
-    ExpectedOff = ExpectedOff,
+    ExpectedOff = ExpectedOff, NotDue = NotDue,
 });
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ fn observation() -> impl Strategy<Value = Observation> {
         NotLooked::Stalled,
         NotLooked::Deadline,
         NotLooked::ExpectedOff,
+        NotLooked::NotDue,
         NotLooked::TooOld,
     ]);
     let outcome = prop_oneof![4 => sight.prop_map(Ok), 1 => reason.prop_map(Err)];

@@ -46,7 +46,8 @@ impl Signal {
                 | NotLooked::ModelFailed
                 | NotLooked::ViewMoved
                 | NotLooked::Blind
-                | NotLooked::Frozen,
+                | NotLooked::Frozen
+                | NotLooked::NotDue,
             ) => {
                 self.silent_since = None;
                 Finding::not_seen()

@@ -2000,6 +2000,9 @@ pub struct CameraStatus {
     /// Connections made since the node started.
     #[prost(uint64, tag = "12")]
     pub connects: u64,
+    /// What is wrong with the latest picture; empty when nothing is, or while there is none.
+    #[prost(enumeration = "PictureTrouble", repeated, tag = "13")]
+    pub picture: ::prost::alloc::vec::Vec<i32>,
 }
 /// Asks for cameras.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2097,6 +2100,8 @@ pub enum NotLooked {
     Frozen = 13,
     /// Expected to be off now.
     ExpectedOff = 14,
+    /// Units arrive, and no rule needed a look yet.
+    NotDue = 15,
 }
 impl NotLooked {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2120,6 +2125,7 @@ impl NotLooked {
             Self::Blind => "NOT_LOOKED_BLIND",
             Self::Frozen => "NOT_LOOKED_FROZEN",
             Self::ExpectedOff => "NOT_LOOKED_EXPECTED_OFF",
+            Self::NotDue => "NOT_LOOKED_NOT_DUE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2140,6 +2146,48 @@ impl NotLooked {
             "NOT_LOOKED_BLIND" => Some(Self::Blind),
             "NOT_LOOKED_FROZEN" => Some(Self::Frozen),
             "NOT_LOOKED_EXPECTED_OFF" => Some(Self::ExpectedOff),
+            "NOT_LOOKED_NOT_DUE" => Some(Self::NotDue),
+            _ => None,
+        }
+    }
+}
+/// What is wrong with a camera's latest picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PictureTrouble {
+    /// Not set.
+    Unspecified = 0,
+    /// Too dark to see the scene.
+    Dark = 1,
+    /// Covered, blurred or uniform.
+    Covered = 2,
+    /// The same picture again.
+    Frozen = 3,
+    /// Not the view that the zones were drawn on.
+    ViewMoved = 4,
+}
+impl PictureTrouble {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PICTURE_TROUBLE_UNSPECIFIED",
+            Self::Dark => "PICTURE_TROUBLE_DARK",
+            Self::Covered => "PICTURE_TROUBLE_COVERED",
+            Self::Frozen => "PICTURE_TROUBLE_FROZEN",
+            Self::ViewMoved => "PICTURE_TROUBLE_VIEW_MOVED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PICTURE_TROUBLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "PICTURE_TROUBLE_DARK" => Some(Self::Dark),
+            "PICTURE_TROUBLE_COVERED" => Some(Self::Covered),
+            "PICTURE_TROUBLE_FROZEN" => Some(Self::Frozen),
+            "PICTURE_TROUBLE_VIEW_MOVED" => Some(Self::ViewMoved),
             _ => None,
         }
     }
@@ -4088,6 +4136,9 @@ pub struct WorkerSaw {
     /// Models.
     #[prost(uint64, tag = "12")]
     pub infer_us: u64,
+    /// The kept decoder had to give out what it held back and is closed: the next continued look begins at a keyframe.
+    #[prost(bool, tag = "13")]
+    pub forgotten: bool,
 }
 /// Redacted pictures.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -210,6 +210,7 @@ fn status(config: &Config, cell: &Cell, facts: Option<&CameraFacts>, account: &A
         }),
         coverage: facts.map(coverage).unwrap_or_default(),
         connects: live.connects,
+        picture: Vec::new(),
     }
 }
 

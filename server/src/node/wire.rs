@@ -114,6 +114,8 @@ pub struct Saw {
     pub scene: Scene,
     pub aspect: f32,
     pub cost: LookCost,
+    /// The decoder kept for the camera is gone.
+    pub forgotten: bool,
 }
 
 pub fn saw_to_wire(saw: &Saw) -> v1::WorkerSaw {
@@ -130,6 +132,7 @@ pub fn saw_to_wire(saw: &Saw) -> v1::WorkerSaw {
         decode_us: saw.cost.decode_us,
         preprocess_us: saw.cost.preprocess_us,
         infer_us: saw.cost.infer_us,
+        forgotten: saw.forgotten,
     }
 }
 
@@ -148,11 +151,12 @@ pub fn saw_from_wire(saw: v1::WorkerSaw) -> Result<Saw, WireError> {
         },
         aspect: saw.aspect,
         cost: LookCost { decode_us: saw.decode_us, preprocess_us: saw.preprocess_us, infer_us: saw.infer_us },
+        forgotten: saw.forgotten,
     })
 }
 
 /// The one place where reasons and their wire form meet.
-const REASONS: [(NotLooked, v1::NotLooked); 14] = [
+const REASONS: [(NotLooked, v1::NotLooked); 15] = [
     (NotLooked::Connecting, v1::NotLooked::Connecting),
     (NotLooked::Offline, v1::NotLooked::Offline),
     (NotLooked::Stalled, v1::NotLooked::Stalled),
@@ -167,6 +171,7 @@ const REASONS: [(NotLooked, v1::NotLooked); 14] = [
     (NotLooked::Blind, v1::NotLooked::Blind),
     (NotLooked::Frozen, v1::NotLooked::Frozen),
     (NotLooked::ExpectedOff, v1::NotLooked::ExpectedOff),
+    (NotLooked::NotDue, v1::NotLooked::NotDue),
 ];
 
 pub fn reason_to_wire(reason: NotLooked) -> v1::NotLooked {

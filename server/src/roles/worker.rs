@@ -124,6 +124,15 @@ impl From<wire::WireError> for Failure {
     }
 }
 
+/// A picture of a look.
+struct Continued {
+    picture: Picture,
+    /// Units decoded for it.
+    decoded: u32,
+    /// The decoder kept for the camera is gone.
+    forgotten: bool,
+}
+
 struct Worker {
     clock: SharedClock,
     limits: DecodeLimits,
@@ -197,11 +206,12 @@ impl Worker {
         let units: Vec<AccessUnit> =
             look.units.into_iter().map(|unit| wire::unit_from_wire(unit, codec)).collect();
         let start = self.clock.mono();
-        let (picture, decoded) = if look.continued {
+        let Continued { picture, decoded, forgotten } = if look.continued {
             self.decode_continued(&look.camera_id, codec, &units, look.restart)?
         } else {
             let unit = units.last().ok_or(wire::WireError("no units"))?;
-            (self.passing(codec)?.decode_keyframe(unit)?, 1)
+            let picture = self.passing(codec)?.decode_keyframe(unit)?;
+            Continued { picture, decoded: 1, forgotten: false }
         };
         let decode_us = micros(self.clock.mono().since(start));
         let picture = self.masked(&look.camera_id, &look.masks, &picture)?;
@@ -227,6 +237,7 @@ impl Worker {
             scene,
             aspect: picture.width as f32 / picture.height.max(1) as f32,
             cost,
+            forgotten,
         }))
     }
 
@@ -245,7 +256,7 @@ impl Worker {
         codec: Codec,
         units: &[AccessUnit],
         restart: bool,
-    ) -> Result<(Picture, u32), Failure> {
+    ) -> Result<Continued, Failure> {
         let usable = matches!(self.kept.get(camera), Some((kept, _)) if *kept == codec);
         if restart || !usable {
             self.kept.insert(camera.to_owned(), (codec, Decoder::new(codec, self.limits)?));
@@ -253,16 +264,26 @@ impl Worker {
         let Some((_, decoder)) = self.kept.get_mut(camera) else {
             return Err(Failure(NotLooked::Undecodable, anyhow::anyhow!("no decoder is kept")));
         };
-        let result = decoder.decode(units, Want::Last);
-        match result.map(|decoded| (decoded.pictures.into_iter().next_back(), decoded.units_decoded)) {
-            Ok((Some(picture), decoded)) => Ok((picture, u32::try_from(decoded).unwrap_or(u32::MAX))),
-            Ok((None, _)) => Err(Failure(NotLooked::Undecodable, anyhow::anyhow!("no picture came out"))),
+        let decoded = match decoder.decode(units, Want::Last) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 // Its state is not to be trusted any more.
                 self.kept.remove(camera);
-                Err(error.into())
+                return Err(error.into());
             }
+        };
+        let units = u32::try_from(decoded.units_decoded).unwrap_or(u32::MAX);
+        if let Some(picture) = decoded.pictures.into_iter().next_back() {
+            return Ok(Continued { picture, decoded: units, forgotten: false });
         }
+        // It may hold the picture back for its order, as after a keyframe alone of a stream with B-frames. Made to give
+        // it out, it forgets its references, so the next look begins at a keyframe.
+        let drained = decoder.drain(Want::Last);
+        self.kept.remove(camera);
+        let picture = drained?.pictures.into_iter().next_back();
+        let picture =
+            picture.ok_or_else(|| Failure(NotLooked::Undecodable, anyhow::anyhow!("no picture came out")))?;
+        Ok(Continued { picture, decoded: units, forgotten: true })
     }
 
     fn masked(
@@ -336,5 +357,71 @@ impl Worker {
             return Err(Failure(NotLooked::ModelFailed, error));
         }
         Ok(low)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The first units of the prepared clip with B-frames, as the node sends them.
+    fn units(n: usize) -> Vec<v1::WorkerUnit> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../.cache/clips/vtest-bframes@10fps.h264");
+        let clip = xueliang_simulator::Clip::load(Path::new(path), None).expect("`make setup` has made it");
+        let sets = clip.parameter_sets();
+        let parameters: Vec<u8> = [&sets.vps, &sets.sps, &sets.pps]
+            .into_iter()
+            .flatten()
+            .flat_map(|nal| [&[0, 0, 0, 1], &nal[..]].concat())
+            .collect();
+        (1_u64..)
+            .zip(clip.units())
+            .take(n)
+            .map(|(seq, unit)| v1::WorkerUnit {
+                seq,
+                keyframe: unit.keyframe,
+                data: if unit.keyframe {
+                    [&parameters, &unit.data[..]].concat().into()
+                } else {
+                    unit.data.clone()
+                },
+                arrival_mono_ns: seq * 100_000_000,
+                arrival_unix_us: 0,
+                camera_time: None,
+            })
+            .collect()
+    }
+
+    fn look(units: &[v1::WorkerUnit], restart: bool) -> WorkerLook {
+        WorkerLook {
+            camera_id: "gate".to_owned(),
+            codec: v1::Codec::H264.into(),
+            continued: true,
+            restart,
+            units: units.to_vec(),
+            ..WorkerLook::default()
+        }
+    }
+
+    #[test]
+    fn a_continued_look_at_a_lone_keyframe_of_a_stream_with_b_frames_gives_its_picture() {
+        xueliang_ingest::init().unwrap();
+        let setup = WorkerSetup { max_width: 4096, max_height: 2304, ..WorkerSetup::default() };
+        let mut worker = Worker::build(&setup).unwrap();
+        let units = units(12);
+        let Answer::Saw(first) = worker.answer(Ask::Look(look(&units[..1], true))) else {
+            panic!("the keyframe's picture is held back")
+        };
+        assert_eq!((first.seq, first.decoded), (1, 1));
+        // What the node does next: from the keyframe again if the decoder is gone, else what came since.
+        let next = if first.forgotten { look(&units[..6], true) } else { look(&units[1..6], false) };
+        let Answer::Saw(second) = worker.answer(Ask::Look(next)) else {
+            panic!("and the look after it fails")
+        };
+        assert!(second.seq > 1 && !second.forgotten, "{} {}", second.seq, second.forgotten);
+        let Answer::Saw(third) = worker.answer(Ask::Look(look(&units[6..12], false))) else {
+            panic!("and the decoder that is kept goes on")
+        };
+        assert!(third.seq > second.seq && !third.forgotten);
     }
 }

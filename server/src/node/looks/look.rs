@@ -131,7 +131,9 @@ impl Looks {
             return;
         }
         running.in_flight = None;
-        if looked.is_err() {
+        // Without its decoder the next continued look begins at a keyframe; the lease stays.
+        let forgotten = outcome.as_ref().is_ok_and(|saw| saw.forgotten);
+        if looked.is_err() || forgotten {
             running.last_fed = None;
         }
         self.attention.done(

@@ -228,6 +228,7 @@ fn saw(look: &WorkerLook, persons: usize) -> WorkerSaw {
         decode_us: 2_000,
         preprocess_us: 1_000,
         infer_us: 20_000,
+        forgotten: false,
     }
 }
 
@@ -418,4 +419,27 @@ async fn a_gap_of_the_process_before_goes_on_until_looks_are_in_time() {
     stage.look(&cell, 0.5, 0).await.unwrap();
     stage.tick(0.0);
     assert_eq!(stage.edges(), [("resolved", Kind::CoverageGap)]);
+}
+
+#[tokio::test]
+async fn a_camera_whose_decoder_was_forgotten_keeps_its_lease_and_begins_at_a_keyframe() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = pond("");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    stage.unit(&cell);
+    let (look, job) = stage.asked().await.unwrap();
+    assert!(look.continued && look.restart);
+    let saw = WorkerSaw { forgotten: true, ..saw(&look, 0) };
+    assert!(job.answer.send(Ok(Answer::Saw(saw))).is_ok());
+    stage.finish().await;
+    let lease = stage.looks.attention.lease(&id());
+    assert!(lease.is_some());
+    let next = stage.look(&cell, 1.0, 0).await.unwrap();
+    assert!(next.continued && next.restart);
+    let after = stage.look(&cell, 1.0, 0).await.unwrap();
+    assert!(after.continued && !after.restart);
+    assert_eq!(stage.looks.attention.lease(&id()), lease);
 }
