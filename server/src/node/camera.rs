@@ -110,10 +110,12 @@ impl UnitSink for Cell {
             let mut live = self.lock();
             live.last_unit = Some((unit.arrival, unit.arrival_wall));
             live.bytes += unit.data.len() as u64;
+            if unit.discontinuity {
+                // What was missed may have held keyframes; the next interval begins after it.
+                live.last_keyframe = None;
+            }
             if unit.keyframe {
-                if let Some(last) = live.last_keyframe
-                    && !unit.discontinuity
-                {
+                if let Some(last) = live.last_keyframe {
                     let interval = unit.arrival.since(last);
                     live.keyframe_interval = Some(
                         live.keyframe_interval
@@ -138,4 +140,57 @@ impl UnitSink for Cell {
         }
         self.dirty.mark(&self.camera.id);
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use xueliang_base::unit::Codec;
+
+    use super::*;
+
+    #[test]
+    fn the_keyframe_interval_does_not_span_an_outage() {
+        let camera =
+            xueliang_base::config::Config::parse(CONFIG, std::path::Path::new("/etc")).unwrap().cameras;
+        let ring = Ring::new(1 << 20, Duration::from_secs(30));
+        let cell = Cell::new(Arc::new(camera[0].clone()), ring, Arc::default(), Wall(0));
+        let mut seq = 0;
+        let mut unit = |at_s: u64, keyframe, discontinuity| {
+            seq += 1;
+            cell.unit(AccessUnit {
+                seq,
+                codec: Codec::H264,
+                keyframe,
+                discontinuity,
+                pts_us: None,
+                arrival: Mono(at_s * 1_000_000_000),
+                arrival_wall: Wall(0),
+                camera_time: None,
+                data: vec![0; 10].into(),
+            });
+            cell.live().keyframe_interval
+        };
+        unit(100, true, false);
+        assert_eq!(unit(102, true, false), Some(Duration::from_secs(2)));
+        // Away for ten minutes, and the first unit that comes is no keyframe.
+        unit(702, false, true);
+        assert_eq!(unit(703, true, false), Some(Duration::from_secs(2)));
+        assert_eq!(unit(705, true, false), Some(Duration::from_secs(2)));
+    }
+
+    const CONFIG: &str = r#"
+site = "Test town"
+state_dir = "state"
+networks = ["127.0.0.0/8"]
+[[division]]
+code = "330282"
+name = "Cixi"
+[[camera]]
+id = "gate"
+name = "North gate"
+division = "330282"
+url = "rtsp://127.0.0.1:8554/gate"
+"#;
 }
