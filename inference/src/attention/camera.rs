@@ -184,7 +184,8 @@ impl Seat {
                 return None;
             }
             NotLooked::Busy
-        } else if self.offer.freshest_keyframe_arrival.is_some() && self.failures == 0 {
+        } else if self.offer.newest_unit_arrival.is_some() && self.failures == 0 {
+            // Its newest keyframe was looked at before, or has grown old, or left the ring.
             NotLooked::TooOld
         } else {
             return None;

@@ -19,13 +19,14 @@ use xueliang_base::{
     detection::Meaning,
     id::{CameraId, ConfigRevision, LookId},
     incident::{Edge, Incident, Resolution},
+    kind::Kind,
     look::{LookKind, NotLooked, Observation},
     time::{Mono, SharedClock, Wall},
     unit::AccessUnit,
 };
 use xueliang_inference::{
     analyst::{Analyst, ModelMeanings, Reference},
-    attention::{Attention, AttentionParams, CoverageRow, Offer, WorkerId},
+    attention::{Attention, AttentionParams, Counters, CoverageRow, Offer, WorkerId},
     journal::{Journal, JournalBounds},
 };
 use xueliang_ingest::ring::Span;
@@ -116,6 +117,8 @@ pub struct LooksFacts {
     pub cameras: BTreeMap<CameraId, CameraFacts>,
     /// Looks done, by kind and outcome.
     pub looks: BTreeMap<(&'static str, &'static str), u64>,
+    /// What attention did.
+    pub attention: Counters,
     /// Incident changes that found the alerting queue full.
     pub changes_dropped: u64,
 }
@@ -143,6 +146,8 @@ struct Running {
     /// The look on its way: an answer to another one is of a cell or a worker that is gone.
     in_flight: Option<LookId>,
     last_observed: Mono,
+    /// Whether it was silent when last observed, or has an incident that says so.
+    silent: bool,
     facts: CameraFacts,
 }
 
@@ -383,6 +388,7 @@ impl Looks {
             recent: VecDeque::new(),
             in_flight: None,
             last_observed: now,
+            silent: true,
             facts: CameraFacts::default(),
         };
         self.cameras.insert(id.clone(), running);
@@ -423,6 +429,9 @@ impl Looks {
                 .collect();
             let now = self.spec.clock.mono();
             let decision = self.attention.next(now, &free);
+            for refusal in self.attention.take_refusals() {
+                self.not_looked(&refusal.camera, refusal.reason);
+            }
             for (id, worker) in self.attention.take_revoked() {
                 self.release(&id, worker);
             }
@@ -441,11 +450,16 @@ impl Looks {
     ) {
         let Some(running) = self.cameras.get_mut(id) else { return };
         running.last_observed = observation.at;
-        running.facts.not_looked = observation.outcome.as_ref().err().copied();
+        let reason = observation.outcome.as_ref().err().copied();
+        running.facts.not_looked = reason.filter(|reason| *reason != NotLooked::NotDue);
         if let Ok(sight) = &observation.outcome {
             running.facts.last_look = Some(sight.arrival_wall);
         }
         let edges = running.analyst.step(&observation);
+        let offline = |incident: &&Incident| incident.kind == Kind::CamOffline;
+        running.silent =
+            matches!(reason, Some(NotLooked::Connecting | NotLooked::Offline | NotLooked::Stalled))
+                || running.analyst.active().iter().any(offline);
         running.journal.push(observation);
         self.emit(id, edges, stages, since, unit_seq);
     }
@@ -478,28 +492,35 @@ impl Looks {
         }
     }
 
+    /// An observation without a look.
+    fn not_looked(&mut self, id: &CameraId, reason: NotLooked) {
+        let now = self.spec.clock.mono();
+        let observation = Observation {
+            look: LookId(0),
+            kind: LookKind::Keyframe,
+            revision: self.revision,
+            at: now,
+            at_wall: self.spec.clock.wall(),
+            outcome: Err(reason),
+        };
+        self.observe(id, observation, Vec::new(), now, None);
+    }
+
     /// Visits every camera: silence is an observation too.
     fn tick(&mut self) {
         let now = self.spec.clock.mono();
         let ids: Vec<CameraId> = self.cameras.keys().cloned().collect();
         for id in ids {
             let Some(running) = self.cameras.get(&id) else { continue };
-            let reason = running.cell.live().signal.not_looked();
-            let silent = match reason {
-                Some(_) => Duration::from_secs(1),
-                // Streaming, yet not looked at for long: no worker had time.
-                None => Duration::from_secs(10),
-            };
-            if running.in_flight.is_none() && now.since(running.last_observed) >= silent {
-                let observation = Observation {
-                    look: LookId(0),
-                    kind: LookKind::Keyframe,
-                    revision: self.revision,
-                    at: now,
-                    at_wall: self.spec.clock.wall(),
-                    outcome: Err(reason.unwrap_or(NotLooked::Busy)),
-                };
-                self.observe(&id, observation, Vec::new(), now, None);
+            let silence = running.cell.live().signal.not_looked();
+            // While units arrive, attention says which looks were due and were not made. That they arrive again must be
+            // told all the same: a rule about silence needs no look.
+            let reason = silence.or(running.silent.then_some(NotLooked::NotDue));
+            if let Some(reason) = reason
+                && running.in_flight.is_none()
+                && now.since(running.last_observed) >= TICK
+            {
+                self.not_looked(&id, reason);
             }
             self.offer(&id);
         }
@@ -526,6 +547,7 @@ impl Looks {
                 (id.clone(), facts)
             })
             .collect();
+        self.facts.attention = self.attention.counters().clone();
         self.spec.facts.send_replace(self.facts.clone());
     }
 

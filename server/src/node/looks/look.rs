@@ -48,6 +48,7 @@ impl Looks {
             let outcome =
                 LookOutcome { cost: LookCost::default(), result: Err(NotLooked::TooOld), units_decoded: 0 };
             self.attention.done(now, &id, outcome);
+            self.not_looked(&id, NotLooked::TooOld);
             self.offer(&id);
             return;
         };

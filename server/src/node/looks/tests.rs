@@ -196,6 +196,14 @@ impl Stage {
         }
         edges
     }
+    /// What the journal says without a look, in order, each run of the same once.
+    fn not_looked(&self) -> Vec<NotLooked> {
+        let journal = &self.looks.cameras[&id()].journal;
+        let mut reasons: Vec<NotLooked> =
+            journal.iter().filter_map(|o| o.outcome.as_ref().err().copied()).collect();
+        reasons.dedup();
+        reasons
+    }
     fn incidents(&self) -> Vec<Kind> {
         self.looks.cameras[&id()].analyst.active().iter().map(|incident| incident.kind).collect()
     }
@@ -419,6 +427,74 @@ async fn a_gap_of_the_process_before_goes_on_until_looks_are_in_time() {
     stage.look(&cell, 0.5, 0).await.unwrap();
     stage.tick(0.0);
     assert_eq!(stage.edges(), [("resolved", Kind::CoverageGap)]);
+}
+
+#[tokio::test]
+async fn a_camera_with_nothing_due_is_not_called_busy() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = pond("blind_max = \"60s\"\nmax_gap = \"90s\"");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    stage.look(&cell, 0.1, 0).await.unwrap();
+    for _ in 0..40 {
+        stage.unit(&cell);
+        stage.tick(1.0);
+    }
+    assert_eq!(stage.not_looked(), []);
+}
+
+#[tokio::test]
+async fn a_look_that_was_due_and_not_made_is_told_with_its_reason_and_counted() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = pond("blind_max = \"5s\"\nmax_gap = \"9s\"");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    stage.look(&cell, 0.1, 0).await.unwrap();
+    // No keyframe comes: there is nothing that could be looked at.
+    for _ in 0..12 {
+        stage.tick(1.0);
+    }
+    assert_eq!(stage.not_looked(), [NotLooked::TooOld]);
+    // Keyframes come, and no worker is free.
+    stage.looks.pool(PoolEvent::Lost { worker: 0 });
+    for _ in 0..12 {
+        stage.unit(&cell);
+        stage.tick(1.0);
+    }
+    assert_eq!(stage.not_looked(), [NotLooked::TooOld, NotLooked::Busy]);
+    let counters = stage.facts.borrow().attention.clone();
+    assert!(counters.refused[&NotLooked::Busy] >= 2, "{counters:?}");
+    assert!(counters.keyframe_looks + counters.continued_looks >= 1, "{counters:?}");
+    let told = stage.looks.cameras[&id()].journal.len();
+    assert!(told <= 1 + 24 / 5 + 1, "at most once an interval: {told}");
+}
+
+#[tokio::test]
+async fn a_camera_that_is_only_watched_for_silence_is_found_back() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = config("health = [\"CAM_OFFLINE\"]");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Offline(OfflineCause::Refused));
+    for _ in 0..30 {
+        stage.tick(1.0);
+    }
+    assert_eq!(stage.edges(), [("raised", Kind::CamOffline)]);
+    stage.signal(&cell, Signal::Streaming);
+    for _ in 0..30 {
+        stage.unit(&cell);
+        stage.tick(1.0);
+    }
+    assert_eq!(stage.edges(), [("resolved", Kind::CamOffline)]);
+    assert_eq!(stage.facts.borrow().cameras[&id()].not_looked, None, "nothing is wrong with it");
+    let told = stage.looks.cameras[&id()].journal.len();
+    stage.tick(1.0);
+    assert_eq!(stage.looks.cameras[&id()].journal.len(), told, "and then there is nothing to tell");
 }
 
 #[tokio::test]
