@@ -56,6 +56,19 @@ pub struct RuleState {
     pub active: bool,
 }
 
+/// What is wrong with a camera's latest picture.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PictureTroubles {
+    /// Too dark to see the scene.
+    pub dark: bool,
+    /// Covered, blurred or uniform.
+    pub covered: bool,
+    /// The same as before, to the last bit, or found frozen by a rule.
+    pub frozen: bool,
+    /// Surely of another view than the zones were drawn on.
+    pub view_moved: bool,
+}
+
 /// One camera's tracks, rules and incidents.
 #[derive(Debug)]
 pub struct Analyst {
@@ -66,6 +79,7 @@ pub struct Analyst {
     trackers: BTreeMap<ModelName, Tracker>,
     episodes: Vec<Episode>,
     last: Option<(Mono, Wall)>,
+    troubles: PictureTroubles,
 }
 
 impl Analyst {
@@ -87,6 +101,7 @@ impl Analyst {
             trackers: BTreeMap::new(),
             episodes: camera.rules.iter().map(|rule| Episode::new(rule, camera)).collect(),
             last: None,
+            troubles: PictureTroubles::default(),
         }
     }
     /// Declares the loaded models and what each can see, in the order rules prefer them. The first model that lists
@@ -116,6 +131,9 @@ impl Analyst {
             } else {
                 self.eyes.learn(&sight.views);
                 self.follow(sight);
+            }
+            if let Some(picture) = &picture {
+                self.troubles = self.lens.troubles(picture);
             }
         }
         let moment =
@@ -164,6 +182,10 @@ impl Analyst {
     /// The reference view, once it is known. Store it when it changes; it does so at most twice a minute.
     pub fn reference(&self) -> Option<&Reference> {
         self.lens.reference()
+    }
+    /// What is wrong with the latest picture.
+    pub fn troubles(&self) -> PictureTroubles {
+        self.troubles
     }
     /// What every rule last knew.
     pub fn rule_states(&self) -> Vec<RuleState> {

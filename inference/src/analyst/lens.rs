@@ -12,7 +12,7 @@ use xueliang_base::{
     time::Mono,
 };
 
-use super::Reference;
+use super::{PictureTroubles, Reference};
 use crate::rules::{
     covered::{Cover, CoverState},
     dark,
@@ -123,6 +123,15 @@ impl Lens {
     }
     pub(crate) fn reference(&self) -> Option<&Reference> {
         self.reference.as_ref()
+    }
+    /// What that state says is wrong.
+    pub(crate) fn troubles(&self, picture: &PictureState) -> PictureTroubles {
+        PictureTroubles {
+            dark: picture.dark,
+            covered: picture.cover.covered(self.lost_detail),
+            frozen: picture.frozen,
+            view_moved: picture.view.moved(),
+        }
     }
     fn adopt(&mut self, reference: Reference) {
         self.cover.learn(reference.detail);

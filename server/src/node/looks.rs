@@ -18,15 +18,15 @@ use xueliang_base::{
     config::Config,
     detection::Meaning,
     id::{CameraId, ConfigRevision, LookId},
-    incident::{Edge, Incident, Resolution},
+    incident::{Edge, Evidence, Incident, Resolution},
     kind::Kind,
     look::{LookKind, NotLooked, Observation},
     time::{Mono, SharedClock, Wall},
     unit::AccessUnit,
 };
 use xueliang_inference::{
-    analyst::{Analyst, ModelMeanings, Reference},
-    attention::{Attention, AttentionParams, Counters, CoverageRow, Offer, WorkerId},
+    analyst::{Analyst, ModelMeanings, PictureTroubles, Reference, RuleState},
+    attention::{Attention, AttentionParams, Counters, CoverageRow, Granted, Offer, Why, WorkerId},
     journal::{Journal, JournalBounds},
 };
 use xueliang_ingest::ring::Span;
@@ -106,7 +106,9 @@ pub struct CameraFacts {
     pub last_look: Option<Wall>,
     /// Why the latest moment could not be looked at.
     pub not_looked: Option<NotLooked>,
-    /// Coverage, rule by rule.
+    /// What is wrong with the latest picture.
+    pub troubles: PictureTroubles,
+    /// Coverage, rule by rule; a rule that could tell nothing from the latest picture is not covered.
     pub coverage: Vec<CoverageRow>,
 }
 
@@ -543,7 +545,9 @@ impl Looks {
             .iter()
             .map(|(id, running)| {
                 let mut facts = running.facts.clone();
+                facts.troubles = running.analyst.troubles();
                 facts.coverage = self.attention.coverage(id);
+                blind(&mut facts.coverage, &running.analyst.rule_states());
                 (id.clone(), facts)
             })
             .collect();
@@ -573,6 +577,20 @@ fn model_of(loaded: &LoadedModel) -> Option<(ModelRef, Vec<Meaning>)> {
         sha256: model.sha256.parse().ok(),
     };
     Some((reference, loaded.meanings.iter().filter_map(|word| Meaning::from_word(word)).collect()))
+}
+
+/// Looks in time are no coverage for a rule that can tell nothing from what they show.
+fn blind(coverage: &mut [CoverageRow], states: &[RuleState]) {
+    for row in coverage {
+        let evidence = states.iter().find(|state| state.rule == row.rule).and_then(|state| state.evidence);
+        if let Some((
+            _,
+            Evidence::NotLooked(reason @ (NotLooked::Blind | NotLooked::Frozen | NotLooked::ViewMoved)),
+        )) = evidence
+        {
+            row.granted = Granted::NotCovered(Why::Blind(reason));
+        }
+    }
 }
 
 fn worker_id(index: usize) -> WorkerId {

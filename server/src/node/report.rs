@@ -210,7 +210,7 @@ fn status(config: &Config, cell: &Cell, facts: Option<&CameraFacts>, account: &A
         }),
         coverage: facts.map(coverage).unwrap_or_default(),
         connects: live.connects,
-        picture: Vec::new(),
+        picture: facts.map(|facts| wire::troubles_to_wire(facts.troubles)).unwrap_or_default(),
     }
 }
 

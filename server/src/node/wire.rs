@@ -9,6 +9,7 @@ use xueliang_base::{
     time::{CameraTime, Mono, Wall},
     unit::{AccessUnit, Codec},
 };
+use xueliang_inference::analyst::PictureTroubles;
 use xueliang_proto::v1;
 
 /// A message that does not convert.
@@ -180,6 +181,20 @@ pub fn reason_to_wire(reason: NotLooked) -> v1::NotLooked {
 
 pub fn reason_from_wire(reason: v1::NotLooked) -> NotLooked {
     REASONS.iter().find(|(_, wire)| *wire == reason).map_or(NotLooked::WorkerLost, |(ours, _)| *ours)
+}
+
+/// What is wrong with a picture, for consoles.
+pub fn troubles_to_wire(troubles: PictureTroubles) -> Vec<i32> {
+    [
+        (troubles.dark, v1::PictureTrouble::Dark),
+        (troubles.covered, v1::PictureTrouble::Covered),
+        (troubles.frozen, v1::PictureTrouble::Frozen),
+        (troubles.view_moved, v1::PictureTrouble::ViewMoved),
+    ]
+    .into_iter()
+    .filter(|(is, _)| *is)
+    .map(|(_, trouble)| trouble.into())
+    .collect()
 }
 
 #[cfg(test)]

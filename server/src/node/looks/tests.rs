@@ -15,7 +15,7 @@ use xueliang_ingest::{
     session::UnitSink,
 };
 use xueliang_proto::v1::{
-    ModelRef as WireModel, Region, WorkerDetection, WorkerLook, WorkerReleased, WorkerSaw, WorkerView,
+    self, ModelRef as WireModel, Region, WorkerDetection, WorkerLook, WorkerReleased, WorkerSaw, WorkerView,
 };
 
 use super::*;
@@ -518,4 +518,36 @@ async fn a_camera_whose_decoder_was_forgotten_keeps_its_lease_and_begins_at_a_ke
     let after = stage.look(&cell, 1.0, 0).await.unwrap();
     assert!(after.continued && !after.restart);
     assert_eq!(stage.looks.attention.lease(&id()), lease);
+}
+
+#[tokio::test]
+async fn a_dark_or_frozen_picture_is_a_state_and_no_coverage() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = pond("");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    type Change = fn(&mut WorkerSaw);
+    let table: [(Change, Vec<v1::PictureTrouble>, bool); 4] = [
+        (|_| (), vec![], true),
+        (|saw| (saw.mean_luma, saw.std_luma) = (3.0, 1.0), vec![v1::PictureTrouble::Dark], false),
+        (|_| (), vec![], true),
+        (|saw| saw.checksum = saw.seq - 1, vec![v1::PictureTrouble::Frozen], false),
+    ];
+    for (change, troubles, covered) in table {
+        stage.clock.advance(s(0.5));
+        stage.unit(&cell);
+        let (look, job) = stage.asked().await.unwrap();
+        let mut saw = saw(&look, 0);
+        change(&mut saw);
+        assert!(job.answer.send(Ok(Answer::Saw(saw))).is_ok());
+        stage.finish().await;
+        stage.tick(0.0);
+        let facts = stage.facts.borrow().cameras[&id()].clone();
+        let told: Vec<i32> = troubles.into_iter().map(i32::from).collect();
+        assert_eq!(crate::node::wire::troubles_to_wire(facts.troubles), told);
+        let blind = matches!(facts.coverage[0].granted, Granted::NotCovered(Why::Blind(_)));
+        assert_eq!(!blind, covered, "{:?}", facts.coverage);
+    }
 }
