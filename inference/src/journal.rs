@@ -50,7 +50,7 @@ impl Default for JournalBounds {
 }
 
 /// One camera's journal in memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Journal {
     bounds: JournalBounds,
     entries: VecDeque<(Observation, usize)>,

@@ -4,7 +4,7 @@
 //! worker answers, when the configuration changes, and when attention asked to be woken.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -37,6 +37,7 @@ mod keep;
 mod look;
 mod need;
 
+use keep::Keeper;
 pub use need::need;
 use need::need_of;
 
@@ -137,7 +138,8 @@ struct Slot {
 struct Running {
     cell: Arc<Cell>,
     analyst: Analyst,
-    journal: Journal,
+    /// Shared only while it is being written to disk.
+    journal: Arc<Journal>,
     /// The reference view the analyst began with, for the journal's head, and the one stored last.
     began_with: Option<Reference>,
     stored: Option<Reference>,
@@ -196,6 +198,10 @@ pub struct Looks {
     started: Mono,
     /// Cameras below a floor.
     gaps: BTreeMap<CameraId, Incident>,
+    /// Writes views and journals.
+    keeper: Option<Keeper>,
+    /// Journals that are still to be written.
+    journals: BTreeSet<CameraId>,
     next_look: u64,
     done: mpsc::Sender<Done>,
     facts: LooksFacts,
@@ -218,7 +224,7 @@ pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
             order = orders.recv() => match order {
                 Some(Order::Configure(assignment)) => looks.configure(*assignment),
                 Some(Order::Pool(event)) => looks.pool(event),
-                Some(Order::WriteJournals) => looks.write_journals(),
+                Some(Order::WriteJournals) => looks.want_journals(),
                 None => return,
             },
             Some(done) = answers.recv() => looks.finish(done),
@@ -231,6 +237,7 @@ pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
             () = tokio::time::sleep(wake) => {}
         }
         looks.dispatch();
+        looks.write_journals();
     }
 }
 
@@ -262,6 +269,8 @@ impl Looks {
             waiting: None,
             started,
             gaps: BTreeMap::new(),
+            keeper: Keeper::spawn(),
+            journals: BTreeSet::new(),
             next_look: 1,
             done,
             facts: LooksFacts::default(),
@@ -383,7 +392,7 @@ impl Looks {
         let running = Running {
             cell,
             analyst,
-            journal: Journal::new(JOURNAL),
+            journal: Arc::new(Journal::new(JOURNAL)),
             stored: reference.clone(),
             began_with: reference,
             last_fed: None,
@@ -462,7 +471,7 @@ impl Looks {
         running.silent =
             matches!(reason, Some(NotLooked::Connecting | NotLooked::Offline | NotLooked::Stalled))
                 || running.analyst.active().iter().any(offline);
-        running.journal.push(observation);
+        Arc::make_mut(&mut running.journal).push(observation);
         self.emit(id, edges, stages, since, unit_seq);
     }
 
@@ -535,6 +544,7 @@ impl Looks {
             }
         }
         self.tell_gaps(now);
+        self.write_journals();
         self.keep_views();
         self.publish_facts();
     }

@@ -551,3 +551,28 @@ async fn a_dark_or_frozen_picture_is_a_state_and_no_coverage() {
         assert_eq!(!blind, covered, "{:?}", facts.coverage);
     }
 }
+
+#[tokio::test]
+async fn a_slow_disk_holds_up_no_look_and_loses_no_journal() {
+    let mut stage = Stage::new();
+    let (keeper, pages) = Keeper::fake();
+    stage.looks.keeper = Some(keeper);
+    stage.ready();
+    let config = pond("");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    // Nobody reads the queue.
+    for _ in 0..20 {
+        stage.looks.want_journals();
+    }
+    stage.look(&cell, 1.0, 1).await.expect("a look goes on meanwhile");
+    assert_eq!(stage.edges(), [("raised", Kind::WaterZoneEntry)]);
+    assert!(!stage.looks.journals.is_empty(), "it is still wanted");
+    let snapshot: Vec<keep::Page> = pages.try_iter().collect();
+    let keep::Page::Journal { journal, .. } = &snapshot[0] else { panic!("a journal was asked for") };
+    assert_eq!(journal.len(), 0, "as it was when it was asked for");
+    stage.looks.write_journals();
+    let keep::Page::Journal { journal, .. } = pages.try_recv().unwrap() else { panic!("and another") };
+    assert_eq!(journal.len(), 1);
+}
