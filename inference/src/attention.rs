@@ -15,6 +15,11 @@
 //! A look says which models run in it: those without which some rule's floor would be broken before the next look
 //! ([`Decision::models`]). A floor counts as kept only by looks at which all its models ran.
 //!
+//! Beyond what the workers can do, ages come before intervals. A continued look decodes all that came since the last, so
+//! the rarer it gets, the dearer and later it is: decoders are leased only as far as their looks fit beside everybody's
+//! keyframes, and the rest is looked at by keyframes. And of these only fresh ones are taken ([`AttentionParams::fresh`]):
+//! the next is soon there. See [`load`].
+//!
 //! Which gates wake a camera earlier is decided elsewhere; here are floors only.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -31,10 +36,12 @@ mod choice;
 mod cost;
 mod coverage;
 mod lease;
+mod load;
 
 use camera::{Flight, Seat};
 pub use coverage::{Breach, CoverageRow, Granted, Why};
 use lease::Leases;
+use load::Load;
 
 /// A look worker of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -58,6 +65,8 @@ pub struct AttentionParams {
     pub breach_grace: Duration,
     /// Share of the workers' time that may be promised.
     pub promised_share: f64,
+    /// While more is asked for than the workers can do, a keyframe that has waited for longer is left for the next one.
+    pub fresh: Duration,
 }
 
 impl Default for AttentionParams {
@@ -70,6 +79,8 @@ impl Default for AttentionParams {
             first_cost: Duration::from_millis(60),
             breach_grace: Duration::from_secs(2),
             promised_share: 0.85,
+            // A few looks of a usual detector: what a keyframe may wait for when several arrive at once.
+            fresh: Duration::from_millis(100),
         }
     }
 }
@@ -207,6 +218,7 @@ pub struct Attention {
     params: AttentionParams,
     seats: BTreeMap<CameraId, Seat>,
     leases: Leases,
+    load: Load,
     counters: Counters,
     refusals: Vec<Refusal>,
     revoked: Vec<(CameraId, WorkerId)>,
@@ -220,6 +232,7 @@ impl Attention {
             params,
             seats: BTreeMap::new(),
             leases,
+            load: Load::default(),
             counters: Counters::default(),
             refusals: Vec::new(),
             revoked: Vec::new(),
@@ -243,11 +256,13 @@ impl Attention {
     /// Says what the camera's ring holds now.
     pub fn offer(&mut self, id: &CameraId, offer: Offer) {
         if let Some(seat) = self.seats.get_mut(id) {
+            self.load.passed_over += u64::from(seat.passes_over(&offer));
             seat.offer = offer;
         }
     }
     /// The look to start now on one of the free workers. Call again until it says `None`.
     pub fn next(&mut self, now: Mono, free: &[WorkerId]) -> Option<Decision> {
+        self.weigh(now);
         self.refuse(now, free.is_empty());
         if free.is_empty() {
             return None;
@@ -266,6 +281,8 @@ impl Attention {
     pub fn done(&mut self, now: Mono, id: &CameraId, outcome: LookOutcome) {
         let Some(seat) = self.seats.get_mut(id) else { return };
         let Some(flight) = seat.land(Some(now), &outcome, self.params.breach_grace) else { return };
+        self.load.landed += 1;
+        self.load.busy += now.since(flight.started);
         if now > flight.deadline || outcome.result == Err(NotLooked::Deadline) {
             self.counters.deadline_misses += 1;
         }
@@ -339,6 +356,24 @@ impl Attention {
             self.revoked.drain(..surplus);
         }
     }
+    /// Measures the load now and then, says what it means to the seats, and takes a lease back where it has grown too much.
+    fn weigh(&mut self, now: Mono) {
+        if !self.load.is_old(now) {
+            return;
+        }
+        self.load.measure(now, &self.params, &self.seats, &self.leases);
+        let oldest = self.load.oldest_keyframe();
+        self.seats.values_mut().for_each(|seat| seat.oldest_keyframe = oldest);
+        while self.load.is_unbearable() {
+            let seats = &self.seats;
+            let least = self.leases.least(now, |id| seats.get(id).map_or(0.0, Seat::priority));
+            let Some(id) = least else { break };
+            if let Some(seat) = seats.get(&id) {
+                self.load.subtract(seat);
+            }
+            self.release(&id);
+        }
+    }
     /// Notes, at most once an interval and camera, that a look was due and could not be.
     fn refuse(&mut self, now: Mono, busy: bool) {
         for (id, seat) in &mut self.seats {
@@ -377,9 +412,11 @@ impl Attention {
                         .map_or(0.0, |seat| if seat.offer.blind.is_some() { 0.0 } else { seat.priority() })
                 };
                 // The first look on a fresh decoder begins at the newest keyframe.
+                let fits = self.load.admits(seat);
                 match seat.continued_cost(now, max_age) {
-                    Some(cost) => match self.leases.grant(now, id, seat.priority(), free, priority) {
+                    Some(cost) => match self.leases.grant(now, id, seat.priority(), free, fits, priority) {
                         Some((worker, instead_of)) => {
+                            self.load.add(seat);
                             self.counters.leases_granted += 1;
                             self.counters.leases_revoked += u64::from(instead_of.is_some());
                             let change = LeaseChange::Granted { instead_of };

@@ -14,6 +14,12 @@ use super::{Floor, LookOutcome, Offer, WorkerId, choice::Kept, cost::Cost};
 const EARLY: f64 = 0.8;
 /// Failures in a row stretch the interval by at most this factor.
 const MOST_BACKOFF: u32 = 16;
+/// Units come so far apart until it is known better: 25 a second.
+const USUAL_GAP: Duration = Duration::from_millis(40);
+/// No stream is faster.
+const LEAST_GAP: Duration = Duration::from_millis(8);
+/// Keyframes that come no further apart may be let pass for the next one.
+const SOON: Duration = Duration::from_millis(2500);
 /// Retries after failures are at least this far apart.
 const LEAST_RETRY: Duration = Duration::from_secs(1);
 
@@ -36,6 +42,10 @@ pub(super) struct Seat {
     pub(super) cost: Cost,
     /// Whether some floor needs continued looks.
     pub(super) continued: bool,
+    /// A keyframe that has waited for longer is left for the next one.
+    pub(super) oldest_keyframe: Duration,
+    /// Typical time between units, once continued looks have shown it.
+    unit_gap: Duration,
     weight: f64,
     interval: Option<Duration>,
     /// When the scheduler first saw it.
@@ -57,6 +67,8 @@ impl Seat {
             flight: None,
             cost: Cost::new(first_cost),
             continued: false,
+            oldest_keyframe: Duration::MAX,
+            unit_gap: USUAL_GAP,
             weight: 1.0,
             interval: None,
             born: None,
@@ -104,6 +116,27 @@ impl Seat {
     }
     pub(super) fn weight(&self) -> f64 {
         self.weight
+    }
+    /// Whether a keyframe that was due goes without a look, now that another is there.
+    pub(super) fn passes_over(&self, next: &Offer) -> bool {
+        let (Some(passed), Some(newer), Some(interval)) =
+            (self.offer.freshest_keyframe_arrival, next.freshest_keyframe_arrival, self.interval)
+        else {
+            return false;
+        };
+        let due = self.since().is_some_and(|since| passed > since && newer.since(since) > interval);
+        newer > passed && due && self.flight.is_none()
+    }
+    /// Workers that looking at it in time takes, with a leased decoder or without.
+    pub(super) fn load(&self, leased: bool) -> f64 {
+        let Some(interval) = self.interval else { return 0.0 };
+        let (cost, interval) = if leased {
+            // Where it is late, its looks take more units than they would in time.
+            (self.cost.every(interval, self.unit_gap), interval)
+        } else {
+            (self.cost.keyframe(), interval.max(self.offer.keyframe_interval_estimate.unwrap_or_default()))
+        };
+        cost.as_secs_f64() / interval.as_secs_f64()
     }
     /// The higher, the more a lease is worth here.
     pub(super) fn priority(&self) -> f64 {
@@ -161,7 +194,11 @@ impl Seat {
         let arrival = self.offer.freshest_keyframe_arrival?;
         let cost = self.cost.keyframe();
         let new = self.seen.is_none_or(|seen| arrival > seen);
-        (new && now.since(arrival).saturating_add(cost) <= max_age).then_some(cost)
+        let waited = now.since(arrival);
+        // Only where the next one is soon there: after a rare one it is the camera that would wait too long.
+        let soon = self.offer.keyframe_interval_estimate.is_some_and(|step| step <= SOON);
+        let fresh = !soon || waited <= self.oldest_keyframe;
+        (new && fresh && waited.saturating_add(cost) <= max_age).then_some(cost)
     }
     /// Predicted cost of a continued look, where there is a new unit and it would not come too old.
     pub(super) fn continued_cost(&self, now: Mono, max_age: Duration) -> Option<Duration> {
@@ -218,6 +255,13 @@ impl Seat {
                 kept.serve(seen.picture, born, grace);
             }
             self.stepped = self.seen.map_or(Duration::ZERO, |seen| flight.picture.since(seen));
+            if flight.kind == LookKind::Continued
+                && let Some(seen) = self.seen
+            {
+                let units = u32::try_from(outcome.units_decoded.max(1)).unwrap_or(u32::MAX);
+                let gap = (flight.picture.since(seen) / units).max(LEAST_GAP);
+                self.unit_gap = (self.unit_gap * 3 + gap) / 4;
+            }
             self.seen = Some(self.seen.map_or(flight.picture, |seen| seen.max(flight.picture)));
             self.cost.learn(flight.kind, &outcome.cost, outcome.units_decoded);
         } else {

@@ -51,6 +51,11 @@ impl Cost {
     pub(super) fn keyframe(&self) -> Duration {
         us(self.keyframe_us + self.infer_us)
     }
+    /// A continued look every `interval` of a stream with a unit every `unit_gap`.
+    pub(super) fn every(&self, interval: Duration, unit_gap: Duration) -> Duration {
+        let units = (interval.as_secs_f64() / unit_gap.as_secs_f64()).max(1.0);
+        us(self.unit_us * units + self.infer_us)
+    }
     /// A continued look of the usual length.
     pub(super) fn usual(&self) -> Duration {
         us(self.unit_us * self.units + self.infer_us)

@@ -12,7 +12,7 @@ use xueliang_base::{
     time::Mono,
 };
 
-use super::{AttentionParams, camera::Seat, lease::Leases};
+use super::{AttentionParams, camera::Seat, lease::Leases, load::LEASED_SHARE};
 
 /// Beyond so many times its bound a rule is not covered.
 const BEST_EFFORT: f64 = 3.0;
@@ -110,19 +110,19 @@ pub(super) fn rows(
     let Some(interval) = seat.interval() else { return Vec::new() };
     let stretch = stretch(params, seats, leases);
     let loaded = interval.as_secs_f64() * (stretch / seat.weight()).max(1.0);
-    let leased = has_lease(params, seats, leases, id);
+    let leased = lease(params, seats, leases, id);
     let keyframes = seat.offer.keyframe_interval_estimate.unwrap_or_default().as_secs_f64();
     seat.floors
         .iter()
         .map(|kept| {
             let floor = &kept.floor;
             let bound = floor.blind_max.as_secs_f64();
-            let by_keyframes = if leased { 0.0 } else { keyframes };
+            let by_keyframes = if leased.is_ok() { 0.0 } else { keyframes };
             let expected = loaded.max(by_keyframes);
             let why = match seat.offer.blind {
                 Some(reason) => Why::Blind(reason),
                 None if floor.unserved => Why::Blind(NotLooked::ModelFailed),
-                None if by_keyframes > bound && floor.continued => Why::NoLease,
+                None if by_keyframes > bound && floor.continued => leased.err().unwrap_or(Why::NoLease),
                 None if by_keyframes > bound => Why::KeyframesTooRare,
                 None => Why::Overloaded,
             };
@@ -131,9 +131,11 @@ pub(super) fn rows(
                 Granted::NotCovered(why)
             } else if expected > bound * 1.001 {
                 Granted::BestEffort(why)
-            } else if floor.continued && !leased {
+            } else if floor.continued
+                && let Err(why) = leased
+            {
                 // Often enough for now, but only while keyframes stay as frequent.
-                Granted::BestEffort(Why::NoLease)
+                Granted::BestEffort(why)
             } else {
                 Granted::Guaranteed
             };
@@ -148,26 +150,35 @@ pub(super) fn rows(
         .collect()
 }
 
-/// Whether the camera has a lease, or would get one: leases go by priority.
-fn has_lease(
+/// Whether the camera has a lease, or would get one: leases go by priority, as far as decoders and workers' time last.
+fn lease(
     params: &AttentionParams,
     seats: &BTreeMap<CameraId, Seat>,
     leases: &Leases,
     id: &CameraId,
-) -> bool {
-    let Some(seat) = seats.get(id).filter(|seat| seat.continued) else { return false };
+) -> Result<(), Why> {
+    let Some(seat) = seats.get(id).filter(|seat| seat.continued) else { return Err(Why::NoLease) };
     if leases.of(id).is_some() {
-        return true;
+        return Ok(());
     }
-    let before = seats
-        .iter()
-        .filter(|(other, theirs)| {
-            theirs.continued
-                && *other != id
-                && (leases.of(other).is_some() || (theirs.priority(), id) > (seat.priority(), *other))
-        })
-        .count();
-    before < leases.per_worker() * params.workers
+    let (mut before, mut needed) = (0, seat.load(true) - seat.load(false));
+    for (other, theirs) in seats.iter().filter(|(_, theirs)| theirs.offer.blind.is_none()) {
+        needed += theirs.load(false);
+        let first = leases.of(other).is_some() || (theirs.priority(), id) > (seat.priority(), other);
+        if theirs.continued && other != id && first {
+            before += 1;
+            needed += theirs.load(true) - theirs.load(false);
+        }
+    }
+    #[expect(clippy::cast_precision_loss, reason = "workers of one machine")]
+    let workers = params.workers as f64;
+    if needed > workers * LEASED_SHARE {
+        Err(Why::Overloaded)
+    } else if before >= leases.per_worker() * params.workers {
+        Err(Why::NoLease)
+    } else {
+        Ok(())
+    }
 }
 
 /// By which factor, over their weights, intervals stretch so that the load fits; 1 or less where it fits anyway.

@@ -38,17 +38,25 @@ impl Leases {
         self.held.retain(|_, (holder, _)| *holder != worker);
         before - self.held.len()
     }
-    /// A lease on one of the free workers; the camera named loses its own for it.
+    /// The camera of the lowest priority that has held its lease for long enough to lose it.
+    pub(super) fn least(&self, now: Mono, priority_of: impl Fn(&CameraId) -> f64) -> Option<CameraId> {
+        let old = self.held.iter().filter(|(_, (_, since))| now.since(*since) >= HELD_AT_LEAST);
+        old.map(|(id, _)| (priority_of(id), id))
+            .min_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
+            .map(|(_, id)| id.clone())
+    }
+    /// A lease on one of the free workers: one more where that fits, otherwise instead of the camera that is named.
     pub(super) fn grant(
         &mut self,
         now: Mono,
         id: &CameraId,
         priority: f64,
         free: &[WorkerId],
+        fits: bool,
         priority_of: impl Fn(&CameraId) -> f64,
     ) -> Option<(WorkerId, Option<CameraId>)> {
         let worker = free.iter().copied().min_by_key(|worker| (self.held_by(*worker), *worker))?;
-        if self.held_by(worker) < self.per_worker {
+        if fits && self.held_by(worker) < self.per_worker {
             self.held.insert(id.clone(), (worker, now));
             return Some((worker, None));
         }

@@ -25,6 +25,8 @@ pub(super) struct Cam {
     pub(super) continued: bool,
     /// Longest blind times of further rules, each with a model of its own.
     pub(super) others: Vec<f64>,
+    /// Its first unit comes so long after the start.
+    pub(super) phase: Duration,
     /// Looks fail from this moment on.
     pub(super) broken: bool,
     units: u64,
@@ -46,6 +48,7 @@ impl Cam {
             weight: 1.0,
             continued: false,
             others: Vec::new(),
+            phase: Duration::ZERO,
             broken: false,
             units: 0,
             decoded: 0,
@@ -56,7 +59,7 @@ impl Cam {
     }
     #[expect(clippy::cast_precision_loss, reason = "test counts are small")]
     fn arrival(&self, start: Mono, unit: u64) -> Mono {
-        start.plus(Duration::from_secs_f64(unit as f64 / self.fps))
+        start.plus(self.phase).plus(Duration::from_secs_f64(unit as f64 / self.fps))
     }
     fn offer(&self, start: Mono, leased: bool) -> Offer {
         if self.units == 0 {

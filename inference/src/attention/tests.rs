@@ -80,6 +80,60 @@ fn at_ten_times_the_load_ages_stay_bounded_and_intervals_stretch_evenly() {
 }
 
 #[test]
+fn four_times_the_cameras_make_no_look_later_and_none_is_left_out() {
+    let town = |count| {
+        let mut cams = cams(count, 0.5, 25);
+        for (index, cam) in cams.iter_mut().enumerate() {
+            cam.continued = true;
+            cam.phase = Duration::from_millis(97) * u32::try_from(index).unwrap();
+        }
+        let mut sim = Sim::new(AttentionParams { max_age: s(1.2), leases_per_worker: 16, ..params(2) }, cams);
+        sim.run(60.0);
+        sim
+    };
+    let p99 = |sim: &Sim| {
+        let warm = sim.cams.iter().flat_map(|cam| &cam.ages[cam.ages.len() / 4..]);
+        let mut ages: Vec<Duration> = warm.copied().collect();
+        ages.sort_unstable();
+        ages[ages.len() * 99 / 100]
+    };
+    let (few, many) = (town(10), town(60));
+    assert!(
+        p99(&many) <= p99(&few).max(s(0.13)),
+        "{:?} with 10 cameras, {:?} with 60",
+        p99(&few),
+        p99(&many)
+    );
+    for cam in &many.cams {
+        // Every keyframe, or every second where one was let pass.
+        assert!(cam.longest(many.start.plus(s(10.0))) <= 4.3, "{}", cam.longest(many.start.plus(s(10.0))));
+    }
+    let leased = many.cams.iter().filter(|cam| many.attention.lease(&cam.id).is_some()).count();
+    assert!((1..20).contains(&leased), "what is left of the workers' time is leased: {leased}");
+    for cam in &many.cams {
+        let granted = many.attention.coverage(&cam.id)[0].granted;
+        let told = if many.attention.lease(&cam.id).is_some() {
+            Granted::Guaranteed
+        } else {
+            Granted::NotCovered(Why::Overloaded)
+        };
+        assert_eq!(granted, told, "{}", cam.id);
+    }
+}
+
+#[test]
+fn cameras_that_send_their_keyframes_at_one_moment_leave_no_worker_idle() {
+    // 60 keyframes of 25 ms every 2 s are three quarters of what one worker can do, but not within 100 ms.
+    let mut cams = cams(60, 0.5, 25);
+    cams.iter_mut().for_each(|cam| cam.continued = true);
+    let mut sim = Sim::new(AttentionParams { max_age: s(1.2), ..params(2) }, cams);
+    sim.run(120.0);
+    let warm = sim.start.plus(s(60.0));
+    let means: Vec<f64> = sim.cams.iter().map(|cam| cam.mean(warm)).collect();
+    assert!(means.iter().all(|mean| *mean < 2.6), "{means:?}");
+}
+
+#[test]
 fn under_overload_a_camera_of_twice_the_weight_is_looked_at_twice_as_often() {
     let mut cams = cams(30, 2.0, 400);
     for cam in &mut cams[..10] {

@@ -1,0 +1,95 @@
+//! What all cameras ask of the workers together, in workers: whether one more decoder may be leased, and how fresh a
+//! keyframe must be.
+//!
+//! A camera with a lease costs a continued look an interval, any other a keyframe look an interval, or a keyframe where these
+//! come more rarely. Cameras that cannot be looked at cost nothing.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use xueliang_base::{id::CameraId, time::Mono};
+
+use super::{AttentionParams, camera::Seat, lease::Leases};
+
+/// Measured so often: averages of costs move slowly, and in less time too few keyframes come to judge by.
+const MEASURED_EVERY: Duration = Duration::from_secs(2);
+/// Share of the workers' time up to which leases are added. Looks come when pictures do and not when workers are idle: at
+/// three quarters, waiting for a worker costs about as much as the look itself.
+pub(super) const LEASED_SHARE: f64 = 0.75;
+/// Workers that are busy for less of their time could take keyframes that are let pass.
+const BUSY: f64 = 0.9;
+/// Of ten keyframes that are due, one may be let pass.
+const PASSED_OVER: u64 = 10;
+
+#[derive(Debug, Default)]
+pub(super) struct Load {
+    at: Option<Mono>,
+    /// Workers that are needed for what is leased and everybody's keyframes.
+    needed: f64,
+    /// Workers that would be needed if all who want one had a lease.
+    wanted: f64,
+    /// Workers there are, and how many of them may be promised.
+    workers: f64,
+    promised: f64,
+    /// Since it was last measured: looks that ended, the workers' time they took, and due keyframes that went without one.
+    pub(super) landed: u64,
+    pub(super) busy: Duration,
+    pub(super) passed_over: u64,
+    /// How long a keyframe may wait.
+    window: Duration,
+}
+
+impl Load {
+    pub(super) fn measure(
+        &mut self,
+        now: Mono,
+        params: &AttentionParams,
+        seats: &BTreeMap<CameraId, Seat>,
+        leases: &Leases,
+    ) {
+        #[expect(clippy::cast_precision_loss, reason = "workers of one machine")]
+        let workers = params.workers as f64;
+        (self.workers, self.promised) = (workers, workers * params.promised_share);
+        (self.needed, self.wanted) = (0.0, 0.0);
+        for (id, seat) in seats.iter().filter(|(_, seat)| seat.offer.blind.is_none()) {
+            self.needed += seat.load(leases.of(id).is_some());
+            self.wanted += seat.load(seat.continued);
+        }
+        self.window = self.next_window(now, params);
+        self.at = Some(now);
+        (self.landed, self.busy, self.passed_over) = (0, Duration::ZERO, 0);
+    }
+    /// Wider while keyframes are let pass and workers are idle, as when many cameras send theirs at one moment; narrower
+    /// again otherwise.
+    fn next_window(&self, now: Mono, params: &AttentionParams) -> Duration {
+        let period = self.at.map_or(Duration::ZERO, |at| now.since(at)).as_secs_f64() * self.workers;
+        let idle = self.busy.as_secs_f64() < period * BUSY;
+        if idle && self.passed_over * PASSED_OVER > self.passed_over + self.landed {
+            self.window.mul_f64(1.5).min(params.max_age)
+        } else {
+            self.window.mul_f64(0.9).max(params.fresh)
+        }
+    }
+    pub(super) fn is_old(&self, now: Mono) -> bool {
+        self.at.is_none_or(|at| now.since(at) >= MEASURED_EVERY)
+    }
+    /// How long a keyframe may have waited to be worth a look: a question only while more is asked for than may be promised.
+    pub(super) fn oldest_keyframe(&self) -> Duration {
+        if self.wanted > self.promised { self.window } else { Duration::MAX }
+    }
+    /// Whether not even what is leased can be done.
+    pub(super) fn is_unbearable(&self) -> bool {
+        self.needed > self.promised
+    }
+    /// Whether a lease for this camera fits.
+    pub(super) fn admits(&self, seat: &Seat) -> bool {
+        self.needed - seat.load(false) + seat.load(true) <= self.workers * LEASED_SHARE
+    }
+    /// Counts a lease that was just given.
+    pub(super) fn add(&mut self, seat: &Seat) {
+        self.needed += seat.load(true) - seat.load(false);
+    }
+    /// Counts a lease that is taken back.
+    pub(super) fn subtract(&mut self, seat: &Seat) {
+        self.needed -= seat.load(true) - seat.load(false);
+    }
+}
