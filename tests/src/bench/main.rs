@@ -173,6 +173,16 @@ fn ages(desk: &Desk) -> (Vec<u64>, Vec<u64>, BTreeMap<&'static str, Vec<u64>>) {
     (committed, sent, stages)
 }
 
+fn stage_notes(table: &mut Table, what: &str, stages: BTreeMap<&'static str, Vec<u64>>) {
+    for (stage, mut values) in stages {
+        let (p50, p99) = (percentile(&mut values, 0.5), percentile(&mut values, 0.99));
+        table.note(
+            &format!("{what}, stage {}", stage.trim_start_matches("STAGE_").to_lowercase()),
+            format!("p50 {:.1} ms, p99 {:.1} ms", ms(p50), ms(p99)),
+        );
+    }
+}
+
 fn ms(us: u64) -> f64 {
     us as f64 / 1000.0
 }
@@ -202,13 +212,7 @@ async fn town_rows(table: &mut Table) -> anyhow::Result<u64> {
     desk.follow(WATCH).await?;
     let (mut committed, mut sent, stages) = ages(&desk);
     table.note(&format!("states delivered live, {TOWN} cameras, 60 s"), sent.len().to_string());
-    for (stage, mut values) in stages {
-        let (p50, p99) = (percentile(&mut values, 0.5), percentile(&mut values, 0.99));
-        table.note(
-            &format!("age, stage {}", stage.trim_start_matches("STAGE_").to_lowercase()),
-            format!("p50 {:.1} ms, p99 {:.1} ms", ms(p50), ms(p99)),
-        );
-    }
+    stage_notes(table, "age", stages);
     let p99_committed = percentile(&mut committed, 0.99);
     table.row(
         "age from arrival to committed",
@@ -378,7 +382,8 @@ async fn overload_rows(table: &mut Table, alone_p99: u64) -> anyhow::Result<()> 
     desk.follow(Duration::from_secs(20)).await?;
     desk.deliveries.clear();
     desk.follow(WATCH).await?;
-    let (_, mut sent, _) = ages(&desk);
+    let (_, mut sent, stages) = ages(&desk);
+    stage_notes(table, "age with four times the cameras", stages);
     let p99 = percentile(&mut sent, 0.99);
     let ratio = p99 as f64 / alone_p99.max(1) as f64;
     table.row(
