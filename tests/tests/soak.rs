@@ -179,13 +179,15 @@ struct Sample {
 /// Something of a process that is counted.
 type Count = fn(&Sample) -> u64;
 
+const MAPPINGS: &str = "memory mappings";
+
 const COUNTS: [(&str, Count); 4] = [
     ("threads", |s| s.threads),
     ("file descriptors", |s| s.fds),
     ("sockets", |s| s.sockets),
     // Pieces of the heap and stacks of threads: what is mapped and never given back shows here before it shows in
     // memory.
-    ("memory mappings", |s| s.mappings),
+    (MAPPINGS, |s| s.mappings),
 ];
 
 fn sample(pid: i32, at_s: f64) -> Option<Sample> {
@@ -206,9 +208,8 @@ fn sample(pid: i32, at_s: f64) -> Option<Sample> {
 }
 
 /// Metrics that tell what is alive within the roles: the node's objects by what they are (sessions, rings, tracks,
-/// leases, pipelines), streams of consoles, what waits in the spool.
-const LIVE: [&str; 3] =
-    ["xueliang_node_live_objects{", "xueliang_bus_subscriptions{", "xueliang_node_spool{what=\"waiting\"}"];
+/// leases, pipelines), and streams of consoles.
+const LIVE: [&str; 2] = ["xueliang_node_live_objects{", "xueliang_bus_subscriptions{"];
 
 /// Live objects by their metric, each with the time of its samples.
 type Live = BTreeMap<String, Vec<(f64, f64)>>;
@@ -294,7 +295,9 @@ fn memory_rows(table: &mut Table, series: &Series, length: Duration) {
             let most = |samples: &[Sample]| samples.iter().map(count).max().unwrap_or(0);
             let (then, now) = (most(warm_up), most(last_third));
             let figure = format!("{process}: {what}, most in the last third");
-            table.row(&figure, now.to_string(), &format!("<= {then}, the warm-up's"), now <= then);
+            // The allocator maps as it likes; a leak is more than one in twenty.
+            let bar = if what == MAPPINGS { then + then / 20 } else { then };
+            table.row(&figure, now.to_string(), &format!("<= {bar}, by the warm-up's {then}"), now <= bar);
         }
     }
 }
