@@ -116,9 +116,9 @@ pub struct CameraNeed {
 /// What a camera's ring holds now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Offer {
-    /// Arrival of the newest keyframe that can be decoded.
+    /// Arrival of the newest keyframe that no look has had.
     pub freshest_keyframe_arrival: Option<Mono>,
-    /// Arrival of the newest unit that can be decoded.
+    /// Arrival of the newest unit, where it can be decoded: by the leased decoder, or from a keyframe that is there.
     pub newest_unit_arrival: Option<Mono>,
     /// Units from the last one decoded by the leased decoder to the newest; without a lease, from the newest keyframe.
     pub units_since_look: usize,

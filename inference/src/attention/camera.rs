@@ -203,7 +203,6 @@ impl Seat {
     /// Predicted cost of a continued look, where there is a new unit and it would not come too old.
     pub(super) fn continued_cost(&self, now: Mono, max_age: Duration) -> Option<Duration> {
         let arrival = self.offer.newest_unit_arrival?;
-        self.offer.freshest_keyframe_arrival?;
         let cost = self.cost.continued(self.offer.units_since_look.max(1));
         let new = self.seen.is_none_or(|seen| arrival > seen);
         (new && now.since(arrival).saturating_add(cost) <= max_age).then_some(cost)

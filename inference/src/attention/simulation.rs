@@ -31,6 +31,8 @@ pub(super) struct Cam {
     pub(super) broken: bool,
     units: u64,
     decoded: u64,
+    /// Units up to here were part of a look, or superseded by one.
+    decided: u64,
     pub(super) seen: Vec<Mono>,
     pub(super) ages: Vec<Duration>,
     /// Arrivals of the pictures that each model saw; `m0` is the first rule's.
@@ -52,6 +54,7 @@ impl Cam {
             broken: false,
             units: 0,
             decoded: 0,
+            decided: 0,
             seen: Vec::new(),
             ages: Vec::new(),
             by_model: BTreeMap::new(),
@@ -69,7 +72,7 @@ impl Cam {
         let keyframe = newest / self.gop * self.gop;
         let from = if leased && self.decoded > 0 { self.decoded } else { keyframe };
         Offer {
-            freshest_keyframe_arrival: Some(self.arrival(start, keyframe)),
+            freshest_keyframe_arrival: (keyframe >= self.decided).then(|| self.arrival(start, keyframe)),
             newest_unit_arrival: Some(self.arrival(start, newest)),
             units_since_look: usize::try_from(self.units.saturating_sub(from)).unwrap(),
             #[expect(clippy::cast_precision_loss, reason = "test counts are small")]
@@ -186,6 +189,9 @@ impl Sim {
             };
             if decision.kind == LookKind::Continued {
                 cam.decoded = cam.units;
+                cam.decided = cam.units;
+            } else {
+                cam.decided = (cam.units - 1) / cam.gop * cam.gop + 1;
             }
             let decode_us = cam.cost.decode_us * u64::try_from(units).unwrap();
             let seen = Seen { picture, models: decision.models.clone() };

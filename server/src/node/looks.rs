@@ -412,17 +412,16 @@ impl Looks {
         let live = running.cell.live();
         let pending = running.cell.ring.pending();
         let keyframe = running.cell.ring.freshest_keyframe();
-        let first = match running.last_fed {
-            Some(fed) => fed + 1,
-            None => keyframe.map_or(pending.newest_seq + 1, |(seq, _)| seq),
-        };
+        // From here a continued look decodes: after what its decoder had, otherwise from the newest keyframe on.
+        let first = running.last_fed.map(|fed| fed + 1).or(pending.decodable_since);
         self.attention.offer(
             id,
             Offer {
                 freshest_keyframe_arrival: keyframe.map(|(_, arrival)| arrival),
-                newest_unit_arrival: pending.newest_arrival,
-                units_since_look: usize::try_from((pending.newest_seq + 1).saturating_sub(first))
-                    .unwrap_or(usize::MAX),
+                newest_unit_arrival: pending.newest_arrival.filter(|_| first.is_some()),
+                units_since_look: first.map_or(0, |first| {
+                    usize::try_from((pending.newest_seq + 1).saturating_sub(first)).unwrap_or(usize::MAX)
+                }),
                 keyframe_interval_estimate: live.keyframe_interval,
                 blind: live.signal.not_looked(),
             },
