@@ -26,6 +26,7 @@ pub struct CameraSpec {
     session_timeout: Duration,
     write_patience: Duration,
     clock_offset_ms: i64,
+    ahead: Duration,
 }
 
 impl CameraSpec {
@@ -41,6 +42,7 @@ impl CameraSpec {
             session_timeout: Duration::from_secs(60),
             write_patience: Duration::from_secs(5),
             clock_offset_ms: 0,
+            ahead: Duration::ZERO,
         }
     }
 
@@ -79,6 +81,12 @@ impl CameraSpec {
         self.clock_offset_ms = offset_ms;
         self
     }
+
+    /// Begins so far in its clip, so that cameras of one clip do not show the same, and send their keyframes, at once.
+    pub fn ahead(mut self, ahead: Duration) -> Self {
+        self.ahead = ahead;
+        self
+    }
 }
 
 /// How a camera behaves towards its clients.
@@ -115,6 +123,8 @@ impl State {
 #[derive(Debug)]
 pub(crate) struct Camera {
     spec: CameraSpec,
+    /// When its schedule begins.
+    pub(crate) begun: Instant,
     pub(crate) epoch: Instant,
     pub(crate) state: watch::Sender<State>,
     pub(crate) guard: Guard,
@@ -134,11 +144,13 @@ impl Camera {
         for clip in spec.alternatives.values().chain([&spec.clip]) {
             clip.packets();
         }
-        let epoch = start + spec.clip.rate().time_of(1).mul_f64(phase);
+        let begun = start + spec.clip.rate().time_of(1).mul_f64(phase);
+        // A machine that has not been up for so long begins where it can.
+        let epoch = begun.checked_sub(spec.ahead).unwrap_or(begun);
         let scene = Scene { clip: Arc::clone(&spec.clip), frozen_since: None };
         let state = watch::Sender::new(State { scene, service: Service::Serving, corrupt: 0.0 });
         let guard = Guard::new(spec.account.clone());
-        let camera = Self { spec, epoch, state, guard, counters: Counters::default() };
+        let camera = Self { spec, begun, epoch, state, guard, counters: Counters::default() };
         for step in camera.spec.schedule.steps() {
             if let Change::Apply(fault) = &step.change {
                 camera.check(fault)?;

@@ -136,7 +136,7 @@ fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
 /// Follows a camera's schedule to its end.
 async fn run_schedule(camera: Arc<Camera>) {
     for step in camera.schedule().steps() {
-        sleep_until(camera.epoch + step.at).await;
+        sleep_until(camera.begun + step.at).await;
         match &step.change {
             Change::Clear => camera.clear(),
             Change::Apply(fault) => {

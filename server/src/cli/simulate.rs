@@ -38,7 +38,7 @@ pub struct SimulateArgs {
     /// Pictures per second, for files whose name does not say.
     #[arg(long)]
     rate: Option<PictureRate>,
-    /// Serve each file under so many names: NAME, NAME-2, NAME-3 …
+    /// Serve each file under so many names, each at another place of it: NAME, NAME-2, NAME-3 …
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=2000))]
     copies: u32,
     /// Faults of every camera over time.
@@ -110,7 +110,9 @@ fn specs(args: &SimulateArgs) -> anyhow::Result<Vec<CameraSpec>> {
         let clip = load(file)?;
         for copy in 1..=args.copies {
             let name = if copy == 1 { name.clone() } else { format!("{name}-{copy}") };
-            let mut spec = CameraSpec::new(name, clip.clone());
+            // Copies are spread over the clip.
+            let spec = CameraSpec::new(name, clip.clone());
+            let mut spec = spec.ahead(clip.duration() * (copy - 1) / args.copies);
             if let Some(schedule) = &args.faults {
                 spec = spec.schedule(schedule.clone());
             }

@@ -151,10 +151,6 @@ fn replay_rows(table: &mut Table) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn walkers(id: &str) -> anyhow::Result<TestCamera> {
-    Ok(TestCamera::new(id, clip("vtest@10fps.h264")?, BUSY_ZONE))
-}
-
 /// Ages of what was delivered live, by stage, and in all.
 fn ages(desk: &Desk) -> (Vec<u64>, Vec<u64>, BTreeMap<&'static str, Vec<u64>>) {
     let (mut committed, mut sent, mut stages) = (Vec::new(), Vec::new(), BTreeMap::<_, Vec<u64>>::new());
@@ -190,14 +186,21 @@ fn ms(us: u64) -> f64 {
 /// Rules that change often, so that there are many ages to measure.
 const RESTLESS: &str = "dwell = \"600ms\"\nclear = \"1s\"\ncooldown = \"0s\"\n";
 
-fn restless(id: &str) -> anyhow::Result<TestCamera> {
-    let mut camera = walkers(id)?;
-    camera.rules.push_str(RESTLESS);
-    Ok(camera)
+/// Cameras of one clip, each at another place of it: they send their keyframes, and see somebody, when they do.
+fn town(cameras: usize, more: &str) -> anyhow::Result<Vec<TestCamera>> {
+    let clip = clip("vtest@10fps.h264")?;
+    (0..cameras)
+        .map(|n| {
+            let mut camera = TestCamera::new(&format!("c{}", n + 1), clip.clone(), BUSY_ZONE);
+            camera.spec = camera.spec.ahead(clip.duration().mul_f64(n as f64 / cameras as f64));
+            camera.rules.push_str(more);
+            Ok(camera)
+        })
+        .collect()
 }
 
 async fn town_rows(table: &mut Table) -> anyhow::Result<u64> {
-    let cameras = (1..=TOWN).map(|n| restless(&format!("c{n}"))).collect::<anyhow::Result<Vec<_>>>()?;
+    let cameras = town(TOWN, RESTLESS)?;
     let started = tokio::time::Instant::now();
     let mut service = Service::start(cameras, "").await?;
     let mut desk = Desk::open(&service.api, "bench", MINUTE).await?;
@@ -374,7 +377,7 @@ async fn overload_rows(table: &mut Table, alone_p99: u64) -> anyhow::Result<()> 
         "less than were tried",
         probe.saturated,
     );
-    let cameras = (1..=attached).map(|n| restless(&format!("c{n}"))).collect::<anyhow::Result<Vec<_>>>()?;
+    let cameras = town(attached, RESTLESS)?;
     let mut service = Service::start(cameras, "").await?;
     let mut desk = Desk::open(&service.api, "bench", MINUTE).await?;
     desk.until("an alert", 2 * MINUTE, |alert| alert.kind() == Kind::ZoneIntrusion).await?;
@@ -431,7 +434,7 @@ async fn capacity() -> anyhow::Result<Capacity> {
 
 /// Looks a second at so many cameras.
 async fn probe(cameras: usize) -> anyhow::Result<f64> {
-    let probe = (1..=cameras).map(|n| walkers(&format!("p{n}"))).collect::<anyhow::Result<Vec<_>>>()?;
+    let probe = town(cameras, "")?;
     let mut service = Service::start(probe, "").await?;
     let looked = async || service.metric("xueliang_node_looks", &["outcome=\"looked\""]).await.ok();
     until("looks", MINUTE, async || looked().await.filter(|looks| *looks > 100.0)).await?;
