@@ -144,7 +144,7 @@ impl<'a> Moment<'a> {
         let mut hits = looked.hits;
         hits.retain(|hit| hit.detection.score >= min_score);
         hits.sort_by(|a, b| b.detection.score.total_cmp(&a.detection.score));
-        Some(Hits { hits, complete: looked.complete })
+        Some(Hits { hits, complete: looked.complete, nobody: looked.models.is_empty() })
     }
 }
 
@@ -154,6 +154,8 @@ pub(crate) struct Hits<'a> {
     pub(crate) hits: Vec<Hit<'a>>,
     /// Whether the models of all the meanings looked, so that none is an absence.
     pub(crate) complete: bool,
+    /// Whether no model of any of the meanings looked.
+    pub(crate) nobody: bool,
 }
 
 /// Where a rule looks.
@@ -261,12 +263,19 @@ impl Conditioned {
         if self.place.zoned && picture.view.moved() && !burning {
             return Some(Finding::not_looked(NotLooked::ViewMoved));
         }
+        let doubt = if picture.blind {
+            Some(NotLooked::Blind)
+        } else if self.place.zoned && picture.view.doubtful() {
+            Some(NotLooked::ViewMoved)
+        } else {
+            None
+        };
         let finding = match (&mut self.judge, &self.condition) {
             (Judge::InZone, Condition::InZone { meanings, min_score }) => {
                 in_zone::judge(moment, &self.place, meanings, *min_score)
             }
             (Judge::Blocking(state), Condition::Blocking { meanings, min_score, min_inside }) => {
-                state.judge(moment, &self.place, meanings, *min_score, *min_inside)
+                state.judge(moment, &self.place, meanings, (*min_score, *min_inside), doubt.is_none())
             }
             (Judge::AgainstDirection, condition) => {
                 direction::judge(moment, &self.place, condition, self.max_gap)
@@ -289,15 +298,11 @@ impl Conditioned {
             }
             _ => None,
         }?;
-        let reason = if picture.blind {
-            Some(NotLooked::Blind)
-        } else if self.place.zoned && picture.view.doubtful() {
-            Some(NotLooked::ViewMoved)
-        } else {
-            None
-        };
-        match (finding.evidence, reason) {
-            (Evidence::NotSeen, Some(reason)) => Some(Finding::not_looked(reason)),
+        match doubt {
+            // What only passes keeps no incident alive: to the timer it would be an absence.
+            Some(reason) if finding.subjects.iter().all(|subject| !subject.lasting) => {
+                Some(Finding::not_looked(reason))
+            }
             _ => Some(finding),
         }
     }

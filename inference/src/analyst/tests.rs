@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use xueliang_base::{
     config::{Camera, Rule},
-    detection::Meaning::{Fire, Person, Vehicle},
+    detection::Meaning::{Fire, Person, TwoWheeler, Vehicle},
     geometry::Rect,
     incident::{MeasureKind, ThresholdKind},
     look::NotLooked,
@@ -131,6 +131,57 @@ fn traffic_that_goes_on_passing_does_not_keep_a_cleared_lane_blocked() {
     let words = run(&lane(), looks);
     // Every fourth look one lorry stands where another stood four seconds ago; none keeps its place for two looks.
     assert_eq!(edges(&words), ["+lane", "-lane"]);
+}
+
+/// Looks every `step` seconds from `from` to `to`; the street model runs in every `nth` of them.
+fn interleaved(from: u32, to: u32, step: u32, nth: u32, shown: &Shown) -> Vec<Observation> {
+    (from..to)
+        .step_by(step as usize)
+        .map(|t| {
+            let models: &[&str] = if t % (step * nth) == 0 { &["street"] } else { &[] };
+            shown.clone().looked_by(models).at(f64::from(t))
+        })
+        .collect()
+}
+
+#[test]
+fn a_standing_lorry_blocks_through_looks_at_which_its_model_did_not_run() {
+    // Rules about the camera itself ask for looks every 5 s, this one for its model every 30 s.
+    let mut camera = lane();
+    camera.rules[0].timing = timing(120.0, 120.0, 0.7, 60.0);
+    let mut looks = interleaved(0, 900, 5, 6, &lorry(0.6));
+    let words = run(&camera, looks.clone());
+    assert_eq!(edges(&words), ["+lane"], "{words:?}");
+    assert!((120.0..160.0).contains(&words[0].0), "{words:?}");
+    looks.extend(interleaved(900, 1200, 5, 6, &street(1)));
+    assert_eq!(edges(&run(&camera, looks)), ["+lane", "-lane"]);
+}
+
+#[test]
+fn a_lorry_passing_in_the_dark_does_not_end_the_incident_of_the_one_that_stands() {
+    let mut looks = every_second(0, 30, &lorry(0.6));
+    let passing =
+        |t: u32| Shown { detections: lorry(0.5 + 0.1 * (t % 4) as f32).detections, ..Shown::black() };
+    looks.extend((30..90).map(|t| passing(t).at(f64::from(t))));
+    assert_eq!(edges(&run(&lane(), looks)), ["+lane"]);
+}
+
+#[test]
+fn of_two_models_the_one_that_did_not_look_is_not_taken_for_absence() {
+    let mut camera = lane();
+    camera.rules[0].condition =
+        Condition::Blocking { meanings: vec![Vehicle, TwoWheeler], min_score: 0.4, min_inside: 0.6 };
+    let declared: Vec<ModelMeanings> =
+        vec![("street".parse().unwrap(), vec![Vehicle]), ("fire".parse().unwrap(), vec![TwoWheeler])];
+    let mut analyst = Analyst::new(&camera, None).with_models(&declared);
+    let parked = street(1).with("fire", TwoWheeler, 0.8, Rect::new(0.6, 0.6, 0.7, 0.8));
+    let mut words = drive(&mut analyst, every_second(0, 30, &parked));
+    // From now on only the model of vehicles runs, and sees some pass.
+    words.extend(drive(
+        &mut analyst,
+        (30..90u32).map(|t| lorry(0.5 + 0.1 * (t % 4) as f32).looked_by(&["street"]).at(f64::from(t))),
+    ));
+    assert_eq!(edges(&words), ["+lane"], "{words:?}");
 }
 
 fn one_way() -> Camera {

@@ -21,17 +21,22 @@ pub(super) struct Blocking {
 
 impl Blocking {
     pub(super) fn new(timing: &Timing) -> Self {
-        Self { places: Places::new(STILL_IOU, timing.dwell.max(timing.max_gap) * 2) }
+        Self { places: Places::new(STILL_IOU, timing) }
     }
+    /// `clear` says whether the picture can show absence.
     pub(super) fn judge(
         &mut self,
         moment: &Moment<'_>,
         place: &Place,
         meanings: &[Meaning],
-        min_score: f32,
-        min_inside: f32,
+        (min_score, min_inside): (f32, f32),
+        clear: bool,
     ) -> Option<Finding> {
         let mut looked = moment.hits(meanings, min_score)?;
+        if looked.nobody {
+            // No model of this rule ran: the look must not even age the places.
+            return None;
+        }
         looked.hits.retain(|hit| {
             let rect = hit.detection.rect.clamped();
             let lower = Rect { y0: f32::midpoint(rect.y0, rect.y1), ..rect };
@@ -39,11 +44,15 @@ impl Blocking {
         });
         let hits = &looked.hits;
         let boxes: Vec<Rect> = hits.iter().map(|hit| hit.detection.rect).collect();
-        let mut standing = self.places.step(moment.sight()?.arrival, &boxes);
+        let mut standing = self.places.step(moment.sight()?.arrival, &boxes, looked.complete && clear);
         standing.sort_by_key(|s| (std::cmp::Reverse(s.since), s.index));
         standing.truncate(super::MAX_REGIONS);
-        // A vehicle at its first look may be passing. It begins a stretch, but keeps no incident alive.
+        // A vehicle that has just come may be passing. It begins a stretch, but keeps no incident alive.
         let lasting: Vec<Hit<'_>> = standing.iter().filter(|s| s.stays).map(|s| hits[s.index]).collect();
+        if lasting.is_empty() && !looked.complete {
+            // Those that pass say nothing of the one that stands where nobody looked.
+            return None;
+        }
         let count = u32::try_from(lasting.len()).unwrap_or(u32::MAX);
         let shown = if lasting.is_empty() { hits } else { &lasting };
         let mut finding =

@@ -68,7 +68,7 @@ impl StaticForeground {
             background: None,
             changed_since: None,
             explained: Vec::new(),
-            places: Places::new(0.4, timing.dwell.max(timing.clear).max(timing.max_gap) * 2),
+            places: Places::new(0.4, timing),
         }
     }
     pub(super) fn judge(
@@ -124,7 +124,7 @@ impl StaticForeground {
         boxes.sort_by_key(|(_, cells)| std::cmp::Reverse(*cells));
         boxes.truncate(super::MAX_REGIONS);
         let rects: Vec<Rect> = boxes.iter().map(|(rect, _)| *rect).collect();
-        let standing = self.places.step(at, &rects);
+        let standing = self.places.step(at, &rects, true);
         let area: usize = boxes.iter().map(|(_, cells)| cells).sum();
         let share = if place.zoned { blobs::share(area) / place.polygon.area() } else { blobs::share(area) };
         let mut finding = Finding::of(!rects.is_empty())

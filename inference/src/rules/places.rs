@@ -3,13 +3,19 @@
 //! The anchor is the first box and never follows, so that what creeps forward is not taken for standing. A box that
 //! goes and comes back to the same place within `forget` is the same subject: detectors flicker. Hence two lorries that
 //! take the very same place one after the other, between two looks, cannot be told apart.
+//!
+//! Whether something *stays* is told by time, not by a count of looks, so that it does not depend on how often the
+//! camera is looked at: it was seen there at most `max_gap` ago, was not seen to be missing for half the time that would
+//! resolve an incident, and has been there for a quarter of the dwell or five seconds.
 
 use std::time::Duration;
 
-use xueliang_base::{geometry::Rect, time::Mono};
+use xueliang_base::{config::Timing, geometry::Rect, time::Mono};
 
 /// Places remembered; the ones not seen for longest go first.
 const MAX_PLACES: usize = 64;
+/// What has kept its place for this long stays, however long the dwell: traffic moves on within it.
+const STAYS_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone)]
 struct Kept {
@@ -17,7 +23,10 @@ struct Kept {
     anchor: Rect,
     first: Mono,
     last: Mono,
-    last_look: u64,
+    /// Since when it has kept its place without a break.
+    stays_since: Mono,
+    /// The first look after `last` that would have seen it and did not.
+    missed: Option<Mono>,
 }
 
 /// A box of this look that agrees with a place.
@@ -29,7 +38,7 @@ pub(super) struct Standing {
     pub(super) key: u64,
     /// Time since the place was first taken.
     pub(super) since: Duration,
-    /// Whether one of the two looks before saw it too: it stays, and does not merely come by again.
+    /// Whether it has kept its place for some time: it stays, and does not merely come by.
     pub(super) stays: bool,
 }
 
@@ -38,18 +47,29 @@ pub(super) struct Standing {
 pub(super) struct Places {
     min_iou: f32,
     forget: Duration,
+    max_gap: Duration,
+    /// Seen to be missing for longer, what comes back is another one.
+    missing_max: Duration,
+    stays_after: Duration,
     kept: Vec<Kept>,
     next: u64,
-    look: u64,
 }
 
 impl Places {
-    pub(super) fn new(min_iou: f32, forget: Duration) -> Self {
-        Self { min_iou, forget, kept: Vec::new(), next: 1, look: 0 }
+    pub(super) fn new(min_iou: f32, timing: &Timing) -> Self {
+        Self {
+            min_iou,
+            forget: timing.dwell.max(timing.max_gap).max(timing.clear) * 2,
+            max_gap: timing.max_gap,
+            missing_max: timing.clear / 2,
+            stays_after: STAYS_AFTER.min(timing.dwell / 4),
+            kept: Vec::new(),
+            next: 1,
+        }
     }
-    /// Takes the boxes of one look; every box gets a place, an old one where it agrees best.
-    pub(super) fn step(&mut self, at: Mono, boxes: &[Rect]) -> Vec<Standing> {
-        self.look += 1;
+    /// Takes the boxes of one look; every box gets a place, an old one where it agrees best. `sure` says whether the
+    /// look would have seen whatever is there, so that a place without a box was seen to be empty.
+    pub(super) fn step(&mut self, at: Mono, boxes: &[Rect], sure: bool) -> Vec<Standing> {
         let forget = self.forget;
         self.kept.retain(|kept| at.since(kept.last) <= forget);
         let mut pairs: Vec<(f32, usize, usize)> = Vec::new();
@@ -78,17 +98,26 @@ impl Places {
                     anchor: *rect,
                     first: at,
                     last: at,
-                    last_look: self.look,
+                    stays_since: at,
+                    missed: None,
                 });
                 self.next += 1;
+                taken.push(true);
                 self.kept.len() - 1
             });
             let kept = &mut self.kept[slot];
-            let ago = self.look - kept.last_look;
+            let missing = kept.missed.take().map_or(Duration::ZERO, |missed| at.since(missed));
+            if at.since(kept.last) > self.max_gap || missing > self.missing_max {
+                kept.stays_since = at;
+            }
             kept.last = at;
-            kept.last_look = self.look;
-            let (key, since) = (kept.key, at.since(kept.first));
-            standing.push(Standing { index, key, since, stays: (1..=2).contains(&ago) });
+            let stays = at > kept.stays_since && at.since(kept.stays_since) >= self.stays_after;
+            standing.push(Standing { index, key: kept.key, since: at.since(kept.first), stays });
+        }
+        for (kept, taken) in self.kept.iter_mut().zip(&taken) {
+            if sure && !taken {
+                kept.missed.get_or_insert(at);
+            }
         }
         if self.kept.len() > MAX_PLACES {
             self.kept.sort_by_key(|kept| (std::cmp::Reverse(kept.last), kept.key));
