@@ -332,7 +332,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// The meanings a model must be able to see for this condition; empty where no model is needed.
+    /// The meanings that models are asked for at this condition's looks; empty where no model is needed.
     pub fn meanings(&self) -> Vec<Meaning> {
         match self {
             Condition::InZone { meanings, .. }
@@ -340,7 +340,25 @@ impl Condition {
             | Condition::AgainstDirection { meanings, .. } => meanings.clone(),
             Condition::Density { .. } => vec![Meaning::Person],
             Condition::Burning { meaning, .. } => vec![*meaning],
-            _ => Vec::new(),
+            Condition::StaticForeground { .. } => Self::EXPLAINING.to_vec(),
+            Condition::Dark { .. }
+            | Condition::Covered { .. }
+            | Condition::Frozen
+            | Condition::Moved { .. }
+            | Condition::NoSignal => Vec::new(),
+        }
+    }
+    /// What is no left object, although it is new and keeps its place.
+    pub const EXPLAINING: [Meaning; 4] =
+        [Meaning::Person, Meaning::Vehicle, Meaning::TwoWheeler, Meaning::Animal];
+    /// Those of [`Condition::EXPLAINING`] that some model must see.
+    pub const MUST_EXPLAIN: [Meaning; 2] = [Meaning::Person, Meaning::Vehicle];
+    /// Those of [`Condition::meanings`] without a model for which the condition cannot be judged at all.
+    pub fn required(&self) -> Vec<Meaning> {
+        match self {
+            // Without them someone who waits or parks would be taken for an object: presence must never be an alert.
+            Condition::StaticForeground { .. } => Self::MUST_EXPLAIN.to_vec(),
+            _ => self.meanings(),
         }
     }
     /// Whether a look (a decoded picture) is needed at all.

@@ -143,7 +143,7 @@ pub fn faults(config: &Config, models: &[ModelMeanings]) -> Vec<(String, String)
         for rule in &camera.rules {
             let missing: Vec<Meaning> = rule
                 .condition
-                .meanings()
+                .required()
                 .into_iter()
                 .filter(|meaning| server(models, *meaning).is_none())
                 .collect();

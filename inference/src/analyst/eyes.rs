@@ -57,6 +57,12 @@ impl Eyes {
             .find(|(_, meanings)| meanings.contains(&meaning))
             .is_some_and(|(name, _)| name == model)
     }
+    /// Whether some model is known to see this meaning.
+    pub(crate) fn sees(&self, meaning: Meaning) -> bool {
+        let mut known = self.declared.iter().map(|(_, meanings)| meanings.contains(&meaning));
+        let mut reported = self.reported.values().map(|meanings| meanings.contains(&meaning));
+        known.any(|sees| sees) || reported.any(|sees| sees)
+    }
     fn vouches(&self, model: &ModelName, meaning: Meaning) -> bool {
         if self.declared.is_empty() {
             return self.reported.get(model).is_some_and(|known| known.contains(&meaning));

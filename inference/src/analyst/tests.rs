@@ -369,6 +369,45 @@ fn neither_a_person_standing_nor_a_sudden_light_nor_something_outside_is_a_left_
 }
 
 #[test]
+fn nobody_who_waits_and_no_parked_car_is_a_left_object_however_seldom_the_model_runs() {
+    for meaning in [Person, Vehicle, TwoWheeler] {
+        let stands =
+            street(1).object(60, 34, 5, 240).with("street", meaning, 0.8, Rect::new(0.6, 0.6, 0.7, 0.75));
+        let mut camera = left();
+        camera.rules[0].timing = timing(60.0, 60.0, 0.7, 20.0);
+        let mut looks = interleaved(0, 60, 5, 6, &street(1));
+        looks.extend(interleaved(60, 600, 5, 6, &stands));
+        assert_eq!(run(&camera, looks), [], "{meaning:?}");
+        // The same without any interleaving, and a dwell shorter than the model's interval.
+        camera.rules[0].timing = timing(20.0, 60.0, 0.7, 20.0);
+        let mut looks = interleaved(0, 65, 5, 6, &street(1));
+        looks.extend(interleaved(65, 600, 5, 6, &stands));
+        assert_eq!(run(&camera, looks), [], "{meaning:?}");
+    }
+}
+
+#[test]
+fn a_bag_is_told_and_cleared_where_the_model_runs_in_every_sixth_look() {
+    let mut camera = left();
+    camera.rules[0].timing = timing(60.0, 60.0, 0.7, 20.0);
+    let mut looks = interleaved(0, 60, 5, 6, &street(1));
+    looks.extend(interleaved(60, 300, 5, 6, &street(1).object(60, 34, 5, 240)));
+    looks.extend(interleaved(300, 500, 5, 6, &street(1)));
+    let words = run(&camera, looks);
+    assert_eq!(edges(&words), ["+left", "-left"], "{words:?}");
+    assert!((120.0..180.0).contains(&words[0].0), "{words:?}");
+}
+
+#[test]
+fn without_a_model_that_sees_persons_nothing_is_a_left_object() {
+    let mut looks = every_second(0, 20, &street(1).looked_by(&["fire"]));
+    looks.extend(every_second(20, 200, &street(1).object(60, 34, 5, 240).looked_by(&["fire"])));
+    let mut analyst = Analyst::new(&left(), None).with_models(&models());
+    assert_eq!(drive(&mut analyst, looks), []);
+    assert_eq!(analyst.rule_states()[0].evidence.unwrap().1, Evidence::NotLooked(NotLooked::Busy));
+}
+
+#[test]
 fn what_stood_there_from_the_beginning_and_is_taken_away_is_no_left_object() {
     let mut looks = every_second(0, 20, &street(1).object(60, 34, 5, 250));
     looks.extend(every_second(20, 80, &street(1)));

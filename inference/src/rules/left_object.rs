@@ -1,18 +1,20 @@
 //! Something new stays where nothing was, by coarse copies of the picture (96 by 54 grey cells).
 //!
 //! Tells: that a part of the picture differs from the long-term background, keeps its place and brightness for the
-//! dwell, has the allowed size, lies in the zone, and is not where a person, vehicle or animal is detected. The
-//! background is gain-compensated (clouds, exposure) and does not learn what differs.
+//! dwell, has the allowed size, lies in the zone, and is not where a person, vehicle, two-wheeler or animal is detected.
+//! It is judged only at looks whose models looked for all of these ([`Condition::EXPLAINING`]), since someone who waits
+//! must never be an alert; the looks between only tell which cells keep still. After `max_gap` without such a look it is
+//! `NotLooked(Busy)`. The background is gain-compensated (clouds, exposure) and does not learn what differs.
 //! Cannot tell: what it is; anything smaller than about three cells (a tenth of a percent of the picture); anything of the
-//! brightness of its ground; an object in a crowd that keeps hiding it; a person standing still from an object where no
-//! model looks for persons. When more than 30 % of the cells change at once it is the light or the camera:
+//! brightness of its ground; an object in a crowd that keeps hiding it; an object from a person or vehicle that the
+//! models miss again and again. When more than 30 % of the cells change at once it is the light or the camera:
 //! `NotLooked(Blind)`, and after two minutes of it the background is learned anew, with whatever lies there.
 //! A removed object (its ground is new too) is told by where the edges are: in the background, not in the picture.
 
 use std::time::Duration;
 
 use xueliang_base::{
-    config::Timing,
+    config::{Condition, Timing},
     detection::Meaning,
     geometry::Rect,
     incident::MeasureKind,
@@ -39,7 +41,8 @@ const RELEARN: Duration = Duration::from_secs(120);
 const FOLLOW_S: f64 = 60.0;
 /// What differs and is no candidate (too large, outside, a parked vehicle) is background after this long.
 const ABSORB: Duration = Duration::from_secs(600);
-/// Detections of these explain a difference for this long after they were made.
+/// Detections explain a difference for this long after they were made; those of the look before for as long as it is
+/// the one before, since detectors flicker.
 const EXPLAINED: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -58,6 +61,9 @@ pub(super) struct StaticForeground {
     background: Option<Background>,
     changed_since: Option<Mono>,
     explained: Vec<(Mono, Rect)>,
+    /// The last two looks at which all explaining models looked, latest first.
+    explaining: [Option<Mono>; 2],
+    max_gap: Duration,
     places: Places,
 }
 
@@ -68,6 +74,8 @@ impl StaticForeground {
             background: None,
             changed_since: None,
             explained: Vec::new(),
+            explaining: [None; 2],
+            max_gap: timing.max_gap,
             places: Places::new(0.4, timing),
         }
     }
@@ -80,7 +88,7 @@ impl StaticForeground {
     ) -> Option<Finding> {
         let sight = moment.sight()?;
         let at = sight.arrival;
-        self.explain(sight);
+        let complete = self.explain(moment, sight);
         let cells = sight.scene.thumbnail.cells();
         let Some(background) = &mut self.background else {
             self.learn(at, cells);
@@ -101,6 +109,12 @@ impl StaticForeground {
             return Some(Finding::not_looked(NotLooked::Blind));
         }
         self.changed_since = None;
+        if !complete {
+            // Who or what it is cannot be told now. Only that nobody looked for so long is worth saying.
+            background.follow(at, &differs, &[]);
+            let lately = self.explaining[0].is_some_and(|when| at.since(when) <= self.max_gap);
+            return (!lately).then(|| Finding::not_looked(NotLooked::Busy));
+        }
         let still: Vec<bool> = (0..CELLS).map(|i| differs[i] && at > background.steady_since[i]).collect();
         let mut absorbed = vec![false; CELLS];
         let mut boxes = Vec::new();
@@ -134,10 +148,24 @@ impl StaticForeground {
         finding.regions = regions(rects.into_iter());
         Some(finding)
     }
-    /// Keeps where living and moving things are, for looks at which no model ran.
-    fn explain(&mut self, sight: &Sight) {
+    /// Keeps where living and moving things are; tells whether this look's models looked for all of them.
+    fn explain(&mut self, moment: &Moment<'_>, sight: &Sight) -> bool {
         let at = sight.arrival;
-        self.explained.retain(|(when, _)| at.since(*when) <= EXPLAINED);
+        let asked: Vec<Meaning> = Condition::EXPLAINING
+            .into_iter()
+            .filter(|meaning| {
+                matches!(meaning, Meaning::Person | Meaning::Vehicle) || moment.eyes.sees(*meaning)
+            })
+            .collect();
+        let complete = moment.eyes.look(&asked, &sight.views).complete;
+        if complete && self.explaining[0].is_none_or(|last| at > last) {
+            self.explaining = [Some(at), self.explaining[0]];
+        }
+        let before = self.explaining[1];
+        self.explained.retain(|(when, _)| {
+            let age = at.since(*when);
+            age <= EXPLAINED || (age <= self.max_gap && before.is_some_and(|before| *when >= before))
+        });
         for detection in sight.views.iter().flat_map(|view| &view.detections).take(128) {
             let explains =
                 !matches!(detection.meaning, Meaning::PortableObject | Meaning::Fire | Meaning::Smoke);
@@ -147,6 +175,7 @@ impl StaticForeground {
         }
         let surplus = self.explained.len().saturating_sub(256);
         self.explained.drain(..surplus);
+        complete
     }
     fn learn(&mut self, at: Mono, cells: &[u8]) {
         if self.learning.last().is_some_and(|(last, _)| at.since(*last) < LEARN_EVERY) {
@@ -222,10 +251,10 @@ impl Background {
         let dt = at.since(self.at).as_secs_f64();
         #[expect(clippy::cast_possible_truncation, reason = "a share")]
         let rate = (1.0 - (-dt / FOLLOW_S).exp()) as f32;
-        for i in 0..CELLS {
-            if absorbed[i] {
+        for (i, differs) in differs.iter().enumerate() {
+            if absorbed.get(i).copied().unwrap_or(false) {
                 self.cells[i] = self.last[i];
-            } else if !differs[i] {
+            } else if !differs {
                 self.cells[i] += (self.last[i] - self.cells[i]) * rate;
             }
         }
