@@ -21,7 +21,7 @@ mod rule;
 
 pub use parse::{ParseError, base_dir};
 pub use reader::Fault;
-pub use rule::RULED_KINDS;
+pub use rule::{RULED_KINDS, objects};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -365,7 +365,8 @@ impl Condition {
     pub fn needs_picture(&self) -> bool {
         !matches!(self, Condition::NoSignal)
     }
-    /// Whether keyframes alone can serve it; moving hazards need pictures in between.
+    /// Whether keyframes alone can serve it, where they come often enough for the rule's `blind_max`; moving hazards need
+    /// pictures in between whatever it is.
     pub fn keyframes_suffice(&self) -> bool {
         !matches!(self, Condition::InZone { .. } | Condition::AgainstDirection { .. })
     }

@@ -1,6 +1,11 @@
 //! What this version can raise, and with which models: the honest table behind `xueliang check` and the docs.
 
-use xueliang_base::{config::Config, detection::Meaning, kind::Kind};
+use xueliang_base::{
+    config::{Condition, Config, objects},
+    detection::Meaning,
+    id::ModelName,
+    kind::Kind,
+};
 
 use crate::analyst::ModelMeanings;
 
@@ -39,8 +44,10 @@ pub struct Row {
 
 /// How a kind comes about.
 enum Source {
-    /// A rule that needs a model for at least one of these.
-    AnyOf(&'static [Meaning], &'static str),
+    /// A rule that needs a model for at least one of what it can watch for ([`objects`]).
+    Objects(&'static str),
+    /// A rule that needs models for all of these.
+    AllOf(&'static [Meaning], &'static str),
     /// A rule on the picture itself or on the stream.
     Picture(&'static str),
     /// The service itself, without a rule.
@@ -49,38 +56,29 @@ enum Source {
 }
 
 fn source(kind: Kind) -> Source {
-    use Meaning::{Animal, Fire, Person, PortableObject, Smoke, TwoWheeler, Vehicle, Vessel};
     match kind {
-        Kind::FireFlame => Source::AnyOf(&[Fire], "condition burning"),
-        Kind::FireSmoke => Source::AnyOf(&[Smoke], "condition burning"),
-        Kind::FireLaneBlocked | Kind::VehicleStopped => {
-            Source::AnyOf(&[Vehicle, TwoWheeler], "condition blocking, in a zone")
+        Kind::FireFlame | Kind::FireSmoke => Source::Objects("condition burning"),
+        Kind::FireLaneBlocked | Kind::VehicleStopped | Kind::ExitBlocked => {
+            Source::Objects("condition blocking, in a zone")
         }
-        Kind::ExitBlocked => {
-            Source::AnyOf(&[PortableObject, TwoWheeler, Vehicle], "condition blocking, in a zone")
+        Kind::WaterZoneEntry | Kind::ZoneIntrusion => {
+            Source::Objects("condition in_zone, in a declared hazard zone")
         }
-        Kind::WaterZoneEntry => Source::AnyOf(&[Person], "condition in_zone, in a declared hazard zone"),
-        Kind::ZoneIntrusion => Source::AnyOf(
-            &[Person, Vehicle, TwoWheeler, Vessel, Animal],
-            "condition in_zone, in a declared hazard zone",
+        Kind::CrowdDensity => {
+            Source::Objects("condition density, in a zone of known area; a lower bound in dense crowds")
+        }
+        Kind::WrongWay => Source::Objects("condition against_direction; needs looks at 1 Hz or more"),
+        Kind::LeftObject => Source::AllOf(
+            &Condition::MUST_EXPLAIN,
+            "condition static_foreground, on coarse pictures; not what it is, only that it is no one who waits or parks",
         ),
-        Kind::CrowdDensity => Source::AnyOf(
-            &[Person],
-            "condition density, in a zone of known area; a lower bound in dense crowds",
-        ),
-        Kind::WrongWay => {
-            Source::AnyOf(&[Vehicle, TwoWheeler], "condition against_direction; needs looks at 1 Hz or more")
-        }
-        Kind::LeftObject => {
-            Source::Picture("condition static_foreground, on coarse pictures; not what it is")
-        }
         Kind::CamOffline => Source::Picture("condition no_signal"),
         Kind::CamCovered => Source::Picture("condition covered"),
         Kind::CamMoved => Source::Picture("condition moved"),
         Kind::ImgDark => Source::Picture("condition dark"),
         Kind::ImgFreeze => Source::Picture("condition frozen"),
         Kind::CoverageGap => Source::Service("raised when a rule is blind for longer than it may be"),
-        Kind::AnalyzerDown => Source::Service("raised when look workers or models fail"),
+        Kind::AnalyzerDown => Source::Service("raised when a node is silent"),
         Kind::OpenBurning => Source::Nothing("use FIRE_FLAME or FIRE_SMOKE"),
         Kind::PersonInWater => Source::Nothing("use WATER_ZONE_ENTRY, which sees the entry"),
         Kind::PersonDown => Source::Nothing("needs a model of posture, which this version does not admit"),
@@ -117,15 +115,26 @@ pub fn table(models: &[ModelMeanings]) -> Vec<Row> {
                 Source::Picture(how) => (State::Shipped, format!("{how}; no model needed")),
                 Source::Service(how) => (State::Shipped, how.to_owned()),
                 Source::Nothing(why) => (State::NotAvailable, why.to_owned()),
-                Source::AnyOf(meanings, how) => {
-                    let served: Vec<String> = meanings
-                        .iter()
-                        .filter_map(|meaning| {
-                            server(models, *meaning).map(|name| format!("{} by {name}", meaning.word()))
-                        })
-                        .collect();
+                Source::AllOf(meanings, how) => {
+                    let missing: Vec<Meaning> =
+                        meanings.iter().copied().filter(|m| server(models, *m).is_none()).collect();
+                    if missing.is_empty() {
+                        (State::Shipped, format!("{how}; {}", served(models, meanings).join(", ")))
+                    } else {
+                        (
+                            State::BringModel,
+                            format!("{how}; needs a model that sees {}", words(&missing, "and")),
+                        )
+                    }
+                }
+                Source::Objects(how) => {
+                    let meanings = objects(kind);
+                    let served = served(models, meanings);
                     if served.is_empty() {
-                        (State::BringModel, format!("{how}; needs a model that sees {}", words(meanings)))
+                        (
+                            State::BringModel,
+                            format!("{how}; needs a model that sees {}", words(meanings, "or")),
+                        )
                     } else {
                         (State::Shipped, format!("{how}; {}", served.join(", ")))
                     }
@@ -156,7 +165,7 @@ pub fn faults(config: &Config, models: &[ModelMeanings]) -> Vec<(String, String)
                 rule.id,
                 camera.id,
                 rule.kind,
-                words(&missing),
+                words(&missing, "and"),
                 models.len(),
                 if missing.len() == 1 { "it" } else { "each" },
             );
@@ -167,12 +176,19 @@ pub fn faults(config: &Config, models: &[ModelMeanings]) -> Vec<(String, String)
 }
 
 /// The model that serves a meaning: the first that lists it.
-fn server(models: &[ModelMeanings], meaning: Meaning) -> Option<&xueliang_base::id::ModelName> {
+fn server(models: &[ModelMeanings], meaning: Meaning) -> Option<&ModelName> {
     models.iter().find(|(_, meanings)| meanings.contains(&meaning)).map(|(name, _)| name)
 }
 
-fn words(meanings: &[Meaning]) -> String {
-    meanings.iter().map(|meaning| format!("\"{}\"", meaning.word())).collect::<Vec<_>>().join(" or ")
+/// What of these is seen, and by whom.
+fn served(models: &[ModelMeanings], meanings: &[Meaning]) -> Vec<String> {
+    let by = |meaning: &Meaning| server(models, *meaning).map(|name| format!("{} by {name}", meaning.word()));
+    meanings.iter().filter_map(by).collect()
+}
+
+fn words(meanings: &[Meaning], between: &str) -> String {
+    let quoted: Vec<_> = meanings.iter().map(|meaning| format!("\"{}\"", meaning.word())).collect();
+    quoted.join(&format!(" {between} "))
 }
 
 #[cfg(test)]
@@ -200,12 +216,7 @@ mod tests {
     fn a_rule_that_no_model_can_serve_is_refused_with_the_word_that_is_missing() {
         let camera = staging::camera(vec![
             staging::rule("water", Kind::WaterZoneEntry, staging::in_zone(Meaning::Person), Some("z")),
-            staging::rule(
-                "dark",
-                Kind::ImgDark,
-                xueliang_base::config::Condition::Dark { max_luma: 20.0 },
-                None,
-            ),
+            staging::rule("dark", Kind::ImgDark, Condition::Dark { max_luma: 20.0 }, None),
         ]);
         let config = staging::config(vec![camera]);
         let found = faults(&config, &[]);
@@ -213,5 +224,51 @@ mod tests {
         assert!(found[0].0.ends_with(".rule[water]"), "{}", found[0].0);
         assert!(found[0].1.contains("\"person\""), "{}", found[0].1);
         assert_eq!(faults(&config, &[("m".parse().unwrap(), vec![Meaning::Person])]), []);
+    }
+
+    #[test]
+    fn a_left_object_is_refused_where_no_model_sees_who_waits_and_parks() {
+        let condition = Condition::StaticForeground { min_area: 0.001, max_area: 0.05 };
+        let config = staging::config(vec![staging::camera(vec![staging::rule(
+            "left",
+            Kind::LeftObject,
+            condition,
+            None,
+        )])]);
+        let sees = |meanings: &[Meaning]| vec![("m".parse().unwrap(), meanings.to_vec())];
+        let found = faults(&config, &sees(&[Meaning::Person]));
+        assert!(found.len() == 1 && found[0].1.contains("\"vehicle\""), "{found:?}");
+        assert_eq!(faults(&config, &[]).len(), 1);
+        assert_eq!(faults(&config, &sees(&[Meaning::Person, Meaning::Vehicle])), []);
+        assert_eq!(state(&sees(&[Meaning::Vehicle]), Kind::LeftObject), State::BringModel);
+        assert_eq!(state(&sees(&[Meaning::Vehicle, Meaning::Person]), Kind::LeftObject), State::Shipped);
+    }
+
+    #[test]
+    fn the_table_claims_what_the_parser_takes_and_nothing_else() {
+        let all: Vec<ModelMeanings> = vec![("all".parse().unwrap(), Meaning::ALL.to_vec())];
+        for kind in [
+            Kind::WaterZoneEntry,
+            Kind::ZoneIntrusion,
+            Kind::FireLaneBlocked,
+            Kind::ExitBlocked,
+            Kind::VehicleStopped,
+            Kind::WrongWay,
+        ] {
+            let row = table(&all).into_iter().find(|row| row.kind == kind).unwrap();
+            for meaning in Meaning::ALL {
+                let text = format!(
+                    "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\n\
+                     [[division]]\ncode = \"330282\"\nname = \"n\"\n\
+                     [[camera]]\nid = \"c\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/x\"\n\
+                     [[camera.zone]]\nid = \"z\"\npolygon = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]\ndirection_deg = 0.0\n\
+                     [[camera.rule]]\nkind = \"{kind}\"\nzone = \"z\"\nobjects = [\"{}\"]\n",
+                    meaning.word()
+                );
+                let taken = Config::parse(&text, std::path::Path::new(".")).is_ok();
+                let claimed = row.how.contains(&format!("{} by all", meaning.word()));
+                assert_eq!(claimed, taken, "{kind} {}", meaning.word());
+            }
+        }
     }
 }

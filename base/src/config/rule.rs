@@ -79,6 +79,21 @@ fn needs_zone(kind: Kind) -> bool {
     )
 }
 
+/// What rules of a kind can watch for: the words that `objects` takes, or the one meaning that the kind has; empty where
+/// a rule looks at the picture itself, or where there is no rule. The only list: the parser and the table of
+/// capabilities both read it.
+pub fn objects(kind: Kind) -> &'static [Meaning] {
+    use Meaning::{Fire, Person, Smoke, TwoWheeler, Vehicle};
+    match kind {
+        Kind::WaterZoneEntry | Kind::ZoneIntrusion | Kind::WrongWay => &[Person, Vehicle, TwoWheeler],
+        Kind::FireLaneBlocked | Kind::ExitBlocked | Kind::VehicleStopped => &[Vehicle, TwoWheeler],
+        Kind::CrowdDensity => &[Person],
+        Kind::FireFlame => &[Fire],
+        Kind::FireSmoke => &[Smoke],
+        _ => &[],
+    }
+}
+
 fn timing(d: &Defaults) -> Timing {
     Timing { dwell: secs(d.1), max_gap: secs(d.2), seen_share: d.3, clear: secs(d.4), cooldown: secs(d.5) }
 }
@@ -147,7 +162,8 @@ fn words<const N: usize>(codes: [&'static str; N]) -> String {
     codes.join(", ")
 }
 
-fn objects(s: &Section<'_>, default: &[Meaning], allowed: &[Meaning]) -> Vec<Meaning> {
+fn read_objects(s: &Section<'_>, default: &[Meaning], kind: Kind) -> Vec<Meaning> {
+    let allowed = objects(kind);
     s.or("objects", default.to_vec(), |v| {
         let read = list(v, |item| {
             let word = text(item)?;
@@ -163,13 +179,12 @@ fn objects(s: &Section<'_>, default: &[Meaning], allowed: &[Meaning]) -> Vec<Mea
 #[expect(clippy::cast_possible_truncation, reason = "bounds of pictures and luma need no more than f32")]
 fn condition(s: &Section<'_>, kind: Kind, zone: Option<&Zone>) -> Option<Condition> {
     use Meaning::{Person, TwoWheeler, Vehicle};
-    let movers = [Person, Vehicle, TwoWheeler];
     Some(match kind {
         Kind::WaterZoneEntry | Kind::ZoneIntrusion => {
-            Condition::InZone { meanings: objects(s, &[Person], &movers), min_score: min_score(s, 0.4) }
+            Condition::InZone { meanings: read_objects(s, &[Person], kind), min_score: min_score(s, 0.4) }
         }
         Kind::FireLaneBlocked | Kind::ExitBlocked | Kind::VehicleStopped => Condition::Blocking {
-            meanings: objects(s, &[Vehicle], &[Vehicle, TwoWheeler]),
+            meanings: read_objects(s, &[Vehicle], kind),
             min_score: min_score(s, 0.4),
             min_inside: s.or("min_inside", 0.3, share),
         },
@@ -186,7 +201,7 @@ fn condition(s: &Section<'_>, kind: Kind, zone: Option<&Zone>) -> Option<Conditi
                 None => return None,
             };
             Condition::AgainstDirection {
-                meanings: objects(s, &[Vehicle, TwoWheeler], &movers),
+                meanings: read_objects(s, &[Vehicle, TwoWheeler], kind),
                 min_score: min_score(s, 0.4),
                 direction_deg,
                 tolerance_deg: s.or("tolerance_deg", 100.0, within(45.0, 175.0)),
