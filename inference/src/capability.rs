@@ -107,6 +107,10 @@ fn source(kind: Kind) -> Source {
     }
 }
 
+/// The share of a model's list that may be counted on to be the crowd of one zone: the rest goes to those outside of it
+/// and to doubles.
+const USABLE_SHARE: f64 = 0.8;
+
 /// What each kind needs and whether it is there, in the order of the kinds' numbers.
 pub fn table(models: &[ModelMeanings]) -> Vec<Row> {
     Kind::all()
@@ -170,6 +174,37 @@ pub fn faults(config: &Config, models: &[ModelMeanings]) -> Vec<(String, String)
                 if missing.len() == 1 { "it" } else { "each" },
             );
             faults.push((format!("camera[{}].rule[{}]", camera.id, rule.id), message));
+        }
+    }
+    faults
+}
+
+/// Rules of density that cannot fire because the model reports fewer objects than the crowd has heads. `most` says how
+/// many objects each model reports at most of one picture ([`crate::model::Model::most`]).
+pub fn crowd_faults(
+    config: &Config,
+    models: &[ModelMeanings],
+    most: &[(ModelName, usize)],
+) -> Vec<(String, String)> {
+    let Some(model) = server(models, Meaning::Person) else { return Vec::new() };
+    let Some(most) = most.iter().find(|(name, _)| name == model).map(|(_, most)| *most) else {
+        return Vec::new();
+    };
+    let usable = f64::from(u32::try_from(most).unwrap_or(u32::MAX)) * USABLE_SHARE;
+    let mut faults = Vec::new();
+    for camera in &config.cameras {
+        for rule in &camera.rules {
+            let Condition::Density { area_m2, per_m2, .. } = rule.condition else { continue };
+            let needed = area_m2 * per_m2;
+            if needed > usable {
+                let message = format!(
+                    "rule {} of camera {} fires at {needed:.0} persons ({per_m2} on each of {area_m2} m²), and model \
+                     {model} reports at most {most} objects of a picture, of which {usable:.0} are counted on: lower \
+                     per_m2, draw a smaller zone (with its own area_m2), or bring a model that reports more",
+                    rule.id, camera.id,
+                );
+                faults.push((format!("camera[{}].rule[{}]", camera.id, rule.id), message));
+            }
         }
     }
     faults
@@ -242,6 +277,22 @@ mod tests {
         assert_eq!(faults(&config, &sees(&[Meaning::Person, Meaning::Vehicle])), []);
         assert_eq!(state(&sees(&[Meaning::Vehicle]), Kind::LeftObject), State::BringModel);
         assert_eq!(state(&sees(&[Meaning::Vehicle, Meaning::Person]), Kind::LeftObject), State::Shipped);
+    }
+
+    #[test]
+    fn a_crowd_larger_than_the_models_list_is_refused() {
+        let rule = |per_m2| {
+            let condition = Condition::Density { min_score: 0.4, area_m2: 20.0, per_m2 };
+            staging::rule("crowd", Kind::CrowdDensity, condition, Some("z"))
+        };
+        let found = |per_m2| {
+            let config = staging::config(vec![staging::camera(vec![rule(per_m2)])]);
+            crowd_faults(&config, &staging::models(), &[("street".parse().unwrap(), 100)])
+        };
+        assert_eq!(found(4.0), []);
+        let refused = found(4.1);
+        assert!(refused[0].0.ends_with(".rule[crowd]"), "{refused:?}");
+        assert!(refused[0].1.contains("82 persons") && refused[0].1.contains("at most 100"), "{refused:?}");
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub struct Model {
     folder: PathBuf,
     manifest: Manifest,
     onnx: Bytes,
+    most: Option<usize>,
 }
 
 impl Model {
@@ -52,9 +53,9 @@ impl Model {
                 manifest.sha256
             )));
         }
-        check_graph(&onnx, &manifest)
+        let most = check_graph(&onnx, &manifest)
             .map_err(|faults| refuse(format!("model.onnx: {}", faults.join("; "))))?;
-        Ok(Self { folder: folder.to_owned(), manifest, onnx: Bytes::from(onnx) })
+        Ok(Self { folder: folder.to_owned(), manifest, onnx: Bytes::from(onnx), most })
     }
     /// What the manifest says.
     pub fn manifest(&self) -> &Manifest {
@@ -76,6 +77,11 @@ impl Model {
     pub fn meanings(&self) -> Vec<Meaning> {
         self.manifest.meanings()
     }
+    /// How many objects it reports at most of one picture, as its file or manifest says; `None` for classifiers and where
+    /// neither says it.
+    pub fn most(&self) -> Option<usize> {
+        self.most
+    }
     /// The folder it was read from.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -86,7 +92,8 @@ impl Model {
     }
 }
 
-fn check_graph(onnx: &[u8], manifest: &Manifest) -> Result<(), Vec<String>> {
+/// Refuses a graph that may not run; gives the most objects that its output has room for.
+fn check_graph(onnx: &[u8], manifest: &Manifest) -> Result<Option<usize>, Vec<String>> {
     let facts = onnx::read(onnx).map_err(|e| vec![format!("is not a usable ONNX file: {e}")])?;
     let mut faults = Vec::new();
     if let Some(tensor) = facts.external.first() {
@@ -111,7 +118,22 @@ fn check_graph(onnx: &[u8], manifest: &Manifest) -> Result<(), Vec<String>> {
     };
     missing(vec![&manifest.input.name], &facts.inputs, "input", &mut faults);
     missing(manifest.output.tensors(), &facts.outputs, "output", &mut faults);
-    if faults.is_empty() { Ok(()) } else { Err(faults) }
+    // Rows of the first tensor: boxes of a list, anchors of a grid.
+    let list =
+        manifest.output.tensors().first().and_then(|name| facts.outputs.iter().position(|o| o == name));
+    let rows = list
+        .filter(|_| manifest.output.family() != Family::Classifier)
+        .and_then(|at| facts.shapes.get(at)?.get(1).copied().flatten())
+        .and_then(|rows| usize::try_from(rows).ok());
+    let most = match (&manifest.output, rows) {
+        (Output::CenterNet { most: Some(most), .. }, Some(rows)) if *most as usize != rows => {
+            faults.push(format!("its list has {rows} rows, output.most says {most}: leave output.most out"));
+            None
+        }
+        (Output::CenterNet { most: Some(most), .. }, None) => Some(*most as usize),
+        (_, rows) => rows,
+    };
+    if faults.is_empty() { Ok(most) } else { Err(faults) }
 }
 
 fn read(path: &Path, most: u64) -> Result<Vec<u8>, String> {

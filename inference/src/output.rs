@@ -101,7 +101,7 @@ pub(crate) fn candidates(
             let tables = (score_table.table(scores)?, box_table.table(boxes)?);
             ssd::decode(tables, *first_class, size, placed, &mut found)?;
         }
-        (Output::CenterNet { detections }, [table]) => {
+        (Output::CenterNet { detections, .. }, [table]) => {
             centernet::decode(table.table(detections)?, placed, &mut found)?;
         }
         (Output::Classifier { logit, activation }, [table]) => {
@@ -127,6 +127,19 @@ pub fn decode(
         nms::suppress(&mut detections, iou);
     }
     Ok(detections)
+}
+
+/// Whether the model's list was full of what counts: then it may have left something out. Families with a place for every
+/// object have no such list.
+pub fn saturated(manifest: &Manifest, tensors: &[Tensor<'_>], floor: f32) -> bool {
+    match (&manifest.output, tensors) {
+        (Output::CenterNet { detections, .. }, [table]) => {
+            table.table(detections).is_ok_and(|(columns, mut rows)| {
+                columns == 6 && rows.all(|row| row.get(4).is_some_and(|score| *score >= floor))
+            })
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

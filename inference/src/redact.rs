@@ -7,7 +7,8 @@
 //!   wheels, and the lower halves of vehicles, where plates are. These come from a detector run at a *low* threshold
 //!   on the same picture, and are pixelated wherever they are, also outside.
 //!
-//! Privacy masks were painted before (`mask`). Whether the detector ran is the caller's to know: without it only
+//! Privacy masks were painted before (`mask`). [`look`] is that run: it refuses where no model finds both persons and
+//! vehicles, where one fails, and where one's list was full, since heads may be missing from it. Without it only
 //! [`coarse`] may be used.
 
 use xueliang_base::{
@@ -16,7 +17,7 @@ use xueliang_base::{
     picture::Picture,
 };
 
-use crate::Error;
+use crate::{Error, session::Detector};
 
 mod canvas;
 
@@ -26,6 +27,8 @@ use self::canvas::{Area, Canvas};
 pub const BLOCKS: usize = 48;
 /// Coarse pixels are never smaller than this, in pixels of the output.
 const BLOCK_MIN: usize = 8;
+/// Detections count for redaction from this score on: better a lorry's lower half blurred for nothing.
+const MIN_SCORE: f32 = 0.12;
 /// Smallest width that can be asked for.
 const WIDTH_MIN: u32 = 64;
 /// Width and quality of pictures without clear parts.
@@ -47,6 +50,31 @@ pub struct RedactSpec {
     pub max_width: u32,
     /// JPEG quality, 1 to 100.
     pub quality: u8,
+}
+
+/// What all detectors see in a picture at a low threshold, for [`still`]. An error means that there may be heads or plates
+/// that nobody found: then there is no picture.
+pub fn look(detectors: &mut [Box<dyn Detector>], picture: &Picture) -> Result<Vec<Detection>, Error> {
+    for needed in [Meaning::Person, Meaning::Vehicle] {
+        if !detectors.iter().any(|detector| detector.model().meanings().contains(&needed)) {
+            return Err(Error::Redact(format!(
+                "no loaded model sees \"{}\": load one that sees persons and vehicles, or there are no pictures",
+                needed.word()
+            )));
+        }
+    }
+    let mut low = Vec::new();
+    for detector in detectors {
+        let looked = detector.look(picture, Some(MIN_SCORE))?;
+        if looked.saturated {
+            return Err(Error::Redact(format!(
+                "model {} reports as many objects as it can, so heads may be missing",
+                detector.model().name
+            )));
+        }
+        low.extend(looked.detections);
+    }
+    Ok(low)
 }
 
 /// The redacted still of an incident, as JPEG. `low` is what the detector saw in this very picture at a low threshold:

@@ -17,6 +17,8 @@ pub use self::ort::init_runtime;
 pub struct Looked {
     /// Detections by falling score, each object once.
     pub detections: Vec<Detection>,
+    /// Whether the model's list was full, so that objects may be missing from it.
+    pub saturated: bool,
     /// Microseconds from picture to tensor.
     pub preprocess_us: u64,
     /// Microseconds of running the model and reading its output.

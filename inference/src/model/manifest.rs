@@ -21,6 +21,7 @@
 //! std = [1.0, 1.0, 1.0]
 //! [output]                      # by family, see [`Output`]
 //! detections = "detections"
+//! most = 100                    # centernet: rows of the list, only where model.onnx leaves that axis open
 //! [threshold]
 //! score = 0.35
 //! nms_iou = 0.45                # without effect for classifiers
@@ -165,6 +166,8 @@ pub enum Output {
     CenterNet {
         /// Name of the tensor.
         detections: String,
+        /// Rows of the list, where the file does not say it.
+        most: Option<u32>,
     },
     /// `logit` [1, classes].
     Classifier {
@@ -233,7 +236,7 @@ impl Output {
         match self {
             Output::Yolox { predictions } => vec![predictions],
             Output::Ssd { scores, boxes, .. } => vec![scores, boxes],
-            Output::CenterNet { detections } => vec![detections],
+            Output::CenterNet { detections, .. } => vec![detections],
             Output::Classifier { logit, .. } => vec![logit],
         }
     }

@@ -1,6 +1,7 @@
 //! What an ONNX file says about itself, read with a walker over its protobuf bytes (onnx/onnx.proto3).
 //!
-//! Only what decides whether the file may be used: domains of operators, external data, names of inputs and outputs.
+//! Only what decides whether the file may be used: domains of operators, external data, names of inputs and outputs, and
+//! the outputs' shapes.
 //! Nothing is decoded that ONNX Runtime decodes again. Field numbers, by message:
 //!
 //! | message | fields |
@@ -12,7 +13,11 @@
 //! | AttributeProto | 5 t, 6 g, 10 tensors, 11 graphs, 22 sparse_tensor, 23 sparse_tensors |
 //! | TensorProto | 8 name, 13 external_data, 14 data_location |
 //! | SparseTensorProto | 1 values, 2 indices |
-//! | ValueInfoProto | 1 name |
+//! | ValueInfoProto | 1 name, 2 type |
+//! | TypeProto | 1 tensor_type |
+//! | TypeProto.Tensor | 2 shape |
+//! | TensorShapeProto | 1 dim |
+//! | TensorShapeProto.Dimension | 1 dim_value |
 
 use std::collections::BTreeSet;
 
@@ -28,6 +33,8 @@ pub(super) struct Facts {
     pub(super) inputs: Vec<String>,
     /// Names of the graph's outputs.
     pub(super) outputs: Vec<String>,
+    /// The outputs' axes, in their order; `None` where an axis is not fixed, empty where nothing is said.
+    pub(super) shapes: Vec<Vec<Option<u64>>>,
     /// Names of tensors whose data lies elsewhere.
     pub(super) external: Vec<String>,
     domains: BTreeSet<String>,
@@ -81,7 +88,10 @@ fn read_graph(bytes: &[u8], facts: &mut Facts, depth: u32, main: bool) -> Result
             (1, Value::Bytes(node)) => read_node(node, facts, depth)?,
             (5, Value::Bytes(tensor)) => read_tensor(tensor, facts)?,
             (11, Value::Bytes(input)) if main => facts.inputs.push(first_text(input)?),
-            (12, Value::Bytes(output)) if main => facts.outputs.push(first_text(output)?),
+            (12, Value::Bytes(output)) if main => {
+                facts.outputs.push(first_text(output)?);
+                facts.shapes.push(shape(output)?);
+            }
             (15, Value::Bytes(sparse)) => read_sparse(sparse, facts)?,
             _ => {}
         }
@@ -147,6 +157,39 @@ fn first_text(bytes: &[u8]) -> Result<String, String> {
         }
     }
     Ok(String::new())
+}
+
+/// The axes of a ValueInfoProto.
+fn shape(info: &[u8]) -> Result<Vec<Option<u64>>, String> {
+    let mut inner = vec![info];
+    for wanted in [2, 1, 2] {
+        let mut next = Vec::new();
+        for message in inner {
+            for field in Fields(message) {
+                if let (number, Value::Bytes(bytes)) = field?
+                    && number == wanted
+                {
+                    next.push(bytes);
+                }
+            }
+        }
+        inner = next;
+    }
+    let mut axes = Vec::new();
+    for message in inner {
+        for field in Fields(message) {
+            if let (1, Value::Bytes(axis)) = field? {
+                let mut value = None;
+                for field in Fields(axis) {
+                    if let (1, Value::Number(number)) = field? {
+                        value = Some(number);
+                    }
+                }
+                axes.push(value);
+            }
+        }
+    }
+    Ok(axes)
 }
 
 fn text(bytes: &[u8]) -> Result<String, String> {

@@ -71,6 +71,20 @@ fn a_good_folder_is_a_model() {
 }
 
 #[test]
+fn the_length_of_a_models_list_is_read_from_the_file_or_told_by_the_manifest() {
+    let axis = |n: u8| wire::field(1, &[8, n]);
+    let shape = wire::field(2, &wire::field(1, &wire::field(2, &[axis(1), axis(100), axis(6)].concat())));
+    let listed = wire::field(12, &[wire::field(1, b"list"), shape].concat());
+    let of = |output: &str, more: &[u8]| {
+        Model::load(folder(&GOOD.replace("\"out\"", output), &wire::model("", more)).path())
+    };
+    assert_eq!(of("\"list\"", &listed).unwrap().most(), Some(100));
+    assert_eq!(of("\"out\"", &[]).unwrap().most(), None);
+    assert_eq!(of("\"out\"\nmost = 50", &[]).unwrap().most(), Some(50));
+    assert!(of("\"list\"\nmost = 50", &listed).unwrap_err().to_string().contains("100 rows"));
+}
+
+#[test]
 fn all_faults_of_a_manifest_come_at_once() {
     let bad = GOOD
         .replace("schema = 1", "schema = 2")

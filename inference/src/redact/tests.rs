@@ -168,3 +168,26 @@ proptest! {
         prop_assert!(canvas.jpeg(80).is_ok());
     }
 }
+
+#[test]
+fn without_eyes_for_persons_and_plates_or_with_a_full_list_there_is_no_picture() {
+    use crate::session::fake::{FakeDetector, Step};
+    let picture = flat(64, 64, [16, 128, 128]);
+    let person = seen(Meaning::Person, Rect::new(0.1, 0.1, 0.2, 0.5));
+    let of = |detectors: Vec<FakeDetector>| {
+        let mut boxed: Vec<Box<dyn Detector>> = detectors.into_iter().map(|d| Box::new(d) as _).collect();
+        look(&mut boxed, &picture)
+    };
+    let all = |step: Step| FakeDetector::new("all", [step]);
+    let refused = |detectors: Vec<FakeDetector>| of(detectors).unwrap_err().to_string();
+    let some = Detection { score: 0.13, ..person };
+    assert_eq!(of(vec![all(Step::See(vec![some]))]).unwrap(), [some]);
+    assert!(refused(Vec::new()).contains("\"person\""));
+    let persons = || FakeDetector::seeing("persons", vec![some]).knowing(&[Meaning::Person]);
+    let vehicles = || FakeDetector::seeing("vehicles", Vec::new()).knowing(&[Meaning::Vehicle]);
+    assert!(refused(vec![persons()]).contains("\"vehicle\""));
+    assert!(refused(vec![vehicles()]).contains("\"person\""));
+    assert_eq!(of(vec![vehicles(), persons()]).unwrap(), [some]);
+    assert!(refused(vec![all(Step::Full(vec![some]))]).contains("heads may be missing"));
+    assert!(of(vec![all(Step::Fail)]).is_err());
+}

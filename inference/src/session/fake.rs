@@ -15,6 +15,8 @@ use crate::{Error, model::Manifest, nms};
 pub enum Step {
     /// Sees these.
     See(Vec<Detection>),
+    /// Sees these, and its list is full.
+    Full(Vec<Detection>),
     /// Fails, as a model that gives no numbers does.
     Fail,
 }
@@ -42,6 +44,14 @@ impl FakeDetector {
     pub fn seeing(name: &str, detections: Vec<Detection>) -> Self {
         Self::new(name, [Step::See(detections)])
     }
+    /// The same detector with these meanings only.
+    #[must_use]
+    pub fn knowing(mut self, meanings: &[Meaning]) -> Self {
+        for class in &mut self.manifest.classes {
+            class.meaning = class.meaning.filter(|meaning| meanings.contains(meaning));
+        }
+        self
+    }
     /// Looks so far.
     pub fn looks(&self) -> u64 {
         self.looks
@@ -61,14 +71,15 @@ impl Detector for FakeDetector {
                 message: "its script says so".to_owned(),
             }),
             step => {
+                let saturated = matches!(step, Some(Step::Full(_)));
                 let mut detections = match step {
-                    Some(Step::See(detections)) => detections,
+                    Some(Step::See(detections) | Step::Full(detections)) => detections,
                     _ => Vec::new(),
                 };
                 let floor = min_score.unwrap_or(self.manifest.threshold.score);
                 detections.retain(|d| d.score >= floor);
                 nms::sort(&mut detections);
-                Ok(Looked { detections, preprocess_us: 0, infer_us: 0 })
+                Ok(Looked { detections, saturated, preprocess_us: 0, infer_us: 0 })
             }
         }
     }

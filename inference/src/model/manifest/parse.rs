@@ -102,7 +102,10 @@ fn read_output(mut s: Section<'_>, family: Family) -> Option<Output> {
             let first_class = s.whole_or("first_class", 0, 16, 0) as usize;
             scores.zip(boxes).map(|(scores, boxes)| Output::Ssd { scores, boxes, first_class })
         }
-        Family::CenterNet => s.text("detections").map(|detections| Output::CenterNet { detections }),
+        Family::CenterNet => {
+            let most = s.has("most").then(|| s.whole("most", 1, 100_000)).flatten();
+            s.text("detections").map(|detections| Output::CenterNet { detections, most })
+        }
         Family::Classifier => {
             let logit = s.text("logit");
             let sigmoid = s.choice("activation", &[("sigmoid", true), ("softmax", false)]);

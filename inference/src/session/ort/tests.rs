@@ -47,8 +47,10 @@ pub(crate) fn street() -> Picture {
 fn the_default_model_sees_the_people_and_cars_of_a_real_street() {
     runtime();
     let model = Model::load(&repository("models/centernet-mobilenetv3")).unwrap();
+    assert_eq!(model.most(), Some(100));
     let mut detector = OrtDetector::load(&model, Device::Cpu, SystemClock::shared()).unwrap();
     let looked = detector.look(&street(), None).unwrap();
+    assert!(!looked.saturated);
     let reference = expected(model.manifest(), "centernet/expected.json");
     // Another JPEG decoder, and chroma scaled before the conversion: scores move a little, things do not.
     let sure =
@@ -134,7 +136,10 @@ fn load(folder: &TempDir) -> Result<OrtDetector, Error> {
 fn ignored_classes_are_dropped_and_boxes_are_shares_of_the_picture() {
     let values = [0.0, 4.0, 8.0, 16.0, 0.9, 0.0, 0.0, 0.0, 8.0, 8.0, 0.95, 1.0];
     let mut detector = load(&constant(&[1, 2, 6], &values, "u8")).unwrap();
-    let found = detector.look(&flat(64, 64, [90, 128, 128]), None).unwrap().detections;
+    let looked = detector.look(&flat(64, 64, [90, 128, 128]), None).unwrap();
+    assert!(looked.saturated, "both rows count");
+    assert!(!detector.look(&flat(64, 64, [90, 128, 128]), Some(0.92)).unwrap().saturated);
+    let found = looked.detections;
     let rect = Rect::new(0.0, 0.25, 0.5, 1.0);
     assert_eq!(found, [Detection { meaning: Meaning::Person, score: 0.9, rect }]);
 }
