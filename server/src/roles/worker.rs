@@ -17,7 +17,6 @@ use prost::Message;
 use tracing::{debug, warn};
 use xueliang_base::{
     config::Device,
-    detection::Detection,
     look::{LookCost, ModelView, NotLooked},
     picture::Picture,
     time::{SharedClock, SystemClock, micros},
@@ -37,9 +36,6 @@ use xueliang_proto::v1::{
 };
 
 use crate::node::{pool::MAX_MESSAGE_BYTES, wire};
-
-/// Detections count for redaction from this score on: better a lorry's lower half blurred for nothing.
-const REDACT_MIN_SCORE: f32 = 0.12;
 
 /// Longest side of redacted pictures.
 const REDACT_QUALITY: u8 = 80;
@@ -332,31 +328,14 @@ impl Worker {
             }
             for picture in decoded.iter().filter(|p| render.wanted.contains(&p.unit_seq)) {
                 let picture = self.masked("", &render.masks, picture)?;
-                let low = self.detect_low(&picture)?;
+                let low = redact::look(&mut self.detectors, &picture)
+                    .map_err(|error| Failure(NotLooked::ModelFailed, error.into()))?;
                 let jpeg = redact::still(&picture, &low, &spec)
                     .map_err(|error| Failure(NotLooked::ModelFailed, error.into()))?;
                 pictures.push(v1::RenderedPicture { seq: picture.unit_seq, jpeg: jpeg.into() });
             }
         }
         Ok(WorkerRendered { pictures })
-    }
-
-    /// Persons and vehicles at a low threshold, by every detector; no detector, no picture.
-    fn detect_low(&mut self, picture: &Picture) -> Result<Vec<Detection>, Failure> {
-        let mut low = Vec::new();
-        let mut sees_persons = false;
-        for detector in &mut self.detectors {
-            let looked = detector
-                .look(picture, Some(REDACT_MIN_SCORE))
-                .map_err(|error| Failure(NotLooked::ModelFailed, error.into()))?;
-            sees_persons |= detector.model().meanings().contains(&xueliang_base::detection::Meaning::Person);
-            low.extend(looked.detections);
-        }
-        if !sees_persons {
-            let error = anyhow::anyhow!("no loaded model finds persons, so nothing can be redacted");
-            return Err(Failure(NotLooked::ModelFailed, error));
-        }
-        Ok(low)
     }
 }
 
