@@ -38,8 +38,7 @@ mod look;
 mod need;
 
 use keep::Keeper;
-pub use need::need;
-use need::need_of;
+pub use need::{need, need_of};
 
 use super::{
     camera::{Cell, Dirty},

@@ -1,6 +1,6 @@
 //! What a camera's rules ask of attention, and of which models.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use xueliang_base::{
     alert::ModelRef,
@@ -10,31 +10,37 @@ use xueliang_base::{
 };
 use xueliang_inference::attention::{CameraNeed, Floor};
 
+/// The longest time between keyframes of most cameras as they come (50 pictures at 25 a second). What may be blind for
+/// less cannot be served by keyframes, unless the camera is set to send them more often.
+pub const USUAL_KEYFRAMES: Duration = Duration::from_secs(2);
+
 /// What a camera's rules ask of attention, whatever models there will be.
 pub fn need(camera: &Camera) -> CameraNeed {
     ask(camera, |_| Some(Vec::new()))
 }
 
 /// What they ask of attention and of the loaded models.
-pub(super) fn need_of(camera: &Camera, models: &[(ModelRef, Vec<Meaning>)]) -> CameraNeed {
-    ask(camera, |meanings| {
-        let serving = |meaning: &Meaning| {
-            models.iter().find(|(_, sees)| sees.contains(meaning)).map(|(model, _)| model.name.clone())
-        };
-        let names: Option<BTreeSet<ModelName>> = meanings.iter().map(serving).collect();
-        names.map(|names| names.into_iter().collect())
+pub fn need_of(camera: &Camera, models: &[(ModelRef, Vec<Meaning>)]) -> CameraNeed {
+    let serving = |meaning: &Meaning| {
+        models.iter().find(|(_, sees)| sees.contains(meaning)).map(|(model, _)| model.name.clone())
+    };
+    ask(camera, |rule| {
+        let condition = &rule.condition;
+        let served = condition.required().iter().all(|meaning| serving(meaning).is_some());
+        let names: BTreeSet<ModelName> = condition.meanings().iter().filter_map(serving).collect();
+        served.then(|| names.into_iter().collect())
     })
 }
 
-/// `models_for`: of each meaning the first model that sees it; `None` where one has none.
-fn ask(camera: &Camera, models_for: impl Fn(&[Meaning]) -> Option<Vec<ModelName>>) -> CameraNeed {
+/// `models_for`: of each meaning the first model that sees it; `None` where one that the rule cannot do without has none.
+fn ask(camera: &Camera, models_for: impl Fn(&Rule) -> Option<Vec<ModelName>>) -> CameraNeed {
     let floor = |rule: &Rule| {
-        let models = models_for(&rule.condition.meanings());
+        let models = models_for(rule);
         Floor {
             rule: rule.id.clone(),
             kind: rule.kind,
             blind_max: rule.blind_max,
-            continued: !rule.condition.keyframes_suffice(),
+            continued: !rule.condition.keyframes_suffice() || rule.blind_max < USUAL_KEYFRAMES,
             unserved: models.is_none(),
             models: models.unwrap_or_default(),
         }
@@ -43,5 +49,49 @@ fn ask(camera: &Camera, models_for: impl Fn(&[Meaning]) -> Option<Vec<ModelName>
         id: camera.id.clone(),
         weight: camera.weight,
         floors: camera.rules.iter().filter(|rule| rule.condition.needs_picture()).map(floor).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use xueliang_base::config::Config;
+
+    use super::*;
+
+    fn camera(rule: &str) -> Camera {
+        let text = format!(
+            "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\n\
+             [[division]]\ncode = \"330282\"\nname = \"n\"\n\
+             [[camera]]\nid = \"c\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/x\"\nhealth = []\n\
+             [[camera.rule]]\n{rule}\n"
+        );
+        Config::parse(&text, Path::new("/")).unwrap().cameras.remove(0)
+    }
+    fn street(sees: &[Meaning]) -> Vec<(ModelRef, Vec<Meaning>)> {
+        let name: ModelName = "street".parse().unwrap();
+        vec![(ModelRef { name, version: "1".to_owned(), sha256: None }, sees.to_vec())]
+    }
+
+    #[test]
+    fn a_left_object_alone_asks_for_the_model_that_sees_who_waits_and_parks() {
+        let floor = |rule: &str, sees: &[Meaning]| {
+            let floor = need_of(&camera(rule), &street(sees)).floors.remove(0);
+            (floor.models.len(), floor.unserved)
+        };
+        let (person, vehicle) = (Meaning::Person, Meaning::Vehicle);
+        assert_eq!(floor("kind = \"LEFT_OBJECT\"", &[person, vehicle, Meaning::TwoWheeler]), (1, false));
+        assert_eq!(floor("kind = \"LEFT_OBJECT\"", &[person, vehicle]), (1, false));
+        assert_eq!(floor("kind = \"LEFT_OBJECT\"", &[person]), (0, true));
+        assert_eq!(floor("kind = \"CAM_COVERED\"", &[person, vehicle]), (0, false));
+    }
+
+    #[test]
+    fn what_may_be_blind_for_less_than_keyframes_take_asks_for_continued_looks() {
+        let continued = |rule: &str| need(&camera(rule)).floors[0].continued;
+        assert!(continued("kind = \"FIRE_FLAME\""));
+        assert!(!continued("kind = \"FIRE_FLAME\"\nblind_max = \"2s\""));
+        assert!(!continued("kind = \"LEFT_OBJECT\""));
     }
 }
