@@ -3,11 +3,14 @@
 //! The same camera configuration, models, reference and observations give the same edges, which is what makes a
 //! journal replayable. Nothing here reads a clock: time is in the observations.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use xueliang_base::{
-    config::{Camera, Condition},
+    config::{Camera, Condition, Rule},
     detection::{Detection, Meaning},
     id::{ModelName, RuleId},
     incident::{Edge, Evidence, Incident, Resolution},
@@ -41,6 +44,9 @@ pub struct Reference {
     /// The same view in the light of the last minutes.
     #[serde(default, with = "crate::journal::text::option")]
     pub recent: Option<Thumbnail>,
+    /// The bare ground as each rule of left objects knows it.
+    #[serde(default, with = "crate::journal::text::map")]
+    pub grounds: BTreeMap<RuleId, Thumbnail>,
 }
 
 /// What a rule last knew: the answer to "why was there no alert".
@@ -80,7 +86,12 @@ pub struct Analyst {
     episodes: Vec<Episode>,
     last: Option<(Mono, Wall)>,
     troubles: PictureTroubles,
+    /// When the rules' grounds were last put beside the reference.
+    grounded: Option<Mono>,
 }
+
+/// How often the rules' grounds are renewed: as often as the recent form of the reference.
+const GROUND_EVERY: Duration = Duration::from_secs(30);
 
 impl Analyst {
     /// An analyst that has seen nothing. A stored reference of another view number is not used.
@@ -94,14 +105,18 @@ impl Analyst {
             .filter(|rule| matches!(rule.condition, Condition::AgainstDirection { .. }))
             .flat_map(|rule| rule.condition.meanings())
             .collect();
+        let lens = Lens::new(camera, reference);
+        let ground = |rule: &Rule| lens.reference().and_then(|reference| reference.grounds.get(&rule.id));
+        let episodes = camera.rules.iter().map(|rule| Episode::new(rule, camera, ground(rule))).collect();
         Self {
-            lens: Lens::new(camera, reference),
+            lens,
             eyes: Eyes::default(),
             tracked,
             trackers: BTreeMap::new(),
-            episodes: camera.rules.iter().map(|rule| Episode::new(rule, camera)).collect(),
+            episodes,
             last: None,
             troubles: PictureTroubles::default(),
+            grounded: None,
         }
     }
     /// Declares the loaded models and what each can see, in the order rules prefer them. The first model that lists
@@ -138,7 +153,20 @@ impl Analyst {
         }
         let moment =
             Moment { observation, picture: picture.as_ref(), eyes: &self.eyes, trackers: &self.trackers };
-        self.episodes.iter_mut().filter_map(|episode| episode.step(&moment)).collect()
+        let edges = self.episodes.iter_mut().filter_map(|episode| episode.step(&moment)).collect();
+        self.keep_grounds(observation.at);
+        edges
+    }
+    fn keep_grounds(&mut self, at: Mono) {
+        if self.grounded.is_some_and(|last| at.since(last) < GROUND_EVERY) {
+            return;
+        }
+        let known = |episode: &Episode| Some((episode.rule().id.clone(), episode.ground()?));
+        let grounds: BTreeMap<RuleId, Thumbnail> = self.episodes.iter().filter_map(known).collect();
+        if !grounds.is_empty() && self.lens.reference().is_some() {
+            self.lens.keep_grounds(grounds);
+            self.grounded = Some(at);
+        }
     }
     fn follow(&mut self, sight: &xueliang_base::look::Sight) {
         if self.tracked.is_empty() {

@@ -23,7 +23,7 @@ use xueliang_base::{
     geometry::{Point, Polygon, Rect},
     id::ModelName,
     incident::{Evidence, Measure, MeasureKind, Threshold, ThresholdKind},
-    look::{NotLooked, Observation, Sight},
+    look::{NotLooked, Observation, Sight, Thumbnail},
     time::Mono,
 };
 
@@ -205,7 +205,8 @@ pub(crate) struct Conditioned {
 }
 
 impl Conditioned {
-    pub(crate) fn new(rule: &Rule, camera: &Camera) -> Self {
+    /// `ground` is what the rule knew of the bare ground in an earlier process life.
+    pub(crate) fn new(rule: &Rule, camera: &Camera, ground: Option<&Thumbnail>) -> Self {
         let zone = rule.zone.as_ref().and_then(|id| camera.zone(id));
         let judge = match &rule.condition {
             Condition::InZone { .. } => Judge::InZone,
@@ -213,7 +214,7 @@ impl Conditioned {
             Condition::AgainstDirection { .. } => Judge::AgainstDirection,
             Condition::Density { .. } => Judge::Density,
             Condition::StaticForeground { .. } => {
-                Judge::StaticForeground(Box::new(left_object::StaticForeground::new(&rule.timing)))
+                Judge::StaticForeground(Box::new(left_object::StaticForeground::new(&rule.timing, ground)))
             }
             Condition::Burning { .. } => Judge::Burning,
             Condition::Dark { .. } => Judge::Dark,
@@ -236,8 +237,16 @@ impl Conditioned {
             _ => observation.at,
         }
     }
-    /// What this entry tells; `None` where it tells nothing, not even that nobody looked.
-    pub(crate) fn judge(&mut self, moment: &Moment<'_>) -> Option<Finding> {
+    /// What is known of the bare ground, for rules that compare with it.
+    pub(crate) fn ground(&self) -> Option<Thumbnail> {
+        match &self.judge {
+            Judge::StaticForeground(state) => state.ground(),
+            _ => None,
+        }
+    }
+    /// What this entry tells; `None` where it tells nothing, not even that nobody looked. `active` are the regions of the
+    /// rule's incident, where it has one.
+    pub(crate) fn judge(&mut self, moment: &Moment<'_>, active: &[Rect]) -> Option<Finding> {
         if let Judge::NoSignal(signal) = &mut self.judge {
             return Some(signal.judge(moment.observation));
         }
@@ -252,10 +261,15 @@ impl Conditioned {
             (Judge::Covered, Condition::Covered { lost_detail }) => covered::judge(picture, *lost_detail),
             (Judge::Frozen(frozen), _) => Some(frozen.judge(sight, picture)),
             (Judge::Moved, Condition::Moved { min_match }) => moved::judge(picture, *min_match),
-            _ => self.judge_scene(moment, picture),
+            _ => self.judge_scene(moment, picture, active),
         }
     }
-    fn judge_scene(&mut self, moment: &Moment<'_>, picture: &PictureState) -> Option<Finding> {
+    fn judge_scene(
+        &mut self,
+        moment: &Moment<'_>,
+        picture: &PictureState,
+        active: &[Rect],
+    ) -> Option<Finding> {
         if picture.frozen {
             return Some(Finding::not_looked(NotLooked::Frozen));
         }
@@ -291,7 +305,7 @@ impl Conditioned {
                 if picture.view.doubtful() {
                     return Some(Finding::not_looked(NotLooked::ViewMoved));
                 }
-                state.judge(moment, &self.place, *min_area, *max_area)
+                state.judge(moment, &self.place, (*min_area, *max_area), active)
             }
             (Judge::Burning, Condition::Burning { meaning, min_score }) => {
                 burning::judge(moment, &self.place, *meaning, *min_score)

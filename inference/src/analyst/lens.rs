@@ -4,10 +4,11 @@
 //! that passers-by leave no trace. Beside the reference stands its *recent* form, which follows the light while the view
 //! matches; a look matches if either does. Nothing tells whether the camera looked the right way while it was learned.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use xueliang_base::{
     config::{Camera, Condition},
+    id::RuleId,
     look::{Sight, Thumbnail},
     time::Mono,
 };
@@ -133,6 +134,12 @@ impl Lens {
             view_moved: picture.view.moved(),
         }
     }
+    /// Keeps what rules know of the bare ground beside the reference, once there is one.
+    pub(crate) fn keep_grounds(&mut self, grounds: BTreeMap<RuleId, Thumbnail>) {
+        if let Some(reference) = &mut self.reference {
+            reference.grounds = grounds;
+        }
+    }
     fn adopt(&mut self, reference: Reference) {
         self.cover.learn(reference.detail);
         self.edges = std::iter::once(&reference.thumbnail)
@@ -240,6 +247,12 @@ impl Lens {
         details.sort_by(f32::total_cmp);
         let Some(thumbnail) = Thumbnail::new(cells.into()) else { return };
         let detail = details[LEARN_LOOKS / 2];
-        self.adopt(Reference { thumbnail, detail, view: self.view_number, recent: None });
+        self.adopt(Reference {
+            thumbnail,
+            detail,
+            view: self.view_number,
+            recent: None,
+            grounds: BTreeMap::new(),
+        });
     }
 }

@@ -407,6 +407,72 @@ fn without_a_model_that_sees_persons_nothing_is_a_left_object() {
     assert_eq!(analyst.rule_states()[0].evidence.unwrap().1, Evidence::NotLooked(NotLooked::Busy));
 }
 
+/// A bag that was raised as left at second 60, and what the analyst knew then.
+fn bag_raised() -> (Shown, Vec<Incident>, Option<Reference>) {
+    let bag = street(1).object(60, 34, 5, 240);
+    let mut analyst = Analyst::new(&left(), None).with_models(&models());
+    let mut looks = every_second(0, 20, &street(1));
+    looks.extend(every_second(20, 60, &bag));
+    assert_eq!(edges(&drive(&mut analyst, looks)), ["+left"]);
+    (bag, analyst.active().into_iter().cloned().collect(), analyst.reference().cloned())
+}
+
+#[test]
+fn a_left_object_outlives_a_restart_and_is_resolved_when_it_is_taken() {
+    let (bag, active, reference) = bag_raised();
+    for (kept, light) in [(true, 100), (true, 80), (false, 100)] {
+        let mut analyst = Analyst::new(&left(), reference.clone().filter(|_| kept)).with_models(&models());
+        active.iter().for_each(|incident| assert_eq!(analyst.adopt(incident.clone()), None));
+        let there = drive(&mut analyst, every_second(100, 300, &bag.clone().lit(light)));
+        assert_eq!(edges(&there), [""; 0], "kept {kept} light {light}");
+        let (_, evidence) = analyst.rule_states()[0].evidence.unwrap();
+        let known = if kept { Evidence::Seen } else { Evidence::NotLooked(NotLooked::Blind) };
+        assert_eq!(evidence, known, "kept {kept} light {light}");
+        let words = drive(&mut analyst, every_second(300, 330, &street(1).lit(light)));
+        assert_eq!(edges(&words), ["-left"], "kept {kept} light {light}");
+    }
+}
+
+#[test]
+fn a_left_object_taken_during_a_restart_is_resolved_at_once_where_the_ground_was_kept() {
+    let (_, active, reference) = bag_raised();
+    let mut analyst = Analyst::new(&left(), reference).with_models(&models());
+    active.into_iter().for_each(|incident| assert_eq!(analyst.adopt(incident), None));
+    assert_eq!(edges(&drive(&mut analyst, every_second(100, 130, &street(1)))), ["-left"]);
+}
+
+#[test]
+fn a_background_learned_anew_under_a_left_object_does_not_resolve_it() {
+    let dazzled = |shown: &Shown| {
+        let cells = shown.cells.iter().enumerate().map(|(i, c)| if i % 96 < 40 { 250 } else { *c });
+        Shown { cells: cells.collect(), ..shown.clone() }
+    };
+    let bag = street(1).object(60, 34, 5, 240);
+    for taken_meanwhile in [false, true] {
+        let mut looks = every_second(0, 20, &street(1));
+        looks.extend(every_second(20, 60, &bag));
+        let lamp = if taken_meanwhile { dazzled(&street(1)) } else { dazzled(&bag) };
+        looks.extend(every_second(60, 400, &lamp));
+        let mut analyst = Analyst::new(&left(), None).with_models(&models());
+        let words = drive(&mut analyst, looks);
+        let expected: &[&str] = if taken_meanwhile { &["+left", "-left"] } else { &["+left"] };
+        assert_eq!(edges(&words), expected);
+        let later = drive(&mut analyst, every_second(400, 430, &dazzled(&street(1))));
+        assert_eq!(edges(&later), if taken_meanwhile { &[][..] } else { &["-left"] });
+    }
+}
+
+#[test]
+fn someone_who_stands_before_a_left_object_for_long_does_not_resolve_it() {
+    let mut looks = every_second(0, 20, &street(1));
+    looks.extend(every_second(20, 60, &street(1).object(60, 34, 5, 240)));
+    let before = street(1).object(59, 30, 9, 30).with("street", Person, 0.8, Rect::new(0.6, 0.5, 0.72, 0.75));
+    looks.extend((60..1000).step_by(3).map(|t| before.at(f64::from(t))));
+    looks.extend(every_second(1000, 1030, &street(1).object(60, 34, 5, 240)));
+    let words = run(&left(), looks);
+    assert_eq!(edges(&words), ["+left"], "{words:?}");
+}
+
 #[test]
 fn what_stood_there_from_the_beginning_and_is_taken_away_is_no_left_object() {
     let mut looks = every_second(0, 20, &street(1).object(60, 34, 5, 250));

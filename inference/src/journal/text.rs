@@ -32,3 +32,27 @@ pub(crate) mod option {
         Ok(Option::<One>::deserialize(input)?.map(|one| one.0))
     }
 }
+
+/// Thumbnails by rule.
+pub(crate) mod map {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use xueliang_base::{id::RuleId, look::Thumbnail};
+
+    #[derive(Serialize, Deserialize)]
+    struct One(#[serde(with = "super::one")] Thumbnail);
+
+    pub(crate) fn serialize<S: Serializer>(
+        map: &BTreeMap<RuleId, Thumbnail>,
+        out: S,
+    ) -> Result<S::Ok, S::Error> {
+        out.collect_map(map.iter().map(|(rule, thumbnail)| (rule, One(thumbnail.clone()))))
+    }
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        input: D,
+    ) -> Result<BTreeMap<RuleId, Thumbnail>, D::Error> {
+        let map = BTreeMap::<RuleId, One>::deserialize(input)?;
+        Ok(map.into_iter().map(|(rule, one)| (rule, one.0)).collect())
+    }
+}

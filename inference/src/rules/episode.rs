@@ -7,7 +7,7 @@ use xueliang_base::{
     incident::{
         Edge, Evidence, Incident, LookRef, Measure, MeasureKind, Resolution, Threshold, ThresholdKind,
     },
-    look::Observation,
+    look::{Observation, Thumbnail},
     time::{Mono, Wall},
 };
 
@@ -37,7 +37,7 @@ pub(crate) struct Episode {
 }
 
 impl Episode {
-    pub(crate) fn new(rule: &Rule, camera: &Camera) -> Self {
+    pub(crate) fn new(rule: &Rule, camera: &Camera, ground: Option<&Thumbnail>) -> Self {
         let mut timing = rule.timing;
         if matches!(rule.condition, Condition::AgainstDirection { .. }) {
             // The travel is the persistence; a dwell on top would miss what drives through.
@@ -47,7 +47,7 @@ impl Episode {
         Self {
             rule: rule.clone(),
             timing,
-            conditioned: Conditioned::new(rule, camera),
+            conditioned: Conditioned::new(rule, camera, ground),
             polygon: zone.map(|zone| zone.polygon.clone()),
             timer: Timer::new(&timing),
             incident: None,
@@ -62,6 +62,10 @@ impl Episode {
     }
     pub(crate) fn incident(&self) -> Option<&Incident> {
         self.incident.as_ref()
+    }
+    /// What is known of the bare ground.
+    pub(crate) fn ground(&self) -> Option<Thumbnail> {
+        self.conditioned.ground()
     }
     /// The latest evidence and when it was made.
     pub(crate) fn evidence(&self) -> Option<(Mono, Evidence)> {
@@ -87,7 +91,9 @@ impl Episode {
     pub(crate) fn step(&mut self, moment: &Moment<'_>) -> Option<Edge> {
         let observation = moment.observation;
         let at = self.conditioned.when(observation);
-        let finding = self.conditioned.judge(moment)?;
+        let finding = self
+            .conditioned
+            .judge(moment, self.incident.as_ref().map_or(&[], |incident| incident.regions.as_slice()))?;
         self.evidence = Some((at, finding.evidence));
         if matches!(finding.evidence, Evidence::NotLooked(_)) {
             return None;

@@ -9,6 +9,11 @@
 //! brightness of its ground; an object in a crowd that keeps hiding it; an object from a person or vehicle that the
 //! models miss again and again. When more than 30 % of the cells change at once it is the light or the camera:
 //! `NotLooked(Blind)`, and after two minutes of it the background is learned anew, with whatever lies there.
+//!
+//! While an incident is active its regions are not learned: absence is only what the bare ground shows. What hides them is
+//! `NotLooked(Blind)`. The background outlives the process ([`StaticForeground::ground`]), so that the object is still
+//! one after a restart. Where it had to be learned anew with the object perhaps in it, nothing is said until the
+//! object was seen to be taken, or the old ground is seen again.
 //! A removed object (its ground is new too) is told by where the edges are: in the background, not in the picture.
 
 use std::time::Duration;
@@ -61,6 +66,10 @@ pub(super) struct StaticForeground {
     background: Option<Background>,
     changed_since: Option<Mono>,
     explained: Vec<(Mono, Rect)>,
+    /// The ground before it was learned anew, while an incident was active.
+    old: Option<Vec<f32>>,
+    /// Regions of the active incident whose background may hold the object.
+    owed: Vec<Rect>,
     /// The last two looks at which all explaining models looked, latest first.
     explaining: [Option<Mono>; 2],
     max_gap: Duration,
@@ -68,10 +77,13 @@ pub(super) struct StaticForeground {
 }
 
 impl StaticForeground {
-    pub(super) fn new(timing: &Timing) -> Self {
+    /// `ground` is the background of an earlier process life.
+    pub(super) fn new(timing: &Timing, ground: Option<&Thumbnail>) -> Self {
         Self {
             learning: Vec::new(),
-            background: None,
+            background: ground.map(Background::restored),
+            old: None,
+            owed: Vec::new(),
             changed_since: None,
             explained: Vec::new(),
             explaining: [None; 2],
@@ -79,20 +91,32 @@ impl StaticForeground {
             places: Places::new(0.4, timing),
         }
     }
+    /// The background as it is, to be kept over restarts.
+    pub(super) fn ground(&self) -> Option<Thumbnail> {
+        let cells = &self.background.as_ref()?.cells;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to a byte")]
+        let cells: Vec<u8> = cells.iter().map(|cell| cell.round().clamp(0.0, 255.0) as u8).collect();
+        Thumbnail::new(cells.into())
+    }
+    /// `active` are the regions of the rule's incident, empty where it has none.
     pub(super) fn judge(
         &mut self,
         moment: &Moment<'_>,
         place: &Place,
-        min_area: f32,
-        max_area: f32,
+        (min_area, max_area): (f32, f32),
+        active: &[Rect],
     ) -> Option<Finding> {
         let sight = moment.sight()?;
         let at = sight.arrival;
         let complete = self.explain(moment, sight);
         let cells = sight.scene.thumbnail.cells();
+        if active.is_empty() {
+            self.owed.clear();
+            self.old = None;
+        }
         let Some(background) = &mut self.background else {
-            self.learn(at, cells);
-            return None;
+            self.learn(at, cells, active);
+            return (!active.is_empty()).then(|| Finding::not_looked(NotLooked::Blind));
         };
         if at <= background.at {
             return None;
@@ -102,7 +126,7 @@ impl StaticForeground {
         if changed > SCENE_CHANGE {
             let since = *self.changed_since.get_or_insert(at);
             if at.since(since) >= RELEARN {
-                self.background = None;
+                self.old = self.background.take().map(|background| background.cells);
                 self.learning.clear();
                 self.changed_since = None;
             }
@@ -127,18 +151,36 @@ impl StaticForeground {
                 .iter()
                 .any(|(_, rect)| rect.overlap(&bounds) >= 0.25 * bounds.area().min(rect.area()));
             let since = blob.iter().map(|cell| background.steady_since[*cell]).max().unwrap_or(at);
-            if background.is_hole(&blob) || ((explained || !fits) && at.since(since) >= ABSORB) {
+            let hole = background.is_hole(&blob);
+            let touches = |rect: &Rect| rect.overlap(&bounds) >= 0.25 * bounds.area().min(rect.area());
+            let owed = self.owed.iter().any(touches);
+            let kept = active.iter().any(touches);
+            if hole && owed {
+                // What the background was learned with was taken: this is the bare ground.
+                self.owed.retain(|rect| !touches(rect));
                 blob.iter().for_each(|cell| absorbed[*cell] = true);
-            } else if fits && !explained {
+            } else if !kept && (hole || ((explained || !fits) && at.since(since) >= ABSORB)) {
+                blob.iter().for_each(|cell| absorbed[*cell] = true);
+            } else if fits && !explained && !owed {
                 boxes.push((bounds, blob.len()));
             }
         }
+        let hidden = active.iter().any(|rect| {
+            let inside: Vec<usize> = cells_in(rect).collect();
+            let covered = inside.iter().filter(|cell| differs[**cell] && !absorbed[**cell]).count();
+            covered * 2 >= inside.len().max(1)
+        });
+        let doubtful = hidden || !self.owed.is_empty();
         background.follow(at, &differs, &absorbed);
         // Largest first, in case there are more than an incident carries.
         boxes.sort_by_key(|(_, cells)| std::cmp::Reverse(*cells));
         boxes.truncate(super::MAX_REGIONS);
         let rects: Vec<Rect> = boxes.iter().map(|(rect, _)| *rect).collect();
-        let standing = self.places.step(at, &rects, true);
+        let standing = self.places.step(at, &rects, !doubtful);
+        if doubtful && standing.iter().all(|s| !s.stays) {
+            // Neither the object nor the bare ground is seen.
+            return Some(Finding::not_looked(NotLooked::Blind));
+        }
         let area: usize = boxes.iter().map(|(_, cells)| cells).sum();
         let share = if place.zoned { blobs::share(area) / place.polygon.area() } else { blobs::share(area) };
         let mut finding = Finding::of(!rects.is_empty())
@@ -177,7 +219,7 @@ impl StaticForeground {
         self.explained.drain(..surplus);
         complete
     }
-    fn learn(&mut self, at: Mono, cells: &[u8]) {
+    fn learn(&mut self, at: Mono, cells: &[u8], active: &[Rect]) {
         if self.learning.last().is_some_and(|(last, _)| at.since(*last) < LEARN_EVERY) {
             return;
         }
@@ -193,6 +235,9 @@ impl StaticForeground {
             })
             .collect();
         self.learning.clear();
+        let old = self.old.take();
+        let bare = |rect: &Rect| old.as_ref().is_some_and(|old| shows_old_ground(old, &median, rect));
+        self.owed = active.iter().filter(|rect| !bare(rect)).copied().collect();
         self.background = Some(Background {
             last: median.clone(),
             cells: median,
@@ -203,7 +248,38 @@ impl StaticForeground {
     }
 }
 
+/// The cells whose middle lies in a rectangle.
+fn cells_in(rect: &Rect) -> impl Iterator<Item = usize> {
+    let rect = *rect;
+    (0..CELLS).filter(move |cell| {
+        let middle = blobs::middle(*cell);
+        (rect.x0..rect.x1).contains(&middle.x) && (rect.y0..rect.y1).contains(&middle.y)
+    })
+}
+
+/// Whether a region looks as it did before, in the light that now falls around it.
+fn shows_old_ground(old: &[f32], now: &[f32], rect: &Rect) -> bool {
+    let (w, h) = (rect.width() / 2.0, rect.height() / 2.0);
+    let around = Rect::new(rect.x0 - w, rect.y0 - h, rect.x1 + w, rect.y1 + h);
+    let inside: Vec<usize> = cells_in(rect).collect();
+    let (mut before, mut after) = (1.0f32, 1.0f32);
+    for cell in cells_in(&around).filter(|cell| inside.binary_search(cell).is_err()) {
+        before += old[cell];
+        after += now[cell];
+    }
+    let same = |cell: &&usize| {
+        let ground = old[**cell] * after / before;
+        (now[**cell] - ground).abs() <= DIFFERS.max(DIFFERS_SHARE * ground.min(255.0))
+    };
+    inside.iter().filter(same).count() * 10 >= inside.len() * 9
+}
+
 impl Background {
+    /// Of an earlier process life; every cell that still shows it is steady from the first look on.
+    fn restored(ground: &Thumbnail) -> Self {
+        let cells: Vec<f32> = ground.cells().iter().map(|cell| f32::from(*cell)).collect();
+        Self { last: cells.clone(), cells, steady_since: vec![Mono(0); CELLS], at: Mono(0), gain: 1.0 }
+    }
     /// Brings the background to the light of this look and tells which cells differ from it.
     fn compare(&mut self, at: Mono, cells: &[u8]) -> Vec<bool> {
         let mut ratios: Vec<f32> = cells
@@ -248,7 +324,8 @@ impl Background {
         before > 1.3 * now
     }
     fn follow(&mut self, at: Mono, differs: &[bool], absorbed: &[bool]) {
-        let dt = at.since(self.at).as_secs_f64();
+        // A restored background has not been compared yet: the time away is no time watched.
+        let dt = if self.at == Mono(0) { 0.0 } else { at.since(self.at).as_secs_f64() };
         #[expect(clippy::cast_possible_truncation, reason = "a share")]
         let rate = (1.0 - (-dt / FOLLOW_S).exp()) as f32;
         for (i, differs) in differs.iter().enumerate() {
