@@ -233,3 +233,5 @@ impl Analyst {
 pub(crate) mod staging;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod thinning;
