@@ -88,10 +88,14 @@ pub struct Analyst {
     troubles: PictureTroubles,
     /// When the rules' grounds were last put beside the reference.
     grounded: Option<Mono>,
+    /// What it took over, in that order.
+    adopted: Vec<Incident>,
 }
 
 /// How often the rules' grounds are renewed: as often as the recent form of the reference.
 const GROUND_EVERY: Duration = Duration::from_secs(30);
+/// Adopted incidents remembered for the journal: more than one camera has rules.
+const MAX_ADOPTED: usize = 64;
 
 impl Analyst {
     /// An analyst that has seen nothing. A stored reference of another view number is not used.
@@ -117,6 +121,7 @@ impl Analyst {
             last: None,
             troubles: PictureTroubles::default(),
             grounded: None,
+            adopted: Vec::new(),
         }
     }
     /// Declares the loaded models and what each can see, in the order rules prefer them. The first model that lists
@@ -195,6 +200,9 @@ impl Analyst {
     /// Takes over an incident of an earlier process life; it is resolved only on observed absence. Where no rule of that
     /// name and kind is left, the incident comes back resolved.
     pub fn adopt(&mut self, incident: Incident) -> Option<Edge> {
+        if self.adopted.len() < MAX_ADOPTED {
+            self.adopted.push(incident.clone());
+        }
         let heir = self
             .episodes
             .iter_mut()
@@ -206,6 +214,10 @@ impl Analyst {
             }
             None => Some(Edge::Resolved(incident, Resolution::RuleRemoved)),
         }
+    }
+    /// What it was given to take over, for the journal's head.
+    pub fn adopted(&self) -> &[Incident] {
+        &self.adopted
     }
     /// The reference view, once it is known. Store it when it changes; it does so at most twice a minute.
     pub fn reference(&self) -> Option<&Reference> {

@@ -4,8 +4,8 @@
 //! # File format, version 1
 //!
 //! JSON lines. First a head: `{"xueliang_journal":1, "camera":…, "models":[["name",["person"]]], "reference":…|null,
-//! "dropped":n}`: the camera's configuration, the models declared and the reference view the analyst *began* with, and
-//! how many older observations had already left the ring (then incidents at the beginning may differ from those seen
+//! "adopted":[…], "dropped":n}`: the camera's configuration, the models declared, the reference view and the incidents of an
+//! earlier process life that the analyst *began* with, and how many older observations had already left the ring (then incidents at the beginning may differ from those seen
 //! live). Then one observation a line. Last `{"end":n}` with their number: a file without it was cut off.
 //! Thumbnails are base64. Floating-point numbers are written in their shortest exact form.
 
@@ -16,7 +16,11 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use xueliang_base::{config::Camera, incident::Edge, look::Observation};
+use xueliang_base::{
+    config::Camera,
+    incident::{Edge, Incident},
+    look::Observation,
+};
 
 use crate::{
     Error,
@@ -100,12 +104,14 @@ impl Journal {
     pub fn iter(&self) -> impl Iterator<Item = &Observation> {
         self.entries.iter().map(|(observation, _)| observation)
     }
-    /// Writes the file. `reference` is the one the analyst began with, not the one it has learned since.
+    /// Writes the file. `reference` is the one the analyst began with, not the one it has learned since; `adopted` is
+    /// [`Analyst::adopted`].
     pub fn write_to(
         &self,
         camera: &Camera,
         models: &[ModelMeanings],
         reference: Option<&Reference>,
+        adopted: &[Incident],
         mut out: impl Write,
     ) -> Result<(), Error> {
         let head = Head {
@@ -113,6 +119,7 @@ impl Journal {
             camera: camera.clone(),
             models: models.to_vec(),
             reference: reference.cloned(),
+            adopted: adopted.to_vec(),
             dropped: self.dropped,
         };
         write_line(&mut out, &head)?;
@@ -133,6 +140,8 @@ pub struct JournalFile {
     pub models: Vec<ModelMeanings>,
     /// The reference view the analyst began with.
     pub reference: Option<Reference>,
+    /// Incidents that the analyst took over before the first observation.
+    pub adopted: Vec<Incident>,
     /// Observations that had left the ring before the first one here.
     pub dropped: u64,
     /// Oldest first.
@@ -140,10 +149,13 @@ pub struct JournalFile {
 }
 
 impl JournalFile {
-    /// Gives every observation to a new analyst.
+    /// Gives the adopted incidents and then every observation to a new analyst.
     pub fn replay(&self) -> Vec<Edge> {
         let mut analyst = Analyst::new(&self.camera, self.reference.clone()).with_models(&self.models);
-        self.observations.iter().flat_map(|observation| analyst.step(observation)).collect()
+        let mut edges: Vec<Edge> =
+            self.adopted.iter().filter_map(|incident| analyst.adopt(incident.clone())).collect();
+        edges.extend(self.observations.iter().flat_map(|observation| analyst.step(observation)));
+        edges
     }
 }
 
@@ -182,8 +194,8 @@ pub fn read_from(input: impl Read) -> Result<JournalFile, Error> {
         }
         observations.push(observation);
     }
-    let Head { camera, models, reference, dropped, .. } = head;
-    Ok(JournalFile { camera, models, reference, dropped, observations })
+    let Head { camera, models, reference, adopted, dropped, .. } = head;
+    Ok(JournalFile { camera, models, reference, adopted, dropped, observations })
 }
 
 #[derive(Serialize, Deserialize)]
@@ -192,6 +204,8 @@ struct Head {
     camera: Camera,
     models: Vec<ModelMeanings>,
     reference: Option<Reference>,
+    #[serde(default)]
+    adopted: Vec<Incident>,
     dropped: u64,
 }
 #[derive(Deserialize)]

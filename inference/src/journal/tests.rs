@@ -132,7 +132,7 @@ proptest! {
         let mut live = Analyst::new(&camera, None).with_models(&models());
         let edges: Vec<Edge> = journal.iter().flat_map(|o| live.step(o)).collect();
         let mut file = Vec::new();
-        journal.write_to(&camera, live.models(), None, &mut file).unwrap();
+        journal.write_to(&camera, live.models(), None, &[], &mut file).unwrap();
         let read = read_from(&file[..]).unwrap();
         prop_assert!(read.observations.iter().eq(journal.iter()));
         prop_assert_eq!(&read.camera, &camera);
@@ -158,8 +158,69 @@ fn a_staged_day_raises_updates_and_resolves_alike_live_and_replayed() {
     assert!(edges.iter().any(|edge| matches!(edge, Edge::Updated(_))));
     assert!(edges.iter().filter(|edge| matches!(edge, Edge::Resolved(..))).count() >= 3, "{}", edges.len());
     let mut file = Vec::new();
-    journal.write_to(&all_rules(), live.models(), None, &mut file).unwrap();
+    journal.write_to(&all_rules(), live.models(), None, &[], &mut file).unwrap();
     assert_eq!(bytes(&edges), bytes(&read_from(&file[..]).unwrap().replay()));
+}
+
+/// What the analyst is shown at each second of a day in two minutes.
+fn staged(t: u32) -> staging::Shown {
+    let inside = Rect::new(0.7, 0.55, 0.75, 0.75);
+    match t {
+        20..50 => (0..t / 8).fold(street(1), |s, _| s.with("street", Meaning::Person, 0.9, inside)),
+        50..58 => street(1).with("street", Meaning::Vehicle, 0.9, Rect::new(0.6, 0.6, 0.9, 0.9)),
+        60..80 => street(2),
+        90..100 => staging::Shown::black(),
+        102..110 => street(1).object(70, 40, 5, 250),
+        _ => street(1),
+    }
+}
+
+/// The incidents of the first life go into the second, as the node does it, and one whose rule is gone.
+#[test]
+fn the_journal_of_a_second_life_replays_to_all_that_it_told_wherever_the_first_ended() {
+    let mut kinds = std::collections::BTreeSet::new();
+    for end in (5..120).step_by(3) {
+        let mut first = Analyst::new(&all_rules(), None).with_models(&models());
+        for t in 0..end {
+            first.step(&staged(t).at(f64::from(t)));
+        }
+        let reference = first.reference().cloned();
+        let mut adopted: Vec<_> = first.active().into_iter().cloned().collect();
+        if let Some(orphan) = adopted.first().cloned() {
+            adopted.push(Incident { rule: "gone".parse().unwrap(), ..orphan });
+        }
+        let mut second = Analyst::new(&all_rules(), reference.clone()).with_models(&models());
+        let mut edges: Vec<Edge> =
+            adopted.iter().filter_map(|incident| second.adopt(incident.clone())).collect();
+        let mut journal = Journal::new(JournalBounds::default());
+        for t in end..120 {
+            let observation = staged(t).at(f64::from(t));
+            edges.extend(second.step(&observation));
+            journal.push(observation);
+        }
+        let mut file = Vec::new();
+        journal
+            .write_to(&all_rules(), second.models(), reference.as_ref(), second.adopted(), &mut file)
+            .unwrap();
+        let read = read_from(&file[..]).unwrap();
+        assert_eq!(read.adopted, adopted);
+        assert_eq!(bytes(&edges), bytes(&read.replay()), "first life ends at {end}");
+        kinds.extend(edges.iter().map(|edge| {
+            let word = match edge {
+                Edge::Raised(_) => "raised",
+                Edge::Updated(_) => "updated",
+                Edge::Resolved(_, resolution) => match resolution {
+                    xueliang_base::incident::Resolution::ObservedAbsence => "resolved",
+                    xueliang_base::incident::Resolution::RuleRemoved => "removed",
+                },
+            };
+            (word, edge.incident().kind)
+        }));
+    }
+    for word in ["raised", "updated", "resolved", "removed"] {
+        assert!(kinds.iter().any(|(found, _)| *found == word), "{word} was never compared: {kinds:?}");
+    }
+    assert!(kinds.iter().filter(|(word, _)| *word == "resolved").count() >= 4, "{kinds:?}");
 }
 
 #[test]
@@ -170,9 +231,10 @@ fn a_reference_survives_the_file() {
     }
     let reference = analyst.reference().unwrap();
     assert!(reference.recent.is_some());
+    assert_eq!(reference.grounds.len(), 1);
     let mut file = Vec::new();
     Journal::new(JournalBounds::default())
-        .write_to(&all_rules(), &models(), Some(reference), &mut file)
+        .write_to(&all_rules(), &models(), Some(reference), &[], &mut file)
         .unwrap();
     assert_eq!(read_from(&file[..]).unwrap().reference.as_ref(), Some(reference));
 }
@@ -196,7 +258,7 @@ fn a_damaged_or_foreign_file_is_refused_with_its_line() {
     let mut journal = Journal::new(JournalBounds::default());
     journal.push(street(1).at(0.0));
     journal.push(street(1).at(1.0));
-    journal.write_to(&all_rules(), &models(), None, &mut file).unwrap();
+    journal.write_to(&all_rules(), &models(), None, &[], &mut file).unwrap();
     let text = String::from_utf8(file).unwrap();
     let refused = |text: &str| read_from(text.as_bytes()).unwrap_err().to_string();
     assert!(refused("").contains("empty"));
@@ -216,7 +278,7 @@ fn the_file_holds_no_track_ids_and_no_secret() {
     let mut file = Vec::new();
     let mut journal = Journal::new(JournalBounds::default());
     journal.push(street(1).with("street", Meaning::Vehicle, 0.9, Rect::FULL).at(0.0));
-    journal.write_to(&all_rules(), &models(), None, &mut file).unwrap();
+    journal.write_to(&all_rules(), &models(), None, &[], &mut file).unwrap();
     let text = String::from_utf8(file).unwrap();
     assert!(!text.contains("track") && !text.contains("password"));
 }

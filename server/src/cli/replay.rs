@@ -171,7 +171,7 @@ fn replay_clip(args: &ReplayArgs, out: &mut impl Write) -> anyhow::Result<()> {
     if let Some(path) = &args.journal_out {
         let file = File::create(path).with_context(|| format!("create {}", path.display()))?;
         journal
-            .write_to(camera, analyst.models(), None, std::io::BufWriter::new(file))
+            .write_to(camera, analyst.models(), None, &[], std::io::BufWriter::new(file))
             .with_context(|| format!("write {}", path.display()))?;
     }
     Ok(())

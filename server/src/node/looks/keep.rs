@@ -38,6 +38,7 @@ pub(super) enum Page {
         journal: Arc<Journal>,
         models: Vec<ModelMeanings>,
         began_with: Option<Reference>,
+        adopted: Vec<Incident>,
     },
 }
 
@@ -71,9 +72,9 @@ fn run(queue: &Receiver<Page>) {
                     warn!(camera = %camera.id, %error, "cannot store the reference view");
                 }
             }
-            Page::Journal { camera, path, journal, models, began_with } => {
+            Page::Journal { camera, path, journal, models, began_with, adopted } => {
                 let written = replace_file(&path, |out| {
-                    Ok(journal.write_to(&camera, &models, began_with.as_ref(), out)?)
+                    Ok(journal.write_to(&camera, &models, began_with.as_ref(), &adopted, out)?)
                 });
                 // Before it is said: the looks task copies a journal that is held here when it writes to it.
                 drop(journal);
@@ -137,6 +138,7 @@ impl Looks {
                     journal: running.journal.clone(),
                     models: running.analyst.models().to_vec(),
                     began_with: running.began_with.clone(),
+                    adopted: running.analyst.adopted().to_vec(),
                 };
                 if !keeper.write(page) {
                     return;
