@@ -1,6 +1,12 @@
 //! `xueliang check`: everything that is wrong with a configuration, in one go.
 
-use std::{collections::BTreeMap, net::ToSocketAddrs, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::ToSocketAddrs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -8,14 +14,17 @@ use xueliang_base::{
     config::{Config, CredentialSource, base_dir},
     detection::Meaning,
     id::ModelName,
+    time::SystemClock,
 };
 use xueliang_inference::{
-    attention::{Attention, AttentionParams, Granted},
     capability,
     model::Model,
+    session::{init_runtime, ort::OrtDetector},
 };
 
-use crate::node::looks::need;
+use super::runtime;
+
+mod coverage;
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -32,6 +41,22 @@ pub struct CheckArgs {
     /// Also resolve host names and look whether the addresses lie in the allowed networks.
     #[arg(long)]
     resolve: bool,
+    /// Seconds between a camera's keyframes, for the coverage: what your cameras are set to.
+    #[arg(long, default_value_t = 2.0, value_parser = positive)]
+    keyframes: f64,
+    /// Pictures a second of a camera's stream, for the coverage.
+    #[arg(long, default_value_t = 25.0, value_parser = positive)]
+    fps: f64,
+    /// Open the models, report what is wrong with them, and nothing else.
+    #[arg(long, hide = true)]
+    only_models: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(value) if (0.01..=1000.0).contains(&value) => Ok(value),
+        _ => Err("use a number from 0.01 to 1000".to_owned()),
+    }
 }
 
 /// Bytes of a redacted still and a preview of 40 pictures at 640 pixels, measured on the demonstration footage.
@@ -59,11 +84,73 @@ pub fn sees(models: &[Model]) -> Sees {
     models.iter().map(|model| (model.name().clone(), model.meanings())).collect()
 }
 
+/// What opening the models in ONNX Runtime showed.
+#[derive(Debug, Default)]
+struct Opened {
+    /// Time of one picture, preparing and running, as measured here.
+    costs: BTreeMap<ModelName, Duration>,
+    /// With their paths.
+    faults: Vec<(String, String)>,
+    /// Why they could not be opened at all.
+    note: Option<String>,
+}
+
+/// Opens every model as a look worker does: operators, shapes, and the golden picture.
+fn open_models(config: &Config, models: &[Model]) -> Opened {
+    let mut opened = Opened::default();
+    if models.is_empty() {
+        return opened;
+    }
+    if let Err(error) = runtime::find().and_then(|library| Ok(init_runtime(&library)?)) {
+        opened.note = Some(format!("the models were read but not opened: {error:#}"));
+        return opened;
+    }
+    let clock = SystemClock::shared();
+    for model in models {
+        let tried = OrtDetector::load(model, config.analysis.device, clock.clone())
+            .and_then(|mut detector| detector.golden_cost());
+        match tried {
+            Ok(cost) => {
+                opened.costs.insert(model.name().clone(), cost);
+            }
+            Err(error) => {
+                let index = config.models.iter().position(|folder| folder == model.folder()).unwrap_or(0);
+                opened.faults.push((format!("models[{index}]"), error.to_string()));
+            }
+        }
+    }
+    opened
+}
+
+/// Rules that these models cannot serve.
+fn rule_faults(config: &Config, models: &[Model]) -> Vec<(String, String)> {
+    let sees = sees(models);
+    let most: Vec<(ModelName, usize)> =
+        models.iter().filter_map(|model| Some((model.name().clone(), model.most()?))).collect();
+    let mut faults = capability::faults(config, &sees);
+    faults.extend(capability::crowd_faults(config, &sees, &most));
+    faults
+}
+
+/// Refuses a configuration whose models cannot be opened. That needs ONNX Runtime, which the supervisor does not keep in
+/// its memory: a process of its own looks, and ends.
+pub fn refuse_unopenable(config: &Path) -> anyhow::Result<()> {
+    let output = std::process::Command::new(std::env::current_exe().context("find this program's own file")?)
+        .args(["check", "--only-models", "--config"])
+        .arg(config)
+        .output()
+        .context("open the models")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    bail!("the configuration cannot be served:\n{}", String::from_utf8_lossy(&output.stdout).trim_end())
+}
+
 /// Refuses a configuration whose models are broken or whose rules no loaded model can serve.
 pub fn refuse_unserved(config: &Config) -> anyhow::Result<()> {
     let (models, mut faults) = load_models(config);
     if faults.is_empty() {
-        faults = capability::faults(config, &sees(&models));
+        faults = rule_faults(config, &models);
     }
     if faults.is_empty() {
         return Ok(());
@@ -83,10 +170,22 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
             (error.partial.map(|config| *config), error.faults.iter().map(ToString::to_string).collect())
         }
     };
+    let (models, unread) = config.as_ref().map(load_models).unwrap_or_default();
+    let mut opened = config.as_ref().map(|config| open_models(config, &models)).unwrap_or_default();
+    if let Some(note) = &opened.note {
+        eprintln!("note: {note}");
+    }
+    let model_faults: Vec<(String, String)> = unread.into_iter().chain(opened.faults.drain(..)).collect();
+    if args.only_models {
+        model_faults.iter().for_each(|(path, message)| println!("{path}: {message}"));
+        return Ok(if model_faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     if let Some(config) = &config {
-        faults.extend(
-            further_faults(config, args.resolve).iter().map(|(path, message)| format!("{path}: {message}")),
-        );
+        // A model that cannot be loaded is one fault, not one for each rule that it would have served.
+        let rules = if model_faults.is_empty() { rule_faults(config, &models) } else { Vec::new() };
+        let further = model_faults.into_iter().chain(rules).chain(credential_faults(config));
+        let further = further.chain(network_faults(config, args.resolve));
+        faults.extend(further.map(|(path, message)| format!("{path}: {message}")));
     }
     let Some(config) = config.filter(|_| faults.is_empty()) else {
         for fault in &faults {
@@ -101,21 +200,9 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         config.cameras.len(),
         config.models.len()
     );
-    print_coverage(&config);
+    coverage::print(&config, &models, &opened.costs, args);
     print_disk(&config, args);
     Ok(ExitCode::SUCCESS)
-}
-
-/// What the text alone cannot tell: models, credentials, addresses.
-fn further_faults(config: &Config, resolve: bool) -> Vec<(String, String)> {
-    let (models, mut faults) = load_models(config);
-    // A model that cannot be loaded is one fault, not one for each rule that it would have served.
-    if faults.is_empty() {
-        faults.extend(capability::faults(config, &sees(&models)));
-    }
-    faults.extend(credential_faults(config));
-    faults.extend(network_faults(config, resolve));
-    faults
 }
 
 fn credential_faults(config: &Config) -> Vec<(String, String)> {
@@ -160,45 +247,6 @@ fn network_faults(config: &Config, resolve: bool) -> Vec<(String, String)> {
     faults
 }
 
-fn print_coverage(config: &Config) {
-    let workers = crate::roles::node::worker_count(&config.analysis);
-    let mut attention = Attention::new(AttentionParams {
-        workers,
-        leases_per_worker: config.analysis.leases_per_worker,
-        max_age: config.analysis.max_age,
-        look_deadline: config.analysis.look_deadline,
-        ..AttentionParams::default()
-    });
-    for camera in &config.cameras {
-        attention.set_camera(need(camera));
-    }
-    println!("Coverage with {workers} workers, at the costs assumed before the first looks:");
-    for camera in &config.cameras {
-        println!("  {} ({})", camera.id, camera.name);
-        let rows: BTreeMap<_, _> =
-            attention.coverage(&camera.id).into_iter().map(|row| (row.rule.clone(), row)).collect();
-        for rule in &camera.rules {
-            let zone = rule.zone.as_ref().map_or_else(|| "whole picture".to_owned(), ToString::to_string);
-            let granted = match rows.get(&rule.id) {
-                None => "guaranteed: needs no look".to_owned(),
-                Some(row) => match &row.granted {
-                    Granted::Guaranteed => format!("guaranteed, looked at every {:?}", row.expected_interval),
-                    Granted::BestEffort(why) => {
-                        format!(
-                            "best effort ({}), about every {:?}",
-                            crate::node::report::why(*why),
-                            row.expected_interval
-                        )
-                    }
-                    Granted::NotCovered(why) => format!("not covered: {}", crate::node::report::why(*why)),
-                },
-            };
-            println!("    {:<18} {zone:<14} blind at most {:?}: {granted}", rule.kind.code(), rule.blind_max);
-        }
-    }
-    println!();
-}
-
 fn print_disk(config: &Config, args: &CheckArgs) {
     let evidence = &config.evidence;
     let seconds = (evidence.before + evidence.after).as_secs_f64();
@@ -228,5 +276,47 @@ fn print_disk(config: &Config, args: &CheckArgs) {
         if let CredentialSource::File(path) = source {
             println!("Credentials {name} are read from {}", path.display());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Passes the loader: a graph with the names that the manifest says. No runtime takes it: it has no opset.
+    const ONNX: &[u8] =
+        b"\x08\x08:&\x0a\x13\x0a\x06images\x12\x03out\x22\x04ReluZ\x08\x0a\x06imagesb\x05\x0a\x03out";
+
+    fn config(folder: &Path) -> Config {
+        let text = format!(
+            "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = [{:?}]\n\
+             [[division]]\ncode = \"330282\"\nname = \"n\"\n\
+             [[camera]]\nid = \"c\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/x\"\n",
+            folder.display().to_string()
+        );
+        Config::parse(&text, Path::new("/")).unwrap()
+    }
+
+    #[test]
+    fn a_model_that_onnx_runtime_refuses_is_a_fault_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("model.onnx"), ONNX).unwrap();
+        let manifest = "schema = 1\nname = \"toy\"\nversion = \"1\"\nfamily = \"centernet\"\nlicence = \"MIT\"\n\
+             origin = \"made up\"\n\
+             sha256 = \"a917ee722b2229d475aa5372ad039909ebe4b2e9e2642d9c76893c9f2cecabc3\"\n\
+             [input]\nname = \"images\"\nlayout = \"nhwc\"\ntype = \"u8\"\nwidth = 64\nheight = 32\n\
+             colour = \"rgb\"\nfit = \"stretch\"\n[output]\ndetections = \"out\"\n[threshold]\nscore = 0.4\n\
+             [[class]]\nindex = 0\nname = \"person\"\nmeaning = \"person\"\n";
+        fs::write(folder.path().join("manifest.toml"), manifest).unwrap();
+        let config = config(folder.path());
+        let (models, faults) = load_models(&config);
+        assert!(faults.is_empty(), "{faults:?}");
+        let opened = open_models(&config, &models);
+        assert_eq!(opened.note, None);
+        assert_eq!(opened.faults.len(), 1, "{opened:?}");
+        assert_eq!(opened.faults[0].0, "models[0]");
+        assert!(opened.faults[0].1.contains("ONNX Runtime refuses it"), "{opened:?}");
     }
 }

@@ -40,6 +40,7 @@ pub fn run(args: RunArgs, log_format: &str) -> anyhow::Result<ExitCode> {
     }
     let parsed = read_config(&args.config)?;
     super::check::refuse_unserved(&parsed)?;
+    super::check::refuse_unopenable(&args.config)?;
     let spec = SupervisorSpec {
         program: std::env::current_exe().context("find this program's own file")?,
         config: args.config.canonicalize()?,

@@ -14,7 +14,7 @@ use std::{
 };
 
 use tracing::{info, warn};
-use xueliang_base::config::Camera;
+use xueliang_base::{config::Camera, incident::Incident};
 use xueliang_inference::{
     analyst::{ModelMeanings, Reference},
     journal::Journal,
