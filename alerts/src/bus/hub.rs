@@ -1,7 +1,7 @@
 //! The window of rows just committed, from which consoles that keep up are served.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{Arc, RwLock},
 };
 
@@ -17,12 +17,20 @@ struct Window {
     floor: u64,
 }
 
+/// The latest state of an alert. Remembered as long as any row of the alert is here: the latest may leave a busy
+/// lane's window while an older one still stands in a quiet lane's.
+struct Latest {
+    seq: u64,
+    /// Rows of the alert in all windows.
+    rows: usize,
+}
+
 #[derive(Default)]
 struct Windows {
     lanes: [Window; 3],
     head: u64,
-    /// Place of the latest state of every alert that has a row here.
-    latest: HashMap<AlertId, u64>,
+    /// What is known of every alert that has a row here, in whichever lane.
+    latest: HashMap<AlertId, Latest>,
     /// The last place of which the windows have forgotten anything.
     forgotten: u64,
 }
@@ -78,7 +86,9 @@ impl Hub {
         let windows = &mut *guard;
         for row in rows {
             windows.head = row.seq;
-            windows.latest.insert(row.alert, row.seq);
+            let latest = windows.latest.entry(row.alert).or_insert(Latest { seq: 0, rows: 0 });
+            latest.seq = row.seq;
+            latest.rows += 1;
             let lane = &mut windows.lanes[row.lane.index()];
             lane.rows.push_back(row);
             if lane.rows.len() > self.capacity
@@ -86,8 +96,11 @@ impl Hub {
             {
                 lane.floor = old.seq;
                 windows.forgotten = windows.forgotten.max(old.seq);
-                if windows.latest.get(&old.alert) == Some(&old.seq) {
-                    windows.latest.remove(&old.alert);
+                if let Entry::Occupied(mut latest) = windows.latest.entry(old.alert) {
+                    latest.get_mut().rows -= 1;
+                    if latest.get().rows == 0 {
+                        latest.remove();
+                    }
                 }
             }
         }
@@ -128,12 +141,13 @@ impl Hub {
     /// row was read, at the place `read_at`.
     pub(crate) fn superseded(&self, row: &FeedRow, read_at: u64) -> Option<bool> {
         let windows = self.windows.read().expect("no code panics under this lock");
-        (windows.forgotten <= read_at).then(|| windows.superseded(row))
+        let known = windows.latest.contains_key(&row.alert) || windows.forgotten <= read_at;
+        known.then(|| windows.superseded(row))
     }
 }
 
 impl Windows {
     fn superseded(&self, row: &FeedRow) -> bool {
-        self.latest.get(&row.alert).is_some_and(|latest| *latest > row.seq)
+        self.latest.get(&row.alert).is_some_and(|latest| latest.seq > row.seq)
     }
 }
