@@ -118,6 +118,19 @@ pub struct FeedQuery {
     pub limit: usize,
 }
 
+/// What a stretch of the feed holds.
+#[derive(Debug, Clone)]
+pub struct Page<T> {
+    /// What is wanted, in order.
+    pub rows: Vec<T>,
+    /// After these rows nothing that is wanted lies at or before this place.
+    pub upto: u64,
+    /// Whether there may be more wanted rows than were asked for.
+    pub cut: bool,
+    /// Rows up to here may have been trimmed, as the same read saw it: a page that begins before it may lack some.
+    pub trimmed_to: u64,
+}
+
 /// A feed row without its record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FeedId {
@@ -271,9 +284,9 @@ pub trait Store: Send + Sync + 'static {
     /// Stores states; one outcome each.
     fn publish(&self, batch: Vec<Incoming>) -> Answer<Vec<Outcome>>;
     /// Rows of a lane, in order.
-    fn feed_page(&self, query: FeedQuery) -> Answer<Vec<Arc<FeedRow>>>;
+    fn feed_page(&self, query: FeedQuery) -> Answer<Page<Arc<FeedRow>>>;
     /// The same without records.
-    fn feed_ids(&self, query: FeedQuery) -> Answer<Vec<FeedId>>;
+    fn feed_ids(&self, query: FeedQuery) -> Answer<Page<FeedId>>;
     /// Firing alerts whose latest change lies at or before `at_inclusive`, by lane and place.
     fn snapshot_page(
         &self,

@@ -46,7 +46,7 @@ pub(super) enum Next {
     Trimmed,
 }
 
-/// Minor alerts to be counted.
+/// Minor alerts to be counted; `None` from [`Lanes::count_minor`] where they were trimmed away in the meantime.
 pub(super) struct Counted {
     /// Alert and kind of each.
     pub(super) alerts: Vec<(AlertId, i32)>,
@@ -96,11 +96,13 @@ impl Lanes {
             if reading.position < self.bus.store.trimmed_to() {
                 return Ok(Next::Trimmed);
             }
-            self.fill(lane).await?;
+            if !self.fill(lane).await? {
+                return Ok(Next::Trimmed);
+            }
         }
     }
-    /// Reads the next page of a lane.
-    async fn fill(&mut self, lane: Lane) -> Result<()> {
+    /// Reads the next page of a lane. Returns false where it was trimmed away in the meantime.
+    async fn fill(&mut self, lane: Lane) -> Result<bool> {
         let latest_only = lane != Lane::Critical;
         let after = self.lanes[lane.index()].position;
         let found = match self.bus.hub.after(lane, after, &self.filter, latest_only, PAGE) {
@@ -109,11 +111,11 @@ impl Lanes {
                 let query = self.query(lane, PAGE);
                 // The store is read at this place or a later one.
                 let read_at = query.upto_inclusive;
-                let upto = read_at;
-                let rows = self.bus.store.feed_page(query).await?;
-                let cut = rows.len() == PAGE;
-                let upto = if cut { rows.last().map_or(upto, |row| row.seq) } else { upto };
-                super::hub::Found { rows, upto, cut, read_at }
+                let page = self.bus.store.feed_page(query).await?;
+                if after < page.trimmed_to {
+                    return Ok(false);
+                }
+                super::hub::Found { rows: page.rows, upto: page.upto, cut: page.cut, read_at }
             }
         };
         let reading = &mut self.lanes[lane.index()];
@@ -124,7 +126,7 @@ impl Lanes {
         if reading.page.is_empty() {
             reading.position = reading.page_upto;
         }
-        Ok(())
+        Ok(true)
     }
     fn query(&self, lane: Lane, limit: usize) -> FeedQuery {
         FeedQuery {
@@ -152,7 +154,7 @@ impl Lanes {
         minor.cut || minor.page.len() > free
     }
     /// Takes the waiting minor alerts, at most as many as one summary names.
-    pub(super) async fn count_minor(&self) -> Result<Counted> {
+    pub(super) async fn count_minor(&self) -> Result<Option<Counted>> {
         let query = self.query(Lane::Minor, MAX_SUMMARY);
         let window = self.bus.hub.after(Lane::Minor, query.after_exclusive, &self.filter, true, MAX_SUMMARY);
         let counted = match window {
@@ -161,16 +163,18 @@ impl Lanes {
                 upto: found.upto,
             },
             None => {
-                let upto = query.upto_inclusive;
-                let ids = self.bus.store.feed_ids(query).await?;
-                let cut = ids.len() == MAX_SUMMARY;
+                let after = query.after_exclusive;
+                let page = self.bus.store.feed_ids(query).await?;
+                if after < page.trimmed_to {
+                    return Ok(None);
+                }
                 Counted {
-                    upto: if cut { ids.last().map_or(upto, |id| id.seq) } else { upto },
-                    alerts: ids.into_iter().map(|id| (id.alert, id.kind)).collect(),
+                    upto: page.upto,
+                    alerts: page.rows.into_iter().map(|id| (id.alert, id.kind)).collect(),
                 }
             }
         };
-        Ok(counted)
+        Ok(Some(counted))
     }
     /// Moves the minor lane past what was counted.
     pub(super) fn minor_done(&mut self, upto: u64) {

@@ -320,7 +320,9 @@ impl Task {
             Next::Trimmed => Err(End::Close(CloseReason::Renew)),
             Next::Nothing => Ok(false),
             Next::Row(_) if self.lanes.minor_is_behind(free) => {
-                let counted = self.lanes.count_minor().await?;
+                let Some(counted) = self.lanes.count_minor().await? else {
+                    return Err(End::Close(CloseReason::Renew));
+                };
                 self.summarise(counted).await?;
                 Ok(true)
             }

@@ -352,6 +352,39 @@ async fn a_cursor_before_the_trimmed_feed_leads_to_an_exact_gap() {
 }
 
 #[tokio::test]
+async fn trimming_under_a_console_that_catches_up_is_never_passed_over() {
+    for credit in [credit(0, 0, 0), credit(0, 0, 1)] {
+        let bench = Bench::with(BusOptions { window: 2, ..options() });
+        let alerts: Vec<_> = (0..10).map(|_| minor()).collect();
+        bench.commit(&alerts).await;
+        let start = Cursor::start(bench.bus.store().epoch());
+        let mut console = bench.console("c", Subscribe { cursor: Some(start), ..credit }).await;
+        // The task has not run yet. The feed is trimmed on disk, and the store does not say so yet.
+        crate::store::tests::trim_unseen(bench.folder.path(), 8);
+        console.item().await;
+        let minor_done = |cursor: &[u8]| Cursor::decode(cursor).unwrap().positions[2];
+        let closed = loop {
+            match console.item().await.unwrap() {
+                Item::Bookmark(bookmark) => {
+                    assert_eq!(minor_done(&bookmark.cursor), 0, "rows are passed over")
+                }
+                Item::Closed(closed) => break closed,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((closed.reason(), minor_done(&closed.cursor)), (CloseReason::Renew, 0));
+        let place = Cursor::decode(&closed.cursor).unwrap();
+        // Once it does, the console is told what it missed.
+        drop(console);
+        let bench = bench.reopen().await;
+        let mut console = bench.console("c", Subscribe { cursor: Some(place), ..Subscribe::default() }).await;
+        console.item().await;
+        let Item::Gap(gap) = console.news().await else { panic!("a gap must be told") };
+        assert_eq!((gap.reason(), gap.missed[0].count), (v1::GapReason::Trimmed, 8));
+    }
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_clearly_keeps_what_was_acknowledged_and_heals() {
     let mut small = options();
     small.sqlite.max_pages = Some(60);

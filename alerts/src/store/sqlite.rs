@@ -35,8 +35,8 @@ use self::{
 };
 use super::{
     Acked, Answer, AuditEntry, Certificate, EvidenceBytes, EvidenceRow, FeedId, FeedQuery, FeedRow, Health,
-    Incoming, ListQuery, Manifest, Missed, OnCommit, Outcome, RegisterQuery, STORE_FILE, SnapshotKey, Store,
-    backup, schema,
+    Incoming, ListQuery, Manifest, Missed, OnCommit, Outcome, Page, RegisterQuery, STORE_FILE, SnapshotKey,
+    Store, backup, schema,
 };
 use crate::{crew::Crew, error::Error, error::Result, filter::Filter};
 
@@ -179,10 +179,10 @@ impl Store for SqliteStore {
             batch.into_iter().map(|incoming| publish::store(db, rows, &shared, &incoming)).collect()
         })
     }
-    fn feed_page(&self, query: FeedQuery) -> Answer<Vec<Arc<FeedRow>>> {
+    fn feed_page(&self, query: FeedQuery) -> Answer<Page<Arc<FeedRow>>> {
         self.read(move |db| query::feed_page(db, &query))
     }
-    fn feed_ids(&self, query: FeedQuery) -> Answer<Vec<FeedId>> {
+    fn feed_ids(&self, query: FeedQuery) -> Answer<Page<FeedId>> {
         self.read(move |db| query::feed_ids(db, &query))
     }
     fn snapshot_page(
@@ -242,7 +242,7 @@ impl Store for SqliteStore {
         let answer = self.write(move |db, _| rest::trim(db, before));
         Box::pin(async move {
             let (trimmed, upto) = answer.await?;
-            // Told after the commit: until then a reader may still find the rows, which is harmless.
+            // For whoever asks without reading: a page of the feed brings the number that it was read under.
             shared.trimmed_to.fetch_max(upto, Ordering::AcqRel);
             Ok(trimmed)
         })

@@ -7,8 +7,9 @@ use xueliang_base::{id::AlertId, kind::Lane};
 use xueliang_proto::v1;
 
 use super::{
-    super::{FeedId, FeedQuery, FeedRow, ListQuery, Missed, SnapshotKey},
+    super::{FeedId, FeedQuery, FeedRow, ListQuery, Missed, Page, SnapshotKey},
     convert::{COLUMNS, alert_id, feed_row, lane_number, level, limit, record, signed, unsigned},
+    file,
 };
 use crate::{error::Result, filter::Filter};
 
@@ -89,18 +90,41 @@ fn lane_rows(columns: &str, query: &FeedQuery) -> Sql {
     sql
 }
 
-pub(super) fn feed_page(db: &Connection, query: &FeedQuery) -> Result<Vec<Arc<FeedRow>>> {
-    lane_rows(COLUMNS, query).all(db, feed_row)
+/// One page of a stretch, and how far the feed was trimmed, in one read of the database: trimming between the two
+/// would be a gap that nobody notices.
+fn page<T>(
+    db: &Connection,
+    columns: &str,
+    query: &FeedQuery,
+    seq: impl Fn(&T) -> u64,
+    read: impl Fn(&Row<'_>) -> Result<T>,
+) -> Result<Page<T>> {
+    let once = db.unchecked_transaction()?;
+    let trimmed_to = file::trimmed_of(&once)?;
+    let rows = lane_rows(columns, query).all(&once, read)?;
+    let cut = rows.len() >= query.limit;
+    let last = rows.last().filter(|_| cut).map(seq);
+    Ok(Page { upto: last.unwrap_or(query.upto_inclusive), cut, trimmed_to, rows })
 }
 
-pub(super) fn feed_ids(db: &Connection, query: &FeedQuery) -> Result<Vec<FeedId>> {
-    lane_rows("f.seq, f.alert_id, a.kind", query).all(db, |row| {
-        Ok(FeedId {
-            seq: unsigned(row.get(0)?),
-            alert: alert_id(&row.get::<_, String>(1)?)?,
-            kind: row.get(2)?,
-        })
-    })
+pub(super) fn feed_page(db: &Connection, query: &FeedQuery) -> Result<Page<Arc<FeedRow>>> {
+    page(db, COLUMNS, query, |row: &Arc<FeedRow>| row.seq, feed_row)
+}
+
+pub(super) fn feed_ids(db: &Connection, query: &FeedQuery) -> Result<Page<FeedId>> {
+    page(
+        db,
+        "f.seq, f.alert_id, a.kind",
+        query,
+        |id: &FeedId| id.seq,
+        |row| {
+            Ok(FeedId {
+                seq: unsigned(row.get(0)?),
+                alert: alert_id(&row.get::<_, String>(1)?)?,
+                kind: row.get(2)?,
+            })
+        },
+    )
 }
 
 pub(super) fn snapshot_page(
