@@ -1,9 +1,11 @@
 //! Files named by what is in them: `<first two digits>/<sha256>`, written beside, synced, renamed.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io::Write as _,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
@@ -18,13 +20,16 @@ use crate::{
 pub(crate) struct Files {
     folder: PathBuf,
     crew: Crew<()>,
+    /// Folders whose own entry is known to be on disk.
+    shelves: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
 impl Files {
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder)
             .map_err(Error::io(format_args!("make the folder {}", folder.display())))?;
-        Ok(Self { folder: folder.to_owned(), crew: Crew::spawn("evidence", 2, 64, || ())? })
+        let crew = Crew::spawn("evidence", 2, 64, || ())?;
+        Ok(Self { folder: folder.to_owned(), crew, shelves: Arc::default() })
     }
     /// Where the bytes of a checksum lie.
     pub(crate) fn path(&self, sum: Sha256) -> PathBuf {
@@ -33,8 +38,8 @@ impl Files {
     }
     /// Stores bytes after checking their sum; on disk when the answer comes.
     pub(crate) async fn write(&self, sum: Sha256, data: Bytes) -> Result<()> {
-        let path = self.path(sum);
-        self.crew.run(move |()| write(&path, sum, &data)).await?
+        let (path, shelves) = (self.path(sum), Arc::clone(&self.shelves));
+        self.crew.run(move |()| write(&path, sum, &data, &shelves)).await?
     }
     /// Reads bytes and checks their sum: damaged ones are never returned.
     pub(crate) async fn read(&self, sum: Sha256) -> Result<Bytes> {
@@ -52,24 +57,39 @@ fn parent(path: &Path) -> &Path {
     path.parent().expect("every file lies in a folder of ours")
 }
 
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(Error::io(format_args!("sync the folder {}", folder.display())))
+/// Brings a file or folder to disk, through a descriptor of its own.
+fn sync(path: &Path) -> Result<()> {
+    #[cfg(test)]
+    synced::note(path);
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(Error::io(format_args!("sync {}", path.display())))
 }
 
-fn write(path: &Path, sum: Sha256, data: &[u8]) -> Result<()> {
+/// Sees to it that a folder is there and on disk.
+fn shelve(folder: &Path, known: &Mutex<BTreeSet<PathBuf>>) -> Result<()> {
+    // Held while it is made: another writer must not take it for being on disk.
+    let mut known = known.lock().expect("no code panics while it holds this lock");
+    if known.contains(folder) && folder.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).map_err(Error::io(format_args!("make the folder {}", folder.display())))?;
+    sync(parent(folder))?;
+    known.insert(folder.to_owned());
+    Ok(())
+}
+
+fn write(path: &Path, sum: Sha256, data: &[u8], shelves: &Mutex<BTreeSet<PathBuf>>) -> Result<()> {
     if Sha256::of(data) != sum {
         return Err(Error::Invalid("the bytes do not have the checksum told: send them again".to_owned()));
     }
     let doing = || format!("write {}", path.display());
     let folder = parent(path);
-    if !folder.exists() {
-        fs::create_dir_all(folder).map_err(Error::io(doing()))?;
-        sync_folder(parent(folder))?;
-    }
+    shelve(folder, shelves)?;
     if path.exists() && read(path, sum).is_ok() {
-        return Ok(());
+        // Whoever wrote it may have been cut off before it was on disk.
+        sync(path)?;
+        return sync(folder);
     }
     // One name a thread: two writers of the same bytes do not meet in one file.
     let part = path.with_extension(format!("{:?}.part", std::thread::current().id()));
@@ -83,7 +103,7 @@ fn write(path: &Path, sum: Sha256, data: &[u8]) -> Result<()> {
         let _removed = fs::remove_file(&part);
         return Err(Error::io(doing())(error));
     }
-    sync_folder(folder)
+    sync(folder)
 }
 
 fn read(path: &Path, sum: Sha256) -> Result<Bytes> {
@@ -108,10 +128,53 @@ fn delete(path: &Path) -> Result<()> {
         _ => {}
     }
     if let Some(folder) = path.parent().filter(|folder| folder.exists()) {
-        sync_folder(folder)?;
+        sync(folder)?;
     }
     if path.exists() {
         return Err(Error::Unavailable(format!("{} is still there after its deletion", path.display())));
     }
     Ok(())
+}
+
+/// What was brought to disk, for tests: whether an fsync was made cannot be seen afterwards.
+#[cfg(test)]
+mod synced {
+    use std::{
+        path::{Path, PathBuf},
+        sync::Mutex,
+    };
+
+    static SYNCED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+    pub(super) fn note(path: &Path) {
+        SYNCED.lock().unwrap().push(path.to_owned());
+    }
+    pub(super) fn take(under: &Path) -> Vec<PathBuf> {
+        let mut all = SYNCED.lock().unwrap();
+        let (found, others) = all.drain(..).partition(|path| path.starts_with(under));
+        *all = others;
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_that_is_there_already_is_brought_to_disk_before_it_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Bytes::from_static(b"picture");
+        let sum = Sha256::of(&data);
+        // As an earlier process left it that was killed before its last fsync.
+        let path = Files::open(folder.path()).unwrap().path(sum);
+        fs::create_dir(parent(&path)).unwrap();
+        fs::write(&path, &data).unwrap();
+        let files = Files::open(folder.path()).unwrap();
+        files.write(sum, data.clone()).await.unwrap();
+        let shelf = parent(&path).to_owned();
+        assert_eq!(synced::take(folder.path()), [folder.path().to_owned(), path.clone(), shelf.clone()]);
+        files.write(sum, data).await.unwrap();
+        assert_eq!(synced::take(folder.path()), [path, shelf]);
+    }
 }

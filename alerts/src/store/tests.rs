@@ -105,6 +105,28 @@ async fn filters_mean_the_same_in_memory_and_in_sql() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_behind_the_log_of_an_earlier_life() {
+    let bench = Bench::new();
+    let alerts = [alert(Kind::FireFlame, 2), alert(Kind::FireFlame, 2)];
+    bench.commit(&alerts).await;
+    // As a killed process leaves it: the log is not written back, and nobody knows what of it is on disk.
+    let folder = tempfile::tempdir().unwrap();
+    let log = |folder: &Path| folder.join(format!("{STORE_FILE}-wal"));
+    std::fs::copy(bench.folder.path().join(STORE_FILE), folder.path().join(STORE_FILE)).unwrap();
+    std::fs::copy(log(bench.folder.path()), log(folder.path())).unwrap();
+    assert!(std::fs::metadata(log(folder.path())).unwrap().len() > 0);
+    let store = SqliteStore::open(
+        folder.path(),
+        bench.clock.clone(),
+        &SqliteOptions::default(),
+        Arc::new(|_: Vec<Arc<FeedRow>>| ()),
+    )
+    .unwrap();
+    assert_eq!(store.head(), 2);
+    assert_eq!(std::fs::metadata(log(folder.path())).unwrap().len(), 0, "the log begins anew");
+}
+
+#[tokio::test]
 async fn pages_of_a_list_hold_everything_once() {
     let bench = Bench::new();
     bench.commit(&(0..25).map(|_| alert(Kind::LeftObject, 3)).collect::<Vec<_>>()).await;

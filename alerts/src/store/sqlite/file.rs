@@ -2,7 +2,9 @@
 //!
 //! After an error of the disk a connection is dropped, because the kernel reports a failed fsync once and then
 //! calls the lost pages clean. What is opened next first writes the whole log back into the database through
-//! new descriptors ([`settle`]); only then is a commit tried again.
+//! new descriptors and empties it ([`settle`]); only then is a commit tried again. Otherwise new commits would lie
+//! behind frames that are not on disk, and a cut of the power would take them along. The log that an earlier
+//! process left is settled the same way: nobody knows how its last fsync went.
 
 use std::path::PathBuf;
 
@@ -53,15 +55,22 @@ pub(in super::super) struct DbFile {
 }
 
 impl DbFile {
-    /// Opens the file for writing, makes it where there is none, and brings it to the latest schema.
+    /// Opens the file for commits, makes it where there is none, and brings it to the latest schema. Nothing is
+    /// written behind a log that may not be on disk.
     pub(in super::super) fn open(&self) -> Result<Connection> {
-        let mut db = Connection::open(&self.path)?;
-        pragmas(&db)?;
-        db.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
+        let mut db = self.connect()?;
+        settle(&db)?;
         if let Some(pages) = self.max_pages {
             db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
         }
         schema::migrate(&mut db, &self.what, self.steps)?;
+        Ok(db)
+    }
+    /// A connection that commits nothing: for checkpoints.
+    pub(super) fn connect(&self) -> Result<Connection> {
+        let db = Connection::open(&self.path)?;
+        pragmas(&db)?;
+        db.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
         Ok(db)
     }
 }
@@ -74,12 +83,13 @@ fn pragmas(db: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// Writes the whole log back into the database, and fails where that fails.
-pub(super) fn settle(db: &Connection) -> Result<()> {
-    let (busy, log, done): (i64, i64, i64) =
-        db.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    if busy != 0 || done < log {
-        return Err(Error::Unavailable("the store's log is still being read: try again".to_owned()));
+/// Writes the whole log back into the database and empties it; fails where either fails.
+fn settle(db: &Connection) -> Result<()> {
+    let busy: i64 = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy != 0 {
+        return Err(Error::Unavailable(
+            "the store's log is still being read, by a backup, say: it is tried again".to_owned(),
+        ));
     }
     Ok(())
 }

@@ -223,7 +223,6 @@ impl Thread {
     }
     fn reopen(&self) -> Result<Connection> {
         let db = self.file.open()?;
-        file::settle(&db)?;
         // A commit that was reported as failed may be on disk after all: then it was made visible to nobody.
         if let Some(to) = &self.rows {
             self.show((to.load)(&db, to.shared.head.load(Ordering::Acquire))?);
@@ -278,7 +277,7 @@ impl Checkpointer {
     }
     /// Writes back what can be without making anyone wait. The writer begins the log anew once all is back.
     fn run_once(&self) -> Result<()> {
-        let db = self.file.open()?;
+        let db = self.file.connect()?;
         let (log, done): (i64, i64) =
             db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
         let bytes = log_bytes(&self.file.path);
