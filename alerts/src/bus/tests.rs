@@ -62,6 +62,24 @@ async fn a_detector_does_not_set_level_1_and_faults_are_told_one_by_one() {
 }
 
 #[tokio::test]
+async fn nobody_changes_the_alert_of_another_publisher() {
+    let bench = Bench::new();
+    let fire = critical();
+    bench.commit(std::slice::from_ref(&fire)).await;
+    let other = Principal::new("analytics-box", PrincipalKind::Publisher);
+    for state in [resolved(&fire), next_state(&fire), fire.clone()] {
+        let publication = v1::Publication { alert: Some(v1::Alert::from(&state)), last_round_trip_us: 0 };
+        let answers = bench.bus.publish(&other, vec![publication], bench.clock.mono()).await.unwrap();
+        assert_eq!(answers[0].outcome, PublishOutcome::Invalid);
+        assert!(answers[0].message.contains("another publisher"), "{}", answers[0].message);
+    }
+    let history = bench.bus.store().history(fire.id).await.unwrap();
+    assert_eq!(history.len(), 1);
+    assert_eq!(history[0].alert.as_ref().unwrap().publisher, "node-1");
+    bench.commit(&[resolved(&fire)]).await;
+}
+
+#[tokio::test]
 async fn a_console_gets_a_snapshot_then_what_comes_without_a_seam() {
     let bench = Bench::new();
     let (a, b, c) = (critical(), major(), minor());

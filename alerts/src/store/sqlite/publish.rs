@@ -27,6 +27,7 @@ struct Known {
     lane: i32,
     level: u8,
     path: String,
+    publisher: String,
 }
 
 /// Content that two sendings of one state share: what the publisher said, less what each sending adds.
@@ -111,8 +112,9 @@ pub(super) fn store(
 }
 
 fn known(db: &Connection, id: &str) -> Result<Option<Known>> {
-    let mut query =
-        db.prepare_cached("SELECT revision, kind, camera, lane, level, path FROM alert WHERE alert_id = ?1")?;
+    let mut query = db.prepare_cached(
+        "SELECT revision, kind, camera, lane, level, path, publisher FROM alert WHERE alert_id = ?1",
+    )?;
     let known = query.query_row([id], |row| {
         Ok(Known {
             revision: unsigned(row.get(0)?),
@@ -121,6 +123,7 @@ fn known(db: &Connection, id: &str) -> Result<Option<Known>> {
             lane: row.get(3)?,
             level: row.get(4)?,
             path: row.get(5)?,
+            publisher: row.get(6)?,
         })
     });
     Ok(known.optional()?)
@@ -128,6 +131,14 @@ fn known(db: &Connection, id: &str) -> Result<Option<Known>> {
 
 /// Why a state of a known alert is not stored; `None` when it is.
 fn judge(db: &Connection, known: &Known, wire: &v1::Alert, identity: Sha256) -> Result<Option<Outcome>> {
+    // Before anything is said about what is stored: it is nobody else's to know.
+    if known.publisher != wire.publisher {
+        return Ok(Some(Outcome::Invalid(format!(
+            "alert {} belongs to another publisher: only the one that raised it may change or resolve it; publish what \
+             you see as an alert of your own",
+            wire.alert_id
+        ))));
+    }
     let mut query =
         db.prepare_cached("SELECT identity FROM alert_state WHERE alert_id = ?1 AND revision = ?2")?;
     let stored: Option<Vec<u8>> =
@@ -180,7 +191,7 @@ fn upsert(
         "INSERT INTO alert (alert_id, revision, change_seq, kind, class, level, lane, firing, camera, path, \
          publisher, committed_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
          ON CONFLICT (alert_id) DO UPDATE SET revision = ?2, change_seq = ?3, level = ?6, lane = ?7, \
-         firing = ?8, publisher = ?11, committed_us = ?12",
+         firing = ?8, committed_us = ?12",
     )?
     .execute(params![
         alert.id.to_string(),
