@@ -214,8 +214,12 @@ impl Watcher {
                 }
             }
             // A place that was told to be gone leads nowhere; the snapshot's end is the next one.
-            Item::Gap(_) => self.cursor.clear(),
-            Item::Snapshot(_) => {}
+            Item::Gap(_) => {
+                self.cursor.clear();
+                self.forget();
+            }
+            // What follows stands for itself, also where the stream with the gap before it was lost.
+            Item::Snapshot(_) => self.forget(),
         }
         Some(item)
     }
@@ -224,6 +228,12 @@ impl Watcher {
             self.owing |= *cursor != self.cursor;
             self.cursor.clone_from(cursor);
         }
+    }
+    /// After a restore revisions count from an earlier one, with other content: what was shown says nothing about
+    /// them.
+    fn forget(&mut self) {
+        self.shown.clear();
+        self.order.clear();
     }
     fn freshen(&mut self) {
         self.fresh_until = Instant::now() + STALE_AFTER;

@@ -118,13 +118,16 @@ impl Watcher {
     }
     /// Deliveries and the events around them that a test asks for, acknowledged as they come.
     async fn until<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> T {
-        loop {
-            let event = self.event().await;
-            drop(self.shown().await);
-            if let Some(found) = wanted(&event) {
-                return found;
+        let waiting = async {
+            loop {
+                let event = self.event().await;
+                drop(self.shown().await);
+                if let Some(found) = wanted(&event) {
+                    return found;
+                }
             }
-        }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("what is waited for never comes")
     }
     async fn delivery(&mut self) -> v1::Delivery {
         self.until(|event| match event {
@@ -290,6 +293,37 @@ async fn a_watcher_goes_on_after_a_restart_of_the_bus_without_loss_or_repetition
         assert_eq!(key(&watcher.delivery().await), key_of(alert));
     }
     assert!(watcher.refused().is_none() && !watcher.is_stale());
+}
+
+#[tokio::test]
+async fn states_after_a_restore_are_given_though_their_revisions_were_seen_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::at(folder.path());
+    let mut watcher = watcher(folder.path(), named("desk"));
+    watcher.live().await;
+    let first = critical();
+    served.commit(std::slice::from_ref(&first)).await;
+    watcher.delivery().await;
+    let backup = folder.path().join("backup");
+    served.bus.store().backup(backup.clone()).await.unwrap();
+    let mut lost = next_state(&first);
+    for _ in 0..3 {
+        served.commit(std::slice::from_ref(&lost)).await;
+        assert_eq!(key(&watcher.delivery().await), key_of(&lost));
+        lost = next_state(&lost);
+    }
+    served.stop().await;
+    std::fs::rename(folder.path().join("bus"), folder.path().join("away")).unwrap();
+    crate::store::restore(&backup, &folder.path().join("bus")).unwrap();
+    let served = Served::at(folder.path());
+    watcher.until(|event| matches!(event, Event::Item(Item::Gap(_))).then_some(())).await;
+    let ended =
+        |event: &Event| matches!(event, Event::Item(Item::Snapshot(mark)) if !mark.begin).then_some(());
+    watcher.until(ended).await;
+    // Revision 2 once more, and it is another one.
+    let after = testing::resolved(&first);
+    served.commit(std::slice::from_ref(&after)).await;
+    assert_eq!(key(&watcher.delivery().await), key_of(&after));
 }
 
 #[tokio::test]
