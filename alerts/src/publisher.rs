@@ -1,10 +1,12 @@
 //! From the spool to the bus: in order, again and again until the bus has it.
 //!
 //! States and evidence are sent side by side, so that no clip, however large, delays a state. Evidence follows the
-//! states of its alert that were spooled before it. What the bus refuses for good is set aside with its reason.
+//! states of its alert that were spooled before it. What the bus refuses for good is set aside with its reason, and
+//! so is a state that the bus stumbles over again and again by itself, while it takes others.
 //! Sending twice is harmless: the bus knows what it has.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,7 +16,7 @@ use std::{
 
 use tokio::time::timeout;
 use tonic::{Code, Status, transport::Channel};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use xueliang_base::{
     backoff::Backoff,
     shutdown::Stopping,
@@ -36,6 +38,10 @@ const BATCH: usize = 256;
 const BATCH_BYTES: u64 = 1 << 20;
 /// Deadline of a call with states.
 const CALL: Duration = Duration::from_secs(10);
+/// Calls that fail through a fault of the bus, one after the other, before their states are sent one by one.
+const STUMBLES: u32 = 3;
+/// Times that a state sent by itself fails so before it is set aside.
+const ALONE: u32 = 3;
 /// Deadline of a call with evidence.
 const EVIDENCE_CALL: Duration = Duration::from_secs(60);
 
@@ -64,6 +70,8 @@ pub struct Publisher {
 enum Failure {
     /// Try again later.
     Again(String),
+    /// A fault of the bus: of what was sent, or of all.
+    Stumbled(String),
     /// The same request will fail again.
     Never(String),
 }
@@ -75,6 +83,7 @@ impl From<Status> for Failure {
             Code::InvalidArgument | Code::NotFound | Code::OutOfRange | Code::AlreadyExists => {
                 Failure::Never(text)
             }
+            Code::Internal | Code::DataLoss | Code::Unknown => Failure::Stumbled(text),
             _ => Failure::Again(text),
         }
     }
@@ -101,6 +110,8 @@ impl Publisher {
                 alerts: AlertServiceClient::new(channel.clone()),
                 clock,
                 round_trip: Duration::ZERO,
+                stumbles: 0,
+                suspects: BTreeMap::new(),
             },
             pieces: Pieces {
                 outlet: Outlet::new("evidence", &spool, &counts, seed.wrapping_add(1)),
@@ -167,6 +178,10 @@ struct States {
     alerts: AlertServiceClient<Channel>,
     clock: SharedClock,
     round_trip: Duration,
+    /// Calls that the bus stumbled over since it last took all.
+    stumbles: u32,
+    /// How often it stumbled over a state sent by itself.
+    suspects: BTreeMap<i64, u32>,
 }
 
 impl States {
@@ -195,23 +210,58 @@ impl States {
         self.publish(batch).await.map(|()| true)
     }
     async fn publish(&mut self, batch: Vec<Waiting<v1::Alert>>) -> Result<(), String> {
-        let whole = self.send(&batch).await;
-        match whole {
-            Ok(()) => Ok(()),
-            Err(Failure::Again(reason)) => Err(reason),
-            Err(Failure::Never(reason)) if batch.len() == 1 => self.outlet.bury(&batch[0], &reason).await,
-            Err(Failure::Never(_)) => {
-                // One of them spoils the call for all: find it.
-                for one in batch {
-                    match self.send(std::slice::from_ref(&one)).await {
-                        Ok(()) => {}
-                        Err(Failure::Again(reason)) => return Err(reason),
-                        Err(Failure::Never(reason)) => self.outlet.bury(&one, &reason).await?,
-                    }
-                }
+        match self.send(&batch).await {
+            Ok(()) => {
+                self.stumbles = 0;
+                self.suspects.clear();
                 Ok(())
             }
+            Err(Failure::Again(reason)) => Err(reason),
+            Err(Failure::Never(reason)) if batch.len() == 1 => self.outlet.bury(&batch[0], &reason).await,
+            // One of them spoils the call for all: find it.
+            Err(Failure::Never(_)) => self.one_by_one(batch).await,
+            Err(Failure::Stumbled(reason)) => {
+                self.stumbles += 1;
+                if self.stumbles < STUMBLES { Err(reason) } else { self.one_by_one(batch).await }
+            }
         }
+    }
+    /// Sends each by itself. What the bus stumbles over keeps its place before the later states of its alert, and is
+    /// set aside when that happens again and again while others are taken: then the fault is not the store's.
+    async fn one_by_one(&mut self, batch: Vec<Waiting<v1::Alert>>) -> Result<(), String> {
+        let (mut taken, mut stumbled) = (false, Vec::new());
+        let mut held: BTreeSet<String> = BTreeSet::new();
+        for one in batch {
+            if held.contains(&one.item.alert_id) {
+                continue;
+            }
+            match self.send(std::slice::from_ref(&one)).await {
+                Ok(()) => taken = true,
+                Err(Failure::Again(reason)) => return Err(reason),
+                Err(Failure::Never(reason)) => self.outlet.bury(&one, &reason).await?,
+                Err(Failure::Stumbled(reason)) => {
+                    held.insert(one.item.alert_id.clone());
+                    *self.suspects.entry(one.id).or_default() += 1;
+                    stumbled.push((one, reason));
+                }
+            }
+        }
+        let mut waits = None;
+        for (one, reason) in stumbled {
+            if taken && self.suspects.get(&one.id).is_some_and(|times| *times >= ALONE) {
+                error!(
+                    alert = one.item.alert_id,
+                    revision = one.item.revision,
+                    reason,
+                    "the bus takes others and fails at this state: it is set aside, see the log of the bus"
+                );
+                self.suspects.remove(&one.id);
+                self.outlet.bury(&one, &format!("the bus fails at it: {reason}")).await?;
+            } else {
+                waits = Some(reason);
+            }
+        }
+        waits.map_or(Ok(()), Err)
     }
     async fn send(&mut self, batch: &[Waiting<v1::Alert>]) -> Result<(), Failure> {
         let last_round_trip_us = micros(self.round_trip);
@@ -276,7 +326,7 @@ impl Pieces {
         };
         let counts = &self.outlet.counts;
         match call(EVIDENCE_CALL, self.nodes.put_evidence(request)).await {
-            Err(Failure::Again(reason)) => return Err(reason),
+            Err(Failure::Again(reason) | Failure::Stumbled(reason)) => return Err(reason),
             Err(Failure::Never(reason)) => return self.outlet.bury(piece, &reason).await,
             Ok(answer) if !answer.refusal.is_empty() => {
                 warn!(alert = %piece.item.alert, reason = answer.refusal, "evidence is not kept");

@@ -251,6 +251,29 @@ async fn evidence_that_takes_for_ever_delays_no_state() {
 }
 
 #[tokio::test]
+async fn a_state_that_the_bus_stumbles_over_holds_up_no_other_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::at(folder.path());
+    let (poison, good) = (critical(), critical());
+    crate::store::tests::stumble_over(&folder.path().join("bus"), poison.id);
+    let spool = spool(folder.path());
+    let publisher = Publisher::new(Arc::clone(&spool), channel(folder.path()), SystemClock::shared(), 1);
+    let (counts, (_stop, stopping)) = (publisher.counts(), shutdown::pair());
+    spool.push(&poison).await.unwrap();
+    tokio::spawn(publisher.run(stopping));
+    // As long as nothing else is taken, the fault may be the store's: it is kept.
+    wait_for(|| counts.failures.load(Ordering::Relaxed) >= 5).await;
+    assert_eq!(spool.counts().dead, 0);
+    for alert in [next_state(&poison), good.clone(), next_state(&good)] {
+        spool.push(&alert).await.unwrap();
+    }
+    wait_for(|| counts.published.load(Ordering::Relaxed) >= 2).await;
+    assert_eq!(served.bus.store().history(good.id).await.unwrap().len(), 2);
+    wait_for(|| spool.counts().dead > 0).await;
+    assert!(spool.dead().await.unwrap().1.unwrap().contains("the bus fails at it"));
+}
+
+#[tokio::test]
 async fn states_spooled_while_the_bus_is_away_arrive_in_order_once_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let spool = spool(folder.path());

@@ -23,6 +23,16 @@ pub(crate) fn trim_unseen(folder: &Path, upto: u64) {
     .unwrap();
 }
 
+/// Lets the store of a folder fail at every state of one alert, and at nothing else.
+pub(crate) fn stumble_over(folder: &Path, alert: AlertId) {
+    let db = Connection::open(folder.join(STORE_FILE)).unwrap();
+    db.execute_batch(&format!(
+        "CREATE TRIGGER stumble BEFORE INSERT ON alert_state WHEN NEW.alert_id = '{alert}' \
+         BEGIN SELECT RAISE(ABORT, 'a fault of ours'); END"
+    ))
+    .unwrap();
+}
+
 #[tokio::test]
 async fn history_register_and_audit_refuse_to_be_changed() {
     let bench = Bench::new();
