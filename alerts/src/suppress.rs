@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use xueliang_base::{
-    alert::{Alert, AlertState},
+    alert::Alert,
     id::{AlertId, AlertRevision, CameraId, RuleId, ZoneId},
     incident::Edge,
     kind::{Kind, Level},
@@ -93,20 +93,44 @@ impl Suppressor {
     pub fn new(cooldown: Duration) -> Self {
         Self { cooldown, active: BTreeMap::new(), ended: BTreeMap::new(), counts: BTreeMap::new() }
     }
-    /// Takes over an active alert after a restart, as the bus lists it: its next state is an update.
+    /// Takes over the latest state of an alert of an earlier life, as the bus or the spool has it: a firing one is
+    /// active, its next state is an update; a resolved one is over. Revisions at or below one that is known change
+    /// nothing. Where two alerts of one place and kind fire, the later one is active.
     pub fn adopt(&mut self, alert: &Alert) {
-        if alert.state != AlertState::Firing {
-            return;
-        }
         let key =
             Key { camera: alert.place.camera.clone(), zone: alert.place.zone.clone(), kind: alert.kind };
-        let active = Active {
-            alert: alert.id,
-            revision: alert.revision.0,
-            holders: BTreeMap::from([(alert.explanation.rule.clone(), alert.level)]),
-            peak: alert.level,
-        };
-        self.active.insert(key, active);
+        if let Some(known) = self.active.get(&key) {
+            let same = known.alert == alert.id;
+            if (same && known.revision >= alert.revision.0) || (!same && known.alert > alert.id) {
+                return;
+            }
+            if !alert.state.is_firing() {
+                if same {
+                    self.active.remove(&key);
+                }
+                return;
+            }
+        }
+        if alert.state.is_firing() {
+            let active = Active {
+                alert: alert.id,
+                revision: alert.revision.0,
+                holders: BTreeMap::from([(alert.explanation.rule.clone(), alert.level)]),
+                peak: alert.level,
+            };
+            self.active.insert(key, active);
+        }
+    }
+    /// Forgets the rules that exist no more: to be called with each configuration, after the adoptions that it came
+    /// with. `exists` says whether a camera has a rule; where rules come from elsewhere, it must know them too.
+    /// Returns the active alerts that no rule sees now. They stay active, so that a rule that sees the same place goes
+    /// on with them and its resolution ends them; whoever knows that none will publishes their end and adopts it.
+    pub fn keep_rules(&mut self, exists: impl Fn(&CameraId, &RuleId) -> bool) -> Vec<(Key, AlertId)> {
+        for (key, active) in &mut self.active {
+            active.holders.retain(|rule, _| exists(&key.camera, rule));
+        }
+        let orphans = self.active.iter().filter(|(_, active)| active.holders.is_empty());
+        orphans.map(|(key, active)| (key.clone(), active.alert)).collect()
     }
     /// Decides on an edge of a camera's incident. `mint` gives the id of a new alert.
     pub fn decide(

@@ -93,6 +93,50 @@ fn a_weaker_rule_does_not_lower_what_a_stronger_one_sees() {
     assert_eq!(published(bench.raise("a", Level::SEVERE)), (first, 2));
 }
 
+fn adopted(rule: &str) -> Alert {
+    let mut alert = crate::testing::alert(Kind::ZoneIntrusion, 3);
+    alert.place.zone = Some("rail".parse().unwrap());
+    alert.explanation.rule = rule.parse().unwrap();
+    alert.revision.0 = 5;
+    alert
+}
+
+#[test]
+fn an_adopted_alert_goes_on_and_a_resolved_one_is_over() {
+    let mut bench = Bench::new();
+    let alert = adopted("a");
+    let mut earlier = alert.clone();
+    earlier.revision.0 = 4;
+    bench.suppressor.adopt(&alert);
+    bench.suppressor.adopt(&earlier);
+    let mut over = crate::testing::resolved(&earlier);
+    bench.suppressor.adopt(&over);
+    assert_eq!(published(bench.raise("a", Level::MAJOR)), (alert.id, 6));
+    over.revision.0 = 7;
+    bench.suppressor.adopt(&over);
+    assert_eq!(bench.suppressor.active().count(), 0);
+    assert_eq!(bench.resolve("a"), Decision::Suppress(Reason::NeverRaised));
+    // The end of another alert ends no later one of the same place.
+    let (next, _) = published(bench.raise("a", Level::MAJOR));
+    over.revision.0 = 9;
+    bench.suppressor.adopt(&over);
+    assert_eq!(published(bench.raise("a", Level::MAJOR)), (next, 2));
+}
+
+#[test]
+fn a_rule_that_exists_no_more_keeps_no_alert_active() {
+    let mut bench = Bench::new();
+    let alert = adopted("old-name");
+    bench.suppressor.adopt(&alert);
+    let exists = |_: &CameraId, rule: &RuleId| rule.as_str() == "new-name";
+    let orphans = bench.suppressor.keep_rules(exists);
+    assert_eq!(orphans.iter().map(|(_, alert)| *alert).collect::<Vec<_>>(), [alert.id]);
+    assert_eq!(published(bench.raise("new-name", Level::MAJOR)), (alert.id, 6));
+    assert!(bench.suppressor.keep_rules(exists).is_empty());
+    assert_eq!(published(bench.resolve("new-name")), (alert.id, 7));
+    assert_eq!(bench.suppressor.active().count(), 0);
+}
+
 proptest! {
     /// Whatever the edges: revisions of an alert count from 1 without a gap, one place and kind has one alert at a
     /// time, and what makes no state is counted with its reason.
