@@ -49,7 +49,7 @@ pub struct BusOptions {
     pub late_after: Duration,
     /// A bookmark at least this often.
     pub bookmark_every: Duration,
-    /// A critical lane without credit for longer ends its subscription.
+    /// A critical record that has waited for longer, for credit or for the connection, ends its subscription.
     pub critical_stall: Duration,
     /// A connection that takes nothing for longer while something waits is ended.
     pub transport_stall: Duration,
@@ -250,9 +250,17 @@ impl Inner {
     fn unsaved(&self) -> std::sync::MutexGuard<'_, Unsaved> {
         self.unsaved.lock().expect("no code panics while it holds this lock")
     }
-    /// Remembers an acknowledged cursor until it is on disk.
-    pub(crate) fn acked(&self, principal: &str, subscription: &str, cursor: Cursor) {
-        self.unsaved().insert((principal.to_owned(), subscription.to_owned()), cursor);
+    /// Remembers an acknowledged cursor until it is on disk. It never goes back: a stream that was replaced may
+    /// still be acknowledged.
+    pub(crate) fn acked(&self, principal: &str, subscription: &str, mut cursor: Cursor) {
+        let mut unsaved = self.unsaved();
+        let key = (principal.to_owned(), subscription.to_owned());
+        if let Some(before) = unsaved.get(&key).filter(|before| before.epoch == cursor.epoch) {
+            for (position, known) in cursor.positions.iter_mut().zip(before.positions) {
+                *position = known.max(*position);
+            }
+        }
+        unsaved.insert(key, cursor);
     }
     /// The acknowledged cursor of a named subscription.
     pub(crate) async fn acked_cursor(&self, principal: &str, subscription: &str) -> Result<Option<Cursor>> {

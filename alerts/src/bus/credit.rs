@@ -50,6 +50,10 @@ impl Credits {
         let used = self.outstanding[lane.index()].len();
         (self.limits[lane.index()] as usize).saturating_sub(used)
     }
+    /// What is left in all lanes.
+    pub(crate) fn available(&self) -> v1::Credit {
+        credit(Lane::ALL.map(|lane| u32::try_from(self.free(lane)).unwrap_or(MAX)))
+    }
     /// Takes one delivery's credit.
     pub(crate) fn take(&mut self, lane: Lane, position: u64) {
         self.outstanding[lane.index()].push_back(position);
@@ -83,7 +87,7 @@ impl Credits {
                 outstanding.pop_front();
             }
         }
-        Ok((self.acked, credit(Lane::ALL.map(|lane| u32::try_from(self.free(lane)).unwrap_or(MAX)))))
+        Ok((self.acked, self.available()))
     }
 }
 

@@ -57,7 +57,7 @@ impl SubscriptionStream {
 
 impl Drop for SubscriptionStream {
     fn drop(&mut self) {
-        self.bus.registry.remove(&self.id);
+        self.bus.registry.end(&self.id);
     }
 }
 

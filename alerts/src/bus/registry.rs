@@ -1,7 +1,7 @@
-//! The subscriptions that are open, by id and by name.
+//! The subscriptions that are open, by id and by name, and the last that were.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -37,45 +37,69 @@ impl Open {
     }
 }
 
-/// All open subscriptions.
+/// Subscriptions that have ended and may still be acknowledged.
+const ENDED: usize = 256;
+
+/// All subscriptions: the open ones, and the last that ended.
+#[derive(Default)]
+struct All {
+    open: HashMap<String, Arc<Open>>,
+    /// What lies on the way to a console when its stream ends is still shown and acknowledged.
+    ended: VecDeque<Arc<Open>>,
+}
+
+impl All {
+    fn end(&mut self, id: &str) -> Option<Arc<Open>> {
+        let one = self.open.remove(id)?;
+        self.ended.push_back(Arc::clone(&one));
+        if self.ended.len() > ENDED {
+            self.ended.pop_front();
+        }
+        Some(one)
+    }
+}
+
+/// All subscriptions, by id and by name.
 pub(crate) struct Registry {
-    open: Mutex<HashMap<String, Arc<Open>>>,
+    all: Mutex<All>,
     max: usize,
 }
 
 impl Registry {
     pub(crate) fn new(max: usize) -> Self {
-        Self { open: Mutex::default(), max }
+        Self { all: Mutex::default(), max }
     }
-    fn open(&self) -> MutexGuard<'_, HashMap<String, Arc<Open>>> {
-        self.open.lock().expect("no code panics while it holds this lock")
+    fn all(&self) -> MutexGuard<'_, All> {
+        self.all.lock().expect("no code panics while it holds this lock")
     }
-    /// Closes the subscription that has this name, if any.
-    pub(crate) fn replace(&self, principal: &str, name: &str) {
-        let same = |one: &&Arc<Open>| one.principal == principal && one.name == name && !name.is_empty();
-        let old: Vec<Arc<Open>> = self.open().values().filter(same).cloned().collect();
-        for one in old {
-            self.remove(&one.id);
-            one.close.send_replace(Some(CloseReason::Replaced));
-        }
-    }
+    /// Adds a subscription in place of the one that has its name, if any: of two that come at once, one lives.
     pub(crate) fn add(&self, one: Arc<Open>) -> Result<()> {
-        let mut open = self.open();
-        if open.len() >= self.max {
+        let mut all = self.all();
+        let same = |other: &&Arc<Open>| {
+            !one.name.is_empty() && other.principal == one.principal && other.name == one.name
+        };
+        let old: Option<String> = all.open.values().find(same).map(|other| other.id.clone());
+        if old.is_none() && all.open.len() >= self.max {
             let max = self.max;
             return Err(Error::Exhausted(format!(
                 "{max} subscriptions are open, no more are allowed: close some"
             )));
         }
-        open.insert(one.id.clone(), one);
+        if let Some(old) = old.and_then(|id| all.end(&id)) {
+            old.close.send_replace(Some(CloseReason::Replaced));
+        }
+        all.open.insert(one.id.clone(), one);
         Ok(())
     }
-    pub(crate) fn remove(&self, id: &str) {
-        self.open().remove(id);
+    /// Ends a subscription: its place is free, and for a while it may still be acknowledged.
+    pub(crate) fn end(&self, id: &str) {
+        self.all().end(id);
     }
     /// The subscription of that id, for its own principal only.
     pub(crate) fn find(&self, principal: &str, id: &str) -> Result<Arc<Open>> {
-        let found = self.open().get(id).filter(|one| one.principal == principal).cloned();
+        let all = self.all();
+        let found = all.open.get(id).or_else(|| all.ended.iter().find(|one| one.id == id));
+        let found = found.filter(|one| one.principal == principal).cloned();
         found.ok_or_else(|| {
             Error::NotFound(format!(
                 "{principal} has no open subscription {id:?}: it may have ended, subscribe again"
@@ -83,11 +107,11 @@ impl Registry {
         })
     }
     pub(crate) fn close_all(&self) {
-        for one in self.open().values() {
+        for one in self.all().open.values() {
             one.close.send_replace(Some(CloseReason::Shutdown));
         }
     }
     pub(crate) fn len(&self) -> usize {
-        self.open().len()
+        self.all().open.len()
     }
 }

@@ -99,7 +99,6 @@ impl Bus {
         let filter = Arc::new(wanted.filter);
         let credits = Credits::new(wanted.credit, Cursor::start(bus.store.epoch()))?;
         let granted = credits.granted();
-        bus.registry.replace(&principal.name, &wanted.name);
         let cursor = match wanted.cursor {
             None if !wanted.name.is_empty() => bus.acked_cursor(&principal.name, &wanted.name).await?,
             given => given,
@@ -132,6 +131,7 @@ impl Bus {
             last,
             bookmarks,
             stuck_since: None,
+            placed: false,
             resumable: false,
         };
         tokio::spawn(task.run(opened, start));
@@ -141,6 +141,10 @@ impl Bus {
     pub fn acknowledge(&self, principal: &Principal, id: &str, cursor: &[u8]) -> Result<v1::Credit> {
         check(principal, Right::ReadAlerts)?;
         let open = self.0.registry.find(&principal.name, id)?;
+        if cursor.is_empty() {
+            // Of a bookmark that is a sign of life only: it acknowledges nothing.
+            return Ok(open.credits().available());
+        }
         let cursor = Cursor::decode(cursor).map_err(|fault| Error::Invalid(format!("cursor: {fault}")))?;
         let (acked, available) = open.credits().acknowledge(cursor)?;
         if !open.name.is_empty() {
@@ -194,6 +198,8 @@ struct Task {
     bookmarks: Interval,
     /// Since when a critical record has waited for credit.
     stuck_since: Option<Mono>,
+    /// Whether the lanes stand where this stream reads.
+    placed: bool,
     /// Whether the lanes' cursor leads back to all that was not sent: not before the end of a snapshot.
     resumable: bool,
 }
@@ -205,6 +211,9 @@ impl Task {
             Ok(never) => match never {},
             Err(end) => end,
         };
+        // A peer that keeps its connection and reads nothing must not keep a place for ever: its stream is gone when
+        // it reads on, or its connection ends.
+        self.bus.registry.end(&id);
         let reason = match end {
             End::Gone => {
                 debug!(subscription = %id, "console left");
@@ -231,6 +240,7 @@ impl Task {
         match start {
             Start::Resume(cursor) => {
                 self.lanes = self.lanes_at(cursor);
+                self.placed = true;
                 self.open.credits().restart(cursor);
                 self.resumable = true;
             }
@@ -392,22 +402,50 @@ impl Task {
         }
     }
 
+    /// A bookmark without a place, inside a snapshot: there is none yet that leads back to what is not told.
+    fn sign_of_life(&mut self) -> Result<(), End> {
+        let bookmark = v1::Bookmark { cursor: bytes::Bytes::new(), at_unix_us: self.bus.clock.wall().0 };
+        match self.out.try_send(Out::Item(Item::Bookmark(bookmark))) {
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(End::Gone),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the store and says meanwhile that the stream is alive.
+    async fn alive_until<T>(&mut self, answer: crate::store::Answer<T>) -> Result<T, End> {
+        let mut answer = answer;
+        let mut closing = self.closing.clone();
+        loop {
+            self.ask_to_close()?;
+            tokio::select! {
+                biased;
+                answer = &mut answer => return Ok(answer?),
+                _ = closing.changed() => {}
+                _ = self.bookmarks.tick() => self.sign_of_life()?,
+            }
+        }
+    }
+
     /// All firing alerts as they were at one place of the feed, then on from there. Alerts that change meanwhile
     /// are left out: their change comes by its lane.
     async fn snapshot(&mut self) -> Result<(), End> {
         let at = self.bus.hub.head();
         self.lanes = self.lanes_at(Cursor::at(self.bus.store.epoch(), at));
+        self.placed = true;
         self.send(Item::Snapshot(v1::SnapshotMark { begin: true, cursor: bytes::Bytes::new() })).await?;
         let mut after: Option<SnapshotKey> = None;
         loop {
             self.ask_to_close()?;
             let page = self.bus.store.snapshot_page(Arc::clone(&self.filter), at, after, SNAPSHOT_PAGE);
-            let page = page.await?;
+            let page = self.alive_until(page).await?;
             let done = page.len() < SNAPSHOT_PAGE;
             after = page.last().map(|row| (row.lane, row.seq));
             for row in page {
                 let out = Out::Row { row, cursor: bytes::Bytes::new(), in_snapshot: true };
                 self.reserve().await?.send(out);
+                if self.bookmarks.tick().now_or_never().is_some() {
+                    self.sign_of_life()?;
+                }
             }
             // Critical records do not wait for the end of a long snapshot.
             while let Next::Row(row) = self.lanes.next(Lane::Critical).await? {
@@ -434,19 +472,33 @@ impl Task {
     }
 
     /// Waits until the connection has room for one item. Since when it has had none is what counts, not how old
-    /// the oldest waiting item is.
-    async fn reserve(&self) -> Result<mpsc::OwnedPermit<Out>, End> {
+    /// the oldest waiting item is; and where a critical record waits behind it, how long that one has waited.
+    async fn reserve(&mut self) -> Result<mpsc::OwnedPermit<Out>, End> {
+        match self.out.clone().try_reserve_owned() {
+            Ok(permit) => return Ok(permit),
+            Err(mpsc::error::TrySendError::Closed(_)) => return Err(End::Gone),
+            Err(mpsc::error::TrySendError::Full(_)) => {}
+        }
         let began = self.bus.clock.mono();
+        let mut critical_since = None;
         let mut closing = self.closing.clone();
         loop {
             self.ask_to_close()?;
+            if critical_since.is_none() && self.placed {
+                let waits = matches!(self.lanes.next(Lane::Critical).await?, Next::Row(_));
+                critical_since = waits.then(|| self.bus.clock.mono());
+            }
             tokio::select! {
                 biased;
                 permit = self.out.clone().reserve_owned() => return permit.map_err(|_| End::Gone),
                 _ = closing.changed() => {}
                 () = tokio::time::sleep(STUCK_TICK) => {}
             }
-            if self.bus.clock.mono().since(began) > self.bus.options.transport_stall {
+            let now = self.bus.clock.mono();
+            let stuck = |since: Mono, bound| now.since(since) > bound;
+            if stuck(began, self.bus.options.transport_stall)
+                || critical_since.is_some_and(|since| stuck(since, self.bus.options.critical_stall))
+            {
                 return Err(End::Close(CloseReason::CriticalStalled));
             }
         }

@@ -160,6 +160,97 @@ async fn a_critical_lane_without_credit_ends_its_subscription_with_its_cursor() 
     assert_eq!(key(&again.delivery().await), key_of(&alerts[4]));
 }
 
+async fn until(condition: impl Fn() -> bool) {
+    let waiting = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), waiting).await.expect("the condition never holds");
+}
+
+#[tokio::test]
+async fn a_connection_that_takes_nothing_while_a_critical_record_waits_ends_within_2_s_and_frees_its_place() {
+    let bench = Bench::new();
+    let mut console = bench.console("c", credit(1024, 1024, 1024)).await;
+    console.item().await;
+    let (_, cursor) = console.snapshot().await;
+    // The console stops reading, its connection stands: what is on the way fills up with major alerts. That alone
+    // would end the stream after 10 s.
+    bench.commit(&(0..60).map(|_| major()).collect::<Vec<_>>()).await;
+    until(|| console.stream.items.len() == console.stream.items.max_capacity()).await;
+    bench.clock.advance(Duration::from_secs(3));
+    let fire = critical();
+    bench.commit(std::slice::from_ref(&fire)).await;
+    let began = bench.clock.mono();
+    let open = || bench.bus.subscriptions();
+    while open() > 0 {
+        bench.clock.advance(Duration::from_millis(500));
+        let _ended = tokio::time::timeout(Duration::from_millis(150), until(|| open() == 0)).await;
+        assert!(bench.clock.mono().since(began) < Duration::from_secs(4));
+    }
+    // The stream was not read, and is over all the same: its place is free, what it delivered is acknowledged.
+    let closed = loop {
+        match console.news().await {
+            Item::Closed(closed) => break closed,
+            Item::Delivery(delivery) => drop(console.acknowledge(&delivery.cursor).unwrap()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(closed.reason(), CloseReason::CriticalStalled);
+    assert_ne!(closed.cursor, cursor);
+    let resume = Subscribe { cursor: Some(Cursor::decode(&closed.cursor).unwrap()), ..Subscribe::default() };
+    let mut again = bench.console("c", resume).await;
+    again.item().await;
+    assert_eq!(key(&again.delivery().await), key_of(&fire));
+}
+
+#[tokio::test]
+async fn of_two_streams_opened_at_once_under_one_name_one_lives() {
+    let bench = Bench::new();
+    let named = || Subscribe { name: "desk".into(), ..Subscribe::default() };
+    let (first, second) = tokio::join!(bench.console("c", named()), bench.console("c", named()));
+    assert_eq!(bench.bus.subscriptions(), 1);
+    let mut closed = 0;
+    for mut console in [first, second] {
+        // The one that lives goes on with bookmarks after its snapshot.
+        loop {
+            match console.item().await.unwrap() {
+                Item::Closed(told) => {
+                    assert_eq!(told.reason(), CloseReason::Replaced);
+                    closed += 1;
+                    break;
+                }
+                Item::Bookmark(bookmark) if !bookmark.cursor.is_empty() => break,
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(closed, 1);
+}
+
+#[tokio::test]
+async fn a_long_snapshot_gives_signs_of_life_that_lead_nowhere() {
+    let bench = Bench::with(BusOptions { bookmark_every: Duration::from_micros(1), ..options() });
+    bench.commit(&(0..200).map(|_| major()).collect::<Vec<_>>()).await;
+    let mut console = bench.console("c", Subscribe::default()).await;
+    let (mut inside, mut signs, mut told) = (false, 0, 0);
+    loop {
+        match console.item().await.unwrap() {
+            Item::Snapshot(mark) if mark.begin => inside = true,
+            Item::Snapshot(_) => break,
+            Item::Bookmark(bookmark) => {
+                assert!(inside && bookmark.cursor.is_empty());
+                console.acknowledge(&bookmark.cursor).unwrap();
+                signs += 1;
+            }
+            Item::Delivery(_) => told += 1,
+            other => assert!(matches!(other, Item::Opened(_)), "{other:?}"),
+        }
+    }
+    assert!(told == 200 && signs > 0, "{told} alerts, {signs} signs");
+}
+
 #[tokio::test]
 async fn a_major_lane_that_is_behind_gets_latest_states_only() {
     let bench = Bench::new();

@@ -473,10 +473,11 @@ pub struct SnapshotMark {
     #[prost(bytes = "bytes", tag = "2")]
     pub cursor: ::prost::bytes::Bytes,
 }
-/// A place before which nothing that matches was left out.
+/// A place before which nothing that matches was left out, and a sign that the stream is alive.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Bookmark {
-    /// Resume here.
+    /// Resume here. Empty inside a snapshot: then it is a sign of life only. Keep the cursor you have; acknowledging an
+    /// empty cursor acknowledges nothing.
     #[prost(bytes = "bytes", tag = "1")]
     pub cursor: ::prost::bytes::Bytes,
     /// When it was made.

@@ -72,6 +72,8 @@ impl Shown {
                 stream.forward(&summary.cursor);
                 self.cursor = Some(summary.cursor.clone());
             }
+            // A sign of life within a snapshot.
+            Item::Bookmark(bookmark) if bookmark.cursor.is_empty() => {}
             Item::Bookmark(bookmark) => {
                 stream.forward(&bookmark.cursor);
                 self.cursor = Some(bookmark.cursor.clone());
