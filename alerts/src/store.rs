@@ -123,7 +123,8 @@ pub struct FeedQuery {
 pub struct Page<T> {
     /// What is wanted, in order.
     pub rows: Vec<T>,
-    /// After these rows nothing that is wanted lies at or before this place.
+    /// After these rows nothing that is wanted lies at or before this place. One read looks at a bounded stretch, so
+    /// this may lie before what was asked for, with or without rows.
     pub upto: u64,
     /// Whether there may be more wanted rows than were asked for.
     pub cut: bool,

@@ -42,6 +42,8 @@ pub(super) enum Next {
     Nothing,
     /// This row.
     Row(Arc<FeedRow>),
+    /// Nothing in the stretch just read, and more to read: ask again.
+    More,
     /// The feed was trimmed under the subscription's place.
     Trimmed,
 }
@@ -98,6 +100,10 @@ impl Lanes {
             }
             if !self.fill(lane).await? {
                 return Ok(Next::Trimmed);
+            }
+            let reading = &self.lanes[lane.index()];
+            if reading.page.is_empty() && reading.position < self.bus.hub.head() {
+                return Ok(Next::More);
             }
         }
     }

@@ -16,7 +16,11 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 use tracing::{debug, info, warn};
-use xueliang_base::{cursor::Cursor, kind::Lane, time::Mono};
+use xueliang_base::{
+    cursor::Cursor,
+    kind::{Lane, Level},
+    time::Mono,
+};
 use xueliang_proto::v1::{self, CloseReason, subscribe_response::Item};
 
 use super::{
@@ -30,13 +34,15 @@ use crate::{
     error::{Error, Result},
     filter::Filter,
     rights::{Principal, Right, check},
-    store::SnapshotKey,
+    store::{Missed, SnapshotKey},
 };
 
 /// Items on their way to the connection: enough to keep it busy, too few to hide anything.
 const IN_FLIGHT: usize = 16;
 /// Alerts of a snapshot read at a time.
 const SNAPSHOT_PAGE: usize = 64;
+/// Places of the history counted at a time.
+const MISSED_SLICE: u64 = 20_000;
 /// How soon a stuck subscription looks at the clock again.
 const STUCK_TICK: Duration = Duration::from_millis(100);
 
@@ -170,7 +176,7 @@ async fn start(bus: &Inner, filter: &Arc<Filter>, cursor: Option<Cursor>) -> Res
     if cursor.positions.iter().all(|position| *position >= trimmed_to) {
         return Ok(Start::Resume(cursor));
     }
-    let missed = bus.store.missed(Arc::clone(filter), cursor.positions, trimmed_to).await?;
+    let missed = missed(bus, filter, cursor, trimmed_to).await?;
     if missed.counts.is_empty() {
         let positions = cursor.positions.map(|position| position.max(trimmed_to));
         return Ok(Start::Resume(Cursor { positions, ..cursor }));
@@ -183,6 +189,32 @@ async fn start(bus: &Inner, filter: &Arc<Filter>, cursor: Option<Cursor>) -> Res
         from_unix_us: missed.from_unix_us,
         to_unix_us: missed.to_unix_us,
     })))
+}
+
+/// What lies between a cursor and the begin of the feed, counted slice by slice so that nobody waits long for a
+/// reader.
+async fn missed(bus: &Inner, filter: &Arc<Filter>, cursor: Cursor, trimmed_to: u64) -> Result<Missed> {
+    let mut counts: BTreeMap<Level, u64> = BTreeMap::new();
+    let mut all = Missed::default();
+    let mut from = cursor.positions.into_iter().min().unwrap_or(0);
+    while from < trimmed_to {
+        let upto = from.saturating_add(MISSED_SLICE).min(trimmed_to);
+        let after = cursor.positions.map(|position| position.max(from));
+        let slice = bus.store.missed(Arc::clone(filter), after, upto).await?;
+        for (level, count) in slice.counts {
+            *counts.entry(level).or_default() += count;
+        }
+        if slice.to_unix_us != 0 {
+            // The wall clock may have stepped back in between.
+            let first = all.to_unix_us == 0;
+            all.from_unix_us =
+                if first { slice.from_unix_us } else { all.from_unix_us.min(slice.from_unix_us) };
+            all.to_unix_us = all.to_unix_us.max(slice.to_unix_us);
+        }
+        from = upto;
+    }
+    all.counts = counts.into_iter().collect();
+    Ok(all)
 }
 
 /// The task of one subscription.
@@ -287,11 +319,12 @@ impl Task {
         Ok(())
     }
 
-    /// Sends at most one item: the most urgent one that may go. Returns whether there was one.
+    /// Sends at most one item: the most urgent one that may go. Returns whether there was one, or may be at once.
     async fn step(&mut self) -> Result<bool, End> {
         match self.lanes.next(Lane::Critical).await? {
             Next::Trimmed => return Err(End::Close(CloseReason::Renew)),
             Next::Nothing => self.stuck_since = None,
+            Next::More => return Ok(true),
             Next::Row(row) => {
                 if self.free(Lane::Critical) > 0 {
                     self.stuck_since = None;
@@ -311,6 +344,7 @@ impl Task {
             match self.lanes.next(Lane::Major).await? {
                 Next::Trimmed => return Err(End::Close(CloseReason::Renew)),
                 Next::Nothing => {}
+                Next::More => return Ok(true),
                 Next::Row(row) => {
                     self.deliver(row).await?;
                     return Ok(true);
@@ -329,6 +363,7 @@ impl Task {
         match self.lanes.next(Lane::Minor).await? {
             Next::Trimmed => Err(End::Close(CloseReason::Renew)),
             Next::Nothing => Ok(false),
+            Next::More => Ok(true),
             Next::Row(_) if self.lanes.minor_is_behind(free) => {
                 let Some(counted) = self.lanes.count_minor().await? else {
                     return Err(End::Close(CloseReason::Renew));
@@ -448,10 +483,16 @@ impl Task {
                 }
             }
             // Critical records do not wait for the end of a long snapshot.
-            while let Next::Row(row) = self.lanes.next(Lane::Critical).await? {
-                let permit = self.reserve().await?;
-                self.lanes.pass(Lane::Critical);
-                permit.send(Out::Row { row, cursor: bytes::Bytes::new(), in_snapshot: true });
+            loop {
+                match self.lanes.next(Lane::Critical).await? {
+                    Next::Row(row) => {
+                        let permit = self.reserve().await?;
+                        self.lanes.pass(Lane::Critical);
+                        permit.send(Out::Row { row, cursor: bytes::Bytes::new(), in_snapshot: true });
+                    }
+                    Next::More => self.ask_to_close()?,
+                    Next::Nothing | Next::Trimmed => break,
+                }
             }
             if done {
                 break;

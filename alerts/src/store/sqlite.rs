@@ -20,6 +20,8 @@ use std::{
     },
 };
 
+#[cfg(test)]
+pub(super) use query::SCAN;
 use rusqlite::Connection;
 use xueliang_base::{
     alert::{EvidenceKind, Sha256},
@@ -43,7 +45,7 @@ use crate::{crew::Crew, error::Error, error::Result, filter::Filter};
 /// How the embedded store runs.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
-    /// Reader threads.
+    /// Threads that read the feed for consoles that catch up; one more answers single calls.
     pub readers: usize,
     /// The log is checkpointed when it has grown by this.
     pub checkpoint_bytes: u64,
@@ -72,7 +74,10 @@ pub struct SqliteStore {
     epoch: Epoch,
     shared: Arc<Shared>,
     writer: Writer,
+    /// For consoles that catch up.
     readers: Crew<Reader>,
+    /// For whoever waits for one answer: consoles that catch up must not stand in its way.
+    desk: Crew<Reader>,
     path: PathBuf,
     clock: SharedClock,
     /// Held as long as the store is open, so that no second process opens it.
@@ -107,9 +112,18 @@ impl SqliteStore {
         let read_path = path.clone();
         let readers =
             Crew::spawn("store-read", options.readers, 256, move || Reader::new(read_path.clone()))?;
-        Ok(Self { epoch, shared, writer, readers, path, clock, _lock: lock })
+        let read_path = path.clone();
+        let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(read_path.clone()))?;
+        Ok(Self { epoch, shared, writer, readers, desk, path, clock, _lock: lock })
     }
     fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        let answer = self.desk.run(move |reader| reader.with(work));
+        Box::pin(async move { answer.await? })
+    }
+    fn catch_up<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Answer<T> {
@@ -180,10 +194,10 @@ impl Store for SqliteStore {
         })
     }
     fn feed_page(&self, query: FeedQuery) -> Answer<Page<Arc<FeedRow>>> {
-        self.read(move |db| query::feed_page(db, &query))
+        self.catch_up(move |db| query::feed_page(db, &query))
     }
     fn feed_ids(&self, query: FeedQuery) -> Answer<Page<FeedId>> {
-        self.read(move |db| query::feed_ids(db, &query))
+        self.catch_up(move |db| query::feed_ids(db, &query))
     }
     fn snapshot_page(
         &self,
@@ -192,10 +206,10 @@ impl Store for SqliteStore {
         after: Option<SnapshotKey>,
         limit: usize,
     ) -> Answer<Vec<Arc<FeedRow>>> {
-        self.read(move |db| query::snapshot_page(db, &filter, at_inclusive, after, limit))
+        self.catch_up(move |db| query::snapshot_page(db, &filter, at_inclusive, after, limit))
     }
     fn missed(&self, filter: Arc<Filter>, after: [u64; 3], upto_inclusive: u64) -> Answer<Missed> {
-        self.read(move |db| query::missed(db, &filter, after, upto_inclusive))
+        self.catch_up(move |db| query::missed(db, &filter, after, upto_inclusive))
     }
     fn list(&self, query: ListQuery) -> Answer<Vec<Arc<FeedRow>>> {
         self.read(move |db| query::list(db, &query))

@@ -137,6 +137,41 @@ async fn nothing_is_written_behind_the_log_of_an_earlier_life() {
 }
 
 #[tokio::test]
+async fn one_read_of_the_feed_looks_at_a_bounded_stretch_and_says_how_far() {
+    let bench = Bench::new();
+    for _ in 0..44 {
+        bench.commit(&(0..250).map(|_| alert(Kind::ExposedGarbage, 4)).collect::<Vec<_>>()).await;
+    }
+    let rare = alert(Kind::CamOffline, 4);
+    bench.commit(std::slice::from_ref(&rare)).await;
+    let filter = Arc::new(Filter { kinds: vec![8101], ..Filter::default() });
+    let (mut after, mut reads, mut found) = (0, 0, Vec::new());
+    while after < 11_001 {
+        let query = FeedQuery {
+            lane: Lane::Minor,
+            filter: Arc::clone(&filter),
+            after_exclusive: after,
+            upto_inclusive: 11_001,
+            latest_only: true,
+            limit: 10,
+        };
+        let page = bench.bus.store().feed_page(query).await.unwrap();
+        assert!(page.upto > after && page.upto <= after + sqlite::SCAN && !page.cut);
+        (after, reads) = (page.upto, reads + 1);
+        found.extend(page.rows.iter().map(|row| row.alert));
+    }
+    assert_eq!((reads, found), (3, vec![rare.id]));
+    // And a console gets there in the same way.
+    let start = Cursor::start(bench.bus.store().epoch());
+    let filter = (*filter).clone();
+    let wanted = crate::bus::Subscribe { cursor: Some(start), filter, ..crate::bus::Subscribe::default() };
+    let bench = bench.reopen().await;
+    let mut console = bench.console("c", wanted).await;
+    console.item().await;
+    assert_eq!(crate::testing::key(&console.delivery().await), crate::testing::key_of(&rare));
+}
+
+#[tokio::test]
 async fn pages_of_a_list_hold_everything_once() {
     let bench = Bench::new();
     bench.commit(&(0..25).map(|_| alert(Kind::LeftObject, 3)).collect::<Vec<_>>()).await;

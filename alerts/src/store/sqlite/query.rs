@@ -13,6 +13,9 @@ use super::{
 };
 use crate::{error::Result, filter::Filter};
 
+/// Places of the feed that one read looks at: a console that wants little and is far behind keeps no reader busy.
+pub(in super::super) const SCAN: u64 = 5_000;
+
 /// States that [`history`] returns at most.
 const MAX_HISTORY: i64 = 1000;
 
@@ -74,13 +77,13 @@ pub(super) fn rows_after(db: &Connection, after: u64) -> Result<Vec<Arc<FeedRow>
     sql.add(" WHERE s.seq > ? ORDER BY s.seq", [int(after)]).all(db, feed_row)
 }
 
-fn lane_rows(columns: &str, query: &FeedQuery) -> Sql {
+fn lane_rows(columns: &str, query: &FeedQuery, upto_inclusive: u64) -> Sql {
     let mut sql = Sql::new(format!(
         "SELECT {columns} FROM feed f JOIN alert_state s ON s.seq = f.seq JOIN alert a ON a.alert_id = f.alert_id"
     ));
     sql.add(
         " WHERE f.lane = ? AND f.seq > ? AND f.seq <= ?",
-        [Value::from(lane_number(query.lane)), int(query.after_exclusive), int(query.upto_inclusive)],
+        [Value::from(lane_number(query.lane)), int(query.after_exclusive), int(upto_inclusive)],
     );
     if query.latest_only {
         sql.add(" AND a.change_seq = f.seq", []);
@@ -101,10 +104,11 @@ fn page<T>(
 ) -> Result<Page<T>> {
     let once = db.unchecked_transaction()?;
     let trimmed_to = file::trimmed_of(&once)?;
-    let rows = lane_rows(columns, query).all(&once, read)?;
+    let upto = query.upto_inclusive.min(query.after_exclusive.saturating_add(SCAN));
+    let rows = lane_rows(columns, query, upto).all(&once, read)?;
     let cut = rows.len() >= query.limit;
     let last = rows.last().filter(|_| cut).map(seq);
-    Ok(Page { upto: last.unwrap_or(query.upto_inclusive), cut, trimmed_to, rows })
+    Ok(Page { upto: last.unwrap_or(upto), cut, trimmed_to, rows })
 }
 
 pub(super) fn feed_page(db: &Connection, query: &FeedQuery) -> Result<Page<Arc<FeedRow>>> {
