@@ -115,6 +115,7 @@ impl Spool {
         let file_folder = folder.join("evidence");
         let files = Files::open(&file_folder)?;
         let path = folder.join("spool.db");
+        // Takes the lock: only then may files be removed that nothing names.
         let (db, found) = SpoolDb::open(path, std::sync::Arc::clone(&clock), options.max_pages)?;
         // A crash between a file and its row, or a row and its file, leaves a file that nothing names.
         remove_others(&file_folder, &found.data_files)?;

@@ -118,6 +118,24 @@ async fn what_push_has_answered_survives_a_cut_of_the_power() {
 }
 
 #[tokio::test]
+async fn a_second_node_process_is_refused_and_touches_nothing() {
+    let bench = Bench::new();
+    let spool = bench.open();
+    // A file whose row is on its way.
+    spool.files.write(Sha256::of(b"new"), Bytes::from_static(b"new")).await.unwrap();
+    let Err(refused) = Spool::open(bench.folder.path(), bench.clock.clone(), SpoolOptions::default()) else {
+        panic!("two at once")
+    };
+    assert!(
+        matches!(&refused, Error::Conflict(text) if text.contains("in use by another node process")),
+        "{refused}"
+    );
+    assert_eq!(bench.files(), 1);
+    drop(spool);
+    bench.open();
+}
+
+#[tokio::test]
 async fn a_state_is_spooled_once_and_never_changes() {
     let bench = Bench::new();
     let spool = bench.open();

@@ -11,7 +11,7 @@ use xueliang_base::{
 use super::{
     schema,
     sqlite::{
-        file::{DbFile, Reader},
+        file::{self, DbFile, Reader},
         writer::Writer,
     },
 };
@@ -62,18 +62,21 @@ const DEAD_KEPT: u32 = 10_000;
 pub(crate) struct SpoolDb {
     writer: Writer,
     reader: Crew<Reader>,
+    /// Held as long as the spool is open, so that no second process opens it. Last: it goes when the others are gone.
+    _lock: std::fs::File,
 }
 
 impl SpoolDb {
     /// Opens or makes the spool's file.
     pub(crate) fn open(path: PathBuf, clock: SharedClock, max_pages: Option<u32>) -> Result<(Self, Found)> {
+        let lock = file::lock(&path.with_extension("lock"), "node process")?;
         let what = format!("the spool {}", path.display());
-        let file = DbFile { path: path.clone(), what, steps: schema::SPOOL_STEPS, max_pages };
-        let db = file.open()?;
+        let db_file = DbFile { path: path.clone(), what, steps: schema::SPOOL_STEPS, max_pages };
+        let db = db_file.open()?;
         let found = found(&db)?;
-        let writer = Writer::spawn("spool", file, db, clock, None, 4 << 20)?;
+        let writer = Writer::spawn("spool", db_file, db, clock, None, 4 << 20)?;
         let reader = Crew::spawn("spool-read", 1, 64, move || Reader::new(path.clone()))?;
-        Ok((Self { writer, reader }, found))
+        Ok((Self { writer, reader, _lock: lock }, found))
     }
     /// Appends; on disk when the answer comes. A state that waits already is appended once: `false` when its
     /// content is the same, an error when it is another.

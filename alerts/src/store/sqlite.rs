@@ -94,7 +94,7 @@ impl SqliteStore {
     ) -> Result<Self> {
         fs::create_dir_all(state_dir)
             .map_err(Error::io(format_args!("make the folder {}", state_dir.display())))?;
-        let lock = lock(&state_dir.join("store.lock"))?;
+        let lock = file::lock(&state_dir.join("store.lock"), "process")?;
         let path = state_dir.join(STORE_FILE);
         let file = DbFile {
             path: path.clone(),
@@ -135,21 +135,6 @@ impl SqliteStore {
         work: impl FnOnce(&Connection, &mut Batch<'_>) -> Result<T> + Send + 'static,
     ) -> Answer<T> {
         Box::pin(self.writer.run(work))
-    }
-}
-
-/// Takes the lock that says which process has the store open.
-fn lock(path: &Path) -> Result<fs::File> {
-    let doing = || format!("lock {}", path.display());
-    let open = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path);
-    let file = open.map_err(Error::io(doing()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(fs::TryLockError::WouldBlock) => Err(Error::Conflict(format!(
-            "{} is held by another process: stop that one first",
-            path.display()
-        ))),
-        Err(fs::TryLockError::Error(error)) => Err(Error::io(doing())(error)),
     }
 }
 

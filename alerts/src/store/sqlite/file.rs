@@ -6,7 +6,10 @@
 //! behind frames that are not on disk, and a cut of the power would take them along. The log that an earlier
 //! process left is settled the same way: nobody knows how its last fsync went.
 
-use std::path::PathBuf;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
 
@@ -72,6 +75,21 @@ impl DbFile {
         pragmas(&db)?;
         db.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
         Ok(db)
+    }
+}
+
+/// Takes the lock that says which process has the files beside it open. `who` is what errors call that one.
+pub(in super::super) fn lock(path: &Path, who: &str) -> Result<fs::File> {
+    let doing = || format!("lock {}", path.display());
+    let open = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path);
+    let file = open.map_err(Error::io(doing()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => Err(Error::Conflict(format!(
+            "{} is in use by another {who}: stop that one first",
+            path.display()
+        ))),
+        Err(fs::TryLockError::Error(error)) => Err(Error::io(doing())(error)),
     }
 }
 
