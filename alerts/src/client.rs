@@ -23,6 +23,9 @@ use crate::error::{Error, Result};
 pub const STALE_AFTER: Duration = Duration::from_secs(3);
 /// Acknowledgements go out at most this often, unless half of a lane's credit is used up.
 pub const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(100);
+/// A thousand consoles that lose the bus at one moment come back over this long; nobody sees that in a picture that
+/// counts as fresh for 3 s.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// A service that refuses for good is asked again this seldom.
 const REFUSED_WAIT: Duration = Duration::from_secs(10);
 /// Alerts whose latest shown revision is remembered, to leave out what comes twice.
@@ -100,7 +103,7 @@ impl Watcher {
             subscription_id: String::new(),
             shown: HashMap::new(),
             order: VecDeque::new(),
-            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(10), seed),
+            backoff: Backoff::spread(FIRST_WAIT, Duration::from_secs(10), seed),
             retry_at: None,
             refused: None,
             credit: [0; 3],

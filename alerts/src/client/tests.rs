@@ -401,6 +401,19 @@ async fn a_bus_that_says_nothing_is_stale_once_its_time_is_over() {
     assert!(watcher.is_stale());
 }
 
+#[tokio::test]
+async fn consoles_that_lose_the_bus_together_come_back_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut waits = std::collections::BTreeSet::new();
+    for seed in 0..20 {
+        let mut watcher = Watcher::new(channel(folder.path()), named(""), seed);
+        let Event::Lost { wait, .. } = watcher.event().await else { panic!("there is no bus") };
+        assert!(wait <= FIRST_WAIT);
+        waits.insert(wait);
+    }
+    assert!(waits.len() > 15, "{waits:?}");
+}
+
 #[test]
 fn an_address_is_what_people_write() {
     for good in ["http://127.0.0.1:8750", "http://[::1]:8750", "unix:/run/xueliang/bus.sock"] {
