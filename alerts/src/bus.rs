@@ -182,28 +182,36 @@ impl Bus {
     pub fn close_subscriptions(&self) {
         self.0.registry.close_all();
     }
-    /// Housekeeping until asked to stop: acknowledged cursors go to disk every second, feed and evidence are
-    /// kept within their bounds every ten minutes. On stopping it closes the streams and saves what is left.
+    /// Works until asked to stop: acknowledged cursors go to disk every second; feed and evidence are kept within
+    /// their bounds every ten minutes, beside that and however long it takes. On stopping it closes the streams and
+    /// saves what is left; housekeeping is left where it is, and goes on there in the next life.
     pub async fn run(&self, mut stopping: Stopping) {
-        let mut every_second = tokio::time::interval(Duration::from_secs(1));
-        every_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut seconds = 0u64;
-        loop {
-            tokio::select! {
-                () = stopping.wait() => break,
-                _ = every_second.tick() => {}
-            }
-            if let Err(error) = self.save_acked().await {
-                warn!(error = %error, "acknowledged cursors are not on disk yet");
-            }
-            if seconds.is_multiple_of(600) {
-                self.tidy().await;
-            }
-            seconds += 1;
+        tokio::select! {
+            () = stopping.wait() => {}
+            () = self.save_every_second() => {}
+            () = self.keep_house() => {}
         }
         self.close_subscriptions();
         if let Err(error) = self.save_acked().await {
             warn!(error = %error, "some acknowledged cursors are lost: consoles will see records again");
+        }
+    }
+    async fn save_every_second(&self) {
+        let mut every_second = tokio::time::interval(Duration::from_secs(1));
+        every_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            every_second.tick().await;
+            if let Err(error) = self.save_acked().await {
+                warn!(error = %error, "acknowledged cursors are not on disk yet");
+            }
+        }
+    }
+    async fn keep_house(&self) {
+        let mut now_and_then = tokio::time::interval(Duration::from_secs(600));
+        now_and_then.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            now_and_then.tick().await;
+            self.tidy().await;
         }
     }
     async fn tidy(&self) {
@@ -225,7 +233,7 @@ impl Bus {
     }
     /// Brings acknowledged cursors to disk.
     pub async fn save_acked(&self) -> Result<()> {
-        let unsaved = std::mem::take(&mut *self.0.unsaved());
+        let unsaved = self.0.unsaved().clone();
         if unsaved.is_empty() {
             return Ok(());
         }
@@ -234,15 +242,10 @@ impl Bus {
             subscription: subscription.clone(),
             cursor: *cursor,
         });
-        let saved = self.0.store.save_acked(acked.collect()).await;
-        if saved.is_err() {
-            // Newer acknowledgements that came meanwhile stay.
-            let mut now = self.0.unsaved();
-            unsaved.into_iter().for_each(|(key, cursor)| {
-                now.entry(key).or_insert(cursor);
-            });
-        }
-        saved
+        self.0.store.save_acked(acked.collect()).await?;
+        // Newer acknowledgements that came meanwhile stay; and nothing is forgotten when this is dropped halfway.
+        self.0.unsaved().retain(|key, cursor| unsaved.get(key) != Some(cursor));
+        Ok(())
     }
 }
 

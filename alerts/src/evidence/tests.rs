@@ -153,3 +153,34 @@ async fn nothing_goes_before_30_days_and_then_with_a_certificate() {
     let gone = gateway.still(&console, &call(alert, "")).await;
     assert!(matches!(gone, Err(Error::NotFound(text)) if text.contains("after its time")));
 }
+
+#[tokio::test]
+async fn housekeeping_that_takes_for_ever_keeps_no_cursor_from_disk_and_delays_no_stop() {
+    use xueliang_base::{cursor::Cursor, shutdown};
+
+    let (bench, alert) = bench(1 << 20).await;
+    put(&bench, alert, EvidenceKind::Still, b"picture").await.unwrap();
+    bench.clock.advance(DAY * 31);
+    // The sweep has a piece to delete, and waits for its turn for as long as this is held.
+    let _held = bench.bus.evidence().entry.lock().await;
+    let named = crate::bus::Subscribe { name: "desk".into(), ..crate::bus::Subscribe::default() };
+    let mut console = bench.console("c", named).await;
+    console.item().await;
+    let (_, cursor) = console.snapshot().await;
+    let (stop, stopping) = shutdown::pair();
+    let bus = bench.bus.clone();
+    let running = tokio::spawn(async move { bus.run(stopping).await });
+    tokio::task::yield_now().await;
+    console.acknowledge(&cursor).unwrap();
+    let saved = async {
+        while bench.bus.store().acked("c".into(), "desk".into()).await.unwrap()
+            != Some(Cursor::decode(&cursor).unwrap())
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    let patience = Duration::from_secs(5);
+    tokio::time::timeout(patience, saved).await.expect("the cursor is not saved");
+    stop.ask();
+    tokio::time::timeout(patience, running).await.expect("it does not stop").unwrap();
+}
