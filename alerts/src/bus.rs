@@ -215,7 +215,8 @@ impl Bus {
         }
     }
     async fn tidy(&self) {
-        let before = self.0.clock.wall().minus(self.0.options.feed_keep);
+        let Some(now) = self.0.evidence.calendar().now() else { return };
+        let before = now.minus(self.0.options.feed_keep);
         // One call trims a bounded number of rows.
         loop {
             match self.0.store.trim(before).await {

@@ -17,6 +17,7 @@ use std::{
 
 use bytes::Bytes;
 use prost::Message as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{error, info};
 use xueliang_base::{
     alert::{EvidenceKind, EvidenceRef, Sha256},
@@ -28,6 +29,7 @@ use xueliang_proto::v1;
 use self::files::Files;
 use crate::{
     error::{Error, Result},
+    retention::Calendar,
     rights::{Principal, Right, check},
     store::{Certificate, EvidenceRow, Store},
 };
@@ -39,8 +41,12 @@ pub const MAX_PIECE_BYTES: usize = 64 << 20;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The forecast looks back this far.
 const FORECAST_DAYS: u32 = 7;
-/// Pieces deleted in one sweep, so that it ends.
+/// Pieces looked at in one sweep, so that it ends.
 const SWEEP: usize = 1000;
+/// Pieces listed at a time.
+const SWEEP_PAGE: usize = 100;
+/// Clips on their way at once: each is held in memory as a whole, 64 MiB at most.
+const CLIPS: usize = 4;
 
 /// How evidence is kept.
 #[derive(Debug, Clone, Copy)]
@@ -92,6 +98,16 @@ pub struct Call {
     pub reason: String,
 }
 
+/// One stretch of original footage. As long as it lives it is one of the few that may be sent at once.
+#[derive(Debug)]
+pub struct Clip {
+    /// Facts of the whole clip.
+    pub facts: v1::EvidenceRef,
+    /// The stretch, an MP4 file.
+    pub mp4: Bytes,
+    _slot: OwnedSemaphorePermit,
+}
+
 /// The gateway.
 pub struct Evidence {
     store: Arc<dyn Store>,
@@ -99,6 +115,9 @@ pub struct Evidence {
     options: EvidenceOptions,
     files: Files,
     refusals: Refusals,
+    calendar: Calendar,
+    sweep_failures: AtomicU64,
+    clips: Arc<Semaphore>,
     /// One piece at a time is let in, so that two cannot both take the last room.
     entry: tokio::sync::Mutex<()>,
 }
@@ -115,12 +134,23 @@ impl Evidence {
         let files = Files::open(folder)?;
         Ok(Self {
             store,
-            clock,
             options,
             files,
             refusals: Refusals::default(),
+            calendar: Calendar::new(Arc::clone(&clock)),
+            sweep_failures: 0.into(),
+            clips: Arc::new(Semaphore::new(CLIPS)),
+            clock,
             entry: tokio::sync::Mutex::default(),
         })
+    }
+    /// The date, as far as deleting may trust it.
+    pub(crate) fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+    /// Deletions that failed since the start.
+    pub fn sweep_failures(&self) -> u64 {
+        self.sweep_failures.load(Ordering::Relaxed)
     }
     /// Pieces refused.
     pub fn refusals(&self) -> &Refusals {
@@ -130,7 +160,7 @@ impl Evidence {
     pub async fn put(&self, alert: AlertId, facts: v1::EvidenceRef, data: Bytes) -> Result<Option<String>> {
         let refs = EvidenceRef::try_from(facts.clone()).map_err(|fault| Error::Invalid(fault.to_string()))?;
         let kind = refs.kind;
-        if self.store.history(alert).await?.is_empty() {
+        if !self.store.exists(alert).await? {
             return Err(Error::NotFound(format!(
                 "there is no alert {alert}: publish it before its evidence"
             )));
@@ -204,7 +234,7 @@ impl Evidence {
     }
     /// The redacted still of an alert.
     pub async fn still(&self, principal: &Principal, call: &Call) -> Result<(v1::EvidenceRef, Bytes)> {
-        self.give(principal, EvidenceKind::Still, call).await
+        self.give(principal, EvidenceKind::Still, call, Ok(())).await
     }
     /// The redacted preview of an alert.
     pub async fn preview(
@@ -212,25 +242,27 @@ impl Evidence {
         principal: &Principal,
         call: &Call,
     ) -> Result<(v1::EvidenceRef, v1::PreviewBundle)> {
-        let (facts, bytes) = self.give(principal, EvidenceKind::Preview, call).await?;
+        let (facts, bytes) = self.give(principal, EvidenceKind::Preview, call, Ok(())).await?;
         let bundle = v1::PreviewBundle::decode(bytes);
         Ok((facts, bundle.map_err(|_| Error::DataLoss("the preview cannot be read".to_owned()))?))
     }
-    /// One stretch of the original footage of an alert, an MP4 file.
-    pub async fn clip(
-        &self,
-        principal: &Principal,
-        call: &Call,
-        stretch: usize,
-    ) -> Result<(v1::EvidenceRef, Bytes)> {
-        let (facts, bytes) = self.give(principal, EvidenceKind::Clip, call).await?;
+    /// One stretch of the original footage of an alert. Few are given at once.
+    pub async fn clip(&self, principal: &Principal, call: &Call, stretch: usize) -> Result<Clip> {
+        let slot = Arc::clone(&self.clips).try_acquire_owned();
+        let slot = slot.map_err(|_| {
+            Error::Exhausted(format!(
+                "{CLIPS} clips are being sent, no more are allowed at once: try again in a while"
+            ))
+        });
+        let ready = slot.as_ref().map(drop).map_err(Clone::clone);
+        let (facts, bytes) = self.give(principal, EvidenceKind::Clip, call, ready).await?;
         let bundle = v1::ClipBundle::decode(bytes);
         let mut bundle = bundle.map_err(|_| Error::DataLoss("the clip cannot be read".to_owned()))?;
         if stretch >= bundle.files.len() {
             let count = bundle.files.len();
             return Err(Error::NotFound(format!("the clip has {count} stretches, counted from 0")));
         }
-        Ok((facts, bundle.files.swap_remove(stretch)))
+        Ok(Clip { facts, mp4: bundle.files.swap_remove(stretch), _slot: slot? })
     }
     /// Reads a piece, registers the call with what became of it, and only then gives the bytes.
     async fn give(
@@ -238,8 +270,12 @@ impl Evidence {
         principal: &Principal,
         kind: EvidenceKind,
         call: &Call,
+        ready: Result<()>,
     ) -> Result<(v1::EvidenceRef, Bytes)> {
-        let found = self.fetch(principal, kind, call).await;
+        let found = match ready {
+            Ok(()) => self.fetch(principal, kind, call).await,
+            Err(refused) => Err(refused),
+        };
         let refusal = found.as_ref().err().map(ToString::to_string).unwrap_or_default();
         let entry = v1::RegisterEntry {
             entry_id: 0,
@@ -296,36 +332,62 @@ impl Evidence {
         let bytes = self.files.read(sum).await?;
         Ok((row.facts, bytes))
     }
-    /// Deletes evidence past its time, each with a certificate. Returns how many pieces.
+    /// Deletes evidence past its time, each with a certificate. Returns how many pieces. What cannot be deleted is
+    /// counted, and passed over until the next sweep. Nothing is deleted while the date cannot be trusted.
     pub async fn sweep(&self) -> Result<u64> {
-        let before = self.clock.wall().minus(DAY * self.options.keep_days);
-        let mut gone = 0;
-        for row in self.store.evidence_before(before, SWEEP).await? {
-            let sum: Sha256 = row
-                .facts
-                .sha256
-                .parse()
-                .map_err(|_| Error::DataLoss("the record of the evidence is damaged".to_owned()))?;
-            // Nobody may bring the same bytes back while their file is looked at.
-            let _entry = self.entry.lock().await;
-            if !self.store.evidence_shared(sum, row.alert, row.kind).await? {
-                self.files.delete(sum).await?;
+        let Some(now) = self.calendar.now() else { return Ok(0) };
+        let before = now.minus(DAY * self.options.keep_days);
+        let (mut gone, mut failed, mut first) = (0, 0, None);
+        while gone + failed < SWEEP {
+            // Those that failed stand before the others still.
+            let page = self.store.evidence_before(before, SWEEP_PAGE, failed).await?;
+            let last = page.len() < SWEEP_PAGE;
+            for row in page {
+                let expired = match row {
+                    Ok(row) => self.expire(row).await,
+                    Err(error) => Err(error),
+                };
+                match expired {
+                    Ok(()) => gone += 1,
+                    Err(error) => {
+                        failed += 1;
+                        first.get_or_insert(error);
+                    }
+                }
             }
-            let certificate = Certificate {
-                alert: row.alert,
-                kind: row.kind,
-                sha256: sum,
-                size_bytes: row.facts.size_bytes,
-                stored: row.stored,
-                deleted: self.clock.wall(),
-            };
-            self.store.certify(certificate).await?;
-            gone += 1;
+            if last {
+                break;
+            }
         }
         if gone > 0 {
             info!(pieces = gone, "evidence deleted after its time");
         }
-        Ok(gone)
+        if let Some(error) = first {
+            self.sweep_failures.fetch_add(failed as u64, Ordering::Relaxed);
+            error!(pieces = failed, error = %error, "evidence past its time cannot be deleted");
+        }
+        Ok(gone as u64)
+    }
+    async fn expire(&self, row: EvidenceRow) -> Result<()> {
+        let sum: Sha256 = row
+            .facts
+            .sha256
+            .parse()
+            .map_err(|_| Error::DataLoss("the record of the evidence is damaged".to_owned()))?;
+        // Nobody may bring the same bytes back while their file is looked at.
+        let _entry = self.entry.lock().await;
+        if !self.store.evidence_shared(sum, row.alert, row.kind).await? {
+            self.files.delete(sum).await?;
+        }
+        let certificate = Certificate {
+            alert: row.alert,
+            kind: row.kind,
+            sha256: sum,
+            size_bytes: row.facts.size_bytes,
+            stored: row.stored,
+            deleted: self.clock.wall(),
+        };
+        self.store.certify(certificate).await
     }
 }
 

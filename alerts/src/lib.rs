@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod filter;
 pub mod grpc;
 pub mod publisher;
+mod retention;
 pub mod rights;
 pub mod spool;
 pub mod store;

@@ -302,6 +302,8 @@ pub trait Store: Send + Sync + 'static {
     fn list(&self, query: ListQuery) -> Answer<Vec<Arc<FeedRow>>>;
     /// All states of an alert by revision, at most the latest 1000; empty when there is no such alert.
     fn history(&self, alert: AlertId) -> Answer<Vec<v1::Record>>;
+    /// Whether there is such an alert.
+    fn exists(&self, alert: AlertId) -> Answer<bool>;
     /// The acknowledged cursor of a named subscription.
     fn acked(&self, principal: String, subscription: String) -> Answer<Option<Cursor>>;
     /// Keeps acknowledged cursors; a position never goes back within an epoch.
@@ -312,8 +314,9 @@ pub trait Store: Send + Sync + 'static {
     fn evidence(&self, alert: AlertId, kind: EvidenceKind) -> Answer<Option<EvidenceRow>>;
     /// Bytes kept, and those stored since a moment.
     fn evidence_bytes(&self, since: Wall) -> Answer<EvidenceBytes>;
-    /// Evidence stored before a moment and not deleted, oldest first.
-    fn evidence_before(&self, before: Wall, limit: usize) -> Answer<Vec<EvidenceRow>>;
+    /// Evidence stored before a moment and not deleted, oldest first, without the first `skip`. Each damaged row is
+    /// an error by itself.
+    fn evidence_before(&self, before: Wall, limit: usize, skip: usize) -> Answer<Vec<Result<EvidenceRow>>>;
     /// Whether any kept piece has these bytes besides the one given.
     fn evidence_shared(&self, sha256: Sha256, alert: AlertId, kind: EvidenceKind) -> Answer<bool>;
     /// Marks evidence as deleted and keeps the certificate, together.

@@ -76,7 +76,7 @@ async fn a_clip_is_given_stretch_by_stretch() {
     let operator = Principal::new("boss", PrincipalKind::Operator);
     let gateway = bench.bus.evidence();
     let clip = gateway.clip(&operator, &call(alert, "case 12"), 1).await.unwrap();
-    assert_eq!(clip.1, Bytes::from_static(b"two"));
+    assert_eq!(clip.mp4, Bytes::from_static(b"two"));
     assert!(matches!(gateway.clip(&operator, &call(alert, "case 12"), 2).await, Err(Error::NotFound(_))));
 }
 
@@ -183,4 +183,76 @@ async fn housekeeping_that_takes_for_ever_keeps_no_cursor_from_disk_and_delays_n
     tokio::time::timeout(patience, saved).await.expect("the cursor is not saved");
     stop.ask();
     tokio::time::timeout(patience, running).await.expect("it does not stop").unwrap();
+}
+
+#[tokio::test]
+async fn one_damaged_row_keeps_no_other_evidence_beyond_its_time() {
+    let (bench, bad) = bench(1 << 20).await;
+    put(&bench, bad, EvidenceKind::Still, b"bad").await.unwrap();
+    let good = critical();
+    bench.commit(std::slice::from_ref(&good)).await;
+    bench.clock.advance(DAY);
+    put(&bench, good.id, EvidenceKind::Still, b"good").await.unwrap();
+    crate::store::tests::damage_evidence(bench.folder.path(), bad);
+    bench.clock.advance(DAY * 31);
+    let gateway = bench.bus.evidence();
+    assert_eq!(gateway.sweep().await, Ok(1));
+    assert_eq!(gateway.sweep_failures(), 1);
+    assert!(!file_of(&bench, b"good").exists());
+    // The sweep ends, and tries again the next time.
+    assert_eq!((gateway.sweep().await, gateway.sweep_failures()), (Ok(0), 2));
+}
+
+#[tokio::test]
+async fn a_wall_clock_set_ahead_deletes_nothing() {
+    let (bench, alert) = bench(1 << 20).await;
+    put(&bench, alert, EvidenceKind::Still, b"picture").await.unwrap();
+    bench.clock.step_wall(NOW.plus(DAY * 400));
+    let gateway = bench.bus.evidence();
+    assert_eq!(gateway.sweep().await, Ok(0));
+    bench.clock.step_wall(NOW);
+    bench.clock.advance(DAY * 31);
+    assert_eq!(gateway.sweep().await, Ok(1));
+}
+
+#[tokio::test]
+async fn few_clips_are_given_at_once_and_refusals_stand_in_the_register() {
+    let (bench, alert) = bench(1 << 20).await;
+    let bundle = v1::ClipBundle { files: vec![Bytes::from_static(b"one")] };
+    put(&bench, alert, EvidenceKind::Clip, &bundle.encode_to_vec()).await.unwrap();
+    let operator = Principal::new("boss", PrincipalKind::Operator);
+    let gateway = bench.bus.evidence();
+    let mut held = Vec::new();
+    for _ in 0..CLIPS {
+        held.push(gateway.clip(&operator, &call(alert, "case 12"), 0).await.unwrap());
+    }
+    let refused = gateway.clip(&operator, &call(alert, "case 12"), 0).await;
+    assert!(matches!(refused, Err(Error::Exhausted(_))));
+    assert!(!register(&bench).await[0].granted);
+    held.pop();
+    gateway.clip(&operator, &call(alert, "case 12"), 0).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_evidence_takes_is_counted_as_it_comes_and_goes() {
+    let (bench, alert) = bench(1 << 20).await;
+    let gateway = bench.bus.evidence();
+    put(&bench, alert, EvidenceKind::Still, &[1; 100]).await.unwrap();
+    put(&bench, alert, EvidenceKind::Still, &[1; 100]).await.unwrap();
+    // A note that there is none takes nothing, and the thing itself may follow.
+    let missing = v1::EvidenceRef {
+        kind: v1::EvidenceKind::Preview.into(),
+        missing_reason: "not made".into(),
+        ..v1::EvidenceRef::default()
+    };
+    gateway.put(alert, missing, Bytes::new()).await.unwrap();
+    let usage = gateway.usage().await.unwrap();
+    assert_eq!((usage.used_bytes, usage.pieces), (100, 1));
+    put(&bench, alert, EvidenceKind::Preview, &[2; 50]).await.unwrap();
+    let usage = gateway.usage().await.unwrap();
+    assert_eq!((usage.used_bytes, usage.pieces), (150, 2));
+    bench.clock.advance(DAY * 31);
+    assert_eq!(gateway.sweep().await, Ok(2));
+    let usage = gateway.usage().await.unwrap();
+    assert_eq!((usage.used_bytes, usage.pieces, usage.days_left), (0, 0, None));
 }

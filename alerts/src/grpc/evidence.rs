@@ -1,10 +1,11 @@
 //! `EvidenceService`.
 
-use std::pin::Pin;
+use std::{pin::Pin, time::Duration};
 
 use bytes::Bytes;
 use futures::StreamExt as _;
-use tokio_stream::Stream;
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
 use xueliang_proto::v1::{self, evidence_service_server::EvidenceService};
 
@@ -12,13 +13,16 @@ use super::{alert_id, page_size, page_start, principal};
 use crate::{
     bus::Bus,
     error::{Error, Result},
-    evidence::Call,
+    evidence::{Call, Clip},
     rights::{Right, check},
     store::RegisterQuery,
 };
 
 /// Bytes of one piece of a clip: a few stream windows.
 const CLIP_PIECE: usize = 256 << 10;
+
+/// A console that takes nothing of a clip for so long has left it.
+const CLIP_STALL: Duration = Duration::from_secs(30);
 
 /// `EvidenceService` over the gateway.
 pub struct EvidenceApi(pub(super) Bus);
@@ -27,6 +31,32 @@ fn call(alert: &str, purpose: i32, reason: String) -> Result<Call> {
     let purpose = v1::Purpose::try_from(purpose)
         .map_err(|_| Error::Invalid("purpose: is not known here".to_owned()))?;
     Ok(Call { alert: alert_id(alert)?, purpose, reason })
+}
+
+/// Sends a clip piece by piece, and gives up on whoever takes nothing for [`CLIP_STALL`]. A stream that ends before its
+/// last piece ends with an error, so that nobody takes a part for the whole.
+async fn send(clip: Clip, pieces: mpsc::Sender<Result<v1::GetClipResponse, Status>>) {
+    let first = v1::GetClipResponse { data: Bytes::new(), evidence: Some(clip.facts.clone()) };
+    let count = clip.mp4.len().div_ceil(CLIP_PIECE);
+    let rest = (0..count).map(|index| {
+        let end = ((index + 1) * CLIP_PIECE).min(clip.mp4.len());
+        // A copy: a slice would keep the whole clip.
+        let data = Bytes::copy_from_slice(&clip.mp4[index * CLIP_PIECE..end]);
+        v1::GetClipResponse { data, evidence: None }
+    });
+    for piece in std::iter::once(first).chain(rest) {
+        match pieces.send_timeout(Ok(piece), CLIP_STALL).await {
+            Ok(()) => {}
+            Err(mpsc::error::SendTimeoutError::Closed(_)) => return,
+            Err(mpsc::error::SendTimeoutError::Timeout(_)) => {
+                drop(clip);
+                let late = Status::deadline_exceeded("the clip was not read for too long: ask for it again");
+                // Whoever reads on later, if ever, learns that it is not whole.
+                let _gone = pieces.send(Err(late)).await;
+                return;
+            }
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -67,14 +97,12 @@ impl EvidenceService for EvidenceApi {
         let request = request.into_inner();
         let call = call(&request.alert_id, request.purpose, request.reason)?;
         let stretch = request.stretch as usize;
-        let (facts, file) = self.0.evidence().clip(&principal, &call, stretch).await?;
-        let first = v1::GetClipResponse { data: Bytes::new(), evidence: Some(facts) };
-        let count = file.len().div_ceil(CLIP_PIECE);
-        let rest = (0..count).map(move |index| {
-            let end = ((index + 1) * CLIP_PIECE).min(file.len());
-            v1::GetClipResponse { data: file.slice(index * CLIP_PIECE..end), evidence: None }
-        });
-        Ok(Response::new(tokio_stream::iter(std::iter::once(first).chain(rest)).map(Ok).boxed()))
+        let clip = self.0.evidence().clip(&principal, &call, stretch).await?;
+        // The clip stays with a task: a console that reads nothing must not keep it in memory, and its place.
+        let (pieces, read) = mpsc::channel(1);
+        tokio::spawn(send(clip, pieces));
+        let whole = ReceiverStream::new(read);
+        Ok(Response::new(whole.boxed()))
     }
 
     async fn list_register(

@@ -7,7 +7,8 @@ use rusqlite::Connection;
 use crate::error::{Error, Result};
 
 /// The steps of the bus's store, from schema 0 (an empty file) on.
-pub(super) const STORE_STEPS: &[&str] = &[r"
+pub(super) const STORE_STEPS: &[&str] = &[
+    r"
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
 
 -- Latest state of every alert; the content is in alert_state. level is the most severe one so far.
@@ -74,7 +75,26 @@ CREATE TRIGGER register_stays BEFORE DELETE ON register BEGIN SELECT RAISE(ABORT
 CREATE TRIGGER register_as_is BEFORE UPDATE ON register BEGIN SELECT RAISE(ABORT, 'the register is append-only'); END;
 CREATE TRIGGER audit_stays BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER audit_as_is BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
-"];
+",
+    r"
+-- What evidence takes, kept in step by triggers: each piece that comes asks for it.
+CREATE TABLE evidence_kept (
+    one INTEGER PRIMARY KEY CHECK (one = 1), bytes INTEGER NOT NULL, pieces INTEGER NOT NULL
+) STRICT;
+INSERT INTO evidence_kept
+    SELECT 1, coalesce(sum(size_bytes), 0), count(*) FROM evidence WHERE deleted = 0 AND sha256 <> '';
+CREATE INDEX evidence_kept_by_time ON evidence (stored_us, size_bytes) WHERE deleted = 0 AND sha256 <> '';
+CREATE TRIGGER evidence_comes AFTER INSERT ON evidence WHEN NEW.deleted = 0 AND NEW.sha256 <> '' BEGIN
+    UPDATE evidence_kept SET bytes = bytes + NEW.size_bytes, pieces = pieces + 1;
+END;
+CREATE TRIGGER evidence_changes AFTER UPDATE ON evidence BEGIN
+    UPDATE evidence_kept SET
+        bytes = bytes + (NEW.deleted = 0 AND NEW.sha256 <> '') * NEW.size_bytes
+            - (OLD.deleted = 0 AND OLD.sha256 <> '') * OLD.size_bytes,
+        pieces = pieces + (NEW.deleted = 0 AND NEW.sha256 <> '') - (OLD.deleted = 0 AND OLD.sha256 <> '');
+END;
+",
+];
 
 /// The steps of a node's spool.
 pub(super) const SPOOL_STEPS: &[&str] = &[

@@ -202,6 +202,9 @@ impl Store for SqliteStore {
     fn history(&self, alert: AlertId) -> Answer<Vec<v1::Record>> {
         self.read(move |db| query::history(db, alert))
     }
+    fn exists(&self, alert: AlertId) -> Answer<bool> {
+        self.read(move |db| query::exists(db, alert))
+    }
     fn acked(&self, principal: String, subscription: String) -> Answer<Option<Cursor>> {
         self.read(move |db| rest::acked(db, &principal, &subscription))
     }
@@ -217,8 +220,8 @@ impl Store for SqliteStore {
     fn evidence_bytes(&self, since: Wall) -> Answer<EvidenceBytes> {
         self.read(move |db| rest::evidence_bytes(db, since))
     }
-    fn evidence_before(&self, before: Wall, limit: usize) -> Answer<Vec<EvidenceRow>> {
-        self.read(move |db| rest::evidence_before(db, before, limit))
+    fn evidence_before(&self, before: Wall, limit: usize, skip: usize) -> Answer<Vec<Result<EvidenceRow>>> {
+        self.read(move |db| rest::evidence_before(db, before, limit, skip))
     }
     fn evidence_shared(&self, sha256: Sha256, alert: AlertId, kind: EvidenceKind) -> Answer<bool> {
         self.read(move |db| rest::evidence_shared(db, sha256, alert, kind))

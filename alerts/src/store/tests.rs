@@ -23,6 +23,13 @@ pub(crate) fn trim_unseen(folder: &Path, upto: u64) {
     .unwrap();
 }
 
+/// Makes the rows of an alert's evidence unreadable.
+pub(crate) fn damage_evidence(folder: &Path, alert: AlertId) {
+    let db = Connection::open(folder.join(STORE_FILE)).unwrap();
+    let changed = db.execute("UPDATE evidence SET facts = x'ffff' WHERE alert_id = ?1", [alert.to_string()]);
+    assert_eq!(changed.unwrap(), 1);
+}
+
 /// Lets the store of a folder fail at every state of one alert, and at nothing else.
 pub(crate) fn stumble_over(folder: &Path, alert: AlertId) {
     let db = Connection::open(folder.join(STORE_FILE)).unwrap();

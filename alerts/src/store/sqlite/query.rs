@@ -209,3 +209,8 @@ pub(super) fn history(db: &Connection, alert: AlertId) -> Result<Vec<v1::Record>
     states.reverse();
     Ok(states)
 }
+
+pub(super) fn exists(db: &Connection, alert: AlertId) -> Result<bool> {
+    let mut query = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM alert WHERE alert_id = ?1)")?;
+    Ok(query.query_row([alert.to_string()], |row| row.get(0))?)
+}

@@ -88,27 +88,33 @@ pub(super) fn put_evidence(db: &Connection, row: &EvidenceRow) -> Result<Option<
 
 pub(super) fn evidence_bytes(db: &Connection, since: Wall) -> Result<EvidenceBytes> {
     let mut query = db.prepare_cached(
-        "SELECT coalesce(sum(size_bytes), 0), coalesce(sum(CASE WHEN stored_us >= ?1 THEN size_bytes ELSE 0 END), 0), \
-         count(*) FROM evidence WHERE deleted = 0 AND sha256 <> ''",
+        "SELECT bytes, pieces, (SELECT coalesce(sum(size_bytes), 0) FROM evidence \
+         WHERE deleted = 0 AND sha256 <> '' AND stored_us >= ?1) FROM evidence_kept",
     )?;
     let bytes = query.query_row([since.0], |row| {
         Ok(EvidenceBytes {
             kept: unsigned(row.get(0)?),
-            since: unsigned(row.get(1)?),
-            pieces: unsigned(row.get(2)?),
+            pieces: unsigned(row.get(1)?),
+            since: unsigned(row.get(2)?),
         })
     });
     Ok(bytes?)
 }
 
-pub(super) fn evidence_before(db: &Connection, before: Wall, page: usize) -> Result<Vec<EvidenceRow>> {
+pub(super) fn evidence_before(
+    db: &Connection,
+    before: Wall,
+    page: usize,
+    skip: usize,
+) -> Result<Vec<Result<EvidenceRow>>> {
     let mut query = db.prepare_cached(&format!(
-        "{EVIDENCE} WHERE deleted = 0 AND stored_us < ?1 AND sha256 <> '' ORDER BY stored_us LIMIT ?2"
+        "{EVIDENCE} WHERE deleted = 0 AND stored_us < ?1 AND sha256 <> '' ORDER BY stored_us, alert_id, kind \
+         LIMIT ?2 OFFSET ?3"
     ))?;
-    let mut rows = query.query(params![before.0, limit(page)])?;
+    let mut rows = query.query(params![before.0, limit(page), limit(skip)])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        all.push(evidence_row(row)?);
+        all.push(evidence_row(row));
     }
     Ok(all)
 }
