@@ -4,6 +4,7 @@
 //! subscription is a task that reads from the window, or from the store where the window no longer reaches,
 //! with nothing kept for it but its places and its unacknowledged deliveries.
 
+mod admission;
 mod credit;
 mod deliver;
 pub(crate) mod hub;
@@ -26,6 +27,7 @@ use tracing::warn;
 use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
 
 pub use self::{
+    admission::MAX_NAMES,
     deliver::SubscriptionStream,
     publish::{MAX_PUBLICATIONS, Published},
     subscription::Subscribe,
@@ -116,6 +118,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) board: CameraBoard,
     pub(crate) evidence: Evidence,
+    admission: admission::Admission,
     unsaved: Mutex<Unsaved>,
 }
 
@@ -155,6 +158,7 @@ impl Bus {
             options,
             counts: BusCounts::default(),
             evidence,
+            admission: admission::Admission::default(),
             unsaved: Mutex::default(),
         })))
     }

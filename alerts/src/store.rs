@@ -306,6 +306,9 @@ pub trait Store: Send + Sync + 'static {
     fn exists(&self, alert: AlertId) -> Answer<bool>;
     /// The acknowledged cursor of a named subscription.
     fn acked(&self, principal: String, subscription: String) -> Answer<Option<Cursor>>;
+    /// Notes that a principal uses a name for subscriptions (empty: none), and audits the first use. Refuses a name
+    /// beyond `max_names`, as invalid.
+    fn add_subscriber(&self, principal: String, name: String, max_names: u32) -> Answer<()>;
     /// Keeps acknowledged cursors; a position never goes back within an epoch.
     fn save_acked(&self, acked: Vec<Acked>) -> Answer<()>;
     /// Keeps facts of evidence. What is there already stays, and is returned when it differs.

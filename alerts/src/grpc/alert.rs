@@ -13,7 +13,7 @@ use crate::{
     error::{Error, Result},
     filter::Filter,
     rights::{Right, check},
-    store::{AuditEntry, ListQuery},
+    store::ListQuery,
 };
 
 /// Ids one list may name.
@@ -44,17 +44,19 @@ impl AlertService for AlertApi {
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         let principal = principal(request.extensions())?;
-        let wanted = Subscribe::try_from(request.into_inner())?;
-        let entry = AuditEntry {
-            principal: principal.name.clone(),
-            action: "subscribe",
-            subject: wanted.name.clone(),
+        let request = request.into_inner();
+        let opened = async {
+            let wanted = Subscribe::try_from(request)?;
+            self.0.admit(&principal, &wanted.name).await?;
+            self.0.subscribe(&principal, wanted).await
         };
-        let stream = self.0.subscribe(&principal, wanted).await?;
-        // Reading goes on while storage fails; the audit then has the log.
-        if let Err(error) = self.0.store().audit(entry).await {
-            tracing::warn!(principal = principal.name, error = %error, "subscription not audited");
-        }
+        let stream = match opened.await {
+            Ok(stream) => stream,
+            Err(error) => {
+                self.0.audit_refusal(&principal, &error).await;
+                return Err(error.into());
+            }
+        };
         Ok(Response::new(stream.map(Ok).boxed()))
     }
 

@@ -94,6 +94,13 @@ CREATE TRIGGER evidence_changes AFTER UPDATE ON evidence BEGIN
         pieces = pieces + (NEW.deleted = 0 AND NEW.sha256 <> '') - (OLD.deleted = 0 AND OLD.sha256 <> '');
 END;
 ",
+    r"
+-- Names of subscriptions that were ever used; the empty one stands for all without a name.
+CREATE TABLE subscriber (
+    principal TEXT NOT NULL, name TEXT NOT NULL, first_us INTEGER NOT NULL, PRIMARY KEY (principal, name)
+) STRICT, WITHOUT ROWID;
+INSERT INTO subscriber SELECT principal, name, acked_us FROM subscription;
+",
 ];
 
 /// The steps of a node's spool.

@@ -208,6 +208,14 @@ impl Store for SqliteStore {
     fn acked(&self, principal: String, subscription: String) -> Answer<Option<Cursor>> {
         self.read(move |db| rest::acked(db, &principal, &subscription))
     }
+    fn add_subscriber(&self, principal: String, name: String, max_names: u32) -> Answer<()> {
+        let key = (principal.clone(), name.clone());
+        let known = self.read(move |db| rest::knows_subscriber(db, &key.0, &key.1));
+        let add =
+            self.write(move |db, batch| rest::add_subscriber(db, &principal, &name, max_names, batch.wall()));
+        // A write is a matter of an fsync: only for what is new.
+        Box::pin(async move { if known.await? { Ok(()) } else { add.await } })
+    }
     fn save_acked(&self, acked: Vec<Acked>) -> Answer<()> {
         self.write(move |db, batch| acked.iter().try_for_each(|one| rest::save_acked(db, one, batch.wall())))
     }

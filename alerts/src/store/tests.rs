@@ -23,6 +23,14 @@ pub(crate) fn trim_unseen(folder: &Path, upto: u64) {
     .unwrap();
 }
 
+/// Entries of the audit: principal, action, subject.
+pub(crate) fn audited(folder: &Path) -> Vec<(String, String, String)> {
+    let db = Connection::open(folder.join(STORE_FILE)).unwrap();
+    let mut query = db.prepare("SELECT principal, action, subject FROM audit ORDER BY entry_id").unwrap();
+    let rows = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
 /// Makes the rows of an alert's evidence unreadable.
 pub(crate) fn damage_evidence(folder: &Path, alert: AlertId) {
     let db = Connection::open(folder.join(STORE_FILE)).unwrap();

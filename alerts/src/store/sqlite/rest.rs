@@ -16,7 +16,7 @@ use super::{
     convert::{alert_id, damaged, evidence_number, limit, signed, unsigned},
     file,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// Rows trimmed in one transaction, so that no publisher waits long.
 const TRIM_ROWS: i64 = 10_000;
@@ -42,6 +42,36 @@ pub(super) fn save_acked(db: &Connection, one: &Acked, now: Wall) -> Result<()> 
     )?
     .execute(params![one.principal, one.subscription, cursor.encode(), now.0])?;
     Ok(())
+}
+
+pub(super) fn knows_subscriber(db: &Connection, principal: &str, name: &str) -> Result<bool> {
+    let mut query =
+        db.prepare_cached("SELECT EXISTS (SELECT 1 FROM subscriber WHERE principal = ?1 AND name = ?2)")?;
+    Ok(query.query_row([principal, name], |row| row.get(0))?)
+}
+
+pub(super) fn add_subscriber(
+    db: &Connection,
+    principal: &str,
+    name: &str,
+    max_names: u32,
+    now: Wall,
+) -> Result<()> {
+    let mut query =
+        db.prepare_cached("SELECT count(*) FROM subscriber WHERE principal = ?1 AND name <> ''")?;
+    let names: i64 = query.query_row([principal], |row| row.get(0))?;
+    if knows_subscriber(db, principal, name)? {
+        return Ok(());
+    }
+    if !name.is_empty() && names >= i64::from(max_names) {
+        return Err(Error::Invalid(format!(
+            "subscription: {principal} has used {names} names, no more are kept: use one of them again, or none"
+        )));
+    }
+    db.prepare_cached("INSERT INTO subscriber (principal, name, first_us) VALUES (?1, ?2, ?3)")?
+        .execute(params![principal, name, now.0])?;
+    let (principal, subject) = (principal.to_owned(), name.to_owned());
+    audit(db, &AuditEntry { principal, action: "subscribe", subject }, now)
 }
 
 const EVIDENCE: &str = "SELECT alert_id, kind, facts, stored_us, deleted FROM evidence";

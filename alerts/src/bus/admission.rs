@@ -1,0 +1,84 @@
+//! Who may open a subscription under which name, and what of it is audited: the first use of a name, and refusals. A
+//! console that comes back a thousand times leaves no thousand rows that can never be deleted.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tracing::warn;
+use xueliang_base::{error::ErrorKind, time::Mono};
+
+use super::Bus;
+use crate::{
+    error::{Error, Result},
+    rights::{Principal, Right, check},
+    store::AuditEntry,
+};
+
+/// Names of subscriptions that one principal may ever use: each keeps its acknowledged cursor.
+pub const MAX_NAMES: u32 = 256;
+/// Refusals of a principal are audited at most this often.
+const REFUSALS_EVERY: Duration = Duration::from_secs(60);
+
+#[derive(Default)]
+pub(super) struct Admission(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// Principals and names that are in the store already.
+    names: BTreeSet<(String, String)>,
+    /// When a refusal of a principal was audited last.
+    refused: BTreeMap<String, Mono>,
+}
+
+impl Admission {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().expect("no code panics while it holds this lock")
+    }
+}
+
+impl Bus {
+    /// Lets a principal open subscriptions of this name (empty: unnamed). Its first use is audited.
+    pub async fn admit(&self, principal: &Principal, name: &str) -> Result<()> {
+        check(principal, Right::ReadAlerts)?;
+        let key = (principal.name.clone(), name.to_owned());
+        if self.0.admission.known().names.contains(&key) {
+            return Ok(());
+        }
+        let added = self.0.store.add_subscriber(key.0.clone(), key.1.clone(), MAX_NAMES).await;
+        match added {
+            Ok(()) => {
+                self.0.admission.known().names.insert(key);
+                Ok(())
+            }
+            Err(Error::Invalid(text)) => Err(Error::Invalid(text)),
+            Err(error) => {
+                // Reading goes on while storage fails; the audit then has the log.
+                warn!(principal = principal.name, name, error = %error, "subscription not audited");
+                Ok(())
+            }
+        }
+    }
+    /// Audits that a subscription was refused to a principal.
+    pub(crate) async fn audit_refusal(&self, principal: &Principal, why: &Error) {
+        if !matches!(why.kind(), ErrorKind::Forbidden | ErrorKind::InvalidInput | ErrorKind::Exhausted) {
+            return;
+        }
+        let now = self.0.clock.mono();
+        {
+            let mut known = self.0.admission.known();
+            let lately = known.refused.get(&principal.name).is_some_and(|at| now.since(*at) < REFUSALS_EVERY);
+            if lately {
+                return;
+            }
+            known.refused.insert(principal.name.clone(), now);
+        }
+        let subject = why.to_string().chars().take(500).collect();
+        let entry = AuditEntry { principal: principal.name.clone(), action: "subscribe_refused", subject };
+        if let Err(error) = self.0.store.audit(entry).await {
+            warn!(principal = principal.name, error = %error, "refusal not audited");
+        }
+    }
+}
