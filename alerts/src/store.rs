@@ -21,7 +21,7 @@ use xueliang_base::{
 };
 use xueliang_proto::v1;
 
-pub use backup::{Manifest, backup_files, restore};
+pub use backup::{Manifest, OtherFile, backup_files, make_folder, read_manifest, restore};
 pub(crate) use spool::{SpoolDb, SpoolItem, SpoolKind};
 pub use sqlite::{SqliteOptions, SqliteStore};
 

@@ -1,7 +1,9 @@
 //! Backups: a consistent copy with a manifest, and the way back under a new epoch.
 //!
-//! A backup is a folder: `store.db` and `manifest.json`. Evidence files are content-addressed and never change;
-//! they are copied by any means, the folder `evidence/` as it is.
+//! A backup is a folder, readable by its owner only: `store.db`, what others put beside it (the registry and its key),
+//! and `manifest.json`, which names them all with their sums and is written last. Evidence files are content-addressed
+//! and never change; they are copied by any means, the folder `evidence/` as it is. A restore puts `store.db` in place
+//! last: cut off before that, it is simply done again.
 
 use std::{
     fs::{self, File},
@@ -40,11 +42,35 @@ pub struct Manifest {
     pub size_bytes: u64,
     /// Of the copy.
     pub sha256: String,
+    /// The other files of the backup.
+    #[serde(default)]
+    pub others: Vec<OtherFile>,
 }
 
-/// Copies an open store into a new folder and verifies the copy.
-pub(super) fn backup(store: &Path, to: &Path, at: Wall) -> Result<Manifest> {
-    fs::create_dir_all(to).map_err(Error::io(format_args!("make the folder {}", to.display())))?;
+/// A file beside the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherFile {
+    /// Its name in the backup and in the state folder.
+    pub name: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Of its bytes.
+    pub sha256: String,
+}
+
+/// Makes the folder of a backup, for its owner only: it holds passwords of cameras and their key.
+pub fn make_folder(to: &Path) -> Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    let doing = || format!("make the folder {}", to.display());
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(Error::io(doing()))?;
+    if fs::read_dir(to).map_err(Error::io(doing()))?.next().is_some() {
+        return Err(Error::Conflict(format!("{} is not empty: name a new folder", to.display())));
+    }
+    fs::set_permissions(to, fs::Permissions::from_mode(0o700)).map_err(Error::io(doing()))
+}
+
+/// Copies an open store into a folder made by [`make_folder`] and verifies the copy. `others` lie there already.
+pub(super) fn backup(store: &Path, to: &Path, others: &[&str], at: Wall) -> Result<Manifest> {
     let copy = to.join(STORE_FILE);
     if copy.exists() || to.join(MANIFEST_FILE).exists() {
         return Err(Error::Conflict(format!("{} holds a backup already: name a new folder", to.display())));
@@ -67,8 +93,23 @@ pub(super) fn backup(store: &Path, to: &Path, at: Wall) -> Result<Manifest> {
     let (schema, epoch, head) = verify(&part)?;
     sync(&part)?;
     let (sha256, size_bytes) = sum(&part)?;
-    let manifest =
-        Manifest { format: FORMAT.to_owned(), schema, epoch, head, taken_unix_us: at.0, size_bytes, sha256 };
+    let mut listed = Vec::new();
+    for name in others {
+        let file = to.join(name);
+        sync(&file)?;
+        let (sha256, size_bytes) = sum(&file)?;
+        listed.push(OtherFile { name: (*name).to_owned(), size_bytes, sha256 });
+    }
+    let manifest = Manifest {
+        format: FORMAT.to_owned(),
+        schema,
+        epoch,
+        head,
+        taken_unix_us: at.0,
+        size_bytes,
+        sha256,
+        others: listed,
+    };
     rename(&part, &copy)?;
     let text = serde_json::to_vec_pretty(&manifest)
         .map_err(|error| Error::Internal(format!("write the manifest: {error}")))?;
@@ -80,8 +121,9 @@ pub(super) fn backup(store: &Path, to: &Path, at: Wall) -> Result<Manifest> {
     Ok(manifest)
 }
 
-/// Copies the store of a state folder, whether a service runs on it or not, into a new folder and verifies the copy.
-pub fn backup_files(state_dir: &Path, to: &Path, at: Wall) -> Result<Manifest> {
+/// Copies the store of a state folder, whether a service runs on it or not, into a folder made by [`make_folder`] and
+/// verifies the copy. The manifest names the files `others`, which lie in that folder already, too.
+pub fn backup_files(state_dir: &Path, to: &Path, others: &[&str], at: Wall) -> Result<Manifest> {
     let store = state_dir.join(STORE_FILE);
     if !store.is_file() {
         return Err(Error::NotFound(format!(
@@ -89,12 +131,11 @@ pub fn backup_files(state_dir: &Path, to: &Path, at: Wall) -> Result<Manifest> {
             store.display()
         )));
     }
-    backup(&store, to, at)
+    backup(&store, to, others, at)
 }
 
-/// Verifies a backup and makes it the store of a state folder that has none. The store begins a new epoch, so
-/// that every console learns that it may have seen what is no longer there.
-pub fn restore(from: &Path, state_dir: &Path) -> Result<Manifest> {
+/// Reads what a backup says about itself.
+pub fn read_manifest(from: &Path) -> Result<Manifest> {
     let manifest_file = from.join(MANIFEST_FILE);
     let text = fs::read(&manifest_file).map_err(|error| {
         Error::NotFound(format!("{} is no backup: read {MANIFEST_FILE}: {error}", from.display()))
@@ -107,11 +148,30 @@ pub fn restore(from: &Path, state_dir: &Path) -> Result<Manifest> {
             "the backup has the format {format:?}, this version reads {FORMAT:?}"
         )));
     }
-    let copy = from.join(STORE_FILE);
-    let found = sum(&copy)?;
-    if found != (manifest.sha256.clone(), manifest.size_bytes) {
-        let shown = copy.display();
-        return Err(Error::DataLoss(format!("{shown} is not what its manifest says: take another backup")));
+    Ok(manifest)
+}
+
+/// Verifies a backup and puts its files into a state folder that has none of them; the store comes last. It begins a
+/// new epoch, so that every console learns that it may have seen what is no longer there.
+pub fn restore(from: &Path, state_dir: &Path) -> Result<Manifest> {
+    let manifest = read_manifest(from)?;
+    let store_file = OtherFile {
+        name: STORE_FILE.to_owned(),
+        size_bytes: manifest.size_bytes,
+        sha256: manifest.sha256.clone(),
+    };
+    for file in manifest.others.iter().chain([&store_file]) {
+        // A manifest could be made by anyone: its names lead nowhere but into the folder.
+        if Path::new(&file.name).file_name() != Some(file.name.as_ref()) {
+            return Err(Error::DataLoss(format!("the manifest names {:?}: take another backup", file.name)));
+        }
+        let copy = from.join(&file.name);
+        if sum(&copy)? != (file.sha256.clone(), file.size_bytes) {
+            let shown = copy.display();
+            return Err(Error::DataLoss(format!(
+                "{shown} is not what its manifest says: take another backup"
+            )));
+        }
     }
     fs::create_dir_all(state_dir)
         .map_err(Error::io(format_args!("make the folder {}", state_dir.display())))?;
@@ -119,6 +179,17 @@ pub fn restore(from: &Path, state_dir: &Path) -> Result<Manifest> {
     if store.exists() {
         return Err(Error::Conflict(format!("{} exists: move it away first", store.display())));
     }
+    for file in &manifest.others {
+        let place = state_dir.join(&file.name);
+        // One that is the same was put there by a restore that was cut off.
+        if place.exists() && sum(&place)?.0 != file.sha256 {
+            return Err(Error::Conflict(format!("{} exists: move it away first", place.display())));
+        }
+    }
+    for file in &manifest.others {
+        put(&from.join(&file.name), state_dir, &file.name)?;
+    }
+    let copy = from.join(STORE_FILE);
     let part = state_dir.join("store.db.part");
     remove(&part)?;
     fs::copy(&copy, &part).map_err(Error::io(format_args!("copy {}", copy.display())))?;
@@ -137,6 +208,23 @@ pub fn restore(from: &Path, state_dir: &Path) -> Result<Manifest> {
     rename(&part, &store)?;
     sync(state_dir)?;
     Ok(manifest)
+}
+
+/// Puts a file into the state folder, whole or not at all, for its owner only. Logs of an earlier database of that name
+/// go first.
+fn put(from: &Path, state_dir: &Path, name: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let part = state_dir.join(format!("{name}.part"));
+    remove(&part)?;
+    fs::copy(from, &part)
+        .and_then(|_| fs::set_permissions(&part, fs::Permissions::from_mode(0o600)))
+        .map_err(Error::io(format_args!("copy {}", from.display())))?;
+    sync(&part)?;
+    for ending in ["-wal", "-shm"] {
+        remove(&state_dir.join(format!("{name}{ending}")))?;
+    }
+    rename(&part, &state_dir.join(name))?;
+    sync(state_dir)
 }
 
 fn verify(path: &Path) -> Result<(i64, String, u64)> {

@@ -261,7 +261,11 @@ impl Store for SqliteStore {
         let (path, at) = (self.path.clone(), self.clock.wall());
         Box::pin(async move {
             let crew = Crew::spawn("store-backup", 1, 1, || ())?;
-            crew.run(move |()| backup::backup(&path, &to, at)).await?
+            crew.run(move |()| {
+                backup::make_folder(&to)?;
+                backup::backup(&path, &to, &[], at)
+            })
+            .await?
         })
     }
 }

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use xueliang_base::kind::{Kind, Level};
 
 use super::*;
+use crate::error::Error;
 use crate::testing::{Bench, alert};
 
 pub(crate) fn set_schema(file: &Path, schema: i64) {
@@ -202,4 +203,44 @@ async fn pages_of_a_list_hold_everything_once() {
         }
     }
     assert_eq!(seen, (1..=25).rev().collect::<Vec<u64>>());
+}
+
+#[tokio::test]
+async fn a_backup_names_all_its_files_and_a_restore_that_was_cut_off_is_done_again() {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    let bench = Bench::new();
+    bench.commit(&[alert(Kind::FireFlame, 2)]).await;
+    let outside = tempfile::tempdir().unwrap();
+    let to = outside.path().join("backup");
+    make_folder(&to).unwrap();
+    assert_eq!(fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o700);
+    fs::write(to.join("registry.db"), b"registry").unwrap();
+    fs::write(to.join("registry.db.key"), b"key").unwrap();
+    let others = ["registry.db", "registry.db.key"];
+    let taken = backup_files(bench.folder.path(), &to, &others, Wall(1)).unwrap();
+    assert_eq!(taken.others[1].sha256, Sha256::of(b"key").to_string());
+    assert!(make_folder(&to).is_err(), "a backup is never written over");
+
+    // Cut off before the store came: the others are there, with a log of an earlier life.
+    let state = outside.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::write(state.join("registry.db"), b"registry").unwrap();
+    fs::write(state.join("registry.db-wal"), b"of another").unwrap();
+    assert_eq!(restore(&to, &state).unwrap(), taken);
+    assert_eq!(fs::read(state.join("registry.db.key")).unwrap(), b"key");
+    assert_eq!(fs::metadata(state.join("registry.db.key")).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(!state.join("registry.db-wal").exists() && state.join(STORE_FILE).is_file());
+
+    // Another registry is nobody's to write over, and a key that was changed is noticed; then nothing is put in place.
+    let other = outside.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("registry.db"), b"another").unwrap();
+    assert!(
+        matches!(restore(&to, &other), Err(Error::Conflict(text)) if text.contains("move it away first"))
+    );
+    fs::remove_file(other.join("registry.db")).unwrap();
+    fs::write(to.join("registry.db.key"), b"kex").unwrap();
+    assert!(matches!(restore(&to, &other), Err(Error::DataLoss(_))));
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
 }

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Args;
+use xueliang_alerts::store;
 use xueliang_base::time::{Clock, SystemClock};
 
 use super::run::read_config;
@@ -50,10 +51,16 @@ const REGISTRY_KEY: &str = "registry.db.key";
 pub fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
     let config = read_config(&args.config)?;
     let state = StateDir::at(&config.state_dir);
-    let manifest = xueliang_alerts::store::backup_files(state.root(), &args.to, SystemClock.wall())?;
+    if !state.root().join(store::STORE_FILE).is_file() {
+        bail!("{} holds no store: there is nothing to back up yet", state.root().display());
+    }
+    store::make_folder(&args.to)?;
     let registry = xueliang_ingest::registry::Registry::open(&state.registry(), SystemClock::shared())?;
     registry.backup_to(&args.to.join(REGISTRY))?;
     copy_private(&state.root().join(REGISTRY_KEY), &args.to.join(REGISTRY_KEY))?;
+    // The manifest comes last and names all: a backup that was cut off has none.
+    let manifest =
+        store::backup_files(state.root(), &args.to, &[REGISTRY, REGISTRY_KEY], SystemClock.wall())?;
     println!(
         "{}: {} bytes, up to feed position {}, verified. It holds the key of camera passwords: keep it as safe as \
          the state folder.",
@@ -70,19 +77,14 @@ pub fn restore(args: &RestoreArgs) -> anyhow::Result<ExitCode> {
     let state = StateDir::at(&config.state_dir);
     state.create()?;
     let _held = state.lock()?;
+    let manifest = store::read_manifest(&args.from)?;
     for name in [REGISTRY, REGISTRY_KEY] {
-        let place = state.root().join(name);
-        if place.exists() {
-            bail!("{} exists: move it away first", place.display());
-        }
-        if !args.from.join(name).is_file() {
+        if !manifest.others.iter().any(|file| file.name == name) {
             bail!("{} holds no {name}: it is no whole backup", args.from.display());
         }
     }
-    let manifest = xueliang_alerts::store::restore(&args.from, state.root())?;
-    for name in [REGISTRY, REGISTRY_KEY] {
-        copy_private(&args.from.join(name), &state.root().join(name))?;
-    }
+    // The store comes last: cut off before that, this is done again.
+    let manifest = store::restore(&args.from, state.root())?;
     println!(
         "restored {} bytes up to feed position {} into {}; consoles will see a new epoch",
         manifest.size_bytes,
