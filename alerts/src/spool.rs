@@ -7,7 +7,10 @@ use std::{
     collections::BTreeSet,
     fs,
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -38,8 +41,8 @@ const WALL_DRIFT: u64 = 2000;
 pub struct SpoolOptions {
     /// Bytes of alerts and evidence together. Evidence is refused above nine tenths of it.
     pub max_bytes: u64,
-    /// Pages its database may have: a bound for tests of a full disk.
-    pub max_pages: Option<u32>,
+    /// Pages its database may have when it is opened next: a bound for tests of a full disk.
+    pub max_pages: Option<Arc<AtomicU32>>,
 }
 
 impl Default for SpoolOptions {
@@ -116,7 +119,7 @@ impl Spool {
         let files = Files::open(&file_folder)?;
         let path = folder.join("spool.db");
         // Takes the lock: only then may files be removed that nothing names.
-        let (db, found) = SpoolDb::open(path, std::sync::Arc::clone(&clock), options.max_pages)?;
+        let (db, found) = SpoolDb::open(path, Arc::clone(&clock), options.max_pages.clone())?;
         // A crash between a file and its row, or a row and its file, leaves a file that nothing names.
         remove_others(&file_folder, &found.data_files)?;
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");

@@ -475,7 +475,7 @@ async fn trimming_under_a_console_that_catches_up_is_never_passed_over() {
         let closed = loop {
             match console.item().await.unwrap() {
                 Item::Bookmark(bookmark) => {
-                    assert_eq!(minor_done(&bookmark.cursor), 0, "rows are passed over")
+                    assert_eq!(minor_done(&bookmark.cursor), 0, "rows are passed over");
                 }
                 Item::Closed(closed) => break closed,
                 other => panic!("{other:?}"),
@@ -496,7 +496,7 @@ async fn trimming_under_a_console_that_catches_up_is_never_passed_over() {
 #[tokio::test]
 async fn a_full_disk_refuses_clearly_keeps_what_was_acknowledged_and_heals() {
     let mut small = options();
-    small.sqlite.max_pages = Some(60);
+    small.sqlite.max_pages = Some(Arc::new(70.into()));
     let bench = Bench::with(small);
     let mut kept = Vec::new();
     let error = loop {

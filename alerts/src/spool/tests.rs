@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use xueliang_base::{
     alert::{EvidenceFacts, EvidenceKind},
@@ -97,7 +97,9 @@ async fn waiting(spool: &Spool) -> Vec<(String, u64)> {
 }
 
 #[tokio::test]
-async fn what_push_has_answered_survives_a_cut_of_the_power() {
+async fn what_push_has_answered_is_in_the_files_of_a_killed_process() {
+    // What a kill leaves: the files as the kernel has them. That they are on the disk too is for
+    // the_writer_syncs_its_log_at_every_commit to say, which the spool shares.
     let bench = Bench::new();
     let spool = bench.open();
     let alert = critical();
@@ -105,7 +107,7 @@ async fn what_push_has_answered_survives_a_cut_of_the_power() {
     let copy = tempfile::tempdir().unwrap();
     for (pushed, state) in states.iter().enumerate() {
         spool.push(state).await.unwrap();
-        // What is on disk at this moment, without any closing: the database and its log.
+        // What the files hold at this moment, without any closing: the database and its log.
         let folder = copy.path().join(pushed.to_string());
         fs::create_dir(&folder).unwrap();
         for name in ["spool.db", "spool.db-wal"] {

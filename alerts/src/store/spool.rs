@@ -1,6 +1,10 @@
 //! The tables of a node's spool. What a spool is, is `spool.rs`'s to say.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicU32},
+};
 
 use rusqlite::{Connection, params};
 use xueliang_base::{
@@ -68,7 +72,11 @@ pub(crate) struct SpoolDb {
 
 impl SpoolDb {
     /// Opens or makes the spool's file.
-    pub(crate) fn open(path: PathBuf, clock: SharedClock, max_pages: Option<u32>) -> Result<(Self, Found)> {
+    pub(crate) fn open(
+        path: PathBuf,
+        clock: SharedClock,
+        max_pages: Option<Arc<AtomicU32>>,
+    ) -> Result<(Self, Found)> {
         let lock = file::lock(&path.with_extension("lock"), "node process")?;
         let what = format!("the spool {}", path.display());
         let db_file = DbFile { path: path.clone(), what, steps: schema::SPOOL_STEPS, max_pages };

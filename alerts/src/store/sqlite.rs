@@ -16,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -49,8 +49,8 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// The log is checkpointed when it has grown by this.
     pub checkpoint_bytes: u64,
-    /// Pages the file may have: a bound for tests of a full disk.
-    pub max_pages: Option<u32>,
+    /// Pages the file may have when it is opened next: a bound for tests of a full disk, and of one that is emptied.
+    pub max_pages: Option<Arc<AtomicU32>>,
 }
 
 impl Default for SqliteOptions {
@@ -100,7 +100,7 @@ impl SqliteStore {
             path: path.clone(),
             what: format!("the store {}", path.display()),
             steps: schema::STORE_STEPS,
-            max_pages: options.max_pages,
+            max_pages: options.max_pages.clone(),
         };
         let db = file.open()?;
         let epoch = epoch_of(&db)?;
@@ -269,3 +269,6 @@ impl Store for SqliteStore {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

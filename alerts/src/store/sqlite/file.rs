@@ -9,6 +9,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _};
@@ -54,7 +58,7 @@ pub(in super::super) struct DbFile {
     /// What errors call it.
     pub(in super::super) what: String,
     pub(in super::super) steps: &'static [&'static str],
-    pub(in super::super) max_pages: Option<u32>,
+    pub(in super::super) max_pages: Option<Arc<AtomicU32>>,
 }
 
 impl DbFile {
@@ -63,7 +67,8 @@ impl DbFile {
     pub(in super::super) fn open(&self) -> Result<Connection> {
         let mut db = self.connect()?;
         settle(&db)?;
-        if let Some(pages) = self.max_pages {
+        if let Some(pages) = &self.max_pages {
+            let pages = pages.load(Ordering::Relaxed);
             db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
         }
         schema::migrate(&mut db, &self.what, self.steps)?;

@@ -1,0 +1,129 @@
+//! What the writer does to the disk, and how it comes back after the disk has failed.
+
+use std::sync::{Mutex, atomic::AtomicU32};
+
+use xueliang_base::{
+    alert::Alert,
+    time::{Clock as _, ManualClock},
+};
+
+use super::*;
+use crate::testing::{NOW, critical, key_of, next_state};
+
+/// A store and what it showed to consoles, in order.
+struct Bench {
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    shown: Arc<Mutex<Vec<(String, u64)>>>,
+    /// Pages that the file may have when it is opened next.
+    pages: Arc<AtomicU32>,
+    store: SqliteStore,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = ManualClock::at(NOW);
+        let shown: Arc<Mutex<Vec<(String, u64)>>> = Arc::default();
+        let pages = Arc::new(AtomicU32::new(u32::MAX));
+        let told = Arc::clone(&shown);
+        let on_commit = Arc::new(move |rows: Vec<Arc<FeedRow>>| {
+            let keys = rows.iter().map(|row| row.record.alert.as_ref().unwrap());
+            told.lock().unwrap().extend(keys.map(|alert| (alert.alert_id.clone(), alert.revision)));
+        });
+        let options = SqliteOptions { max_pages: Some(Arc::clone(&pages)), ..SqliteOptions::default() };
+        let store = SqliteStore::open(folder.path(), clock.clone(), &options, on_commit).unwrap();
+        Self { folder, clock, shown, pages, store }
+    }
+    async fn publish(&self, alert: &Alert) -> Result<Outcome> {
+        let incoming = Incoming { alert: alert.clone(), received: self.clock.mono() };
+        self.store.publish(vec![incoming]).await.map(|outcomes| outcomes[0].clone())
+    }
+    fn pragma(&self, name: &'static str) -> impl Future<Output = Result<String>> {
+        self.store.write(move |db, _| {
+            let value =
+                db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, rusqlite::types::Value>(0));
+            Ok(match value? {
+                rusqlite::types::Value::Integer(number) => number.to_string(),
+                rusqlite::types::Value::Text(text) => text,
+                other => panic!("{other:?}"),
+            })
+        })
+    }
+}
+
+fn large() -> Alert {
+    let mut alert = critical();
+    alert.place.address = Some("x".repeat(1000));
+    alert
+}
+
+#[tokio::test]
+async fn the_writer_syncs_its_log_at_every_commit_before_and_after_a_failure() {
+    let bench = Bench::new();
+    // 2 is FULL: the log is synced before a commit is answered.
+    assert_eq!(bench.pragma("synchronous").await.unwrap(), "2");
+    assert_eq!(bench.pragma("journal_mode").await.unwrap(), "wal");
+    let refused =
+        bench.store.write(|_, _| Err::<(), _>(Error::Unavailable("the disk fails".to_owned()))).await;
+    assert!(refused.is_err() && bench.store.health().failing.is_some());
+    assert_eq!(bench.pragma("synchronous").await.unwrap(), "2");
+    assert_eq!(bench.pragma("journal_mode").await.unwrap(), "wal");
+}
+
+#[tokio::test]
+async fn a_store_that_failed_comes_back_by_itself_and_shows_all_in_order() {
+    let bench = Bench::new();
+    let mut kept = vec![critical()];
+    bench.publish(&kept[0]).await.unwrap();
+    // The disk is full from now on: the connection in use fails, and each that is opened after it.
+    bench.pages.store(60, Ordering::Relaxed);
+    let full = bench.store.write(|_, _| Err::<(), _>(Error::Exhausted("the disk is full".to_owned()))).await;
+    assert!(full.is_err());
+    let refused = loop {
+        let one = large();
+        match bench.publish(&one).await {
+            Ok(_) => kept.push(one),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(&refused, Error::Exhausted(text) if text.contains("full")), "{refused}");
+    assert!(bench.store.health().failing.is_some());
+    assert!(bench.publish(&large()).await.is_err(), "it fails as long as the disk does");
+
+    // A commit that was on disk although its fsync was reported as failed: nobody was told of it.
+    let ghost = critical();
+    let file = DbFile {
+        path: bench.folder.path().join(STORE_FILE),
+        what: "the store".to_owned(),
+        steps: schema::STORE_STEPS,
+        max_pages: None,
+    };
+    let db = file.open().unwrap();
+    let other = Writer::spawn("ghost", file, db, bench.clock.clone(), None, u64::MAX).unwrap();
+    let (shared, incoming) =
+        (Shared::default(), Incoming { alert: ghost.clone(), received: bench.clock.mono() });
+    other.run(move |db, rows| publish::store(db, rows, &shared, &incoming)).await.unwrap();
+    drop(other);
+    kept.push(ghost);
+
+    // Room again: the next state is taken, without anything being started anew.
+    bench.pages.store(u32::MAX, Ordering::Relaxed);
+    let after = next_state(&kept[0]);
+    let head = bench.store.head();
+    assert_eq!(bench.publish(&after).await.unwrap(), Outcome::Committed(head + 2));
+    kept.push(after);
+    assert_eq!(bench.store.health().failing, None);
+    assert_eq!(bench.store.head(), kept.len() as u64);
+    assert_eq!(*bench.shown.lock().unwrap(), kept.iter().map(key_of).collect::<Vec<_>>());
+    let page = bench.store.feed_page(FeedQuery {
+        lane: xueliang_base::kind::Lane::Critical,
+        filter: Arc::default(),
+        after_exclusive: 0,
+        upto_inclusive: bench.store.head(),
+        latest_only: false,
+        limit: 1000,
+    });
+    let stored = page.await.unwrap().rows;
+    assert_eq!(stored.len(), kept.len());
+}
