@@ -244,3 +244,26 @@ async fn a_backup_names_all_its_files_and_a_restore_that_was_cut_off_is_done_aga
     assert!(matches!(restore(&to, &other), Err(Error::DataLoss(_))));
     assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
 }
+
+#[tokio::test]
+async fn a_store_of_the_first_schema_is_brought_up_with_its_sums_and_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Connection::open(folder.path().join(STORE_FILE)).unwrap();
+    db.execute_batch(schema::STORE_STEPS[0]).unwrap();
+    db.execute_batch(
+        "INSERT INTO evidence VALUES ('a', 1, 'sum', 70, x'', 5, 0), ('b', 1, 'sum', 30, x'', 5, 1), \
+         ('c', 1, '', 0, x'', 5, 0); \
+         INSERT INTO subscription VALUES ('desk', 'wall', x'', 5); PRAGMA user_version = 1",
+    )
+    .unwrap();
+    drop(db);
+    let clock = xueliang_base::time::ManualClock::at(crate::testing::NOW);
+    let store =
+        SqliteStore::open(folder.path(), clock, &SqliteOptions::default(), Arc::new(|_: Vec<_>| ())).unwrap();
+    let bytes = store.evidence_bytes(Wall(0)).await.unwrap();
+    assert_eq!(bytes, EvidenceBytes { kept: 70, since: 70, pieces: 1 });
+    // A name that has a cursor is known: it is neither audited nor refused.
+    store.add_subscriber("desk".into(), "wall".into(), 0).await.unwrap();
+    assert!(audited(folder.path()).is_empty());
+    assert!(store.add_subscriber("desk".into(), "another".into(), 0).await.is_err());
+}
