@@ -616,38 +616,6 @@ async fn a_minor_alert_that_got_worse_is_not_counted_as_minor() {
 }
 
 #[tokio::test]
-async fn the_audit_grows_by_first_uses_and_refusals_only() {
-    use xueliang_proto::v1::alert_service_server::AlertService as _;
-
-    async fn open(bench: &Bench, principal: &Principal, name: &str) -> Result<(), tonic::Status> {
-        let subscription = name.to_owned();
-        let mut request =
-            tonic::Request::new(v1::SubscribeRequest { subscription, ..v1::SubscribeRequest::default() });
-        request.extensions_mut().insert(principal.clone());
-        crate::grpc::AlertApi(bench.bus.clone()).subscribe(request).await.map(drop)
-    }
-    let mut bench = Bench::new();
-    let desk = Principal::new("desk", PrincipalKind::Console);
-    let node = crate::testing::node();
-    for _ in 0..3 {
-        for _ in 0..3 {
-            open(&bench, &desk, "wall").await.unwrap();
-            open(&bench, &desk, "").await.unwrap();
-            assert_eq!(open(&bench, &node, "wall").await.unwrap_err().code(), tonic::Code::PermissionDenied);
-        }
-        bench = bench.reopen().await;
-        bench.clock.advance(Duration::from_secs(61));
-    }
-    let audited = crate::store::tests::audited(bench.folder.path());
-    let count = |who: &str, what: &str, name: &str| {
-        audited.iter().filter(|one| one.0 == who && one.1 == what && one.2.contains(name)).count()
-    };
-    assert_eq!(count("desk", "subscribe", "wall"), 1);
-    assert_eq!(count("node-1", "subscribe_refused", "ReadAlerts"), 3, "one a minute at most");
-    assert_eq!(audited.len(), 5, "{audited:?}");
-}
-
-#[tokio::test]
 async fn names_of_subscriptions_are_bounded_for_each_principal() {
     let bench = Bench::new();
     let desk = Principal::new("desk", PrincipalKind::Console);

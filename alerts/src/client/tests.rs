@@ -432,3 +432,35 @@ async fn nobody_is_served_without_a_principal() {
     let refused = api.publish(Request::new(v1::PublishRequest::default())).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unauthenticated);
 }
+
+#[tokio::test]
+async fn the_audit_grows_by_first_uses_and_refusals_only() {
+    use xueliang_proto::v1::alert_service_server::AlertService as _;
+
+    async fn open(bench: &testing::Bench, principal: &Principal, name: &str) -> Result<(), Status> {
+        let subscription = name.to_owned();
+        let mut request =
+            Request::new(v1::SubscribeRequest { subscription, ..v1::SubscribeRequest::default() });
+        request.extensions_mut().insert(principal.clone());
+        crate::grpc::AlertApi(bench.bus.clone()).subscribe(request).await.map(drop)
+    }
+    let mut bench = testing::Bench::new();
+    let desk = Principal::new("desk", PrincipalKind::Console);
+    let node = testing::node();
+    for _ in 0..3 {
+        for _ in 0..3 {
+            open(&bench, &desk, "wall").await.unwrap();
+            open(&bench, &desk, "").await.unwrap();
+            assert_eq!(open(&bench, &node, "wall").await.unwrap_err().code(), Code::PermissionDenied);
+        }
+        bench = bench.reopen().await;
+        bench.clock.advance(Duration::from_secs(61));
+    }
+    let audited = crate::store::tests::audited(bench.folder.path());
+    let count = |who: &str, what: &str, name: &str| {
+        audited.iter().filter(|one| one.0 == who && one.1 == what && one.2.contains(name)).count()
+    };
+    assert_eq!(count("desk", "subscribe", "wall"), 1);
+    assert_eq!(count("node-1", "subscribe_refused", "ReadAlerts"), 3, "one a minute at most");
+    assert_eq!(audited.len(), 5, "{audited:?}");
+}
