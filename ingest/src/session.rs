@@ -77,6 +77,29 @@ pub struct SessionSpec {
     pub connect_rate: ConnectRate,
 }
 
+impl SessionSpec {
+    /// Whether a session of the other reads the same stream in the same way, so that it may simply go on.
+    pub fn reads_like(&self, other: &Self) -> bool {
+        // Taken apart, so that no field that comes later is forgotten here.
+        let Self {
+            camera,
+            stream,
+            credentials,
+            networks,
+            expected_on,
+            timezone,
+            first_seq: _,
+            connect_rate: _,
+        } = self;
+        *camera == other.camera
+            && *stream == other.stream
+            && *credentials == other.credentials
+            && *networks == other.networks
+            && *expected_on == other.expected_on
+            && *timezone == other.timezone
+    }
+}
+
 /// Reads a stream once.
 pub trait Source: Send {
     /// One attempt: connects and delivers until it fails or is asked to stop. Blocks.

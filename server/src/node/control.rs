@@ -16,24 +16,24 @@ use tokio::{
     sync::{mpsc, watch},
 };
 use tonic::transport::{Channel, Endpoint, Uri};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 use xueliang_base::{
     alert::Alert,
     backoff::Backoff,
-    config::{Analysis, Camera, Config, EvidenceBudget},
+    config::{Analysis, Config, EvidenceBudget},
     id::{CameraId, ConfigRevision, CredentialName, NodeId},
     incident::Incident,
     shutdown::Stopping,
     time::SharedClock,
 };
-use xueliang_ingest::{
-    credentials::Credentials,
-    ring::Ring,
-    session::{self, ConnectRate, SessionHandle, SessionSpec},
-};
+use xueliang_ingest::{credentials::Credentials, session};
 use xueliang_proto::v1::{
     AttachRequest, AttachResponse, ListActiveRequest, node_service_client::NodeServiceClient,
 };
+
+mod sessions;
+
+use sessions::{Sessions, Spawn};
 
 use super::{
     alerting::Input,
@@ -81,31 +81,19 @@ pub struct ControlSpec {
     pub budget: watch::Sender<EvidenceBudget>,
 }
 
-struct Session {
-    camera: Arc<Camera>,
-    credentials: Option<Credentials>,
-    handle: SessionHandle,
-}
-
 struct Control {
     spec: ControlSpec,
-    sessions: BTreeMap<CameraId, Session>,
-    rate: ConnectRate,
+    sessions: Sessions,
     revision: Option<ConfigRevision>,
     adopted: bool,
-    stopping: Stopping,
 }
 
 /// Runs until stopping is asked; then stops all sessions.
 pub async fn run(spec: ControlSpec, mut stopping: Stopping) {
-    let mut control = Control {
-        spec,
-        sessions: BTreeMap::new(),
-        rate: ConnectRate::default(),
-        revision: None,
-        adopted: false,
-        stopping: stopping.clone(),
-    };
+    let (clock, for_all) = (spec.clock.clone(), stopping.clone());
+    let spawn: Spawn = Box::new(move |spec, cell| session::spawn(spec, cell, clock.clone(), for_all.clone()));
+    let sessions = Sessions::new(spawn, spec.clock.clone(), spec.dirty.clone());
+    let mut control = Control { spec, sessions, revision: None, adopted: false };
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1), 3);
     loop {
         let attached = tokio::select! {
@@ -124,26 +112,7 @@ pub async fn run(spec: ControlSpec, mut stopping: Stopping) {
             () = tokio::time::sleep(wait) => {}
         }
     }
-    let sessions = std::mem::take(&mut control.sessions);
-    end(sessions.into_values().map(|session| session.handle).collect()).await;
-}
-
-/// Asks sessions to stop, all at once, and waits for them on a thread of its own.
-async fn end(handles: Vec<SessionHandle>) {
-    for handle in &handles {
-        handle.ask_to_stop();
-    }
-    let (reply, ended) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("end-sessions".to_owned()).spawn(move || {
-        handles.into_iter().for_each(SessionHandle::stop);
-        // Nobody waits any more when the node is killed.
-        let _gone = reply.send(());
-    });
-    if let Err(error) = thread {
-        warn!(%error, "cannot start a thread to end sessions");
-        return;
-    }
-    drop(ended.await);
+    control.sessions.end_all().await;
 }
 
 impl Control {
@@ -204,7 +173,7 @@ impl Control {
         }
         self.spec.alerting.send(Input::Config(config.clone())).await?;
 
-        let cells = self.renew(&config, &credentials).await;
+        let cells = self.sessions.renew(&config, &credentials).await;
         self.spec.cells.send_replace(cells.clone());
         self.spec.budget.send_replace(config.evidence.clone());
         self.spec.configured.send_replace(Some((revision, config.clone())));
@@ -214,62 +183,6 @@ impl Control {
             .await?;
         self.revision = Some(revision);
         Ok(())
-    }
-
-    /// Starts sessions of new cameras, ends those of removed ones, renews those whose stream changed.
-    async fn renew(
-        &mut self,
-        config: &Config,
-        credentials: &BTreeMap<CredentialName, Credentials>,
-    ) -> BTreeMap<CameraId, Arc<Cell>> {
-        let old = self.spec.cells.borrow().clone();
-        let mut cells = BTreeMap::new();
-        let mut kept = BTreeMap::new();
-        for camera in &config.cameras {
-            let wanted = camera.stream.credentials.as_ref().and_then(|name| credentials.get(name)).cloned();
-            let session = self.sessions.remove(&camera.id);
-            let mut first_seq = 1;
-            if let Some(session) = session {
-                if *session.camera == *camera && session.credentials == wanted {
-                    if let Some(cell) = old.get(&camera.id) {
-                        cells.insert(camera.id.clone(), cell.clone());
-                    }
-                    kept.insert(camera.id.clone(), session);
-                    continue;
-                }
-                first_seq = session.handle.next_seq();
-                end(vec![session.handle]).await;
-            }
-            let camera = Arc::new(camera.clone());
-            let ring = Ring::new(config.analysis.ring_bytes, config.analysis.ring_seconds);
-            let cell =
-                Arc::new(Cell::new(camera.clone(), ring, self.spec.dirty.clone(), self.spec.clock.wall()));
-            let spec = SessionSpec {
-                camera: camera.id.clone(),
-                stream: camera.stream.clone(),
-                credentials: wanted.clone(),
-                networks: config.networks.clone(),
-                expected_on: camera.expected_on,
-                timezone: config.timezone.clone(),
-                first_seq,
-                connect_rate: self.rate.clone(),
-            };
-            let handle =
-                match session::spawn(spec, cell.clone(), self.spec.clock.clone(), self.stopping.clone()) {
-                    Ok(handle) => handle,
-                    Err(error) => {
-                        error!(camera = %camera.id, %error, "cannot start a session");
-                        continue;
-                    }
-                };
-            cells.insert(camera.id.clone(), cell);
-            kept.insert(camera.id.clone(), Session { camera, credentials: wanted, handle });
-        }
-        for (id, session) in std::mem::replace(&mut self.sessions, kept) {
-            info!(camera = %id, "camera removed");
-            end(vec![session.handle]).await;
-        }
-        cells
     }
 }
 
