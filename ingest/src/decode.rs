@@ -172,10 +172,15 @@ impl Decoder {
             return Err(DecodeError::WrongCodec { decoder: self.codec, unit: unit.codec });
         }
         // The caps filter behind the parser sees one parameter set a unit; a hostile unit may bring several.
-        if let Some((width, height)) = nal::survey(unit.codec, &unit.data).largest
+        let survey = nal::survey(unit.codec, &unit.data);
+        if let Some((width, height)) = survey.largest
             && !self.limits.allow(width, height)
         {
             return Err(DecodeError::TooLarge { width, height, limits: self.limits });
+        }
+        if survey.unbounded {
+            let reason = "a sequence parameter set does not tell the size of its pictures".to_owned();
+            return Err(DecodeError::Undecodable { seq: unit.seq, reason });
         }
         self.engine.feed(&Feed {
             seq: unit.seq,

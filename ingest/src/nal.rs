@@ -16,6 +16,8 @@ pub struct Survey {
     pub parameters: bool,
     /// Largest width and height that its sequence parameter sets announce.
     pub largest: Option<(u32, u32)>,
+    /// A sequence parameter set stands in it whose size cannot be told: nothing bounds the pictures it announces.
+    pub unbounded: bool,
     /// Bytes from the first to the last parameter set, start codes included, when they stand before the picture.
     pub parameter_bytes: Option<Range<usize>>,
 }
@@ -37,9 +39,12 @@ pub fn survey(codec: Codec, data: &[u8]) -> Survey {
             (false, 7) | (true, 33) => {
                 sps = true;
                 let size = if h265 { h265_size(nal) } else { h264_size(nal) };
-                if let Some((width, height)) = size {
-                    let (w, h) = survey.largest.unwrap_or_default();
-                    survey.largest = Some((w.max(width), h.max(height)));
+                match size {
+                    Some((width, height)) => {
+                        let (w, h) = survey.largest.unwrap_or_default();
+                        survey.largest = Some((w.max(width), h.max(height)));
+                    }
+                    None => survey.unbounded = true,
                 }
             }
             (false, 8) | (true, 34) => pps = true,
@@ -137,17 +142,21 @@ fn recovers_here(nal: &[u8]) -> bool {
     false
 }
 
+/// The size stands within the first 1.5 KiB of a set, even where twelve scaling lists of the longest codes a decoder
+/// takes (15 bits) come before it; and whoever writes longer ones is refused.
+const MAX_SET_BYTES: usize = 4096;
+
 struct Bits {
     bytes: Vec<u8>,
     at: usize,
 }
 
 impl Bits {
-    /// Drops the NAL header and emulation prevention; the sizes stand within the first 256 bytes.
+    /// Drops the NAL header and emulation prevention.
     fn new(nal: &[u8], header: usize) -> Self {
         let mut bytes = Vec::with_capacity(256);
         let mut zeros = 0;
-        for &byte in nal.iter().skip(header).take(256) {
+        for &byte in nal.iter().skip(header).take(MAX_SET_BYTES) {
             if zeros >= 2 && byte == 3 {
                 zeros = 0;
                 continue;

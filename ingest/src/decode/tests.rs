@@ -169,16 +169,42 @@ fn a_picture_larger_than_allowed_never_reaches_a_decoder() {
     assert_eq!(decoder.decode(&small, Want::Last).unwrap().pictures.len(), 1);
 }
 
-/// A sequence parameter set of the baseline profile, number 1, of so many macroblocks.
-fn hostile_sps(width: u32, height: u32) -> Vec<u8> {
+/// What stands before the size in a sequence parameter set.
+enum Before {
+    /// Baseline profile: next to nothing.
+    Little,
+    /// High profile with eight scaling lists whose every step takes the longest code: 420 bytes.
+    ScalingLists,
+    /// The same, each step with a code of 63 bits, which no decoder takes: nearly 2 KiB.
+    Overlong,
+    /// It ends before the size.
+    Cut,
+}
+
+/// A sequence parameter set, number 1, of so many macroblocks.
+fn hostile_sps(width: u32, height: u32, before: Before) -> Vec<u8> {
     let mut bits = String::new();
     let ue = |n: u32| {
-        let binary = format!("{:b}", n + 1);
+        let binary = format!("{:b}", u64::from(n) + 1);
         format!("{}{binary}", "0".repeat(binary.len() - 1))
     };
-    for part in [ue(1), ue(0), ue(2), ue(1), "0".to_owned(), ue(width - 1), ue(height - 1), "1100".to_owned()]
-    {
-        bits += &part;
+    bits += &ue(1);
+    if !matches!(before, Before::Little) {
+        // 4:2:0 of 8 bits, with scaling lists.
+        bits += &[ue(1), ue(0), ue(0), "01".to_owned()].concat();
+        for list in 0..8 {
+            bits += "1";
+            for step in 0..if list < 6 { 16 } else { 64 } {
+                // 8, 135, 8, 135 …: no step is 0, which would end the list.
+                let code = if step % 2 == 0 { 253 } else { 254 };
+                bits += &ue(if matches!(before, Before::Overlong) { u32::MAX - 1 } else { code });
+            }
+        }
+    }
+    if !matches!(before, Before::Cut) {
+        for part in [ue(0), ue(2), ue(1), "0".to_owned(), ue(width - 1), ue(height - 1), "1100".to_owned()] {
+            bits += &part;
+        }
     }
     bits += "1";
     bits += &"0".repeat(bits.len().next_multiple_of(8) - bits.len());
@@ -186,16 +212,35 @@ fn hostile_sps(width: u32, height: u32) -> Vec<u8> {
         .as_bytes()
         .chunks(8)
         .map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap());
-    [0, 0, 0, 1, 0x67, 66, 0, 51].into_iter().chain(bytes).collect()
+    let profile = if matches!(before, Before::Little) { 66 } else { 100 };
+    let mut set = vec![0, 0, 0, 1, 0x67, profile, 0, 51];
+    let mut zeros = 0;
+    for byte in bytes {
+        if zeros == 2 && byte <= 3 {
+            set.push(3);
+            zeros = 0;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        set.push(byte);
+    }
+    set
 }
 
 #[test]
 fn a_second_parameter_set_cannot_smuggle_a_huge_picture_past_the_filter() {
     // The parser announces the last set of a unit, the decoder uses the one that the slices name.
-    let mut unit = units(&clip("vtest@10fps.h264"), 1).remove(0);
-    unit.data = [&hostile_sps(1024, 512), &unit.data[..]].concat().into();
-    let error = decoder(Codec::H264).decode_keyframe(&unit).unwrap_err();
-    assert!(matches!(error, DecodeError::TooLarge { width: 16384, height: 8192, .. }), "{error}");
+    let good = units(&clip("vtest@10fps.h264"), 1).remove(0);
+    let smuggled = |before| {
+        let data = [&hostile_sps(1024, 512, before), &good.data[..]].concat().into();
+        decoder(Codec::H264).decode_keyframe(&AccessUnit { data, ..good.clone() }).unwrap_err()
+    };
+    for before in [Before::Little, Before::ScalingLists, Before::Overlong] {
+        let error = smuggled(before);
+        assert!(matches!(error, DecodeError::TooLarge { width: 16384, height: 8192, .. }), "{error}");
+    }
+    // Where the size cannot be told, nothing bounds it.
+    let error = smuggled(Before::Cut);
+    assert!(matches!(&error, DecodeError::Undecodable { reason, .. } if reason.contains("size")), "{error}");
 }
 
 #[test]
