@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A user and a password.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Credentials {
     user: String,
     password: String,

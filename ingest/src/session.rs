@@ -23,6 +23,7 @@ use xueliang_base::{
     unit::AccessUnit,
 };
 
+use self::accounts::{Admission, Entry};
 use crate::gst::rtsp::RtspSource;
 use crate::{
     credentials::Credentials,
@@ -30,6 +31,7 @@ use crate::{
     health::{Signal, SignalChange},
 };
 
+mod accounts;
 pub mod address;
 mod delivery;
 mod error;
@@ -39,6 +41,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+pub use accounts::Accounts;
 pub use delivery::{Delivery, RawUnit};
 pub use error::SessionError;
 pub use rate::ConnectRate;
@@ -75,6 +78,8 @@ pub struct SessionSpec {
     pub first_seq: u64,
     /// Shared by all sessions.
     pub connect_rate: ConnectRate,
+    /// Shared by all sessions.
+    pub accounts: Accounts,
 }
 
 impl SessionSpec {
@@ -90,6 +95,7 @@ impl SessionSpec {
             timezone,
             first_seq: _,
             connect_rate: _,
+            accounts: _,
         } = self;
         *camera == other.camera
             && *stream == other.stream
@@ -211,52 +217,95 @@ pub fn run(
 ) {
     let camera = &spec.camera;
     let mut retry = Retry::new(seed(camera));
+    let watch = Watch { spec, delivery, clock, halt, zone: zone(&spec.timezone) };
     delivery.connecting();
     loop {
-        let turn = spec.connect_rate.turn(clock.mono());
-        if !wait(turn, clock, halt) {
+        if !watch.wait(spec.connect_rate.turn(clock.mono())) {
             return;
         }
-        delivery.open();
+        let Some(admission) = watch.admission() else { return };
+        delivery.open(admission);
         let error = source.run_once(delivery, halt);
-        let streamed = delivery.close();
+        let streamed = delivery.close(&error);
         let Some(offline) = error.signal() else { return };
         if halt.asked() {
             return;
         }
         delivery.failed(offline);
-        let expected =
-            spec.expected_on.is_none_or(|hours| hours.contains(minute_of_day(clock.wall(), &spec.timezone)));
-        let signal = if expected { offline } else { Signal::ExpectedOff };
-        if delivery.change(signal, error.to_string()) {
-            info!(camera = %camera, signal = signal.word(), cause = %error, "session lost");
-        }
-        if !wait(retry.wait(&error, streamed, clock.mono()), clock, halt) {
+        if !watch.wait_lost(retry.wait(&error, streamed, clock.mono()), offline, &error) {
             return;
         }
     }
 }
 
-/// Waits by the clock. False when asked to stop.
-fn wait(for_: Duration, clock: &SharedClock, halt: &Halt) -> bool {
-    let until: Mono = clock.mono().plus(for_);
-    loop {
-        if halt.asked() {
-            return false;
+/// What a session does between its attempts.
+struct Watch<'a> {
+    spec: &'a SessionSpec,
+    delivery: &'a Delivery,
+    clock: &'a SharedClock,
+    halt: &'a Halt,
+    zone: jiff::tz::TimeZone,
+}
+
+impl Watch<'_> {
+    /// Waits until the session may sign in; `None` when asked to stop.
+    fn admission(&self) -> Option<Admission> {
+        loop {
+            let now = self.clock.mono();
+            let entry = self.spec.accounts.enter(&self.spec.stream.url, self.spec.credentials.as_ref(), now);
+            let go_on = match entry {
+                Entry::Open(admission) => return Some(admission),
+                Entry::Tried => self.wait(HEARTBEAT),
+                Entry::Refused(until) => {
+                    let refused = SessionError::AccountRefused;
+                    self.wait_lost(until.since(now), refused.signal()?, &refused)
+                }
+            };
+            if !go_on {
+                return None;
+            }
         }
-        let left = until.since(clock.mono());
-        if left.is_zero() {
-            return true;
+    }
+    /// Says that the camera is lost, and waits by the clock. False when asked to stop.
+    fn wait_lost(&self, for_: Duration, offline: Signal, error: &SessionError) -> bool {
+        if self.lost(offline, error) {
+            let signal = self.delivery.signal().signal.word();
+            info!(camera = %self.spec.camera, signal, cause = %error, "session lost");
         }
-        std::thread::park_timeout(left.min(HEARTBEAT));
+        self.wait(for_)
+    }
+    fn lost(&self, offline: Signal, error: &SessionError) -> bool {
+        let signal = if self.expected() { offline } else { Signal::ExpectedOff };
+        self.delivery.change(signal, error.to_string())
+    }
+    fn expected(&self) -> bool {
+        self.spec.expected_on.is_none_or(|hours| hours.contains(minute_of_day(self.clock.wall(), &self.zone)))
+    }
+    /// Waits by the clock. False when asked to stop.
+    fn wait(&self, for_: Duration) -> bool {
+        let until: Mono = self.clock.mono().plus(for_);
+        loop {
+            if self.halt.asked() {
+                return false;
+            }
+            let left = until.since(self.clock.mono());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::park_timeout(left.min(HEARTBEAT));
+        }
     }
 }
 
-/// Minutes after midnight in the zone; in UTC where the zone is not known here.
-fn minute_of_day(wall: Wall, zone: &str) -> u16 {
-    let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
+/// The zone of that name; UTC where it is not known here.
+fn zone(name: &str) -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::get(name).unwrap_or(jiff::tz::TimeZone::UTC)
+}
+
+/// Minutes after midnight in the zone.
+fn minute_of_day(wall: Wall, zone: &jiff::tz::TimeZone) -> u16 {
     let stamp = jiff::Timestamp::from_microsecond(wall.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let time = stamp.to_zoned(zone).time();
+    let time = stamp.to_zoned(zone.clone()).time();
     u16::from(time.hour().unsigned_abs()) * 60 + u16::from(time.minute().unsigned_abs())
 }
 

@@ -96,6 +96,7 @@ impl Rig {
             timezone: "Asia/Shanghai".to_owned(),
             first_seq: 1,
             connect_rate: ConnectRate::default(),
+            accounts: session::Accounts::default(),
         };
         let (stop, stopping) = shutdown::pair();
         let sink: Arc<dyn UnitSink> = Arc::<Kept>::clone(&kept);

@@ -7,7 +7,10 @@
 
 use std::{
     net::TcpStream,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
@@ -61,7 +64,11 @@ impl std::fmt::Debug for SharedClockDebug {
 
 /// What streaming threads find out; the session's thread reads it.
 #[derive(Debug, Default)]
-pub(super) struct Finding(Mutex<Found>);
+pub(super) struct Finding {
+    found: Mutex<Found>,
+    /// The camera has described its streams.
+    described: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct Found {
@@ -73,7 +80,7 @@ struct Found {
 
 impl Finding {
     fn found(&self) -> MutexGuard<'_, Found> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.found.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
     /// The first finding stays.
     pub(super) fn say(&self, error: SessionError) {
@@ -151,8 +158,8 @@ impl Running {
         let pipeline = gst::Pipeline::new();
         let source = make("rtspsrc")?;
         configure(&source, spec, place);
-        guard_redirects(&source, place, finding);
-        select_video(&source, finding);
+        guard_requests(&source, place, spec.credentials.is_some(), finding);
+        select_video(&source, finding, delivery);
         let times = sender::listen(&source, clock);
         chain::on_pad(&source, &pipeline, delivery, finding, &times);
         pipeline
@@ -245,10 +252,23 @@ fn configure(source: &gst::Element, spec: &SessionSpec, place: &address::Place) 
     }
 }
 
-/// Compares the place of every request with the place that was checked.
-fn guard_redirects(source: &gst::Element, place: &address::Place, finding: &Arc<Finding>) {
+/// Requests until a camera has described its streams: OPTIONS, DESCRIBE, and the one of them again that is asked for a
+/// login. A fourth means that the login was refused: rtspsrc would send it seven times more, and a recorder lock the account
+/// over one attempt.
+const REQUESTS_TO_DESCRIBE: u32 = 3;
+
+/// Compares the place of every request with the place that was checked, and lets a login be refused once.
+fn guard_requests(source: &gst::Element, place: &address::Place, signs_in: bool, finding: &Arc<Finding>) {
     let (checked, finding) = (place.url.clone(), Arc::clone(finding));
+    let sent = AtomicU32::new(0);
     source.connect("before-send", false, move |values| {
+        if signs_in
+            && !finding.described.load(Ordering::Relaxed)
+            && sent.fetch_add(1, Ordering::Relaxed) >= REQUESTS_TO_DESCRIBE
+        {
+            finding.say(SessionError::Unauthorized);
+            return Some(false.to_value());
+        }
         let source = values.first().and_then(|value| value.get::<gst::Element>().ok());
         let location = source.map(|source| source.property::<Option<String>>("location").unwrap_or_default());
         let here = location.as_deref().and_then(|location| url::Url::parse(location).ok());
@@ -265,10 +285,13 @@ fn guard_redirects(source: &gst::Element, place: &address::Place, finding: &Arc<
 }
 
 /// Sets up the first video stream that can be read, and nothing else.
-fn select_video(source: &gst::Element, finding: &Arc<Finding>) {
-    let finding = Arc::clone(finding);
+fn select_video(source: &gst::Element, finding: &Arc<Finding>, delivery: &Arc<Delivery>) {
+    let (finding, delivery) = (Arc::clone(finding), Arc::clone(delivery));
     let chosen = Mutex::new(None::<u32>);
     source.connect("select-stream", false, move |values| {
+        // It answered DESCRIBE: whatever login it asks for was given.
+        finding.described.store(true, Ordering::Relaxed);
+        delivery.accepted();
         let number = values.get(1).and_then(|value| value.get::<u32>().ok()).unwrap_or(0);
         let caps = values.get(2).and_then(|value| value.get::<gst::Caps>().ok());
         let structure = caps.as_ref().and_then(|caps| caps.structure(0));

@@ -17,12 +17,19 @@ pub struct Place {
     pub url: Url,
 }
 
+/// The port of a scheme that names none.
+pub(super) fn default_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "rtsp" => Some(554),
+        "rtsps" => Some(322),
+        _ => None,
+    }
+}
+
 /// Resolves and checks the address of a stream.
 pub fn check(url: &Url, networks: &[IpNet]) -> Result<Place, SessionError> {
-    let default_port = match url.scheme() {
-        "rtsp" => 554,
-        "rtsps" => 322,
-        _ => return Err(SessionError::BadUrl { reason: "begins with neither rtsp:// nor rtsps://" }),
+    let Some(default_port) = default_port(url.scheme()) else {
+        return Err(SessionError::BadUrl { reason: "begins with neither rtsp:// nor rtsps://" });
     };
     if !url.username().is_empty() || url.password().is_some() {
         return Err(SessionError::BadUrl { reason: "holds a user or password; name `credentials` instead" });

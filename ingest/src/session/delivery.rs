@@ -12,7 +12,7 @@ use xueliang_base::{
     unit::{AccessUnit, Codec},
 };
 
-use super::{SessionStats, UnitSink};
+use super::{SessionError, SessionStats, UnitSink, accounts::Admission};
 use crate::health::{Signal, SignalChange};
 
 /// A unit as a source has it.
@@ -49,6 +49,8 @@ struct State {
     codec: Option<Codec>,
     first: Option<Mono>,
     last: Option<Mono>,
+    /// Of the attempt under way.
+    admission: Option<Admission>,
     signal: SignalChange,
     stats: SessionStats,
 }
@@ -66,6 +68,7 @@ impl Delivery {
             codec: None,
             first: None,
             last: None,
+            admission: None,
             signal,
             stats: SessionStats::default(),
         });
@@ -86,6 +89,7 @@ impl Delivery {
             state.first = Some(arrival);
             state.stats.streams += 1;
             state.stats.last_keyframe = None;
+            state.admission.iter_mut().for_each(Admission::accepted);
             self.set(&mut state, Signal::Streaming, String::new());
         }
         state.last = Some(arrival);
@@ -112,9 +116,14 @@ impl Delivery {
         let state = self.state();
         (self.clock.mono().since(state.last.unwrap_or(state.opened)), state.last.is_some())
     }
-    pub(super) fn open(&self) {
+    /// The camera let us in: its user and password are right, whatever comes next.
+    pub(crate) fn accepted(&self) {
+        self.state().admission.iter_mut().for_each(Admission::accepted);
+    }
+    pub(super) fn open(&self, admission: Admission) {
         let mut state = self.state();
         state.open = true;
+        state.admission = Some(admission);
         state.opened = self.clock.mono();
         state.broken = true;
         state.first = None;
@@ -122,9 +131,12 @@ impl Delivery {
         state.stats.connects += 1;
     }
     /// Ends an attempt; returns how long it delivered, if it did.
-    pub(super) fn close(&self) -> Option<Duration> {
+    pub(super) fn close(&self, error: &SessionError) -> Option<Duration> {
         let mut state = self.state();
         state.open = false;
+        if let Some(admission) = state.admission.take() {
+            admission.ended(error, self.clock.mono());
+        }
         state.last.zip(state.first).map(|(last, first)| last.since(first))
     }
     pub(super) fn failed(&self, signal: Signal) {

@@ -79,6 +79,12 @@ pub enum SessionError {
         "the camera forbids this user the stream (403): give the user the right to view; tried again in 5 minutes"
     )]
     Forbidden,
+    /// Another camera of the same recorder was refused with the same user and password: nobody tries them for a while.
+    #[error(
+        "the same user and password were refused to another camera at this address (401 or 403): correct the \
+         credentials; tried again within 5 minutes"
+    )]
+    AccountRefused,
     /// 404.
     #[error("the camera has no such stream (404): correct the path of `url`")]
     NotFound,
@@ -145,7 +151,7 @@ impl SessionError {
             E::Unreachable { .. } => OfflineCause::Unreachable,
             E::NoAnswer { .. } => OfflineCause::NoAnswer,
             E::Closed => OfflineCause::Closed,
-            E::Unauthorized | E::CredentialsMissing => OfflineCause::Unauthorized,
+            E::Unauthorized | E::CredentialsMissing | E::AccountRefused => OfflineCause::Unauthorized,
             E::Forbidden => OfflineCause::Forbidden,
             E::NotFound => OfflineCause::NotFound,
             E::NotRtsp => OfflineCause::NotRtsp,
@@ -165,7 +171,7 @@ impl SessionError {
                 ErrorKind::InvalidInput
             }
             E::AddressNotAllowed { .. } | E::Redirected { .. } | E::Forbidden => ErrorKind::Forbidden,
-            E::Unauthorized | E::CredentialsMissing => ErrorKind::Unauthenticated,
+            E::Unauthorized | E::CredentialsMissing | E::AccountRefused => ErrorKind::Unauthenticated,
             E::NotFound => ErrorKind::NotFound,
             E::NoAnswer { .. } | E::NoFirstUnit { .. } | E::Stalled { .. } => ErrorKind::Deadline,
             E::Internal { .. } => ErrorKind::Internal,

@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use xueliang_base::{backoff::Backoff, time::Mono};
 
-use super::SessionError;
+use super::{SessionError, accounts::ACCOUNT_WAIT};
 
 /// A stream that delivered this long was a success: the next failure is its first.
 const LASTED: Duration = Duration::from_secs(10);
-/// Recorders lock accounts after a few failures: three to five within 30 minutes is common.
-const ACCOUNT_WAIT: Duration = Duration::from_secs(300);
 /// A camera gone shorter than this is tried often.
 const GONE_SHORTLY: Duration = Duration::from_secs(300);
 /// With a start of up to 0.5 s, a camera that is back delivers within 2 s.

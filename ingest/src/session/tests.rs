@@ -81,6 +81,7 @@ impl Rig {
             timezone: "Asia/Shanghai".to_owned(),
             first_seq: 1,
             connect_rate: ConnectRate::default(),
+            accounts: Accounts::default(),
         };
         change(&mut spec);
         let (stop, stopping) = shutdown::pair();
@@ -267,6 +268,39 @@ fn a_wrong_password_is_told_from_a_missing_one_and_never_shown() {
 }
 
 #[test]
+fn a_recorder_with_a_wrong_password_sees_one_login_of_all_its_cameras() {
+    let lock = simulator::LockPolicy {
+        attempts: 3,
+        duration: Duration::from_secs(600),
+        answer: simulator::LockAnswer::Unauthorized,
+    };
+    let account = simulator::Account { lock: Some(lock), ..simulator::Account::new("operator", "right") };
+    let town = Town::of(camera("vtest@10fps.h264").account(account));
+    let accounts = Accounts::default();
+    let channels: Vec<_> = (0..8)
+        .map(|channel| {
+            Rig::start(&town.url(), |spec| {
+                spec.camera = format!("gate-{channel}").parse().unwrap();
+                spec.credentials = Some(Credentials::new("operator", "wrong"));
+                spec.accounts = accounts.clone();
+            })
+        })
+        .collect();
+    let details: Vec<_> = channels.iter().map(Rig::offline).collect();
+    assert!(details.iter().all(|(cause, _)| *cause == OfflineCause::Unauthorized), "{details:?}");
+    let told = details.iter().filter(|(_, detail)| detail.contains("another camera")).count();
+    assert_eq!(told, 7, "the others say why they do not try: {details:?}");
+    let counters = town.simulator().camera("gate").unwrap().counters();
+    assert_eq!((counters.logins_failed, counters.logins_locked_out), (1, 0));
+    // With the right password nobody has to wait for the account.
+    let right = Rig::start(&town.url(), |spec| {
+        spec.credentials = Some(Credentials::new("operator", "right"));
+        spec.accounts = accounts.clone();
+    });
+    right.kept.after("signs in", 0, false);
+}
+
+#[test]
 fn a_change_of_size_or_codec_in_mid_stream_is_followed() {
     let town = Town::of(camera("vtest@10fps.h264"));
     let rig = Rig::start(&town.url(), |_| {});
@@ -411,7 +445,7 @@ fn a_redirect_is_not_followed_and_takes_no_password_along() {
 #[test]
 fn failures_outside_the_expected_hours_are_no_faults() {
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let minute = minute_of_day(SystemClock::shared().wall(), "Asia/Shanghai");
+    let minute = minute_of_day(SystemClock::shared().wall(), &zone("Asia/Shanghai"));
     let (from_min, to_min) = ((minute + 60) % 1440, (minute + 120) % 1440);
     let rig =
         Rig::start(&format!("rtsp://{free}/a"), |spec| spec.expected_on = Some(Hours { from_min, to_min }));

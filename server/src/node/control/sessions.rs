@@ -13,7 +13,7 @@ use xueliang_base::{
 use xueliang_ingest::{
     credentials::Credentials,
     ring::Ring,
-    session::{ConnectRate, SessionHandle, SessionSpec},
+    session::{Accounts, ConnectRate, SessionHandle, SessionSpec},
 };
 
 use crate::node::camera::{Cell, Dirty};
@@ -38,12 +38,20 @@ pub(super) struct Sessions {
     clock: SharedClock,
     dirty: Arc<Dirty>,
     rate: ConnectRate,
+    accounts: Accounts,
     running: BTreeMap<CameraId, Session>,
 }
 
 impl Sessions {
     pub(super) fn new(spawn: Spawn, clock: SharedClock, dirty: Arc<Dirty>) -> Self {
-        Self { spawn, clock, dirty, rate: ConnectRate::default(), running: BTreeMap::new() }
+        Self {
+            spawn,
+            clock,
+            dirty,
+            rate: ConnectRate::default(),
+            accounts: Accounts::default(),
+            running: BTreeMap::new(),
+        }
     }
 
     /// Starts sessions of new cameras, ends those of removed ones, renews those that read by other facts now: another
@@ -71,6 +79,7 @@ impl Sessions {
                 timezone: config.timezone.clone(),
                 first_seq: 1,
                 connect_rate: self.rate.clone(),
+                accounts: self.accounts.clone(),
             };
             match before.remove(&camera.id) {
                 Some(session) if *session.cell.camera == *camera && session.spec.reads_like(&spec) => {
