@@ -37,11 +37,14 @@ impl Retry {
     /// How long to wait after a failure at `now`; `streamed` is the time from the first to the last access unit of
     /// the attempt that failed, `None` where there was none.
     pub fn wait(&mut self, error: &SessionError, streamed: Option<Duration>, now: Mono) -> Duration {
-        self.worked |= streamed.is_some();
-        if streamed.is_some_and(|streamed| streamed >= LASTED) {
-            self.short.reset();
-            self.long.reset();
+        if let Some(streamed) = streamed {
+            self.worked = true;
+            // Gone since now, however short it was there: a flapping camera must not end among those gone for long.
             self.gone_since = None;
+            if streamed >= LASTED {
+                self.short.reset();
+                self.long.reset();
+            }
         }
         let gone_since = *self.gone_since.get_or_insert(now);
         let short = self.short.next_wait();
@@ -86,6 +89,27 @@ mod tests {
         for s in 0..100 {
             let streamed = (s == 0).then_some(Duration::from_secs(60));
             assert!(retry.wait(&SessionError::NotFound, streamed, at(s)) <= SHORT_CAP);
+        }
+    }
+
+    #[test]
+    fn a_camera_that_flaps_for_hours_is_still_tried_often() {
+        let mut retry = Retry::new(7);
+        let eight = Duration::from_secs(8);
+        let mut now = at(0);
+        for _ in 0..500 {
+            let mut wait = retry.wait(&SessionError::Closed, Some(eight), now);
+            let back = now.plus(eight);
+            loop {
+                assert!(wait <= SHORT_CAP, "{wait:?} after {now:?}");
+                now = now.plus(wait.max(Duration::from_millis(1)));
+                if now >= back {
+                    break;
+                }
+                wait = retry.wait(&SessionError::Refused, None, now);
+            }
+            assert!(now.since(back) <= SHORT_CAP, "it is met {:?} after its return", now.since(back));
+            now = now.plus(eight);
         }
     }
 
