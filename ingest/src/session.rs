@@ -219,6 +219,10 @@ pub fn run(
     let mut retry = Retry::new(seed(camera));
     let watch = Watch { spec, delivery, clock, halt, zone: zone(&spec.timezone) };
     delivery.connecting();
+    if !watch.expected() {
+        // Before the first attempt has failed: a camera that is off would be called silent while it does not answer.
+        delivery.change(Signal::ExpectedOff, "outside the hours in which it is expected on".to_owned());
+    }
     loop {
         if !watch.wait(spec.connect_rate.turn(clock.mono())) {
             return;
@@ -268,23 +272,25 @@ impl Watch<'_> {
     }
     /// Says that the camera is lost, and waits by the clock. False when asked to stop.
     fn wait_lost(&self, for_: Duration, offline: Signal, error: &SessionError) -> bool {
-        if self.lost(offline, error) {
-            let signal = self.delivery.signal().signal.word();
-            info!(camera = %self.spec.camera, signal, cause = %error, "session lost");
-        }
-        self.wait(for_)
-    }
-    fn lost(&self, offline: Signal, error: &SessionError) -> bool {
-        let signal = if self.expected() { offline } else { Signal::ExpectedOff };
-        self.delivery.change(signal, error.to_string())
+        self.wait_while(for_, || {
+            // The hours may begin or end meanwhile.
+            let signal = if self.expected() { offline } else { Signal::ExpectedOff };
+            if self.delivery.change(signal, error.to_string()) {
+                info!(camera = %self.spec.camera, signal = signal.word(), cause = %error, "session lost");
+            }
+        })
     }
     fn expected(&self) -> bool {
         self.spec.expected_on.is_none_or(|hours| hours.contains(minute_of_day(self.clock.wall(), &self.zone)))
     }
     /// Waits by the clock. False when asked to stop.
     fn wait(&self, for_: Duration) -> bool {
+        self.wait_while(for_, || {})
+    }
+    fn wait_while(&self, for_: Duration, each_time: impl Fn()) -> bool {
         let until: Mono = self.clock.mono().plus(for_);
         loop {
+            each_time();
             if self.halt.asked() {
                 return false;
             }

@@ -5,7 +5,12 @@ use std::{
     sync::{Condvar, Mutex},
 };
 
-use xueliang_base::{config::Transport, shutdown, time::SystemClock, unit::Codec};
+use xueliang_base::{
+    config::Transport,
+    shutdown,
+    time::{ManualClock, SystemClock},
+    unit::Codec,
+};
 use xueliang_simulator as simulator;
 use xueliang_simulator::{CameraSpec, Clip, Fault, Simulator};
 
@@ -451,4 +456,68 @@ fn failures_outside_the_expected_hours_are_no_faults() {
         Rig::start(&format!("rtsp://{free}/a"), |spec| spec.expected_on = Some(Hours { from_min, to_min }));
     let change = rig.kept.signal_until("is off", |s| s.signal != Signal::Connecting);
     assert_eq!(change.signal, Signal::ExpectedOff);
+}
+
+/// A camera that refuses every connection.
+struct Gone;
+
+impl Source for Gone {
+    fn run_once(&mut self, _: &Arc<Delivery>, _: &Halt) -> SessionError {
+        SessionError::NotFound
+    }
+}
+
+/// Drives the clock until so many signals were told.
+fn drive(clock: &ManualClock, session: &SessionHandle, kept: &Kept, signals: usize) -> Vec<Signal> {
+    for _ in 0..2_000 {
+        let told: Vec<_> = kept.signals.lock().unwrap().iter().map(|change| change.signal).collect();
+        if told.len() >= signals {
+            return told;
+        }
+        clock.advance(Duration::from_secs(60));
+        session.thread.unpark();
+        std::thread::park_timeout(Duration::from_millis(3));
+    }
+    panic!("{:?}", kept.signals.lock().unwrap());
+}
+
+#[test]
+fn a_camera_is_offline_when_its_hours_begin_and_off_when_they_end() {
+    // 07:30 in Shanghai; expected on from 08:00 to 18:00.
+    let start = Wall(1_767_225_600_000_000 - 1_800_000_000);
+    let clock = ManualClock::at(start);
+    let kept = Arc::new(Kept::default());
+    let spec = SessionSpec {
+        camera: "shop".parse().unwrap(),
+        stream: Stream {
+            url: "rtsp://127.0.0.1:1/shop".parse().unwrap(),
+            transport: Transport::Tcp,
+            credentials: None,
+            first_unit_timeout: Duration::from_secs(3),
+        },
+        credentials: None,
+        networks: Vec::new(),
+        expected_on: Some(Hours { from_min: 480, to_min: 1080 }),
+        timezone: "Asia/Shanghai".to_owned(),
+        first_seq: 1,
+        connect_rate: ConnectRate::default(),
+        accounts: Accounts::default(),
+    };
+    let (_stop, stopping) = shutdown::pair();
+    let sink: Arc<dyn UnitSink> = Arc::<Kept>::clone(&kept);
+    let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+    let session = spawn_source(spec, Box::new(Gone), sink, shared, stopping).unwrap();
+    let told = drive(&clock, &session, &kept, 4);
+    session.stop();
+    let offline = Signal::Offline(OfflineCause::NotFound);
+    assert_eq!(told, [Signal::Connecting, Signal::ExpectedOff, offline, Signal::ExpectedOff]);
+    let changes = kept.signals.lock().unwrap();
+    let after = |n: usize| Duration::from_micros(u64::try_from(changes[n].since_wall.0 - start.0).unwrap());
+    // Each at its minute, however long the wait for the next attempt is: the clock moves on in steps of a minute.
+    let late = Duration::from_secs(900);
+    assert!((1800..1800 + 900).contains(&after(2).as_secs()), "{:?}", after(2));
+    assert!(
+        after(3) >= Duration::from_secs(10 * 3600 + 1800)
+            && after(3) < Duration::from_secs(10 * 3600 + 1800) + late
+    );
 }
