@@ -213,5 +213,6 @@ impl Asked {
 /// Runs a future on a runtime of two threads: enough for timers and sockets, since work over 1 ms has threads of
 /// its own.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(work)
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).thread_name(crate::roles::tasks::THREAD).enable_all().build()?.block_on(work)
 }

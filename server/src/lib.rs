@@ -7,6 +7,7 @@ mod admin;
 pub mod cli;
 mod exposition;
 mod node;
+mod pulse;
 mod roles;
 mod state;
 mod supervisor;

@@ -2,4 +2,5 @@
 
 pub mod bus;
 pub mod node;
+pub mod tasks;
 pub mod worker;

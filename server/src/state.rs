@@ -52,6 +52,10 @@ impl StateDir {
     pub fn metrics_socket(&self, role: &str) -> PathBuf {
         self.run().join(format!("{role}.metrics"))
     }
+    /// Where a role says that it is alive.
+    pub fn pulse_socket(&self, role: &str) -> PathBuf {
+        self.run().join(format!("{role}.pulse"))
+    }
     /// Cameras, credentials and configuration revisions.
     pub fn registry(&self) -> PathBuf {
         self.0.join("registry.db")

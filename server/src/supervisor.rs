@@ -4,6 +4,9 @@
 //! it), then the bus (it closes consoles' streams with their cursors and its store), each asked by SIGTERM and killed
 //! after its grace. Everything is right after SIGKILL as well; the order only spares work. Children die with the
 //! supervisor, however it ends.
+//!
+//! A role that ends is started again. So is one that hangs, or is stopped by a signal: it does not end by itself, so each
+//! role is asked every second whether it is alive (see [`crate::pulse`]), and killed when it has not been for too long.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,12 +15,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
     signal::unix::{SignalKind, signal},
-    time::{sleep, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tracing::{Instrument, error, info, info_span, warn};
 use xueliang_base::{backoff::Backoff, shutdown};
 
-use crate::{admin, state::StateDir};
+use crate::{admin, pulse, state::StateDir};
 
 /// A role to keep alive.
 struct RoleSpec {
@@ -27,7 +30,19 @@ struct RoleSpec {
     backoff_cap: Duration,
     /// How long it may take to stop when asked.
     grace: Duration,
+    /// Where it says that it is alive.
+    pulse: PathBuf,
+    /// How often it is asked for that.
+    ask_every: Duration,
 }
+
+/// A role is asked so often whether it is alive.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// So many questions in a row without a good answer, and a role is taken for hung. Questions are counted, not seconds: when
+/// the whole machine stood still, nobody is to blame.
+const SILENT: u32 = 10;
+/// As many until the first good answer: a cold disk makes programs start slowly.
+const SILENT_AT_START: u32 = 60;
 
 /// What `run` needs.
 #[derive(Debug)]
@@ -69,6 +84,8 @@ pub async fn run(spec: SupervisorSpec) -> anyhow::Result<()> {
         ],
         backoff_cap: Duration::from_millis(900),
         grace: Duration::from_secs(8),
+        pulse: state.pulse_socket("bus"),
+        ask_every: ASK_EVERY,
     };
     let node = RoleSpec {
         name: "node",
@@ -85,6 +102,8 @@ pub async fn run(spec: SupervisorSpec) -> anyhow::Result<()> {
         ],
         backoff_cap: Duration::from_secs(5),
         grace: Duration::from_secs(10),
+        pulse: state.pulse_socket("node"),
+        ask_every: ASK_EVERY,
     };
 
     let (stop_bus, stopping_bus) = shutdown::pair();
@@ -124,14 +143,20 @@ async fn keep(program: PathBuf, spec: RoleSpec, mut stopping: shutdown::Stopping
                     status = child.wait() => {
                         let status = status.map_or_else(|e| e.to_string(), |s| s.to_string());
                         warn!(role = spec.name, status, "role ended, starting it again");
-                        if started.elapsed() > Duration::from_secs(30) {
-                            backoff.reset();
+                    }
+                    why = silent(&spec) => {
+                        error!(role = spec.name, why, "role hangs, killing it and starting it again");
+                        if let Err(error) = child.kill().await {
+                            error!(role = spec.name, %error, "cannot kill role");
                         }
                     }
                     () = stopping.wait() => {
                         finish(child, &spec).await;
                         return;
                     }
+                }
+                if started.elapsed() > Duration::from_secs(30) {
+                    backoff.reset();
                 }
             }
             Err(error) => error!(role = spec.name, %error, "cannot start role"),
@@ -141,6 +166,35 @@ async fn keep(program: PathBuf, spec: RoleSpec, mut stopping: shutdown::Stopping
             () = sleep(wait) => {}
             () = stopping.wait() => return,
         }
+    }
+}
+
+/// Asks a role whether it is alive until it has not been for too long; what it said last.
+async fn silent(spec: &RoleSpec) -> String {
+    let mut tick = interval(spec.ask_every);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut patience = Patience::default();
+    loop {
+        tick.tick().await;
+        let answer = pulse::ask(&spec.pulse).await;
+        if patience.is_over(answer.is_ok()) {
+            return answer.err().unwrap_or_default();
+        }
+    }
+}
+
+/// How long a role may be silent.
+#[derive(Debug, Default)]
+struct Patience {
+    has_answered: bool,
+    in_a_row: u32,
+}
+
+impl Patience {
+    fn is_over(&mut self, alive: bool) -> bool {
+        self.has_answered |= alive;
+        self.in_a_row = if alive { 0 } else { self.in_a_row + 1 };
+        self.in_a_row >= if self.has_answered { SILENT } else { SILENT_AT_START }
     }
 }
 
@@ -182,5 +236,52 @@ fn raise_open_files() {
 pub fn die_with_parent() {
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::TERM)) {
         warn!(%error, "cannot tie this process to its supervisor");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_may_start_slowly_and_then_be_silent_for_ten_questions() {
+        let mut patience = Patience::default();
+        assert!((1..SILENT_AT_START).all(|_| !patience.is_over(false)));
+        assert!(patience.is_over(false), "it never came up");
+        let mut patience = Patience::default();
+        patience.is_over(true);
+        for _ in 0..3 {
+            assert!((1..SILENT).all(|_| !patience.is_over(false)));
+            assert!(!patience.is_over(true), "one good answer is enough");
+        }
+        assert!((1..SILENT).all(|_| !patience.is_over(false)));
+        assert!(patience.is_over(false));
+    }
+
+    #[tokio::test]
+    async fn a_role_that_never_says_that_it_is_alive_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (stop, stopping) = shutdown::pair();
+        let pids = folder.path().join("pids");
+        // Each writes its own id and is then as good as hung.
+        let script = format!("echo $$ >> {}; exec sleep 600", pids.display());
+        let spec = RoleSpec {
+            name: "test",
+            arguments: vec!["-c".to_owned(), script],
+            backoff_cap: Duration::from_secs(1),
+            grace: Duration::from_secs(1),
+            pulse: folder.path().join("no-such.pulse"),
+            ask_every: Duration::from_millis(5),
+        };
+        let kept = tokio::spawn(keep("/bin/sh".into(), spec, stopping));
+        let started = || std::fs::read_to_string(&pids).unwrap_or_default().lines().count();
+        let replaced = async {
+            while started() < 2 {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), replaced).await.expect("it was not replaced");
+        stop.ask();
+        kept.await.unwrap();
     }
 }

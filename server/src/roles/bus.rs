@@ -36,6 +36,7 @@ use xueliang_ingest::{credentials::Credentials, registry::Registry};
 use crate::{
     cli::{read_config, refuse_unserved},
     exposition,
+    pulse::Pulse,
     state::StateDir,
 };
 
@@ -57,16 +58,20 @@ pub async fn run(config: PathBuf, state_dir: PathBuf) -> anyhow::Result<ExitCode
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let (stop, stopping) = shutdown::pair();
-    let tasks = match start(&config, &state_dir, stopping).await {
+    let mut tasks = match start(&config, &state_dir, stopping).await {
         Ok(tasks) => tasks,
         Err(error) => {
             error!(error = format!("{error:#}"), "the bus cannot start");
             return Ok(ExitCode::from(CANNOT_START));
         }
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    let ended = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        ended = first_ended(&mut tasks) => Some(ended),
+    };
+    if let Some(task) = ended {
+        bail!("the task {task} ended or panicked: the bus ends, to be started again whole");
     }
     info!("bus stops");
     stop.ask();
@@ -76,11 +81,20 @@ pub async fn run(config: PathBuf, state_dir: PathBuf) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+/// A task of the bus, by name.
+type Task = (&'static str, Serving);
+
+/// Waits until one of them ends, which none does before the bus: its name.
+async fn first_ended(tasks: &mut [Task]) -> &'static str {
+    let (_, which, _) = futures::future::select_all(tasks.iter_mut().map(|(_, task)| task)).await;
+    tasks[which].0
+}
+
 /// Waits for all of them together; whether they ended. Streams are closed with their cursors by `bus.run`, the first;
 /// then the listeners have nobody left to serve.
-async fn ended_within(limit: Duration, tasks: Vec<Serving>) -> bool {
+async fn ended_within(limit: Duration, tasks: Vec<Task>) -> bool {
     let all = async {
-        for task in tasks {
+        for (_, task) in tasks {
             // A panic has been reported by the task itself.
             drop(task.await);
         }
@@ -89,10 +103,12 @@ async fn ended_within(limit: Duration, tasks: Vec<Serving>) -> bool {
 }
 
 /// Opens the store and serves nodes and consoles; the tasks that run from then on.
-async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::Result<Vec<Serving>> {
+async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::Result<Vec<Task>> {
     let clock = SystemClock::shared();
     let state = StateDir::at(state_dir);
     state.create()?;
+    // Before anything that takes long: opening a large store is no hanging.
+    Pulse::new(clock.clone()).serve(&state.pulse_socket("bus"), stopping.clone())?;
     let (config, assignment) = import(&state, wanted(config), clock.clone()).await?;
 
     let evidence =
@@ -109,7 +125,13 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
         tokio::spawn(async move { bus.run(stopping).await })
     };
     let watching = tokio::spawn(own_alerts::run(bus, config, revision, clock, stopping));
-    Ok(vec![keeping, nodes, consoles, watching, measuring])
+    Ok(vec![
+        ("keeping", keeping),
+        ("nodes", nodes),
+        ("consoles", consoles),
+        ("own-alerts", watching),
+        ("measuring", measuring),
+    ])
 }
 
 /// What a configuration file asks for.

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
 };
-use tracing::{Instrument, info, info_span, warn};
+use tracing::{info, warn};
 use xueliang_alerts::{
     publisher::Publisher,
     spool::{Spool, SpoolOptions},
@@ -32,6 +32,8 @@ use crate::{
         pool::{PoolSpec, Worker},
         report::{self, ReportSpec},
     },
+    pulse::Pulse,
+    roles::tasks::Tasks,
     state::StateDir,
 };
 
@@ -53,9 +55,12 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
     let clock = SystemClock::shared();
     let state = StateDir::at(&state_dir);
     state.create()?;
+    let (stop, stopping) = shutdown::pair();
+    let pulse = Pulse::new(clock.clone());
+    pulse.serve(&state.pulse_socket("node"), stopping.clone())?;
+    let mut tasks = Tasks::new();
     xueliang_ingest::init().context("start GStreamer")?;
     let metrics = Arc::new(Metrics::new("node"));
-    let (stop, stopping) = shutdown::pair();
     let shown = metrics.clone();
     exposition::spawn(&state.metrics_socket("node"), stopping.clone(), move || shown.text())?;
 
@@ -83,7 +88,7 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
         .collect();
     let (footage_events, mut footage_queue) = mpsc::channel(64);
     let footage_worker = Worker::spawn(0, pool("evidence", 10), footage_events, stopping.clone());
-    tokio::spawn(async move { while footage_queue.recv().await.is_some() {} });
+    tasks.spawn("evidence-worker", async move { while footage_queue.recv().await.is_some() {} });
 
     let dirty = Arc::new(Dirty::default());
     let (orders, order_queue) = mpsc::channel(64);
@@ -97,7 +102,7 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
     let (budget, budget_seen) = watch::channel::<EvidenceBudget>(config.evidence.clone());
 
     let to_looks = orders.clone();
-    tokio::spawn(async move {
+    tasks.spawn("look-workers", async move {
         while let Some(event) = pool_queue.recv().await {
             if to_looks.send(Order::Pool(event)).await.is_err() {
                 return;
@@ -106,7 +111,7 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
     });
     let to_journals = orders.clone();
     let to_alerting = inputs.clone();
-    tokio::spawn(async move {
+    tasks.spawn("changes", async move {
         while let Some(change) = change_queue.recv().await {
             if to_alerting.send(alerting::Input::Change(Box::new(change))).await.is_err() {
                 return;
@@ -123,12 +128,17 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
         changes,
         facts: looks_facts,
     };
-    tokio::spawn(looks::run(looks_spec, order_queue).instrument(info_span!("looks")));
+    tasks.spawn("looks", looks::run(looks_spec, order_queue));
+    // The looks task publishes its facts every second: that is its pulse, however busy the workers are.
+    let (mut turns, for_looks) = (looks_facts_seen.clone(), pulse);
+    tasks.spawn("pulse", async move {
+        for_looks.beat("looks");
+        while turns.changed().await.is_ok() {
+            for_looks.beat("looks");
+        }
+    });
     let alerting_spec = AlertingSpec { clock: clock.clone(), spool: spool.clone(), footage: wanted };
-    let alerting = tokio::spawn(
-        alerting::run(alerting_spec, input_queue, alerting_counts, stopping.clone())
-            .instrument(info_span!("alerting")),
-    );
+    tasks.spawn("alerting", alerting::run(alerting_spec, input_queue, alerting_counts, stopping.clone()));
     let footage_spec = FootageSpec {
         clock: clock.clone(),
         worker: footage_worker,
@@ -138,13 +148,11 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
         budget: budget_seen,
         scratch: state.node(),
     };
-    tokio::spawn(
-        footage::run(footage_spec, wanted_queue, stopping.clone()).instrument(info_span!("footage")),
-    );
+    tasks.spawn("footage", footage::run(footage_spec, wanted_queue, stopping.clone()));
     let publisher =
         Publisher::new(spool.clone(), channel.clone(), clock.clone(), u64::from(std::process::id()));
     let published = publisher.counts();
-    tokio::spawn(publisher.run(stopping.clone()));
+    tasks.spawn("publisher", publisher.run(stopping.clone()));
     let report_spec = ReportSpec {
         node: node.clone(),
         channel: channel.clone(),
@@ -156,7 +164,7 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
         published,
         metrics,
     };
-    tokio::spawn(report::run(report_spec, stopping.clone()).instrument(info_span!("report")));
+    tasks.spawn("report", report::run(report_spec, stopping.clone()));
     let control_spec = ControlSpec {
         clock,
         node,
@@ -170,7 +178,7 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
         workers: (config.models.clone(), config.analysis.clone()),
         budget,
     };
-    let control = tokio::spawn(control::run(control_spec, stopping).instrument(info_span!("control")));
+    tasks.spawn("control", control::run(control_spec, stopping));
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -180,13 +188,13 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             _ = journals_wanted.recv() => drop(to_journals.send(Order::WriteJournals).await),
+            ended = tasks.ended() => bail!("{ended}: the node ends, to be started again whole"),
         }
     }
     info!("node stops");
     stop.ask();
     // Sessions first, then whatever was decided meanwhile is spooled; both are bounded by the supervisor's grace.
-    drop(control.await);
-    drop(alerting.await);
+    tasks.finish(&["control", "alerting"]).await;
     Ok(())
 }
 

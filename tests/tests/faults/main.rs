@@ -151,6 +151,9 @@ async fn killing_any_role_in_mid_look_loses_nothing_acknowledged_and_doubles_not
         ("node", Signal::KILL),
         ("node", Signal::SEGV),
         ("bus", Signal::SEGV),
+        // Neither ends by itself: the supervisor must notice.
+        ("node", Signal::STOP),
+        ("bus", Signal::STOP),
     ] {
         let before = service.metric("xueliang_node_looks", &["looked"]).await.unwrap_or(0.0);
         let old = service.pids(role);
