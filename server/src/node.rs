@@ -16,4 +16,6 @@ pub mod footage;
 pub mod looks;
 pub mod pool;
 pub mod report;
+#[cfg(test)]
+mod testing;
 pub mod wire;

@@ -13,7 +13,8 @@ use anyhow::Context;
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::UnixStream,
-    sync::{mpsc, watch},
+    sync::{Mutex, mpsc, watch},
+    time::MissedTickBehavior,
 };
 use tonic::transport::{Channel, Endpoint, Uri};
 use tracing::{info, warn};
@@ -43,6 +44,9 @@ use super::{
 
 /// Largest assignment or evidence message.
 const MAX_MESSAGE_BYTES: usize = 96 * 1024 * 1024;
+
+/// Sessions are looked after so often.
+const MEND_EVERY: Duration = Duration::from_secs(1);
 
 /// A channel to the bus that connects when it is first used, and again after every loss.
 pub fn channel(socket: &Path) -> anyhow::Result<Channel> {
@@ -83,17 +87,40 @@ pub struct ControlSpec {
 
 struct Control {
     spec: ControlSpec,
-    sessions: Sessions,
+    sessions: Arc<Mutex<Sessions>>,
     revision: Option<ConfigRevision>,
     adopted: bool,
 }
 
 /// Runs until stopping is asked; then stops all sessions.
-pub async fn run(spec: ControlSpec, mut stopping: Stopping) {
+pub async fn run(spec: ControlSpec, stopping: Stopping) {
     let (clock, for_all) = (spec.clock.clone(), stopping.clone());
     let spawn: Spawn = Box::new(move |spec, cell| session::spawn(spec, cell, clock.clone(), for_all.clone()));
     let sessions = Sessions::new(spawn, spec.clock.clone(), spec.dirty.clone());
-    let mut control = Control { spec, sessions, revision: None, adopted: false };
+    let sessions = Arc::new(Mutex::new(sessions));
+    let mut control = Control { spec, sessions: sessions.clone(), revision: None, adopted: false };
+    tokio::select! {
+        () = stay_attached(&mut control, stopping.clone()) => {}
+        // Whether the bus is there or not.
+        () = mend(&sessions, &stopping) => {}
+    }
+    sessions.lock().await.end_all().await;
+}
+
+/// Sees to it that every camera has a session that runs.
+async fn mend(sessions: &Mutex<Sessions>, stopping: &Stopping) {
+    let mut tick = tokio::time::interval(MEND_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        // Sessions that stop as they were asked are no failures.
+        if !stopping.asked() {
+            sessions.lock().await.mend();
+        }
+    }
+}
+
+async fn stay_attached(control: &mut Control, mut stopping: Stopping) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(1), 3);
     loop {
         let attached = tokio::select! {
@@ -112,7 +139,6 @@ pub async fn run(spec: ControlSpec, mut stopping: Stopping) {
             () = tokio::time::sleep(wait) => {}
         }
     }
-    control.sessions.end_all().await;
 }
 
 impl Control {
@@ -173,7 +199,7 @@ impl Control {
         }
         self.spec.alerting.send(Input::Config(config.clone())).await?;
 
-        let cells = self.sessions.renew(&config, &credentials).await;
+        let cells = self.sessions.lock().await.renew(&config, &credentials).await;
         self.spec.cells.send_replace(cells.clone());
         self.spec.budget.send_replace(config.evidence.clone());
         self.spec.configured.send_replace(Some((revision, config.clone())));

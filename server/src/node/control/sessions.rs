@@ -1,19 +1,21 @@
 //! The sessions of this node's cameras: started for new cameras, renewed when what they read by changed, ended when
-//! their camera is gone.
+//! their camera is gone, and started again when they end by a defect or could not be started.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 use xueliang_base::{
+    backoff::Backoff,
     config::Config,
     id::{CameraId, CredentialName},
-    time::SharedClock,
+    time::{Mono, SharedClock},
 };
 use xueliang_ingest::{
     credentials::Credentials,
+    health::{OfflineCause, Signal, SignalChange},
     ring::Ring,
-    session::{Accounts, ConnectRate, SessionHandle, SessionSpec},
+    session::{Accounts, ConnectRate, SessionHandle, SessionSpec, UnitSink},
 };
 
 use crate::node::camera::{Cell, Dirty};
@@ -25,11 +27,58 @@ const END_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) type Spawn =
     Box<dyn Fn(SessionSpec, Arc<Cell>) -> Result<SessionHandle, xueliang_ingest::Error> + Send>;
 
+/// A session that failed is started again after at most so long.
+const RESTART_CAP: Duration = Duration::from_secs(30);
+/// One that ran for so long was well: its next failure is its first.
+const LASTED: Duration = Duration::from_secs(60);
+
 struct Session {
     cell: Arc<Cell>,
-    /// What it was started with.
+    /// What it was started with, or is to be started with next.
     spec: SessionSpec,
-    handle: SessionHandle,
+    /// `None` while it waits to be started again.
+    handle: Option<SessionHandle>,
+    started: Mono,
+    restart_at: Mono,
+    backoff: Backoff,
+}
+
+impl Session {
+    fn new(cell: Arc<Cell>, spec: SessionSpec, now: Mono) -> Self {
+        let backoff = Backoff::new(Duration::from_secs(1), RESTART_CAP, spec.first_seq);
+        Self { cell, spec, handle: None, started: now, restart_at: now, backoff }
+    }
+    /// Starts it; a failure is the camera's state until the next attempt.
+    fn start(&mut self, spawn: &Spawn, clock: &SharedClock) {
+        self.started = clock.mono();
+        match spawn(self.spec.clone(), self.cell.clone()) {
+            Ok(handle) => self.handle = Some(handle),
+            Err(error) => self.failed(&error.to_string(), clock),
+        }
+    }
+    /// Takes note of a session that ended by itself.
+    fn mend(&mut self, spawn: &Spawn, clock: &SharedClock) {
+        if let Some(handle) = self.handle.take_if(|handle| handle.is_finished()) {
+            self.spec.first_seq = handle.next_seq();
+            if clock.mono().since(self.started) > LASTED {
+                self.backoff.reset();
+            }
+            self.failed("its session ended by a defect of this program: see the log", clock);
+        }
+        if self.handle.is_none() && clock.mono() >= self.restart_at {
+            self.start(spawn, clock);
+        }
+    }
+    fn failed(&mut self, detail: &str, clock: &SharedClock) {
+        error!(camera = %self.spec.camera, detail, "a session failed, it is started again");
+        let (since, since_wall) = (clock.mono(), clock.wall());
+        self.restart_at = since.plus(self.backoff.next_wait());
+        let signal = Signal::Offline(OfflineCause::Internal);
+        self.cell.signal(SignalChange { signal, since, since_wall, detail: detail.to_owned(), edges: 0 });
+    }
+    fn next_seq(&self) -> u64 {
+        self.handle.as_ref().map_or(self.spec.first_seq, SessionHandle::next_seq)
+    }
 }
 
 /// All sessions, by camera.
@@ -99,19 +148,23 @@ impl Sessions {
         end(&ended).await;
         for (camera, mut spec) in to_start {
             if let Some(session) = ended.iter().find(|session| session.spec.camera == camera.id) {
-                spec.first_seq = session.handle.next_seq();
+                spec.first_seq = session.next_seq();
             }
             let ring = Ring::new(config.analysis.ring_bytes, config.analysis.ring_seconds);
             let camera = Arc::new(camera.clone());
             let cell = Arc::new(Cell::new(camera.clone(), ring, self.dirty.clone(), self.clock.wall()));
-            match (self.spawn)(spec.clone(), cell.clone()) {
-                Ok(handle) => {
-                    self.running.insert(camera.id.clone(), Session { cell, spec, handle });
-                }
-                Err(error) => error!(camera = %camera.id, %error, "cannot start a session"),
-            }
+            let mut session = Session::new(cell, spec, self.clock.mono());
+            session.start(&self.spawn, &self.clock);
+            self.running.insert(camera.id.clone(), session);
         }
         self.running.iter().map(|(id, session)| (id.clone(), session.cell.clone())).collect()
+    }
+
+    /// Starts again what has ended or could not be started. Call it every second.
+    pub(super) fn mend(&mut self) {
+        for session in self.running.values_mut() {
+            session.mend(&self.spawn, &self.clock);
+        }
     }
 
     /// Ends all sessions.
@@ -124,13 +177,15 @@ impl Sessions {
 /// Asks sessions to stop, all at once, and waits until they have, but not for ever: what they still deliver goes to
 /// cells that nobody looks at any more.
 async fn end(sessions: &[Session]) {
-    for session in sessions {
-        session.handle.ask_to_stop();
+    let handles =
+        || sessions.iter().filter_map(|session| session.handle.as_ref().zip(Some(&session.spec.camera)));
+    for (handle, _) in handles() {
+        handle.ask_to_stop();
     }
     let give_up = Instant::now() + END_PATIENCE;
-    while let Some(late) = sessions.iter().find(|session| !session.handle.is_finished()) {
+    while let Some((_, camera)) = handles().find(|(handle, _)| !handle.is_finished()) {
         if Instant::now() > give_up {
-            warn!(camera = %late.spec.camera, "a session does not end, going on without it");
+            warn!(%camera, "a session does not end, going on without it");
             return;
         }
         sleep(Duration::from_millis(20)).await;

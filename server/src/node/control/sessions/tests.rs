@@ -1,12 +1,14 @@
 use std::sync::Mutex;
 
+use xueliang_base::unit::Codec;
 use xueliang_base::{
     shutdown,
     time::{ManualClock, Wall},
 };
-use xueliang_ingest::session::{Delivery, Halt, SessionError, Source, spawn_source};
+use xueliang_ingest::session::{Delivery, Halt, RawUnit, SessionError, Source, spawn_source};
 
 use super::*;
+use crate::node::testing::config;
 
 /// A source that does nothing until it is asked to stop.
 struct Idle;
@@ -20,24 +22,68 @@ impl Source for Idle {
     }
 }
 
+/// A source that delivers two units and panics.
+struct Clumsy;
+
+impl Source for Clumsy {
+    fn run_once(&mut self, delivery: &Arc<Delivery>, _: &Halt) -> SessionError {
+        for _ in 0..2 {
+            delivery.unit(RawUnit {
+                codec: Codec::H264,
+                keyframe: true,
+                gap: false,
+                pts_us: None,
+                camera_time: None,
+                data: vec![0].into(),
+            });
+        }
+        panic!("on purpose");
+    }
+}
+
 /// Sessions over sources of the test, and what each was started with, in order.
 struct Stage {
     sessions: Sessions,
+    clock: Arc<ManualClock>,
     started: Arc<Mutex<Vec<SessionSpec>>>,
     _stop: shutdown::Stop,
 }
 
 impl Stage {
     fn new() -> Self {
+        Self::with(|_| Ok(Box::new(Idle)))
+    }
+
+    /// `source` gives the source of each start, from the first on.
+    fn with(
+        source: impl Fn(usize) -> Result<Box<dyn Source>, xueliang_ingest::Error> + Send + 'static,
+    ) -> Self {
         let (stop, stopping) = shutdown::pair();
-        let clock: SharedClock = ManualClock::at(Wall(0));
+        let manual = ManualClock::at(Wall(0));
+        let clock: SharedClock = manual.clone();
         let started = Arc::new(Mutex::new(Vec::new()));
         let (for_sessions, seen) = (clock.clone(), started.clone());
         let spawn: Spawn = Box::new(move |spec, cell| {
-            seen.lock().unwrap().push(spec.clone());
-            spawn_source(spec, Box::new(Idle), cell, for_sessions.clone(), stopping.clone())
+            let mut seen = seen.lock().unwrap();
+            seen.push(spec.clone());
+            spawn_source(spec, source(seen.len())?, cell, for_sessions.clone(), stopping.clone())
         });
-        Self { sessions: Sessions::new(spawn, clock, Arc::default()), started, _stop: stop }
+        let sessions = Sessions::new(spawn, clock, Arc::default());
+        Self { sessions, clock: manual, started, _stop: stop }
+    }
+
+    /// Mends until something was started; each time a second later. Sessions end on threads of their own.
+    fn mend(&mut self) -> SessionSpec {
+        let before = self.started.lock().unwrap().len();
+        for _ in 0..2_000 {
+            self.clock.advance(Duration::from_secs(1));
+            self.sessions.mend();
+            if let Some(spec) = self.started.lock().unwrap().get(before) {
+                return spec.clone();
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        panic!("nothing was started");
     }
 
     /// The cells after a configuration, and the sessions started for it.
@@ -51,34 +97,6 @@ impl Stage {
         let cells = self.sessions.renew(config, &credentials).await;
         (cells, self.started.lock().unwrap()[before..].to_vec())
     }
-}
-
-/// Two cameras, of which only the first signs in.
-fn config() -> Config {
-    let text = r#"
-site = "test"
-state_dir = "state"
-networks = ["127.0.0.0/8"]
-models = []
-timezone = "Asia/Shanghai"
-[credentials.test]
-file = "camera.secret"
-[[division]]
-code = "330282"
-name = "Test"
-[[camera]]
-id = "gate"
-name = "Gate"
-division = "330282"
-url = "rtsp://127.0.0.1:1/gate"
-credentials = "test"
-[[camera]]
-id = "pond"
-name = "Pond"
-division = "330282"
-url = "rtsp://127.0.0.1:1/pond"
-"#;
-    Config::parse(text, std::path::Path::new("/")).unwrap()
 }
 
 fn ids(specs: &[SessionSpec]) -> Vec<&str> {
@@ -113,4 +131,88 @@ async fn allowed_networks_and_the_time_zone_reach_running_sessions() {
     moved.timezone = "Asia/Urumqi".to_owned();
     let (_, started) = stage.renew(&moved, "old").await;
     assert!(started.len() == 2 && started.iter().all(|spec| spec.timezone == moved.timezone));
+}
+
+#[tokio::test]
+async fn a_session_that_panics_is_started_again_where_it_stopped() {
+    let mut stage = Stage::with(|start| Ok(if start == 1 { Box::new(Clumsy) } else { Box::new(Idle) }));
+    let mut one = config();
+    one.cameras.truncate(1);
+    let (cells, _) = stage.renew(&one, "old").await;
+    let again = stage.mend();
+    assert_eq!((again.camera.as_str(), again.first_seq), ("gate", 3));
+    let cell = &cells[&again.camera];
+    assert_eq!(cell.ring.account().received, 2, "into the same cell");
+    for _ in 0..60 {
+        stage.clock.advance(Duration::from_secs(1));
+        stage.sessions.mend();
+    }
+    assert_eq!(stage.started.lock().unwrap().len(), 2, "one that runs is left alone");
+}
+
+#[tokio::test]
+async fn a_camera_whose_session_cannot_be_started_is_offline_and_tried_again() {
+    let mut stage = Stage::with(|start| {
+        let source = std::io::Error::other("no threads left");
+        let error = xueliang_ingest::Error::Thread { camera: "gate".to_owned(), source };
+        if start <= 3 { Err(error) } else { Ok(Box::new(Idle)) }
+    });
+    let mut one = config();
+    one.cameras.truncate(1);
+    let (cells, _) = stage.renew(&one, "old").await;
+    let cell = cells.values().next().expect("its cell is there, for reports and rules");
+    assert_eq!(cell.live().signal, Signal::Offline(OfflineCause::Internal));
+    assert!(cell.live().detail.contains("no threads left"));
+    for _ in 0..3 {
+        stage.mend();
+    }
+    until(|| cell.live().signal == Signal::Connecting).await;
+}
+
+/// A session that is started tells its cell so from its own thread.
+async fn until(mut holds: impl FnMut() -> bool) {
+    let wait = async {
+        while !holds() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), wait).await.unwrap();
+}
+
+/// A source that takes a while to stop, as where a camera is frozen.
+struct Slow;
+
+impl Source for Slow {
+    fn run_once(&mut self, _: &Arc<Delivery>, halt: &Halt) -> SessionError {
+        while !halt.asked() {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        let end = Instant::now() + Duration::from_millis(700);
+        while Instant::now() < end {
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        SessionError::Stopped
+    }
+}
+
+#[tokio::test]
+async fn sessions_that_stop_slowly_are_ended_all_at_once() {
+    let mut stage = Stage::with(|_| Ok(Box::new(Slow)));
+    let mut many = config();
+    let first = many.cameras[0].clone();
+    many.cameras.clear();
+    for n in 0..10 {
+        let mut camera = first.clone();
+        camera.id = format!("gate-{n}").parse().unwrap();
+        many.cameras.push(camera);
+    }
+    stage.renew(&many, "old").await;
+    let begun = Instant::now();
+    stage.renew(&many, "new").await;
+    let took = begun.elapsed();
+    assert!(
+        took < Duration::from_millis(2_500),
+        "one after the other takes seven seconds, this took {took:?}"
+    );
+    stage.sessions.end_all().await;
 }
