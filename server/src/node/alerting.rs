@@ -15,7 +15,7 @@ use xueliang_base::{
     alert::{Alert, AlertState, EvidenceRef, Minting, Place, Stage, StageTime},
     config::Config,
     id::{AlertId, AlertRevision, CameraId},
-    incident::Edge,
+    incident::{Edge, Resolution},
     shutdown::Stopping,
     time::SharedClock,
 };
@@ -30,6 +30,8 @@ pub enum Input {
     Config(Arc<Config>),
     /// An alert of the previous process life that is still active.
     Adopt(Box<Alert>),
+    /// One whose camera is no longer there: nobody else can end it.
+    Orphan(Box<Alert>),
     /// Evidence was made (or could not be) for an alert.
     Evidence(AlertId, EvidenceRef),
 }
@@ -93,6 +95,7 @@ pub async fn run(
             None => return,
             Some(Input::Config(config)) => alerting.config = Some(config),
             Some(Input::Adopt(alert)) => alerting.adopt(*alert),
+            Some(Input::Orphan(alert)) => alerting.end_orphan(*alert, &mut stopping).await,
             Some(Input::Change(change)) => alerting.change(*change, &mut stopping).await,
             Some(Input::Evidence(id, evidence)) => alerting.evidence(id, evidence, &mut stopping).await,
         }
@@ -108,6 +111,16 @@ impl Alerting {
         if newer {
             self.latest.insert(alert.id, alert);
         }
+    }
+
+    async fn end_orphan(&mut self, mut alert: Alert, stopping: &mut Stopping) {
+        info!(alert = %alert.id, camera = %alert.place.camera, kind = %alert.kind, "alert of a removed camera resolved");
+        alert.revision = AlertRevision(alert.revision.0 + 1);
+        alert.state = AlertState::Resolved { why: Resolution::RuleRemoved, at: self.spec.clock.wall() };
+        // Its ages would be those of an earlier picture: this state was decided by none.
+        alert.stages.clear();
+        self.keep(alert, stopping).await;
+        *self.counts.states.entry("resolved").or_default() += 1;
     }
 
     async fn change(&mut self, change: Change, stopping: &mut Stopping) {
@@ -230,3 +243,6 @@ impl Alerting {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,6 @@ use xueliang_base::{
     backoff::Backoff,
     config::{Analysis, Config, EvidenceBudget},
     id::{CameraId, ConfigRevision, CredentialName, NodeId},
-    incident::Incident,
     shutdown::Stopping,
     time::SharedClock,
 };
@@ -32,8 +31,10 @@ use xueliang_proto::v1::{
     AttachRequest, AttachResponse, ListActiveRequest, node_service_client::NodeServiceClient,
 };
 
+mod adopt;
 mod sessions;
 
+use adopt::Adopted;
 use sessions::{Sessions, Spawn};
 
 use super::{
@@ -156,20 +157,15 @@ impl Control {
             .context("list active alerts")?
             .into_inner()
             .alerts;
+        let active: Vec<Alert> = active.into_iter().filter_map(|alert| Alert::try_from(alert).ok()).collect();
         while let Some(assignment) = stream.message().await.context("wait for an assignment")? {
-            let mut alerts: Vec<Alert> = Vec::new();
-            if !self.adopted {
-                alerts.extend(active.iter().cloned().filter_map(|alert| Alert::try_from(alert).ok()));
-                // What is spooled is newer than what the bus knows.
-                alerts.append(&mut self.spec.spooled);
-                self.adopted = true;
-            }
-            self.apply(assignment, alerts).await?;
+            self.apply(assignment, &active).await?;
         }
         anyhow::bail!("the bus closed the assignment stream")
     }
 
-    async fn apply(&mut self, assignment: AttachResponse, alerts: Vec<Alert>) -> anyhow::Result<()> {
+    /// Puts a revision in force; with the first one, takes over what `active` says and what was spooled.
+    async fn apply(&mut self, assignment: AttachResponse, active: &[Alert]) -> anyhow::Result<()> {
         let revision = ConfigRevision(assignment.config_revision);
         if self.revision == Some(revision) {
             return Ok(());
@@ -190,12 +186,15 @@ impl Control {
             .collect();
         info!(%revision, cameras = config.cameras.len(), "assignment received");
 
-        let mut adopted: BTreeMap<CameraId, Vec<Incident>> = BTreeMap::new();
-        for alert in alerts {
-            if let Some(incident) = incident_of(&alert, &config) {
-                adopted.entry(alert.place.camera.clone()).or_default().push(incident);
-            }
+        let mut adopted = Adopted::default();
+        if !std::mem::replace(&mut self.adopted, true) {
+            adopted = adopt::adopt(active.to_vec(), std::mem::take(&mut self.spec.spooled), &config);
+        }
+        for alert in adopted.alerts {
             self.spec.alerting.send(Input::Adopt(Box::new(alert))).await?;
+        }
+        for alert in adopted.orphans {
+            self.spec.alerting.send(Input::Orphan(Box::new(alert))).await?;
         }
         self.spec.alerting.send(Input::Config(config.clone())).await?;
 
@@ -205,38 +204,14 @@ impl Control {
         self.spec.configured.send_replace(Some((revision, config.clone())));
         self.spec
             .looks
-            .send(Order::Configure(Box::new(Assignment { revision, config, cells, adopted })))
+            .send(Order::Configure(Box::new(Assignment {
+                revision,
+                config,
+                cells,
+                adopted: adopted.incidents,
+            })))
             .await?;
         self.revision = Some(revision);
         Ok(())
     }
-}
-
-/// The incident behind an active alert, for the rules to go on with; `None` when the rule is gone.
-fn incident_of(alert: &Alert, config: &Config) -> Option<Incident> {
-    if !alert.state.is_firing() {
-        return None;
-    }
-    let camera = config.camera(&alert.place.camera)?;
-    let rule =
-        camera.rules.iter().find(|rule| rule.id == alert.explanation.rule && rule.kind == alert.kind)?;
-    Some(Incident {
-        rule: rule.id.clone(),
-        kind: alert.kind,
-        level: alert.level,
-        zone: rule.zone.clone(),
-        polygon: rule.zone.as_ref().and_then(|zone| camera.zone(zone)).map(|zone| zone.polygon.clone()),
-        started_wall: alert.started,
-        decided_arrival: xueliang_base::time::Mono(0),
-        decided_wall: alert.decided,
-        camera_time: alert.camera_time,
-        last_seen_wall: alert.last_seen,
-        count: alert.count,
-        confidence: alert.confidence,
-        measures: alert.measures.clone(),
-        regions: alert.regions.clone(),
-        thresholds: alert.explanation.thresholds.clone(),
-        looks: alert.explanation.looks.clone(),
-        model: alert.explanation.model.as_ref().map(|model| model.name.clone()),
-    })
 }
