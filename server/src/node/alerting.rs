@@ -12,7 +12,7 @@ use xueliang_alerts::{
     suppress::{Decision, Suppressor},
 };
 use xueliang_base::{
-    alert::{Alert, AlertState, EvidenceRef, Minting, Place, Stage, StageTime},
+    alert::{Alert, AlertState, EvidenceKind, EvidenceRef, Minting, Place, Stage, StageTime},
     config::Config,
     id::{AlertId, AlertRevision, CameraId},
     incident::{Edge, Resolution},
@@ -20,7 +20,10 @@ use xueliang_base::{
     time::SharedClock,
 };
 
-use super::{footage::Wanted, looks::Change};
+use super::{
+    footage::{self, Wanted},
+    looks::Change,
+};
 
 /// What the task takes.
 pub enum Input {
@@ -33,7 +36,7 @@ pub enum Input {
     /// One whose camera is no longer there: nobody else can end it.
     Orphan(Box<Alert>),
     /// Evidence was made (or could not be) for an alert.
-    Evidence(AlertId, EvidenceRef),
+    Evidence(AlertId, Vec<EvidenceRef>),
 }
 
 /// What the task is made of.
@@ -94,7 +97,7 @@ pub async fn run(
         match input {
             None => return,
             Some(Input::Config(config)) => alerting.config = Some(config),
-            Some(Input::Adopt(alert)) => alerting.adopt(*alert),
+            Some(Input::Adopt(alert)) => alerting.adopt(*alert, &mut stopping).await,
             Some(Input::Orphan(alert)) => alerting.end_orphan(*alert, &mut stopping).await,
             Some(Input::Change(change)) => alerting.change(*change, &mut stopping).await,
             Some(Input::Evidence(id, evidence)) => alerting.evidence(id, evidence, &mut stopping).await,
@@ -105,11 +108,22 @@ pub async fn run(
 }
 
 impl Alerting {
-    fn adopt(&mut self, alert: Alert) {
+    async fn adopt(&mut self, alert: Alert, stopping: &mut Stopping) {
         self.suppressor.adopt(&alert);
-        let newer = self.latest.get(&alert.id).is_none_or(|known| known.revision < alert.revision);
+        let id = alert.id;
+        // What the process before this one had not made yet will never be made: its footage went with it.
+        let missing: Vec<EvidenceRef> = EvidenceKind::ALL
+            .into_iter()
+            .filter(|kind| alert.evidence.iter().all(|known| known.kind != *kind))
+            .filter(|kind| *kind != EvidenceKind::Still || !alert.explanation.looks.is_empty())
+            .map(|kind| footage::missing(kind, "the node ended before it was made"))
+            .collect();
+        let newer = self.latest.get(&id).is_none_or(|known| known.revision < alert.revision);
         if newer {
-            self.latest.insert(alert.id, alert);
+            self.latest.insert(id, alert);
+            if !missing.is_empty() {
+                self.evidence(id, missing, stopping).await;
+            }
         }
     }
 
@@ -190,16 +204,18 @@ impl Alerting {
             if self.spec.footage.try_send(wanted).is_err() {
                 self.counts.footage_dropped += 1;
                 warn!(alert = %id, "no evidence is made: too much is waiting");
+                let missing = EvidenceKind::ALL.map(|kind| footage::missing(kind, footage::TOO_MUCH));
+                self.evidence(id, missing.into(), stopping).await;
             }
         }
     }
 
-    async fn evidence(&mut self, id: AlertId, evidence: EvidenceRef, stopping: &mut Stopping) {
+    async fn evidence(&mut self, id: AlertId, evidence: Vec<EvidenceRef>, stopping: &mut Stopping) {
         let Some(before) = self.latest.get(&id) else { return };
         let mut alert = before.clone();
         alert.revision = AlertRevision(alert.revision.0 + 1);
-        alert.evidence.retain(|known| known.kind != evidence.kind);
-        alert.evidence.push(evidence);
+        alert.evidence.retain(|known| evidence.iter().all(|new| new.kind != known.kind));
+        alert.evidence.extend(evidence);
         // Its ages would be those of an earlier picture: this state has none of its own.
         alert.stages.clear();
         self.keep(alert, stopping).await;

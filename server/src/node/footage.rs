@@ -1,9 +1,20 @@
 //! Evidence of an alert: a redacted still at once, a redacted preview and the original clip once the footage after
-//! the incident is there. Made by a worker of its own, at low priority, one alert at a time.
+//! the incident is there. Made by a worker of its own, at low priority.
+//!
+//! Footage leaves the ring when it is asked for, however busy the worker is. The worker draws stills before anything else:
+//! a preview is made in pieces, and yields to a still after each. Whatever is not made is told to the alert, with the
+//! reason.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Range,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use prost::Message;
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
@@ -13,6 +24,7 @@ use xueliang_base::{
     config::EvidenceBudget,
     geometry::{Polygon, Rect},
     id::{AlertId, CameraId},
+    look::NotLooked,
     shutdown::Stopping,
     time::{Mono, SharedClock},
     unit::AccessUnit,
@@ -22,7 +34,7 @@ use xueliang_proto::v1::{
     BundledPicture, ClipBundle, PreviewBundle, WorkerRender, worker_request::Ask, worker_response::Answer,
 };
 
-use super::{alerting::Input, camera::Cell, pool::Worker, wire};
+use super::{alerting::Input, camera::Cell, wire};
 
 /// Pictures of a preview come at most so often.
 const PREVIEW_INTERVAL: Duration = Duration::from_millis(500);
@@ -34,7 +46,7 @@ const REDACTED_WIDTH: u32 = 640;
 const RENDER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// Evidence that is wanted.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Wanted {
     /// For this alert.
     pub alert: AlertId,
@@ -50,12 +62,16 @@ pub struct Wanted {
     pub raised: Mono,
 }
 
+/// Asks the worker of evidence for one answer.
+pub type AskWorker =
+    Box<dyn Fn(Ask, Duration) -> BoxFuture<'static, Result<Answer, NotLooked>> + Send + Sync>;
+
 /// What the task is made of.
 pub struct FootageSpec {
     /// Time.
     pub clock: SharedClock,
     /// Makes redacted pictures.
-    pub worker: Worker,
+    pub worker: AskWorker,
     /// Where evidence goes.
     pub spool: Arc<Spool>,
     /// Where alerts are told of it.
@@ -70,6 +86,18 @@ pub struct FootageSpec {
 
 /// Previews and clips whose footage is held in memory until the worker has time: each up to one ring.
 const COLLECTED: usize = 16;
+/// Stills that wait for the worker, each with the units from its keyframe on.
+const STILLS: usize = 64;
+
+/// Why evidence is missing that found a queue full.
+pub(super) const TOO_MUCH: &str = "too much other evidence was waiting to be made";
+
+/// A still's units, up to the one whose picture it shows.
+struct Still {
+    wanted: Wanted,
+    cell: Arc<Cell>,
+    units: Vec<AccessUnit>,
+}
 
 /// Footage taken out of the ring when its time had come.
 struct Collected {
@@ -79,22 +107,68 @@ struct Collected {
 }
 
 /// Runs until stopping is asked.
-pub async fn run(spec: FootageSpec, mut wanted: mpsc::Receiver<Wanted>, mut stopping: Stopping) {
-    let (to_make, mut collected) = mpsc::channel(COLLECTED);
-    loop {
-        tokio::select! {
-            // Stills first: operators wait for them.
-            biased;
-            () = stopping.wait() => return,
-            next = wanted.recv() => match next {
-                None => return,
-                Some(next) => {
-                    let Some(cell) = cell(&spec, &next.camera) else { continue };
-                    still(&spec, &cell, &next).await;
-                    collect_later(&spec, cell, next, to_make.clone());
+pub async fn run(spec: FootageSpec, wanted: mpsc::Receiver<Wanted>, mut stopping: Stopping) {
+    let (to_make, collected) = mpsc::channel(COLLECTED);
+    let (to_draw, stills) = mpsc::channel(STILLS);
+    tokio::select! {
+        () = stopping.wait() => {}
+        () = take(&spec, wanted, &to_draw, &to_make) => {}
+        () = make(&spec, stills, collected) => {}
+    }
+}
+
+/// Takes what is wanted out of the ring.
+async fn take(
+    spec: &FootageSpec,
+    mut wanted: mpsc::Receiver<Wanted>,
+    to_draw: &mpsc::Sender<Still>,
+    to_make: &mpsc::Sender<Collected>,
+) {
+    while let Some(next) = wanted.recv().await {
+        let Some(cell) = cell(spec, &next.camera) else {
+            let why = "the camera was taken out of the configuration";
+            let kinds = EvidenceKind::ALL.map(|kind| missing(kind, why));
+            give(spec, &next, kinds.into()).await;
+            continue;
+        };
+        match still_units(spec, &cell, &next) {
+            // A lost camera's alert was decided by no picture; its footage before the loss is in preview and clip.
+            Ok(None) => {}
+            Ok(Some(units)) => {
+                let still = Still { wanted: next.clone(), cell: cell.clone(), units };
+                if to_draw.try_send(still).is_err() {
+                    give(spec, &next, vec![missing(EvidenceKind::Still, TOO_MUCH)]).await;
                 }
-            },
-            Some(next) = collected.recv() => preview_and_clip(&spec, next).await,
+            }
+            Err(why) => give(spec, &next, vec![missing(EvidenceKind::Still, why)]).await,
+        }
+        collect_later(spec, cell, next, to_make.clone());
+    }
+}
+
+/// Lets the worker make it: stills first, operators wait for them.
+async fn make(
+    spec: &FootageSpec,
+    mut stills: mpsc::Receiver<Still>,
+    mut collected: mpsc::Receiver<Collected>,
+) {
+    let mut in_work: Option<Preview> = None;
+    loop {
+        if let Ok(still) = stills.try_recv() {
+            draw(spec, still).await;
+        } else if let Some(preview) = &mut in_work {
+            if !preview.step(spec).await {
+                if let Some(preview) = in_work.take() {
+                    preview_and_clip(spec, preview).await;
+                }
+            }
+        } else {
+            tokio::select! {
+                biased;
+                Some(still) = stills.recv() => draw(spec, still).await,
+                Some(next) = collected.recv() => in_work = Some(Preview::of(next)),
+                else => return,
+            }
         }
     }
 }
@@ -112,11 +186,9 @@ fn collect_later(spec: &FootageSpec, cell: Arc<Cell>, wanted: Wanted, to_make: m
         if let Err(unsent) = to_make.try_send(Collected { wanted, cell, units }) {
             let wanted = unsent.into_inner().wanted;
             warn!(alert = %wanted.alert, "no footage is kept: too much of it waits to be made");
-            for kind in [EvidenceKind::Preview, EvidenceKind::Clip] {
-                let why = missing(kind, "too much other evidence was waiting to be made");
-                // Alerting ends before this task does only when the node stops.
-                drop(alerting.send(Input::Evidence(wanted.alert, why)).await);
-            }
+            let kinds = [EvidenceKind::Preview, EvidenceKind::Clip].map(|kind| missing(kind, TOO_MUCH));
+            // Alerting ends before this task does only when the node stops.
+            drop(alerting.send(Input::Evidence(wanted.alert, kinds.into())).await);
         }
     });
 }
@@ -125,73 +197,111 @@ fn cell(spec: &FootageSpec, camera: &CameraId) -> Option<Arc<Cell>> {
     spec.cells.borrow().get(camera).cloned()
 }
 
-async fn still(spec: &FootageSpec, cell: &Cell, wanted: &Wanted) {
-    // A lost camera's alert was decided by no picture; its footage before the loss is in preview and clip.
-    let Some(seq) = wanted.unit_seq else { return };
-    // From the keyframe before the picture up to it.
+/// From the keyframe before the deciding picture up to it; `None` where no picture decided.
+fn still_units(
+    spec: &FootageSpec,
+    cell: &Cell,
+    wanted: &Wanted,
+) -> Result<Option<Vec<AccessUnit>>, &'static str> {
+    let Some(seq) = wanted.unit_seq else { return Ok(None) };
     let now = spec.clock.mono();
-    let units = cell.ring.clip(now.minus(Duration::from_secs(60)), now);
-    let Some(end) = units.iter().position(|unit| unit.seq == seq) else {
-        give(spec, wanted, missing(EvidenceKind::Still, "the picture had left the ring")).await;
-        return;
+    let mut units = cell.ring.clip(now.minus(Duration::from_secs(60)), now);
+    let end = units.iter().position(|unit| unit.seq == seq).ok_or("the picture had left the ring")?;
+    units.truncate(end + 1);
+    let start = units.iter().rposition(|unit| unit.keyframe).unwrap_or(end);
+    Ok(Some(units.split_off(start)))
+}
+
+async fn draw(spec: &FootageSpec, still: Still) {
+    let Still { wanted, cell, units } = &still;
+    let Some(unit) = units.last() else { return };
+    let drawn = match render(spec, cell, wanted, units, vec![unit.seq]).await {
+        Ok(pictures) => {
+            pictures.into_iter().next().ok_or_else(|| "the picture could not be decoded".to_owned())
+        }
+        Err(reason) => Err(reason),
     };
-    let start = units[..=end].iter().rposition(|unit| unit.keyframe).unwrap_or(end);
-    let unit = units[end].clone();
-    match render(spec, cell, wanted, &units[start..=end], vec![seq]).await {
-        Ok(pictures) => match pictures.into_iter().next() {
-            Some((_, jpeg)) => {
-                let stretch = Stretch { start: unit.arrival_wall, end: unit.arrival_wall };
-                store(spec, wanted, EvidenceKind::Still, true, vec![stretch], jpeg).await;
-            }
-            None => {
-                give(spec, wanted, missing(EvidenceKind::Still, "the picture could not be decoded")).await;
-            }
-        },
-        Err(reason) => give(spec, wanted, missing(EvidenceKind::Still, &reason)).await,
+    match drawn {
+        Ok((_, jpeg)) => {
+            let stretch = Stretch { start: unit.arrival_wall, end: unit.arrival_wall };
+            store(spec, wanted, EvidenceKind::Still, true, vec![stretch], jpeg).await;
+        }
+        Err(reason) => give(spec, wanted, vec![missing(EvidenceKind::Still, &reason)]).await,
     }
 }
 
-async fn preview_and_clip(spec: &FootageSpec, collected: Collected) {
-    let Collected { wanted, cell, units } = &collected;
+/// A preview in the making.
+struct Preview {
+    collected: Collected,
+    /// Stretches that decode by themselves, each up to the last picture wanted of it, with those pictures.
+    pieces: VecDeque<(Range<usize>, Vec<u64>)>,
+    pictures: Vec<(u64, Bytes)>,
+    /// Why the latest piece is missing.
+    missed: Option<String>,
+}
+
+impl Preview {
+    fn of(collected: Collected) -> Self {
+        let units = &collected.units;
+        let mut chosen: Vec<&AccessUnit> = Vec::new();
+        for unit in units {
+            if chosen.last().is_none_or(|last| unit.arrival.since(last.arrival) >= PREVIEW_INTERVAL) {
+                chosen.push(unit);
+            }
+        }
+        chosen.truncate(PREVIEW_PICTURES);
+        let chosen: BTreeSet<u64> = chosen.into_iter().map(|unit| unit.seq).collect();
+        let mut pieces = VecDeque::new();
+        let mut start = 0;
+        for piece in units.chunk_by(|_, next| !next.keyframe && !next.discontinuity) {
+            let wanted: Vec<u64> =
+                piece.iter().map(|unit| unit.seq).filter(|seq| chosen.contains(seq)).collect();
+            let last = piece.iter().rposition(|unit| Some(&unit.seq) == wanted.last());
+            if let Some(last) = last {
+                pieces.push_back((start..start + last + 1, wanted));
+            }
+            start += piece.len();
+        }
+        Self { collected, pieces, pictures: Vec::new(), missed: None }
+    }
+    /// Has one piece made; false when none was left.
+    async fn step(&mut self, spec: &FootageSpec) -> bool {
+        let Some((range, seqs)) = self.pieces.pop_front() else { return false };
+        let Collected { wanted, cell, units } = &self.collected;
+        match render(spec, cell, wanted, &units[range], seqs).await {
+            Ok(rendered) => self.pictures.extend(rendered),
+            Err(reason) => {
+                debug!(alert = %wanted.alert, reason, "a piece of a preview is missing");
+                self.missed = Some(reason);
+            }
+        }
+        true
+    }
+}
+
+async fn preview_and_clip(spec: &FootageSpec, preview: Preview) {
+    let Preview { collected: Collected { wanted, cell, units }, pictures, missed, .. } = preview;
     if units.is_empty() {
-        give(spec, wanted, missing(EvidenceKind::Preview, "the ring held no footage of that time")).await;
-        give(spec, wanted, missing(EvidenceKind::Clip, "the ring held no footage of that time")).await;
+        let why = "the ring held no footage of that time";
+        let kinds = [EvidenceKind::Preview, EvidenceKind::Clip].map(|kind| missing(kind, why));
+        give(spec, &wanted, kinds.into()).await;
         return;
-    }
-    preview(spec, cell, wanted, units).await;
-    if cell.camera.masks.is_empty() {
-        clip(spec, wanted, units.clone()).await;
-    } else {
-        let why = "the camera has privacy masks, and original footage would show what they hide";
-        give(spec, wanted, missing(EvidenceKind::Clip, why)).await;
-    }
-}
-
-async fn preview(spec: &FootageSpec, cell: &Cell, wanted: &Wanted, units: &[AccessUnit]) {
-    let mut chosen: Vec<&AccessUnit> = Vec::new();
-    for unit in units {
-        if chosen.last().is_none_or(|last| unit.arrival.since(last.arrival) >= PREVIEW_INTERVAL) {
-            chosen.push(unit);
-        }
-    }
-    chosen.truncate(PREVIEW_PICTURES);
-    let mut pictures = Vec::new();
-    // Codecs may change within the footage; each stretch of one codec is rendered by itself.
-    for stretch in units.chunk_by(|a, b| a.codec == b.codec && !b.discontinuity) {
-        let seqs: Vec<u64> =
-            chosen.iter().map(|unit| unit.seq).filter(|seq| stretch.iter().any(|u| u.seq == *seq)).collect();
-        if seqs.is_empty() {
-            continue;
-        }
-        match render(spec, cell, wanted, stretch, seqs).await {
-            Ok(rendered) => pictures.extend(rendered),
-            Err(reason) => debug!(alert = %wanted.alert, reason, "a stretch of a preview is missing"),
-        }
     }
     if pictures.is_empty() {
-        give(spec, wanted, missing(EvidenceKind::Preview, "no picture of it could be made")).await;
-        return;
+        let why = missed.unwrap_or_else(|| "no picture of it could be made".to_owned());
+        give(spec, &wanted, vec![missing(EvidenceKind::Preview, &why)]).await;
+    } else {
+        store_preview(spec, &wanted, &units, &pictures).await;
     }
+    if cell.camera.masks.is_empty() {
+        clip(spec, &wanted, units).await;
+    } else {
+        let why = "the camera has privacy masks, and original footage would show what they hide";
+        give(spec, &wanted, vec![missing(EvidenceKind::Clip, why)]).await;
+    }
+}
+
+async fn store_preview(spec: &FootageSpec, wanted: &Wanted, units: &[AccessUnit], pictures: &[(u64, Bytes)]) {
     let arrival = |seq: u64| units.iter().find(|unit| unit.seq == seq).map(|unit| unit.arrival_wall);
     let bundle = PreviewBundle {
         pictures: pictures
@@ -230,6 +340,7 @@ async fn clip(spec: &FootageSpec, wanted: &Wanted, units: Vec<AccessUnit>) {
     });
     if let Err(error) = thread {
         warn!(%error, "cannot start a thread for a clip");
+        give(spec, wanted, vec![missing(EvidenceKind::Clip, "no thread could be started for it")]).await;
         return;
     }
     match written.await {
@@ -242,8 +353,8 @@ async fn clip(spec: &FootageSpec, wanted: &Wanted, units: Vec<AccessUnit>) {
             let data = ClipBundle { files }.encode_to_vec();
             store(spec, wanted, EvidenceKind::Clip, false, stretches, data.into()).await;
         }
-        Ok(Err(reason)) => give(spec, wanted, missing(EvidenceKind::Clip, &reason)).await,
-        Err(_) => give(spec, wanted, missing(EvidenceKind::Clip, "its thread ended")).await,
+        Ok(Err(reason)) => give(spec, wanted, vec![missing(EvidenceKind::Clip, &reason)]).await,
+        Err(_) => give(spec, wanted, vec![missing(EvidenceKind::Clip, "its thread ended")]).await,
     }
 }
 
@@ -273,7 +384,7 @@ async fn render(
         zone: wanted.outline.as_ref().map(wire::outline_to_wire),
         max_width: REDACTED_WIDTH,
     });
-    match spec.worker.ask(ask, RENDER_DEADLINE).await {
+    match (spec.worker)(ask, RENDER_DEADLINE).await {
         Ok(Answer::Rendered(rendered)) => {
             Ok(rendered.pictures.into_iter().map(|picture| (picture.seq, picture.jpeg)).collect())
         }
@@ -283,7 +394,7 @@ async fn render(
     }
 }
 
-fn missing(kind: EvidenceKind, reason: &str) -> EvidenceRef {
+pub(super) fn missing(kind: EvidenceKind, reason: &str) -> EvidenceRef {
     EvidenceRef { kind, content: Err(reason.to_owned()) }
 }
 
@@ -295,7 +406,10 @@ async fn store(
     stretches: Vec<Stretch>,
     data: Bytes,
 ) {
-    let (Some(first), Some(last)) = (stretches.first(), stretches.last()) else { return };
+    let (Some(first), Some(last)) = (stretches.first(), stretches.last()) else {
+        give(spec, wanted, vec![missing(kind, "none of its pictures can be dated")]).await;
+        return;
+    };
     let facts = EvidenceFacts {
         sha256: Sha256::of(&data),
         size_bytes: data.len() as u64,
@@ -307,13 +421,16 @@ async fn store(
     let evidence = EvidenceRef { kind, content: Ok(facts) };
     if let Err(error) = spec.spool.push_evidence(wanted.alert, &evidence, data).await {
         warn!(alert = %wanted.alert, %error, "evidence cannot be spooled");
-        give(spec, wanted, missing(kind, &format!("it could not be stored: {error}"))).await;
+        give(spec, wanted, vec![missing(kind, &format!("it could not be stored: {error}"))]).await;
         return;
     }
-    give(spec, wanted, evidence).await;
+    give(spec, wanted, vec![evidence]).await;
 }
 
-async fn give(spec: &FootageSpec, wanted: &Wanted, evidence: EvidenceRef) {
+async fn give(spec: &FootageSpec, wanted: &Wanted, evidence: Vec<EvidenceRef>) {
     // Alerting ends before this task does only when the node stops.
     drop(spec.alerting.send(Input::Evidence(wanted.alert, evidence)).await);
 }
+
+#[cfg(test)]
+mod tests;

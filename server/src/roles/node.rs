@@ -141,7 +141,10 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
     tasks.spawn("alerting", alerting::run(alerting_spec, input_queue, alerting_counts, stopping.clone()));
     let footage_spec = FootageSpec {
         clock: clock.clone(),
-        worker: footage_worker,
+        worker: Box::new(move |ask, deadline| {
+            let worker = footage_worker.clone();
+            Box::pin(async move { worker.ask(ask, deadline).await })
+        }),
         spool: spool.clone(),
         alerting: inputs.clone(),
         cells: cells_seen.clone(),
