@@ -67,6 +67,24 @@ impl Account {
     }
 }
 
+impl std::ops::AddAssign<&Account> for Account {
+    fn add_assign(&mut self, other: &Account) {
+        // Taken apart, so that no column that comes later is forgotten here.
+        let Account { received, looked_at, referenced, skipped, lost, in_ring, in_flight } = other;
+        self.received += received;
+        self.looked_at += looked_at;
+        self.referenced += referenced;
+        for (why, units) in skipped {
+            *self.skipped.entry(*why).or_default() += units;
+        }
+        for (why, units) in lost {
+            *self.lost.entry(*why).or_default() += units;
+        }
+        self.in_ring += in_ring;
+        self.in_flight += in_flight;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -34,6 +34,22 @@ pub struct SessionStats {
 }
 
 impl SessionStats {
+    /// Adds what a later session of the same camera counted.
+    pub fn add(&mut self, later: &SessionStats) {
+        self.connects += later.connects;
+        self.streams += later.streams;
+        for (cause, times) in &later.failures {
+            *self.failures.entry(*cause).or_default() += times;
+        }
+        self.stalls += later.stalls;
+        self.bytes += later.bytes;
+        self.units += later.units;
+        self.keyframes += later.keyframes;
+        self.gaps += later.gaps;
+        self.keyframe_interval = later.keyframe_interval.or(self.keyframe_interval);
+        self.last_unit = later.last_unit.or(self.last_unit);
+        self.last_keyframe = later.last_keyframe;
+    }
     pub(super) fn unit(&mut self, at: Mono, bytes: usize, keyframe: bool, gap: bool) {
         self.units += 1;
         self.bytes += bytes as u64;

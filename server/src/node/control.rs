@@ -26,7 +26,10 @@ use xueliang_base::{
     shutdown::Stopping,
     time::SharedClock,
 };
-use xueliang_ingest::{credentials::Credentials, session};
+use xueliang_ingest::{
+    credentials::Credentials,
+    session::{self, SessionStats},
+};
 use xueliang_proto::v1::{
     AttachRequest, AttachResponse, ListActiveRequest, node_service_client::NodeServiceClient,
 };
@@ -41,6 +44,7 @@ use super::{
     alerting::Input,
     camera::{Cell, Dirty},
     looks::{Assignment, Order},
+    report::Retired,
 };
 
 /// Largest assignment or evidence message.
@@ -78,6 +82,10 @@ pub struct ControlSpec {
     pub spooled: Vec<Alert>,
     /// Cells for evidence and reports.
     pub cells: watch::Sender<BTreeMap<CameraId, Arc<Cell>>>,
+    /// Cells that were replaced or removed, for the accounts.
+    pub retired: Arc<Retired>,
+    /// What sessions count, for metrics.
+    pub sessions: watch::Sender<BTreeMap<CameraId, SessionStats>>,
     /// Configuration for everybody else.
     pub configured: watch::Sender<Option<(ConfigRevision, Arc<Config>)>>,
     /// What the workers were started with.
@@ -99,24 +107,31 @@ pub async fn run(spec: ControlSpec, stopping: Stopping) {
     let spawn: Spawn = Box::new(move |spec, cell| session::spawn(spec, cell, clock.clone(), for_all.clone()));
     let sessions = Sessions::new(spawn, spec.clock.clone(), spec.dirty.clone());
     let sessions = Arc::new(Mutex::new(sessions));
+    let counted = spec.sessions.clone();
     let mut control = Control { spec, sessions: sessions.clone(), revision: None, adopted: false };
     tokio::select! {
         () = stay_attached(&mut control, stopping.clone()) => {}
         // Whether the bus is there or not.
-        () = mend(&sessions, &stopping) => {}
+        () = mend(&sessions, &counted, &stopping) => {}
     }
     sessions.lock().await.end_all().await;
 }
 
 /// Sees to it that every camera has a session that runs.
-async fn mend(sessions: &Mutex<Sessions>, stopping: &Stopping) {
+async fn mend(
+    sessions: &Mutex<Sessions>,
+    counted: &watch::Sender<BTreeMap<CameraId, SessionStats>>,
+    stopping: &Stopping,
+) {
     let mut tick = tokio::time::interval(MEND_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
         // Sessions that stop as they were asked are no failures.
         if !stopping.asked() {
-            sessions.lock().await.mend();
+            let mut sessions = sessions.lock().await;
+            sessions.mend();
+            counted.send_replace(sessions.stats());
         }
     }
 }
@@ -198,7 +213,9 @@ impl Control {
         }
         self.spec.alerting.send(Input::Config(config.clone())).await?;
 
-        let cells = self.sessions.lock().await.renew(&config, &credentials).await;
+        let (cells, ended) = self.sessions.lock().await.renew(&config, &credentials).await;
+        // Before the others see the new cells, so that no unit is in neither.
+        self.spec.retired.push(ended);
         self.spec.cells.send_replace(cells.clone());
         self.spec.budget.send_replace(config.evidence.clone());
         self.spec.configured.send_replace(Some((revision, config.clone())));

@@ -1,4 +1,7 @@
 //! Tells the bus how the cameras are, every second, and keeps the node's metrics.
+//!
+//! Counters come as gauges here, since they are read from where they are kept. Accounts of access units outlive the cells
+//! they are kept in: see [`ledger`].
 
 use std::{
     collections::BTreeMap,
@@ -8,6 +11,9 @@ use std::{
     },
     time::Duration,
 };
+
+mod gauges;
+mod ledger;
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tonic::transport::Channel;
@@ -19,10 +25,15 @@ use xueliang_base::{
     id::{CameraId, ConfigRevision, NodeId},
     metrics::{Gauges, Metrics},
     shutdown::Stopping,
+    time::SharedClock,
 };
 use xueliang_inference::attention::{Granted, Why};
-use xueliang_ingest::health::Signal;
+use xueliang_ingest::{health::Signal, session::SessionStats};
 use xueliang_proto::v1::{self, ReportRequest, node_service_client::NodeServiceClient};
+
+use gauges::CameraGauges;
+use ledger::Ledger;
+pub use ledger::Retired;
 
 use super::{
     alerting::AlertingCounts,
@@ -40,6 +51,12 @@ pub struct ReportSpec {
     pub node: NodeId,
     /// To the bus.
     pub channel: Channel,
+    /// Time.
+    pub clock: SharedClock,
+    /// Cells that were replaced or removed.
+    pub retired: Arc<Retired>,
+    /// What the sessions counted.
+    pub sessions: watch::Receiver<BTreeMap<CameraId, SessionStats>>,
     /// Cells of the cameras now.
     pub cells: watch::Receiver<BTreeMap<CameraId, Arc<Cell>>>,
     /// Configuration in force.
@@ -57,9 +74,11 @@ pub struct ReportSpec {
 }
 
 struct NodeMetrics {
-    units: Gauges,
-    missing: Gauges,
-    signal: Gauges,
+    units: CameraGauges,
+    missing: CameraGauges,
+    signal: CameraGauges,
+    sessions: CameraGauges,
+    failures: CameraGauges,
     looks: Gauges,
     states: Gauges,
     suppressed: Gauges,
@@ -70,10 +89,28 @@ struct NodeMetrics {
 impl NodeMetrics {
     fn register(metrics: &Metrics) -> Self {
         Self {
-            units: metrics.gauges("access_units", "access units by camera, column of the account and reason"),
-            missing: metrics
-                .gauges("access_units_missing", "access units in no column or in two; not 0 is a defect"),
-            signal: metrics.gauges("camera_streaming", "1 while access units arrive"),
+            units: CameraGauges::register(
+                metrics,
+                "access_units",
+                "access units by camera, column of the account and reason",
+            ),
+            missing: CameraGauges::register(
+                metrics,
+                "access_units_missing",
+                "access units in no column or in two; not 0 is a defect",
+            ),
+            signal: CameraGauges::register(metrics, "camera_streaming", "1 while access units arrive"),
+            sessions: CameraGauges::register(
+                metrics,
+                "sessions",
+                "of each camera since the start: attempts to connect, streams that began, stalls, keyframes, and gaps \
+                 where packets were lost",
+            ),
+            failures: CameraGauges::register(
+                metrics,
+                "session_failures",
+                "attempts of each camera that failed since the start, by cause; stalls count by themselves",
+            ),
             looks: metrics.gauges("looks", "looks since the start, by kind and outcome"),
             states: metrics.gauges("alert_states", "alert states spooled since the start, by what happened"),
             suppressed: metrics
@@ -84,9 +121,19 @@ impl NodeMetrics {
     }
 }
 
+impl NodeMetrics {
+    /// Forgets a camera that is gone.
+    fn forget(&mut self, id: &CameraId) {
+        for gauges in [&mut self.units, &mut self.missing] {
+            gauges.keep(|kept| kept != id);
+        }
+    }
+}
+
 /// Runs until stopping is asked.
 pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
-    let metrics = NodeMetrics::register(&spec.metrics);
+    let mut metrics = NodeMetrics::register(&spec.metrics);
+    let mut ledger = Ledger::default();
     let mut client = NodeServiceClient::new(spec.channel.clone());
     let mut tick = tokio::time::interval(INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -98,22 +145,20 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
         let Some((revision, config)) = spec.configured.borrow().clone() else { continue };
         let cells = spec.cells.borrow().clone();
         let facts = spec.looks.borrow().clone();
+        let page = ledger.page(spec.clock.mono(), &cells, &spec.retired);
         let mut cameras = Vec::new();
-        for (id, cell) in &cells {
-            let account = cell.ring.account();
-            record(&metrics, id, cell, &account);
+        for (id, account) in &page.accounts {
+            record(&mut metrics, id, account);
             if account.missing() != 0 {
                 error!(camera = %id, missing = %account.missing(), ?account, "access units are unaccounted for");
             }
-            cameras.push(status(&config, cell, facts.cameras.get(id), &account));
+            if let Some(cell) = cells.get(id) {
+                cameras.push(status(&config, cell, facts.cameras.get(id), account));
+            }
         }
-        for ((kind, outcome), count) in &facts.looks {
-            set(
-                &metrics.looks,
-                vec![("kind", (*kind).to_owned()), ("outcome", (*outcome).to_owned())],
-                *count,
-            );
-        }
+        record_sessions(&mut metrics, &cells, &spec.sessions.borrow());
+        page.forgotten.iter().for_each(|id| metrics.forget(id));
+        record_looks(&metrics, &facts);
         let alerting = spec.alerting.borrow().clone();
         for (word, count) in &alerting.states {
             set(&metrics.states, vec![("change", (*word).to_owned())], *count);
@@ -121,7 +166,6 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
         for (reason, count) in &alerting.suppressed {
             set(&metrics.suppressed, vec![("reason", (*reason).to_owned())], *count);
         }
-        set(&metrics.dropped, vec![("queue", "changes".to_owned())], facts.changes_dropped);
         set(&metrics.dropped, vec![("queue", "footage".to_owned())], alerting.footage_dropped);
         let spool = spec.spool.counts();
         let published = &spec.published;
@@ -152,9 +196,18 @@ fn set(gauges: &Gauges, labels: xueliang_base::metrics::Labels, value: u64) {
     gauges.get_or_create(&labels).set(value as f64);
 }
 
-fn record(metrics: &NodeMetrics, id: &CameraId, cell: &Cell, account: &Account) {
-    let labels = |column: &str, reason: &str| {
-        vec![("camera", id.to_string()), ("column", column.to_owned()), ("reason", reason.to_owned())]
+/// What the looks task counts.
+fn record_looks(metrics: &NodeMetrics, facts: &LooksFacts) {
+    for ((kind, outcome), count) in &facts.looks {
+        set(&metrics.looks, vec![("kind", (*kind).to_owned()), ("outcome", (*outcome).to_owned())], *count);
+    }
+    set(&metrics.dropped, vec![("queue", "changes".to_owned())], facts.changes_dropped);
+}
+
+/// One camera's account.
+fn record(metrics: &mut NodeMetrics, id: &CameraId, account: &Account) {
+    let mut set = |column: &str, reason: &str, value: u64| {
+        metrics.units.count(id, vec![("column", column.to_owned()), ("reason", reason.to_owned())], value);
     };
     for (column, value) in [
         ("received", account.received),
@@ -163,18 +216,44 @@ fn record(metrics: &NodeMetrics, id: &CameraId, cell: &Cell, account: &Account) 
         ("in_ring", account.in_ring),
         ("in_flight", account.in_flight),
     ] {
-        set(&metrics.units, labels(column, ""), value);
+        set(column, "", value);
     }
     for (reason, value) in &account.skipped {
-        set(&metrics.units, labels("skipped", reason.word()), *value);
+        set("skipped", reason.word(), *value);
     }
     for (reason, value) in &account.lost {
-        set(&metrics.units, labels("lost", reason.word()), *value);
+        set("lost", reason.word(), *value);
     }
     #[expect(clippy::cast_precision_loss, reason = "a defect of more than 2^53 units is shown well enough")]
-    metrics.missing.get_or_create(&vec![("camera", id.to_string())]).set(account.missing() as f64);
-    let streaming = matches!(cell.live().signal, Signal::Streaming);
-    set(&metrics.signal, vec![("camera", id.to_string())], u64::from(streaming));
+    metrics.missing.set(id, Vec::new(), account.missing() as f64);
+}
+
+/// What the sessions say and count. Those of removed cameras are gone with them.
+fn record_sessions(
+    metrics: &mut NodeMetrics,
+    cells: &BTreeMap<CameraId, Arc<Cell>>,
+    counted: &BTreeMap<CameraId, SessionStats>,
+) {
+    for (id, cell) in cells {
+        let streaming = matches!(cell.live().signal, Signal::Streaming);
+        metrics.signal.count(id, Vec::new(), u64::from(streaming));
+        let Some(stats) = counted.get(id) else { continue };
+        for (what, value) in [
+            ("connects", stats.connects),
+            ("streams", stats.streams),
+            ("stalls", stats.stalls),
+            ("keyframes", stats.keyframes),
+            ("gaps", stats.gaps),
+        ] {
+            metrics.sessions.count(id, vec![("what", what.to_owned())], value);
+        }
+        for (cause, value) in &stats.failures {
+            metrics.failures.count(id, vec![("cause", cause.word().to_owned())], *value);
+        }
+    }
+    for gauges in [&mut metrics.signal, &mut metrics.sessions, &mut metrics.failures] {
+        gauges.keep(|id| cells.contains_key(id));
+    }
 }
 
 fn status(config: &Config, cell: &Cell, facts: Option<&CameraFacts>, account: &Account) -> v1::CameraStatus {

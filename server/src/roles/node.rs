@@ -30,7 +30,7 @@ use crate::{
         footage::{self, FootageSpec},
         looks::{self, LooksSpec, Order},
         pool::{PoolSpec, Worker},
-        report::{self, ReportSpec},
+        report::{self, ReportSpec, Retired},
     },
     pulse::Pulse,
     roles::tasks::Tasks,
@@ -99,6 +99,8 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
     let (alerting_counts, alerting_counts_seen) = watch::channel(alerting::AlertingCounts::default());
     let (cells, cells_seen) = watch::channel(BTreeMap::new());
     let (configured, configured_seen) = watch::channel(None);
+    let (sessions, sessions_seen) = watch::channel(BTreeMap::new());
+    let retired = Arc::<Retired>::default();
     let (budget, budget_seen) = watch::channel::<EvidenceBudget>(config.evidence.clone());
 
     let to_looks = orders.clone();
@@ -159,7 +161,10 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
     let report_spec = ReportSpec {
         node: node.clone(),
         channel: channel.clone(),
+        clock: clock.clone(),
         cells: cells_seen,
+        retired: retired.clone(),
+        sessions: sessions_seen,
         configured: configured_seen,
         looks: looks_facts_seen,
         alerting: alerting_counts_seen,
@@ -177,6 +182,8 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
         alerting: inputs,
         spooled,
         cells,
+        retired,
+        sessions,
         configured,
         workers: (config.models.clone(), config.analysis.clone()),
         budget,

@@ -20,6 +20,7 @@ mod configuration;
 mod consoles;
 mod media;
 mod python;
+mod reconfiguration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -15,7 +15,7 @@ use xueliang_ingest::{
     credentials::Credentials,
     health::{OfflineCause, Signal, SignalChange},
     ring::Ring,
-    session::{Accounts, ConnectRate, SessionHandle, SessionSpec, UnitSink},
+    session::{Accounts, ConnectRate, SessionHandle, SessionSpec, SessionStats, UnitSink},
 };
 
 use crate::node::camera::{Cell, Dirty};
@@ -38,6 +38,8 @@ struct Session {
     spec: SessionSpec,
     /// `None` while it waits to be started again.
     handle: Option<SessionHandle>,
+    /// What the sessions before it counted.
+    past: SessionStats,
     started: Mono,
     restart_at: Mono,
     backoff: Backoff,
@@ -46,7 +48,8 @@ struct Session {
 impl Session {
     fn new(cell: Arc<Cell>, spec: SessionSpec, now: Mono) -> Self {
         let backoff = Backoff::new(Duration::from_secs(1), RESTART_CAP, spec.first_seq);
-        Self { cell, spec, handle: None, started: now, restart_at: now, backoff }
+        let past = SessionStats::default();
+        Self { cell, spec, handle: None, past, started: now, restart_at: now, backoff }
     }
     /// Starts it; a failure is the camera's state until the next attempt.
     fn start(&mut self, spawn: &Spawn, clock: &SharedClock) {
@@ -60,6 +63,7 @@ impl Session {
     fn mend(&mut self, spawn: &Spawn, clock: &SharedClock) {
         if let Some(handle) = self.handle.take_if(|handle| handle.is_finished()) {
             self.spec.first_seq = handle.next_seq();
+            self.past.add(&handle.stats());
             if clock.mono().since(self.started) > LASTED {
                 self.backoff.reset();
             }
@@ -75,6 +79,13 @@ impl Session {
         self.restart_at = since.plus(self.backoff.next_wait());
         let signal = Signal::Offline(OfflineCause::Internal);
         self.cell.signal(SignalChange { signal, since, since_wall, detail: detail.to_owned(), edges: 0 });
+    }
+    fn stats(&self) -> SessionStats {
+        let mut stats = self.past.clone();
+        if let Some(handle) = &self.handle {
+            stats.add(&handle.stats());
+        }
+        stats
     }
     fn next_seq(&self) -> u64 {
         self.handle.as_ref().map_or(self.spec.first_seq, SessionHandle::next_seq)
@@ -104,12 +115,13 @@ impl Sessions {
     }
 
     /// Starts sessions of new cameras, ends those of removed ones, renews those that read by other facts now: another
-    /// address or password, but also other allowed networks or another time zone. The cells of all cameras.
+    /// address or password, but also other allowed networks or another time zone. The cells of all cameras, and those that
+    /// nothing is delivered to any more.
     pub(super) async fn renew(
         &mut self,
         config: &Config,
         credentials: &BTreeMap<CredentialName, Credentials>,
-    ) -> BTreeMap<CameraId, Arc<Cell>> {
+    ) -> (BTreeMap<CameraId, Arc<Cell>>, Vec<Arc<Cell>>) {
         let mut before = std::mem::take(&mut self.running);
         let mut changed = Vec::new();
         let mut to_start = Vec::new();
@@ -147,17 +159,18 @@ impl Sessions {
         let ended: Vec<Session> = changed.into_iter().chain(before.into_values()).collect();
         end(&ended).await;
         for (camera, mut spec) in to_start {
-            if let Some(session) = ended.iter().find(|session| session.spec.camera == camera.id) {
-                spec.first_seq = session.next_seq();
-            }
+            let before = ended.iter().find(|session| session.spec.camera == camera.id);
+            spec.first_seq = before.map_or(1, Session::next_seq);
             let ring = Ring::new(config.analysis.ring_bytes, config.analysis.ring_seconds);
             let camera = Arc::new(camera.clone());
             let cell = Arc::new(Cell::new(camera.clone(), ring, self.dirty.clone(), self.clock.wall()));
             let mut session = Session::new(cell, spec, self.clock.mono());
+            session.past = before.map(Session::stats).unwrap_or_default();
             session.start(&self.spawn, &self.clock);
             self.running.insert(camera.id.clone(), session);
         }
-        self.running.iter().map(|(id, session)| (id.clone(), session.cell.clone())).collect()
+        let cells = self.running.iter().map(|(id, session)| (id.clone(), session.cell.clone())).collect();
+        (cells, ended.into_iter().map(|session| session.cell).collect())
     }
 
     /// Starts again what has ended or could not be started. Call it every second.
@@ -165,6 +178,11 @@ impl Sessions {
         for session in self.running.values_mut() {
             session.mend(&self.spawn, &self.clock);
         }
+    }
+
+    /// What the sessions of each camera have counted since the start.
+    pub(super) fn stats(&self) -> BTreeMap<CameraId, SessionStats> {
+        self.running.iter().map(|(id, session)| (id.clone(), session.stats())).collect()
     }
 
     /// Ends all sessions.

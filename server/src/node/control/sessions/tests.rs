@@ -94,7 +94,7 @@ impl Stage {
     ) -> (BTreeMap<CameraId, Arc<Cell>>, Vec<SessionSpec>) {
         let before = self.started.lock().unwrap().len();
         let credentials = BTreeMap::from([("test".parse().unwrap(), Credentials::new("operator", password))]);
-        let cells = self.sessions.renew(config, &credentials).await;
+        let (cells, _) = self.sessions.renew(config, &credentials).await;
         (cells, self.started.lock().unwrap()[before..].to_vec())
     }
 }
@@ -148,6 +148,12 @@ async fn a_session_that_panics_is_started_again_where_it_stopped() {
         stage.sessions.mend();
     }
     assert_eq!(stage.started.lock().unwrap().len(), 2, "one that runs is left alone");
+    // What was counted stays counted.
+    until(|| {
+        let stats = &stage.sessions.stats()[&again.camera];
+        (stats.connects, stats.units) == (2, 2)
+    })
+    .await;
 }
 
 #[tokio::test]
