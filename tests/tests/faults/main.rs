@@ -19,6 +19,7 @@ mod backup;
 mod configuration;
 mod consoles;
 mod media;
+mod privacy;
 mod python;
 mod reconfiguration;
 
