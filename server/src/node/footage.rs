@@ -157,10 +157,10 @@ async fn make(
         if let Ok(still) = stills.try_recv() {
             draw(spec, still).await;
         } else if let Some(preview) = &mut in_work {
-            if !preview.step(spec).await {
-                if let Some(preview) = in_work.take() {
-                    preview_and_clip(spec, preview).await;
-                }
+            if !preview.step(spec).await
+                && let Some(preview) = in_work.take()
+            {
+                preview_and_clip(spec, preview).await;
             }
         } else {
             tokio::select! {
