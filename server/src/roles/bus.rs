@@ -303,8 +303,8 @@ mod tests {
         let hang = || tokio::spawn(std::future::pending::<()>());
         let began = tokio::time::Instant::now();
         let limit = Duration::from_millis(200);
-        assert!(!ended_within(limit, (0..20).map(|_| hang()).collect()).await);
+        assert!(!ended_within(limit, (0..20).map(|_| ("hanging", hang())).collect()).await);
         assert!(began.elapsed() < limit * 10, "{:?}", began.elapsed());
-        assert!(ended_within(limit, vec![tokio::spawn(async {})]).await);
+        assert!(ended_within(limit, vec![("done", tokio::spawn(async {}))]).await);
     }
 }
