@@ -221,7 +221,11 @@ mod tests {
 
     #[test]
     fn more_cameras_than_a_worker_can_decode_are_not_promised() {
+        // A few are, on decoders of their own; the others are looked at when keyframes come.
         let twenty = config(20, 32);
-        assert_ne!(granted(&twenty, 2.0, "c0", "FIRE_FLAME"), Granted::Guaranteed);
+        let promised = (0..20)
+            .filter(|n| granted(&twenty, 2.0, &format!("c{n}"), "FIRE_FLAME") == Granted::Guaranteed)
+            .count();
+        assert!((1..8).contains(&promised), "{promised}");
     }
 }

@@ -531,7 +531,12 @@ async fn a_dark_or_frozen_picture_is_a_state_and_no_coverage() {
     type Change = fn(&mut WorkerSaw);
     let table: [(Change, Vec<v1::PictureTrouble>, bool); 4] = [
         (|_| (), vec![], true),
-        (|saw| (saw.mean_luma, saw.std_luma) = (3.0, 1.0), vec![v1::PictureTrouble::Dark], false),
+        // Black from one look to the next is no nightfall.
+        (
+            |saw| (saw.mean_luma, saw.std_luma) = (3.0, 1.0),
+            vec![v1::PictureTrouble::Dark, v1::PictureTrouble::Covered],
+            false,
+        ),
         (|_| (), vec![], true),
         (|saw| saw.checksum = saw.seq - 1, vec![v1::PictureTrouble::Frozen], false),
     ];
