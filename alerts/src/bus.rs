@@ -55,6 +55,9 @@ pub struct BusOptions {
     pub critical_stall: Duration,
     /// A connection that takes nothing for longer while something waits is ended.
     pub transport_stall: Duration,
+    /// A stream is closed after about so long, to be opened again at its cursor: so consoles move on from a server that
+    /// is to be stopped, and what they may see is looked at anew.
+    pub renew_after: Duration,
     /// Streams open at once.
     pub max_subscriptions: usize,
     /// Rows a lane keeps in memory for consoles that keep up.
@@ -72,6 +75,7 @@ impl Default for BusOptions {
             bookmark_every: Duration::from_millis(900),
             critical_stall: Duration::from_secs(2),
             transport_stall: Duration::from_secs(10),
+            renew_after: Duration::from_secs(600),
             max_subscriptions: 2048,
             window: 1024,
             feed_keep: Duration::from_secs(14 * 24 * 3600),

@@ -1,7 +1,8 @@
 //! A console's side: subscribe, go on after losing the connection, acknowledge what was shown.
 //!
 //! A [`Watcher`] is driven by [`Watcher::next`], which may be dropped at any time and called again. It resumes
-//! from the last item it gave, leaves out what it gave before, and says when what is shown may be out of date.
+//! from the last item it gave, leaves out what it gave before, and says when what is shown may be out of date. Streams
+//! that the bus renews go on without a word.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -84,6 +85,10 @@ pub struct Watcher {
     /// Credit granted, and deliveries given since the last acknowledgement, by lane.
     credit: [u32; 3],
     used: [u32; 3],
+    /// The bus closed the stream to have it opened again.
+    renewing: bool,
+    /// This stream got as far as a bookmark.
+    worth: bool,
     /// The latest cursor is not acknowledged yet.
     owing: bool,
     acknowledged_at: Option<Instant>,
@@ -108,6 +113,8 @@ impl Watcher {
             refused: None,
             credit: [0; 3],
             used: [0; 3],
+            renewing: false,
+            worth: false,
             owing: false,
             acknowledged_at: None,
             fresh_until: Instant::now() + STALE_AFTER,
@@ -140,6 +147,8 @@ impl Watcher {
                         return Event::Item(item);
                     }
                 }
+                // Nothing was missed and nobody need know: go on at once.
+                Ok(None) if self.renewing => self.stream = None,
                 Ok(None) => return self.lost("the bus ended the stream".to_owned()),
                 Err(status) => {
                     let reason = format!("{:?}: {}", status.code(), status.message());
@@ -157,6 +166,7 @@ impl Watcher {
     }
     fn lost(&mut self, reason: String) -> Event {
         self.stream = None;
+        self.renewing = false;
         let wait = self.backoff.next_wait();
         let wait = if self.refused.is_some() { REFUSED_WAIT } else { wait };
         self.retry_at = Some(Instant::now() + wait);
@@ -185,6 +195,10 @@ impl Watcher {
                 self.credit = [credit.critical, credit.major, credit.minor];
                 self.used = [0; 3];
                 self.refused = None;
+                self.worth = false;
+                if std::mem::take(&mut self.renewing) {
+                    return None;
+                }
             }
             Item::Delivery(delivery) => {
                 if !delivery.cursor.is_empty() {
@@ -211,6 +225,11 @@ impl Watcher {
             }
             Item::Closed(closed) => {
                 self.reach(&closed.cursor);
+                // A stream that was worth nothing is no renewal: its bus is in trouble, and is left alone for a while.
+                if closed.reason() == v1::CloseReason::Renew && self.worth {
+                    self.renewing = true;
+                    return None;
+                }
                 if closed.reason() == v1::CloseReason::Replaced {
                     let taken = "another console has opened a subscription of this name: give each its own";
                     self.refused = Some(Status::aborted(taken));
@@ -242,6 +261,7 @@ impl Watcher {
         self.fresh_until = Instant::now() + STALE_AFTER;
         self.stale = false;
         // A stream that got so far was worth its connection.
+        self.worth = true;
         self.backoff.reset();
     }
     fn seen(&mut self, delivery: &v1::Delivery) -> bool {

@@ -110,7 +110,12 @@ impl Bus {
             given => given,
         };
         let start = start(bus, &filter, cursor).await?;
-        let id = uuid::Uuid::now_v7().to_string();
+        let id = uuid::Uuid::now_v7();
+        // Streams that were opened together are not renewed together: its random part spreads them over a tenth.
+        let spread = u32::try_from(id.as_u128() % 1000).unwrap_or(0);
+        let renew_at =
+            bus.clock.mono().plus(bus.options.renew_after + bus.options.renew_after / 10_000 * spread);
+        let id = id.to_string();
         let open = Arc::new(Open::new(id.clone(), principal.name.clone(), wanted.name, credits));
         bus.registry.add(Arc::clone(&open))?;
         BusCounts::add(&bus.counts.opened, 1);
@@ -136,6 +141,7 @@ impl Bus {
             out,
             last,
             bookmarks,
+            renew_at,
             stuck_since: None,
             placed: false,
             resumable: false,
@@ -228,6 +234,8 @@ struct Task {
     closing: watch::Receiver<Option<CloseReason>>,
     heads: watch::Receiver<u64>,
     bookmarks: Interval,
+    /// When it is closed to be opened again.
+    renew_at: Mono,
     /// Since when a critical record has waited for credit.
     stuck_since: Option<Mono>,
     /// Whether the lanes stand where this stream reads.
@@ -286,6 +294,9 @@ impl Task {
         }
         loop {
             self.ask_to_close()?;
+            if self.bus.clock.mono() >= self.renew_at {
+                return Err(End::Close(CloseReason::Renew));
+            }
             self.heads.mark_unchanged();
             let sent = self.step().await?;
             if self.bookmarks.tick().now_or_never().is_some() {

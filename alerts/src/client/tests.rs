@@ -39,17 +39,20 @@ struct Served {
 
 impl Served {
     fn at(folder: &Path) -> Self {
-        Self::with(folder, |bus| {
-            let (assignments, none) = watch::channel(None);
-            drop(assignments);
-            bus.node_service(none)
-        })
+        Self::with(folder, no_assignments)
     }
     fn with<N: node_service_server::NodeService>(
         folder: &Path,
         nodes: impl FnOnce(&Bus) -> NodeServiceServer<N>,
     ) -> Self {
-        let options = BusOptions { bookmark_every: Duration::from_millis(20), ..BusOptions::default() };
+        Self::open(folder, BusOptions::default(), nodes)
+    }
+    fn open<N: node_service_server::NodeService>(
+        folder: &Path,
+        options: BusOptions,
+        nodes: impl FnOnce(&Bus) -> NodeServiceServer<N>,
+    ) -> Self {
+        let options = BusOptions { bookmark_every: Duration::from_millis(20), ..options };
         let bus = Bus::open(&folder.join("bus"), SystemClock::shared(), options).unwrap();
         let mut principal = Principal::new("node-1", PrincipalKind::Operator);
         principal.rights.insert(Right::RunNode);
@@ -88,6 +91,12 @@ impl Served {
         self.serving.await.unwrap();
         testing::close(self.bus).await;
     }
+}
+
+fn no_assignments(bus: &Bus) -> NodeServiceServer<impl node_service_server::NodeService + use<>> {
+    let (assignments, none) = watch::channel(None);
+    drop(assignments);
+    bus.node_service(none)
 }
 
 fn socket(folder: &Path) -> PathBuf {
@@ -463,4 +472,38 @@ async fn the_audit_grows_by_first_uses_and_refusals_only() {
     assert_eq!(count("desk", "subscribe", "wall"), 1);
     assert_eq!(count("node-1", "subscribe_refused", "ReadAlerts"), 3, "one a minute at most");
     assert_eq!(audited.len(), 5, "{audited:?}");
+}
+
+#[tokio::test]
+async fn streams_that_the_bus_renews_go_on_unnoticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = BusOptions { renew_after: Duration::from_millis(60), ..BusOptions::default() };
+    let served = Served::open(folder.path(), options, no_assignments);
+    let mut watcher = watcher(folder.path(), named("desk"));
+    let (mut seen, mut published) = (Vec::new(), Vec::new());
+    let follow = async {
+        // Each alert comes in another stream than the one before.
+        while published.len() < 5 || seen.len() < published.len() {
+            let opened = served.bus.counts().opened.load(Ordering::Relaxed);
+            if seen.len() == published.len() && opened as usize > published.len() {
+                let alert = critical();
+                published.push(key_of(&alert));
+                served.commit(&[alert]).await;
+            }
+            match watcher.next().await {
+                Event::Item(Item::Opened(_)) => assert!(published.is_empty(), "told once"),
+                Event::Item(Item::Delivery(delivery)) => seen.push(key(&delivery)),
+                Event::Item(Item::Closed(_) | Item::Gap(_)) | Event::Lost { .. } | Event::Stale => {
+                    panic!("the console noticed")
+                }
+                Event::Item(_) => {}
+            }
+            watcher.shown().await.ok();
+        }
+    };
+    tokio::time::timeout(PATIENCE, follow).await.unwrap();
+    assert_eq!(seen, published);
+    assert!(served.bus.counts().opened.load(Ordering::Relaxed) >= 5);
+    drop(watcher);
+    served.stop().await;
 }
