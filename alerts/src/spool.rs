@@ -71,6 +71,15 @@ pub struct SpoolCounts {
     pub dead: u64,
 }
 
+/// States that were not spooled: see [`Spool::push_all`].
+#[derive(Debug)]
+pub struct Unspooled {
+    /// So many of the first are on disk; the others are not.
+    pub stored: usize,
+    /// What stood in the way of the next.
+    pub error: Error,
+}
+
 /// One thing to send.
 #[derive(Debug, Clone)]
 pub struct Waiting<T> {
@@ -158,21 +167,62 @@ impl Spool {
     /// Appends a state minted now; on disk when the answer comes. The same state again changes nothing while it
     /// waits; the same revision with other content is an error.
     pub async fn push(&self, alert: &Alert) -> Result<()> {
-        let content = v1::Alert::from(alert).encode_to_vec();
-        let size = content.len() as u64;
-        if let Err(error) = self.reserve(size, self.options.max_bytes) {
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            return Err(error);
+        let now = (self.clock.mono(), self.clock.wall());
+        self.push_all(std::slice::from_ref(alert), now).await.map_err(|unspooled| unspooled.error)
+    }
+    /// Appends states in this order with one commit: a burst of them costs one fsync, not one each. All are on disk when
+    /// the answer comes, or as many of the first as the answer says. Their time here counts from when they were
+    /// `minted`, however often they must be pushed. Otherwise as [`Spool::push`].
+    pub async fn push_all(
+        &self,
+        states: &[Alert],
+        minted: (Mono, Wall),
+    ) -> std::result::Result<(), Unspooled> {
+        let mut items = Vec::with_capacity(states.len());
+        let mut fault = None;
+        for alert in states {
+            let content = v1::Alert::from(alert).encode_to_vec();
+            let size = content.len() as u64;
+            if let Err(error) = self.reserve(size, self.options.max_bytes) {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+                fault = Some(error);
+                break;
+            }
+            items.push(SpoolItem {
+                revision: alert.revision.0,
+                minted_mono: minted.0,
+                minted_wall: minted.1,
+                ..self.item(SpoolKind::Alert, alert.id, content, String::new(), size)
+            });
         }
-        let item = SpoolItem {
-            revision: alert.revision.0,
-            ..self.item(SpoolKind::Alert, alert.id, content, String::new(), size)
-        };
-        if self.append(item, &self.refused).await? {
-            self.pushed.fetch_add(1, Ordering::Relaxed);
+        let sizes: Vec<u64> = items.iter().map(|item| item.size_bytes).collect();
+        let appended = if items.is_empty() { Ok((Vec::new(), None)) } else { self.db.push_all(items).await };
+        let (new, refused) = appended.unwrap_or_else(|error| (Vec::new(), Some(error)));
+        let stored = new.len();
+        for (index, size) in sizes.iter().enumerate() {
+            match new.get(index) {
+                Some(true) => {
+                    self.waiting.fetch_add(1, Ordering::Relaxed);
+                    self.pushed.fetch_add(1, Ordering::Relaxed);
+                }
+                Some(false) => self.release(*size),
+                None => {
+                    self.refused.fetch_add(1, Ordering::Relaxed);
+                    self.release(*size);
+                }
+            }
+        }
+        if stored > 0 {
             self.state_news.notify_one();
         }
-        Ok(())
+        match refused.or(fault) {
+            Some(error) => Err(Unspooled { stored, error }),
+            None => Ok(()),
+        }
+    }
+    /// Commits since it was opened, whatever they were about.
+    pub fn commits(&self) -> u64 {
+        self.db.commits()
     }
     /// The latest state that waits of every alert: newer than what the bus knows.
     pub async fn pending_latest(&self) -> Result<Vec<Alert>> {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use xueliang_base::{
     alert::{EvidenceFacts, EvidenceKind},
-    time::ManualClock,
+    time::{Clock, ManualClock},
 };
 
 use super::*;
@@ -68,6 +68,38 @@ async fn a_full_spool_refuses_evidence_first_and_says_so() {
     let all = spool.next_batch(100).await.unwrap();
     spool.done(&all).await.unwrap();
     assert_eq!(spool.counts().waiting_bytes, 0);
+}
+
+#[tokio::test]
+async fn of_many_states_as_many_of_the_first_are_spooled_as_there_is_room_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(NOW);
+    let options = SpoolOptions { max_bytes: 2000, max_pages: None };
+    let spool = Spool::open(folder.path(), clock.clone(), options).unwrap();
+    let states: Vec<_> = (0..60).map(|_| critical()).collect();
+    let minted = (clock.mono(), clock.wall());
+    let before = spool.commits();
+    let Unspooled { stored, error } = spool.push_all(&states, minted).await.unwrap_err();
+    assert!(matches!(error, Error::Exhausted(_)) && (1..30).contains(&stored), "{stored}: {error}");
+    assert_eq!(spool.commits() - before, 1);
+    let first = spool.next_batch(100).await.unwrap();
+    assert_eq!(first.len(), stored);
+    spool.done(&first).await.unwrap();
+    // The rest, tried again later: nothing twice, in order, and dated from when it was minted.
+    clock.advance(Duration::from_secs(3));
+    let Unspooled { stored: more, .. } = spool.push_all(&states[stored..], minted).await.unwrap_err();
+    let second = spool.next_batch(100).await.unwrap();
+    let ids: Vec<_> = first.iter().chain(&second).map(|one| one.item.alert_id.clone()).collect();
+    let expected: Vec<_> = states[..stored + more].iter().map(|alert| alert.id.to_string()).collect();
+    assert_eq!(ids, expected);
+    assert_eq!(second[0].item.stages.last().unwrap().duration_us, 3_000_000);
+    // One that waits with other content stops those after it.
+    let waits = critical();
+    spool.done(&second).await.unwrap();
+    spool.push(&waits).await.unwrap();
+    let other = Alert { count: waits.count + 1, ..waits };
+    let Unspooled { stored, error } = spool.push_all(&[minor(), other, minor()], minted).await.unwrap_err();
+    assert!(stored == 1 && matches!(error, Error::Conflict(_)), "{stored}: {error}");
 }
 
 struct Bench {

@@ -91,6 +91,28 @@ impl SpoolDb {
     pub(crate) fn push(&self, item: SpoolItem) -> impl Future<Output = Result<bool>> + Send + 'static {
         self.writer.run(move |db, _| insert(db, &item))
     }
+    /// Appends these in this order with one commit, up to the first that waits already with other content: for each
+    /// whether it was new, and what was wrong with the one that stopped it.
+    pub(crate) fn push_all(
+        &self,
+        items: Vec<SpoolItem>,
+    ) -> impl Future<Output = Result<(Vec<bool>, Option<Error>)>> + Send + 'static {
+        self.writer.run(move |db, _| {
+            let mut new = Vec::with_capacity(items.len());
+            for item in &items {
+                match insert(db, item) {
+                    Ok(was_new) => new.push(was_new),
+                    Err(error @ Error::Conflict(_)) => return Ok((new, Some(error))),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok((new, None))
+        })
+    }
+    /// Commits since it was opened.
+    pub(crate) fn commits(&self) -> u64 {
+        self.writer.health().commits
+    }
     /// The latest state of every alert that has one waiting, as encoded.
     pub(crate) async fn latest(&self) -> Result<Vec<Vec<u8>>> {
         let latest = self.reader.run(|reader| {

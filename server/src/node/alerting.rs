@@ -1,14 +1,16 @@
 //! From incidents to alerts: mints ids and revisions, and spools every state durably before anything is sent.
 //!
-//! One task; the suppressor knows the active alert of each place and kind. A state that cannot be spooled (disk full) is tried
-//! again until it can: the queue in front is bounded, and what does not fit is counted by the looks task.
+//! One task; the suppressor knows the active alert of each place and kind. What waits when it wakes is minted in order and
+//! spooled with one commit, so that a burst of incidents waits for one fsync and not for one each. States that cannot be
+//! spooled (disk full) are tried again until they can: the queue in front is bounded, and what does not fit is counted by
+//! the looks task. Evidence is asked for only when its alert is on disk.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 use xueliang_alerts::{
-    spool::Spool,
+    spool::{Spool, Unspooled},
     suppress::{Decision, Suppressor},
 };
 use xueliang_base::{
@@ -69,7 +71,23 @@ struct Alerting {
     latest: BTreeMap<AlertId, Alert>,
     suppressor: Suppressor,
     counts: AlertingCounts,
+    /// Where the counts are shown.
+    shown: watch::Sender<AlertingCounts>,
+    /// States that are not on disk yet, in order.
+    minted: Vec<Minted>,
 }
+
+/// A state on its way to the spool.
+struct Minted {
+    alert: Alert,
+    /// What happened, for the counts.
+    word: &'static str,
+    /// The evidence to ask for once it is on disk.
+    wanted: Option<Wanted>,
+}
+
+/// What is taken from the queue at once: twice the cameras of a large node, and a commit of some hundred kilobytes.
+const BURST: usize = 256;
 
 /// Alerts that are resolved wait so long for late evidence.
 const EVIDENCE_PATIENCE: Duration = Duration::from_secs(180);
@@ -78,7 +96,7 @@ const EVIDENCE_PATIENCE: Duration = Duration::from_secs(180);
 pub async fn run(
     spec: AlertingSpec,
     mut inputs: mpsc::Receiver<Input>,
-    counts: tokio::sync::watch::Sender<AlertingCounts>,
+    counts: watch::Sender<AlertingCounts>,
     mut stopping: Stopping,
 ) {
     let mut alerting = Alerting {
@@ -88,27 +106,42 @@ pub async fn run(
         // Rules have cooldowns of their own, by their timing.
         suppressor: Suppressor::new(Duration::ZERO),
         counts: AlertingCounts::default(),
+        shown: counts,
+        minted: Vec::new(),
     };
+    let mut taken = Vec::new();
     loop {
-        let input = tokio::select! {
-            input = inputs.recv() => input,
+        let count = tokio::select! {
+            count = inputs.recv_many(&mut taken, BURST) => count,
             () = stopping.wait() => return,
         };
-        match input {
-            None => return,
-            Some(Input::Config(config)) => alerting.config = Some(config),
-            Some(Input::Adopt(alert)) => alerting.adopt(*alert, &mut stopping).await,
-            Some(Input::Orphan(alert)) => alerting.end_orphan(*alert, &mut stopping).await,
-            Some(Input::Change(change)) => alerting.change(*change, &mut stopping).await,
-            Some(Input::Evidence(id, evidence)) => alerting.evidence(id, evidence, &mut stopping).await,
+        if count == 0 {
+            return;
         }
+        taken.drain(..).for_each(|input| alerting.take(input));
+        alerting.spool(&mut stopping).await;
         alerting.forget();
-        counts.send_replace(alerting.counts.clone());
+        alerting.show();
     }
 }
 
 impl Alerting {
-    async fn adopt(&mut self, alert: Alert, stopping: &mut Stopping) {
+    /// Mints what an input asks for.
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Config(config) => self.config = Some(config),
+            Input::Adopt(alert) => self.adopt(*alert),
+            Input::Orphan(alert) => self.end_orphan(*alert),
+            Input::Change(change) => self.change(*change),
+            Input::Evidence(id, evidence) => self.evidence(id, evidence),
+        }
+    }
+
+    fn show(&self) {
+        self.shown.send_replace(self.counts.clone());
+    }
+
+    fn adopt(&mut self, alert: Alert) {
         self.suppressor.adopt(&alert);
         let id = alert.id;
         // What the process before this one had not made yet will never be made: its footage went with it.
@@ -122,22 +155,21 @@ impl Alerting {
         if newer {
             self.latest.insert(id, alert);
             if !missing.is_empty() {
-                self.evidence(id, missing, stopping).await;
+                self.evidence(id, missing);
             }
         }
     }
 
-    async fn end_orphan(&mut self, mut alert: Alert, stopping: &mut Stopping) {
+    fn end_orphan(&mut self, mut alert: Alert) {
         info!(alert = %alert.id, camera = %alert.place.camera, kind = %alert.kind, "alert of a removed camera resolved");
         alert.revision = AlertRevision(alert.revision.0 + 1);
         alert.state = AlertState::Resolved { why: Resolution::RuleRemoved, at: self.spec.clock.wall() };
         // Its ages would be those of an earlier picture: this state was decided by none.
         alert.stages.clear();
-        self.keep(alert, stopping).await;
-        *self.counts.states.entry("resolved").or_default() += 1;
+        self.mint(alert, "resolved", None);
     }
 
-    async fn change(&mut self, change: Change, stopping: &mut Stopping) {
+    fn change(&mut self, change: Change) {
         let now = self.spec.clock.mono();
         let (id, word) = match self.suppressor.decide(&change.camera, &change.edge, now, AlertId::mint) {
             // Its own count of revisions does not know those that evidence adds; `latest` does.
@@ -190,27 +222,18 @@ impl Alerting {
             }
             _ => {}
         }
-        self.keep(alert.clone(), stopping).await;
-        *self.counts.states.entry(word).or_default() += 1;
-        if word == "raised" {
-            let wanted = Wanted {
-                alert: id,
-                camera: change.camera,
-                unit_seq: change.unit_seq,
-                regions: alert.regions,
-                outline: change.edge.incident().polygon.clone(),
-                raised: self.spec.clock.mono(),
-            };
-            if self.spec.footage.try_send(wanted).is_err() {
-                self.counts.footage_dropped += 1;
-                warn!(alert = %id, "no evidence is made: too much is waiting");
-                let missing = EvidenceKind::ALL.map(|kind| footage::missing(kind, footage::TOO_MUCH));
-                self.evidence(id, missing.into(), stopping).await;
-            }
-        }
+        let wanted = (word == "raised").then(|| Wanted {
+            alert: id,
+            camera: change.camera,
+            unit_seq: change.unit_seq,
+            regions: alert.regions.clone(),
+            outline: change.edge.incident().polygon.clone(),
+            raised: self.spec.clock.mono(),
+        });
+        self.mint(alert, word, wanted);
     }
 
-    async fn evidence(&mut self, id: AlertId, evidence: Vec<EvidenceRef>, stopping: &mut Stopping) {
+    fn evidence(&mut self, id: AlertId, evidence: Vec<EvidenceRef>) {
         let Some(before) = self.latest.get(&id) else { return };
         let mut alert = before.clone();
         alert.revision = AlertRevision(alert.revision.0 + 1);
@@ -218,26 +241,58 @@ impl Alerting {
         alert.evidence.extend(evidence);
         // Its ages would be those of an earlier picture: this state has none of its own.
         alert.stages.clear();
-        self.keep(alert, stopping).await;
-        *self.counts.states.entry("evidence").or_default() += 1;
+        self.mint(alert, "evidence", None);
     }
 
-    /// Spools a state, however long it takes: a full disk is told to people by the bus and the metrics.
-    async fn keep(&mut self, alert: Alert, stopping: &mut Stopping) {
-        loop {
-            match self.spec.spool.push(&alert).await {
-                Ok(()) => break,
-                Err(error) => {
-                    self.counts.spool_failures += 1;
-                    error!(alert = %alert.id, %error, "cannot spool an alert, trying again in a second");
-                    tokio::select! {
-                        () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                        () = stopping.wait() => return,
-                    }
+    fn mint(&mut self, alert: Alert, word: &'static str, wanted: Option<Wanted>) {
+        self.latest.insert(alert.id, alert.clone());
+        self.minted.push(Minted { alert, word, wanted });
+    }
+
+    /// Spools what was minted, and asks for its evidence.
+    async fn spool(&mut self, stopping: &mut Stopping) {
+        while !self.minted.is_empty() {
+            let minted = std::mem::take(&mut self.minted);
+            let (states, then): (Vec<_>, Vec<_>) =
+                minted.into_iter().map(|one| (one.alert, (one.word, one.wanted))).unzip();
+            let kept = self.keep(&states, stopping).await;
+            for (word, wanted) in then.into_iter().take(kept) {
+                *self.counts.states.entry(word).or_default() += 1;
+                if let Some(wanted) = wanted {
+                    self.want(wanted);
                 }
             }
         }
-        self.latest.insert(alert.id, alert);
+    }
+
+    /// Puts states into the spool, however long it takes: a full disk is told to people by the bus and the metrics. How
+    /// many are there: all of them, unless stopping was asked.
+    async fn keep(&mut self, states: &[Alert], stopping: &mut Stopping) -> usize {
+        let minted = (self.spec.clock.mono(), self.spec.clock.wall());
+        let mut kept = 0;
+        while let Err(Unspooled { stored, error }) = self.spec.spool.push_all(&states[kept..], minted).await {
+            kept += stored;
+            self.counts.spool_failures += 1;
+            self.show();
+            error!(states = states.len() - kept, %error, "cannot spool alerts, trying again in a second");
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                () = stopping.wait() => return kept,
+            }
+        }
+        states.len()
+    }
+
+    /// Asks for an alert's evidence.
+    fn want(&mut self, wanted: Wanted) {
+        let id = wanted.alert;
+        let wanted = Wanted { raised: self.spec.clock.mono(), ..wanted };
+        if self.spec.footage.try_send(wanted).is_err() {
+            self.counts.footage_dropped += 1;
+            warn!(alert = %id, "no evidence is made: too much is waiting");
+            let missing = EvidenceKind::ALL.map(|kind| footage::missing(kind, footage::TOO_MUCH));
+            self.evidence(id, missing.into());
+        }
     }
 
     fn place(&self, camera: &CameraId, known: Option<AlertId>) -> Option<Place> {

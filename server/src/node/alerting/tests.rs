@@ -5,7 +5,7 @@ use xueliang_base::{
     incident::Incident,
     kind::Kind,
     shutdown,
-    time::{ManualClock, Mono, SharedClock, Wall},
+    time::{ManualClock, Mono, Wall},
 };
 
 use super::*;
@@ -15,7 +15,7 @@ use crate::node::testing;
 struct Stage {
     inputs: mpsc::Sender<Input>,
     spool: Arc<Spool>,
-    _wanted: mpsc::Receiver<Wanted>,
+    wanted: mpsc::Receiver<Wanted>,
     counts: watch::Receiver<AlertingCounts>,
     _stop: shutdown::Stop,
     _folder: tempfile::TempDir,
@@ -23,17 +23,20 @@ struct Stage {
 
 impl Stage {
     async fn with(room: usize) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock: SharedClock = ManualClock::at(Wall(1_767_225_600_000_000));
-        let spool = Arc::new(Spool::open(folder.path(), clock.clone(), SpoolOptions::default()).unwrap());
+        Self::on(tempfile::tempdir().unwrap(), SpoolOptions::default(), room).await
+    }
+
+    async fn on(folder: tempfile::TempDir, options: SpoolOptions, room: usize) -> Self {
+        let clock = ManualClock::at(Wall(1_767_225_600_000_000));
+        let spool = Arc::new(Spool::open(folder.path(), clock.clone(), options).unwrap());
         let (footage, wanted) = mpsc::channel(room);
-        let (inputs, queue) = mpsc::channel(8);
+        let (inputs, queue) = mpsc::channel(256);
         let (counts, counts_seen) = watch::channel(AlertingCounts::default());
         let (stop, stopping) = shutdown::pair();
         let spec = AlertingSpec { clock, spool: spool.clone(), footage };
         tokio::spawn(run(spec, queue, counts, stopping));
         inputs.send(Input::Config(Arc::new(testing::config()))).await.unwrap();
-        Self { inputs, spool, _wanted: wanted, counts: counts_seen, _stop: stop, _folder: folder }
+        Self { inputs, spool, wanted, counts: counts_seen, _stop: stop, _folder: folder }
     }
 
     /// The latest spooled states once so many were spooled.
@@ -42,9 +45,22 @@ impl Stage {
         timeout(Duration::from_secs(10), enough).await.unwrap().unwrap();
         self.spool.pending_latest().await.unwrap()
     }
+
+    /// Every spooled state, in order: its camera and revision.
+    async fn order(&self) -> Vec<(String, u64)> {
+        let batch = self.spool.next_batch(1000).await.unwrap();
+        let of = |alert: &xueliang_proto::v1::Alert| {
+            (alert.place.clone().unwrap_or_default().camera_id, alert.revision)
+        };
+        batch.iter().map(|waiting| of(&waiting.item)).collect()
+    }
 }
 
 fn raised(camera: &str) -> Input {
+    change(camera, Edge::Raised)
+}
+
+fn change(camera: &str, edge: impl FnOnce(Incident) -> Edge) -> Input {
     let incident = Incident {
         rule: "rule".parse().unwrap(),
         kind: Kind::CamOffline,
@@ -66,7 +82,7 @@ fn raised(camera: &str) -> Input {
     };
     Input::Change(Box::new(Change {
         camera: camera.parse().unwrap(),
-        edge: Edge::Raised(incident),
+        edge: edge(incident),
         revision: xueliang_base::id::ConfigRevision(1),
         model: None,
         stages: Vec::new(),
@@ -116,4 +132,65 @@ async fn evidence_that_a_dead_node_had_not_made_is_missing_with_the_reason() {
         (EvidenceKind::Clip, "the node ended before it was made".to_owned()),
     ];
     assert_eq!(why, expected, "no still: no look decided it");
+}
+
+/// A configuration of so many cameras, and their ids.
+fn town(cameras: usize) -> (Arc<Config>, Vec<String>) {
+    let mut config = testing::config();
+    let first = config.cameras[0].clone();
+    let ids: Vec<String> = (0..cameras).map(|index| format!("cam-{index:03}")).collect();
+    config.cameras = ids
+        .iter()
+        .map(|id| xueliang_base::config::Camera { id: id.parse().unwrap(), ..first.clone() })
+        .collect();
+    (Arc::new(config), ids)
+}
+
+#[tokio::test]
+async fn a_burst_costs_two_commits_at_most_and_keeps_its_order() {
+    let mut stage = Stage::with(60).await;
+    let (config, cameras) = town(60);
+    stage.inputs.try_send(Input::Config(config)).unwrap();
+    let before = stage.spool.commits();
+    for id in &cameras {
+        stage.inputs.try_send(raised(id)).unwrap();
+    }
+    // One of them goes on and ends within the burst.
+    stage.inputs.try_send(change(&cameras[7], Edge::Updated)).unwrap();
+    let ends = |incident| Edge::Resolved(incident, Resolution::ObservedAbsence);
+    stage.inputs.try_send(change(&cameras[7], ends)).unwrap();
+    assert_eq!(stage.spooled(62).await.len(), 60);
+    let commits = stage.spool.commits() - before;
+    assert!(commits <= 2, "{commits} commits, each waits for the disk");
+    let mut expected: Vec<_> = cameras.iter().map(|id| (id.clone(), 1)).collect();
+    expected.extend([(cameras[7].clone(), 2), (cameras[7].clone(), 3)]);
+    assert_eq!(stage.order().await, expected);
+    assert_eq!(stage.wanted.len(), 60);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_for_a_while_costs_no_state_and_no_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = ManualClock::at(Wall(0));
+    drop(Spool::open(folder.path(), clock, SpoolOptions::default()).unwrap());
+    // Not one page more than it has.
+    let pages = std::fs::metadata(folder.path().join("spool.db")).unwrap().len() / 4096;
+    let pages = Arc::new(std::sync::atomic::AtomicU32::new(pages.try_into().unwrap()));
+    let options = SpoolOptions { max_pages: Some(pages.clone()), ..SpoolOptions::default() };
+    let mut stage = Stage::on(folder, options, 60).await;
+    let (config, cameras) = town(60);
+    stage.inputs.try_send(Input::Config(config)).unwrap();
+    for id in &cameras {
+        stage.inputs.try_send(raised(id)).unwrap();
+    }
+    let failed = stage.counts.wait_for(|counts| counts.spool_failures > 0);
+    timeout(Duration::from_secs(10), failed).await.expect("it is told while it fails").unwrap();
+    assert!(stage.wanted.is_empty(), "no evidence of an alert that is not on disk");
+    stage.inputs.try_send(change(&cameras[3], Edge::Updated)).unwrap();
+    pages.store(10_000, std::sync::atomic::Ordering::Relaxed);
+    stage.spooled(61).await;
+    let mut expected: Vec<_> = cameras.iter().map(|id| (id.clone(), 1)).collect();
+    expected.push((cameras[3].clone(), 2));
+    assert_eq!(stage.order().await, expected);
+    assert_eq!(stage.wanted.len(), 60);
 }
