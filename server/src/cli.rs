@@ -146,7 +146,7 @@ pub fn main() -> ExitCode {
         Command::Kinds(args) => kinds::run(&args),
         Command::Bus(args) => role(crate::roles::bus::run(args.config, args.state_dir)),
         Command::Node(args) => role(async {
-            crate::roles::node::run(args.node, args.state_dir, args.runtime).await?;
+            crate::roles::node::run(args.node, args.state_dir, args.runtime, cli.log_format.word()).await?;
             Ok(ExitCode::SUCCESS)
         }),
         Command::Worker(args) => {

@@ -36,6 +36,8 @@ pub struct PoolSpec {
     pub nice: i32,
     /// For log lines and process lists.
     pub purpose: &'static str,
+    /// How its log lines look: as those of everybody else, since all go to the same place.
+    pub log_format: &'static str,
 }
 
 /// What a worker slot tells its owner.
@@ -239,7 +241,15 @@ fn start(spec: &PoolSpec) -> anyhow::Result<(Child, UnixStream)> {
     let theirs = theirs.into_std()?;
     theirs.set_nonblocking(false)?;
     let child = Command::new(&spec.program)
-        .args(["worker", "--purpose", spec.purpose, "--nice", &spec.nice.to_string()])
+        .args([
+            "--log-format",
+            spec.log_format,
+            "worker",
+            "--purpose",
+            spec.purpose,
+            "--nice",
+            &spec.nice.to_string(),
+        ])
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
         .stdout(Stdio::null())
         .kill_on_drop(true)
@@ -274,7 +284,8 @@ mod tests {
         let program = folder.path().join("worker.sh");
         std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let spec = PoolSpec { program, setup: WorkerSetup::default(), nice: 0, purpose: "test" };
+        let spec =
+            PoolSpec { program, setup: WorkerSetup::default(), nice: 0, purpose: "test", log_format: "json" };
         let (events, seen) = mpsc::channel(8);
         let (stop, stopping) = shutdown::pair();
         (Worker::spawn(0, Arc::new(spec), events, stopping), seen, stop)
@@ -296,6 +307,15 @@ mod tests {
         let asked = worker.ask(Ask::Render(WorkerRender::default()), Duration::from_millis(300));
         let answer = timeout(Duration::from_secs(5), asked).await.expect("it does not wait for the models");
         assert!(matches!(answer, Err(NotLooked::Busy)), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_child_logs_as_the_node_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_worker, mut events, _stop) = slot(&folder, r#"echo "$@" > "$(dirname "$0")/arguments""#);
+        assert!(matches!(events.recv().await, Some(PoolEvent::Lost { .. })));
+        let arguments = std::fs::read_to_string(folder.path().join("arguments")).unwrap();
+        assert_eq!(arguments.trim(), "--log-format json worker --purpose test --nice 0");
     }
 
     #[tokio::test]

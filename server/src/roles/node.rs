@@ -51,7 +51,12 @@ pub fn worker_count(analysis: &Analysis) -> usize {
 }
 
 /// Runs until SIGTERM or SIGINT.
-pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::Result<()> {
+pub async fn run(
+    node: NodeId,
+    state_dir: PathBuf,
+    runtime: PathBuf,
+    log_format: &'static str,
+) -> anyhow::Result<()> {
     let clock = SystemClock::shared();
     let state = StateDir::at(&state_dir);
     state.create()?;
@@ -79,8 +84,10 @@ pub async fn run(node: NodeId, state_dir: PathBuf, runtime: PathBuf) -> anyhow::
         max_height: config.analysis.max_height,
     };
     let count = worker_count(&config.analysis);
-    let pool =
-        |purpose, nice| Arc::new(PoolSpec { program: program.clone(), setup: setup.clone(), nice, purpose });
+    let pool = |purpose, nice| {
+        let (program, setup) = (program.clone(), setup.clone());
+        Arc::new(PoolSpec { program, setup, nice, purpose, log_format })
+    };
     let (pool_events, mut pool_queue) = mpsc::channel(64);
     let look_pool = pool("looks", 0);
     let workers: Vec<Worker> = (0..count)
