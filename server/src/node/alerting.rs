@@ -29,8 +29,6 @@ use super::{
 
 /// What the task takes.
 pub enum Input {
-    /// A change of an incident.
-    Change(Box<Change>),
     /// The configuration that places and names come from.
     Config(Arc<Config>),
     /// An alert of the previous process life that is still active.
@@ -75,6 +73,8 @@ struct Alerting {
     shown: watch::Sender<AlertingCounts>,
     /// States that are not on disk yet, in order.
     minted: Vec<Minted>,
+    /// How often a failing spool is still tried after stopping was asked.
+    last_tries: u32,
 }
 
 /// A state on its way to the spool.
@@ -89,12 +89,21 @@ struct Minted {
 /// What is taken from the queue at once: twice the cameras of a large node, and a commit of some hundred kilobytes.
 const BURST: usize = 256;
 
+/// After stopping was asked, the looks task has so long to end. It is the one that ends this task: what it decides while
+/// it stops is spooled as well.
+const LOOKS_WITHIN: Duration = Duration::from_secs(4);
+
+/// A failing spool is tried so often again when stopping was asked; both fit into the supervisor's grace.
+const LAST_TRIES: u32 = 3;
+
 /// Alerts that are resolved wait so long for late evidence.
 const EVIDENCE_PATIENCE: Duration = Duration::from_secs(180);
 
-/// Runs until its inputs' senders are gone or stopping is asked.
+/// Runs until the looks task is gone and everything it has sent is spooled; when stopping is asked, until that is so or
+/// takes too long.
 pub async fn run(
     spec: AlertingSpec,
+    mut changes: mpsc::Receiver<Change>,
     mut inputs: mpsc::Receiver<Input>,
     counts: watch::Sender<AlertingCounts>,
     mut stopping: Stopping,
@@ -108,17 +117,30 @@ pub async fn run(
         counts: AlertingCounts::default(),
         shown: counts,
         minted: Vec::new(),
+        last_tries: LAST_TRIES,
     };
-    let mut taken = Vec::new();
-    loop {
-        let count = tokio::select! {
-            count = inputs.recv_many(&mut taken, BURST) => count,
-            () = stopping.wait() => return,
-        };
-        if count == 0 {
-            return;
+    let mut asked = stopping.clone();
+    let late = async move {
+        asked.wait().await;
+        tokio::time::sleep(LOOKS_WITHIN).await;
+    };
+    tokio::pin!(late);
+    let (mut taken, mut changed) = (Vec::new(), Vec::new());
+    let (mut over, mut is_late, mut inputs_open) = (false, false, true);
+    while !over {
+        tokio::select! {
+            count = changes.recv_many(&mut changed, BURST) => over = count == 0,
+            count = inputs.recv_many(&mut taken, BURST), if inputs_open => inputs_open = count > 0,
+            // What is queued is still received, then nothing.
+            () = &mut late, if !is_late => (is_late, _) = (true, changes.close()),
+        }
+        // What a change was decided under (a configuration, say) was sent before it, so it is there by now and comes
+        // first.
+        for _ in 0..inputs.len() {
+            taken.extend(inputs.try_recv());
         }
         taken.drain(..).for_each(|input| alerting.take(input));
+        changed.drain(..).for_each(|change| alerting.change(change));
         alerting.spool(&mut stopping).await;
         alerting.forget();
         alerting.show();
@@ -132,7 +154,6 @@ impl Alerting {
             Input::Config(config) => self.config = Some(config),
             Input::Adopt(alert) => self.adopt(*alert),
             Input::Orphan(alert) => self.end_orphan(*alert),
-            Input::Change(change) => self.change(*change),
             Input::Evidence(id, evidence) => self.evidence(id, evidence),
         }
     }
@@ -274,10 +295,20 @@ impl Alerting {
             kept += stored;
             self.counts.spool_failures += 1;
             self.show();
-            error!(states = states.len() - kept, %error, "cannot spool alerts, trying again in a second");
-            tokio::select! {
-                () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                () = stopping.wait() => return kept,
+            let states = states.len() - kept;
+            if stopping.asked() {
+                if self.last_tries == 0 {
+                    error!(states, %error, "alerts are lost: they cannot be spooled, and the node must stop");
+                    return kept;
+                }
+                self.last_tries -= 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            } else {
+                error!(states, %error, "cannot spool alerts, trying again in a second");
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
+                    () = stopping.wait() => {}
+                }
             }
         }
         states.len()

@@ -39,6 +39,8 @@ use crate::{
 
 /// Changes of incidents that may wait for the disk.
 const CHANGES: usize = 4096;
+/// What else alerting is told: pieces of evidence, and each revision with what is adopted. Senders wait.
+const INPUTS: usize = 256;
 /// Alerts that may wait for evidence: each waits some ten seconds for its footage.
 const FOOTAGE: usize = 256;
 
@@ -93,14 +95,15 @@ pub async fn run(
     let workers: Vec<Worker> = (0..count)
         .map(|index| Worker::spawn(index, look_pool.clone(), pool_events.clone(), stopping.clone()))
         .collect();
+    drop(pool_events);
     let (footage_events, mut footage_queue) = mpsc::channel(64);
     let footage_worker = Worker::spawn(0, pool("evidence", 10), footage_events, stopping.clone());
     tasks.spawn("evidence-worker", async move { while footage_queue.recv().await.is_some() {} });
 
     let dirty = Arc::new(Dirty::default());
     let (orders, order_queue) = mpsc::channel(64);
-    let (changes, mut change_queue) = mpsc::channel(CHANGES);
-    let (inputs, input_queue) = mpsc::channel(CHANGES);
+    let (changes, change_queue) = mpsc::channel(CHANGES);
+    let (inputs, input_queue) = mpsc::channel(INPUTS);
     let (wanted, wanted_queue) = mpsc::channel(FOOTAGE);
     let (looks_facts, looks_facts_seen) = watch::channel(looks::LooksFacts::default());
     let (alerting_counts, alerting_counts_seen) = watch::channel(alerting::AlertingCounts::default());
@@ -119,14 +122,6 @@ pub async fn run(
         }
     });
     let to_journals = orders.clone();
-    let to_alerting = inputs.clone();
-    tasks.spawn("changes", async move {
-        while let Some(change) = change_queue.recv().await {
-            if to_alerting.send(alerting::Input::Change(Box::new(change))).await.is_err() {
-                return;
-            }
-        }
-    });
 
     let looks_spec = LooksSpec {
         clock: clock.clone(),
@@ -147,7 +142,10 @@ pub async fn run(
         }
     });
     let alerting_spec = AlertingSpec { clock: clock.clone(), spool: spool.clone(), footage: wanted };
-    tasks.spawn("alerting", alerting::run(alerting_spec, input_queue, alerting_counts, stopping.clone()));
+    tasks.spawn(
+        "alerting",
+        alerting::run(alerting_spec, change_queue, input_queue, alerting_counts, stopping.clone()),
+    );
     let footage_spec = FootageSpec {
         clock: clock.clone(),
         worker: Box::new(move |ask, deadline| {
@@ -210,7 +208,9 @@ pub async fn run(
     }
     info!("node stops");
     stop.ask();
-    // Sessions first, then whatever was decided meanwhile is spooled; both are bounded by the supervisor's grace.
+    // Sessions first; with them and the workers go the last who could order looks, so that task ends, and alerting after
+    // it, when whatever was decided meanwhile is spooled. Both are bounded, within the supervisor's grace.
+    drop(to_journals);
     tasks.finish(&["control", "alerting"]).await;
     Ok(())
 }

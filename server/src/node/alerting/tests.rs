@@ -13,11 +13,13 @@ use crate::node::testing;
 
 /// The task with a spool of its own; `room` for so much evidence.
 struct Stage {
+    changes: mpsc::Sender<Change>,
     inputs: mpsc::Sender<Input>,
     spool: Arc<Spool>,
     wanted: mpsc::Receiver<Wanted>,
     counts: watch::Receiver<AlertingCounts>,
-    _stop: shutdown::Stop,
+    task: tokio::task::JoinHandle<()>,
+    stop: shutdown::Stop,
     _folder: tempfile::TempDir,
 }
 
@@ -30,13 +32,14 @@ impl Stage {
         let clock = ManualClock::at(Wall(1_767_225_600_000_000));
         let spool = Arc::new(Spool::open(folder.path(), clock.clone(), options).unwrap());
         let (footage, wanted) = mpsc::channel(room);
+        let (changes, change_queue) = mpsc::channel(256);
         let (inputs, queue) = mpsc::channel(256);
         let (counts, counts_seen) = watch::channel(AlertingCounts::default());
         let (stop, stopping) = shutdown::pair();
         let spec = AlertingSpec { clock, spool: spool.clone(), footage };
-        tokio::spawn(run(spec, queue, counts, stopping));
+        let task = tokio::spawn(run(spec, change_queue, queue, counts, stopping));
         inputs.send(Input::Config(Arc::new(testing::config()))).await.unwrap();
-        Self { inputs, spool, wanted, counts: counts_seen, _stop: stop, _folder: folder }
+        Self { changes, inputs, spool, wanted, counts: counts_seen, task, stop, _folder: folder }
     }
 
     /// The latest spooled states once so many were spooled.
@@ -56,11 +59,11 @@ impl Stage {
     }
 }
 
-fn raised(camera: &str) -> Input {
+fn raised(camera: &str) -> Change {
     change(camera, Edge::Raised)
 }
 
-fn change(camera: &str, edge: impl FnOnce(Incident) -> Edge) -> Input {
+fn change(camera: &str, edge: impl FnOnce(Incident) -> Edge) -> Change {
     let incident = Incident {
         rule: "rule".parse().unwrap(),
         kind: Kind::CamOffline,
@@ -80,7 +83,7 @@ fn change(camera: &str, edge: impl FnOnce(Incident) -> Edge) -> Input {
         looks: Vec::new(),
         model: None,
     };
-    Input::Change(Box::new(Change {
+    Change {
         camera: camera.parse().unwrap(),
         edge: edge(incident),
         revision: xueliang_base::id::ConfigRevision(1),
@@ -88,7 +91,7 @@ fn change(camera: &str, edge: impl FnOnce(Incident) -> Edge) -> Input {
         stages: Vec::new(),
         since: Mono(0),
         unit_seq: Some(7),
-    }))
+    }
 }
 
 #[tokio::test]
@@ -104,8 +107,8 @@ async fn an_alert_of_a_removed_camera_ends_with_a_new_revision() {
 #[tokio::test]
 async fn evidence_that_finds_no_room_is_missing_with_the_reason() {
     let mut stage = Stage::with(1).await;
-    stage.inputs.send(raised("gate")).await.unwrap();
-    stage.inputs.send(raised("pond")).await.unwrap();
+    stage.changes.send(raised("gate")).await.unwrap();
+    stage.changes.send(raised("pond")).await.unwrap();
     let spooled = stage.spooled(3).await;
     let of = |camera: &str| spooled.iter().find(|alert| alert.place.camera.as_str() == camera).unwrap();
     assert!(of("gate").evidence.is_empty(), "its evidence is being made");
@@ -153,12 +156,12 @@ async fn a_burst_costs_two_commits_at_most_and_keeps_its_order() {
     stage.inputs.try_send(Input::Config(config)).unwrap();
     let before = stage.spool.commits();
     for id in &cameras {
-        stage.inputs.try_send(raised(id)).unwrap();
+        stage.changes.try_send(raised(id)).unwrap();
     }
     // One of them goes on and ends within the burst.
-    stage.inputs.try_send(change(&cameras[7], Edge::Updated)).unwrap();
+    stage.changes.try_send(change(&cameras[7], Edge::Updated)).unwrap();
     let ends = |incident| Edge::Resolved(incident, Resolution::ObservedAbsence);
-    stage.inputs.try_send(change(&cameras[7], ends)).unwrap();
+    stage.changes.try_send(change(&cameras[7], ends)).unwrap();
     assert_eq!(stage.spooled(62).await.len(), 60);
     let commits = stage.spool.commits() - before;
     assert!(commits <= 2, "{commits} commits, each waits for the disk");
@@ -181,16 +184,46 @@ async fn a_disk_that_is_full_for_a_while_costs_no_state_and_no_order() {
     let (config, cameras) = town(60);
     stage.inputs.try_send(Input::Config(config)).unwrap();
     for id in &cameras {
-        stage.inputs.try_send(raised(id)).unwrap();
+        stage.changes.try_send(raised(id)).unwrap();
     }
     let failed = stage.counts.wait_for(|counts| counts.spool_failures > 0);
     timeout(Duration::from_secs(10), failed).await.expect("it is told while it fails").unwrap();
     assert!(stage.wanted.is_empty(), "no evidence of an alert that is not on disk");
-    stage.inputs.try_send(change(&cameras[3], Edge::Updated)).unwrap();
+    stage.changes.try_send(change(&cameras[3], Edge::Updated)).unwrap();
     pages.store(10_000, std::sync::atomic::Ordering::Relaxed);
     stage.spooled(61).await;
     let mut expected: Vec<_> = cameras.iter().map(|id| (id.clone(), 1)).collect();
     expected.push((cameras[3].clone(), 2));
     assert_eq!(stage.order().await, expected);
     assert_eq!(stage.wanted.len(), 60);
+}
+
+#[tokio::test]
+async fn what_was_decided_before_the_node_stops_is_spooled() {
+    let mut stage = Stage::with(60).await;
+    let (config, cameras) = town(60);
+    stage.inputs.try_send(Input::Config(config)).unwrap();
+    for id in &cameras[..59] {
+        stage.changes.try_send(raised(id)).unwrap();
+    }
+    stage.stop.ask();
+    stage.spooled(59).await;
+    // The looks task ends later, with a last change; this task ends with it.
+    stage.changes.try_send(raised(&cameras[59])).unwrap();
+    drop(stage.changes);
+    timeout(Duration::from_secs(10), stage.task).await.expect("it ends").unwrap();
+    assert_eq!(stage.spool.pending_latest().await.unwrap().len(), 60);
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_keep_the_node_from_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = SpoolOptions { max_bytes: 1, ..SpoolOptions::default() };
+    let mut stage = Stage::on(folder, options, 1).await;
+    stage.changes.try_send(raised("gate")).unwrap();
+    stage.counts.wait_for(|counts| counts.spool_failures > 0).await.unwrap();
+    stage.stop.ask();
+    drop(stage.changes);
+    timeout(Duration::from_secs(9), stage.task).await.expect("it gives up").unwrap();
+    assert!(stage.wanted.is_empty() && stage.counts.borrow().states.is_empty());
 }
