@@ -7,7 +7,10 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
 use tracing::{error, info, warn};
 use xueliang_alerts::{
     spool::{Spool, Unspooled},
@@ -19,7 +22,7 @@ use xueliang_base::{
     id::{AlertId, AlertRevision, CameraId},
     incident::{Edge, Resolution},
     shutdown::Stopping,
-    time::SharedClock,
+    time::{Mono, SharedClock},
 };
 
 use super::{
@@ -33,7 +36,7 @@ pub enum Input {
     Config(Arc<Config>),
     /// An alert of the previous process life that is still active.
     Adopt(Box<Alert>),
-    /// One whose camera is no longer there: nobody else can end it.
+    /// One whose camera was no longer there when this process began: nobody else can end it.
     Orphan(Box<Alert>),
     /// Evidence was made (or could not be) for an alert.
     Evidence(AlertId, Vec<EvidenceRef>),
@@ -75,6 +78,8 @@ struct Alerting {
     minted: Vec<Minted>,
     /// How often a failing spool is still tried after stopping was asked.
     last_tries: u32,
+    /// When alerts that no rule sees are ended; `None` when that was done for this configuration.
+    heirs_by: Option<Mono>,
 }
 
 /// A state on its way to the spool.
@@ -88,6 +93,16 @@ struct Minted {
 
 /// What is taken from the queue at once: twice the cameras of a large node, and a commit of some hundred kilobytes.
 const BURST: usize = 256;
+
+/// With each configuration the looks task ends the incidents whose rule is gone, once it has workers or has waited for
+/// them (20 s). Alerts that no rule sees so long after it are ended here: nobody else will.
+const HEIRS_WITHIN: Duration = Duration::from_secs(30);
+
+/// The rule of coverage gaps, which stands in no camera's list.
+const COVERAGE_GAP: &str = "coverage_gap";
+
+/// How often it is looked whether such a time has come.
+const TICK: Duration = Duration::from_secs(1);
 
 /// After stopping was asked, the looks task has so long to end. It is the one that ends this task: what it decides while
 /// it stops is spooled as well.
@@ -118,6 +133,7 @@ pub async fn run(
         shown: counts,
         minted: Vec::new(),
         last_tries: LAST_TRIES,
+        heirs_by: None,
     };
     let mut asked = stopping.clone();
     let late = async move {
@@ -125,12 +141,15 @@ pub async fn run(
         tokio::time::sleep(LOOKS_WITHIN).await;
     };
     tokio::pin!(late);
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut taken, mut changed) = (Vec::new(), Vec::new());
     let (mut over, mut is_late, mut inputs_open) = (false, false, true);
     while !over {
         tokio::select! {
             count = changes.recv_many(&mut changed, BURST) => over = count == 0,
             count = inputs.recv_many(&mut taken, BURST), if inputs_open => inputs_open = count > 0,
+            _ = tick.tick() => {}
             // What is queued is still received, then nothing.
             () = &mut late, if !is_late => (is_late, _) = (true, changes.close()),
         }
@@ -141,6 +160,7 @@ pub async fn run(
         }
         taken.drain(..).for_each(|input| alerting.take(input));
         changed.drain(..).for_each(|change| alerting.change(change));
+        alerting.end_heirless();
         alerting.spool(&mut stopping).await;
         alerting.forget();
         alerting.show();
@@ -151,7 +171,11 @@ impl Alerting {
     /// Mints what an input asks for.
     fn take(&mut self, input: Input) {
         match input {
-            Input::Config(config) => self.config = Some(config),
+            Input::Config(config) => {
+                self.config = Some(config);
+                self.heirless();
+                self.heirs_by = Some(self.spec.clock.mono().plus(HEIRS_WITHIN));
+            }
             Input::Adopt(alert) => self.adopt(*alert),
             Input::Orphan(alert) => self.end_orphan(*alert),
             Input::Evidence(id, evidence) => self.evidence(id, evidence),
@@ -181,8 +205,35 @@ impl Alerting {
         }
     }
 
+    /// Forgets the rules that are gone; the active alerts that none sees now.
+    fn heirless(&mut self) -> Vec<AlertId> {
+        let Some(config) = &self.config else { return Vec::new() };
+        let heirless = self.suppressor.keep_rules(|camera, rule| {
+            config.camera(camera).is_some_and(|camera| {
+                rule.as_str() == COVERAGE_GAP || camera.rules.iter().any(|known| known.id == *rule)
+            })
+        });
+        heirless.into_iter().map(|(_, alert)| alert).collect()
+    }
+
+    /// Ends the alerts that no rule has taken over in time.
+    fn end_heirless(&mut self) {
+        if self.heirs_by.is_none_or(|by| self.spec.clock.mono() < by) {
+            return;
+        }
+        self.heirs_by = None;
+        for id in self.heirless() {
+            if let Some(alert) = self.latest.get(&id).cloned() {
+                self.end_orphan(alert);
+            }
+            if let Some(ended) = self.latest.get(&id) {
+                self.suppressor.adopt(ended);
+            }
+        }
+    }
+
     fn end_orphan(&mut self, mut alert: Alert) {
-        info!(alert = %alert.id, camera = %alert.place.camera, kind = %alert.kind, "alert of a removed camera resolved");
+        info!(alert = %alert.id, camera = %alert.place.camera, kind = %alert.kind, "alert without a rule resolved");
         alert.revision = AlertRevision(alert.revision.0 + 1);
         alert.state = AlertState::Resolved { why: Resolution::RuleRemoved, at: self.spec.clock.wall() };
         // Its ages would be those of an earlier picture: this state was decided by none.

@@ -18,6 +18,7 @@ struct Stage {
     spool: Arc<Spool>,
     wanted: mpsc::Receiver<Wanted>,
     counts: watch::Receiver<AlertingCounts>,
+    clock: Arc<ManualClock>,
     task: tokio::task::JoinHandle<()>,
     stop: shutdown::Stop,
     _folder: tempfile::TempDir,
@@ -36,10 +37,10 @@ impl Stage {
         let (inputs, queue) = mpsc::channel(256);
         let (counts, counts_seen) = watch::channel(AlertingCounts::default());
         let (stop, stopping) = shutdown::pair();
-        let spec = AlertingSpec { clock, spool: spool.clone(), footage };
+        let spec = AlertingSpec { clock: clock.clone(), spool: spool.clone(), footage };
         let task = tokio::spawn(run(spec, change_queue, queue, counts, stopping));
         inputs.send(Input::Config(Arc::new(testing::config()))).await.unwrap();
-        Self { changes, inputs, spool, wanted, counts: counts_seen, task, stop, _folder: folder }
+        Self { changes, inputs, spool, wanted, counts: counts_seen, clock, task, stop, _folder: folder }
     }
 
     /// The latest spooled states once so many were spooled.
@@ -47,6 +48,27 @@ impl Stage {
         let enough = self.counts.wait_for(|counts| counts.states.values().sum::<u64>() >= states);
         timeout(Duration::from_secs(10), enough).await.unwrap().unwrap();
         self.spool.pending_latest().await.unwrap()
+    }
+
+    /// Waits until the task has taken what was sent, and seen what time it is: its counts are shown with every turn, and
+    /// the second one began after now.
+    async fn turns(&mut self) {
+        for _ in 0..2 {
+            self.counts.mark_unchanged();
+            // Of an alert that nobody knows: nothing but a turn.
+            self.inputs.try_send(Input::Evidence(AlertId::mint(), Vec::new())).unwrap();
+            timeout(Duration::from_secs(10), self.counts.changed()).await.unwrap().unwrap();
+        }
+    }
+
+    /// Resolved alerts among the spooled ones, so long after what was sent was taken.
+    async fn resolved_after(&mut self, seconds: u64) -> Vec<Alert> {
+        self.turns().await;
+        self.clock.advance(Duration::from_secs(seconds));
+        self.turns().await;
+        let mut all = self.spool.pending_latest().await.unwrap();
+        all.retain(|alert| !alert.state.is_firing());
+        all
     }
 
     /// Every spooled state, in order: its camera and revision.
@@ -226,4 +248,82 @@ async fn a_full_disk_does_not_keep_the_node_from_stopping() {
     drop(stage.changes);
     timeout(Duration::from_secs(9), stage.task).await.expect("it gives up").unwrap();
     assert!(stage.wanted.is_empty() && stage.counts.borrow().states.is_empty());
+}
+
+/// An adopted alert that lacks no evidence, of this rule.
+fn adopted(camera: &str, kind: Kind, rule: &str) -> Alert {
+    let mut alert = testing::alert(camera, kind);
+    alert.explanation.rule = rule.parse().unwrap();
+    alert.evidence = EvidenceKind::ALL.map(|kind| footage::missing(kind, "known already")).into();
+    alert
+}
+
+/// An edge of the incident behind an alert, by a rule.
+fn edge_of(alert: &Alert, rule: &str, edge: impl FnOnce(Incident) -> Edge) -> Change {
+    change(alert.place.camera.as_str(), |incident| {
+        edge(Incident { rule: rule.parse().unwrap(), kind: alert.kind, level: alert.level, ..incident })
+    })
+}
+
+#[tokio::test]
+async fn an_alert_whose_rule_is_gone_ends_once_whoever_ends_it() {
+    let mut stage = Stage::with(1).await;
+    // Of rules that were renamed, that another one takes over from, that nobody ends; one that goes on, and a gap.
+    let renamed = adopted("gate", Kind::ZoneIntrusion, "old");
+    let heired = adopted("gate", Kind::FireLaneBlocked, "old");
+    let forgotten = adopted("pond", Kind::ZoneIntrusion, "old");
+    let offline = adopted("gate", Kind::CamOffline, "cam_offline");
+    let gap = adopted("gate", Kind::CoverageGap, COVERAGE_GAP);
+    for alert in [&renamed, &heired, &forgotten, &offline, &gap] {
+        stage.inputs.try_send(Input::Adopt(Box::new(alert.clone()))).unwrap();
+    }
+    let mut config = testing::config();
+    let rule = config.cameras[0].rules[0].clone();
+    config.cameras[0].rules.push(xueliang_base::config::Rule { id: "new".parse().unwrap(), ..rule });
+    stage.inputs.try_send(Input::Config(Arc::new(config))).unwrap();
+    // What the looks task does with them: it ends the incidents of rules that are gone.
+    let removed = |incident| Edge::Resolved(incident, Resolution::RuleRemoved);
+    stage.changes.try_send(edge_of(&renamed, "old", removed)).unwrap();
+    stage.changes.try_send(edge_of(&heired, "new", Edge::Updated)).unwrap();
+    stage.changes.try_send(edge_of(&heired, "old", removed)).unwrap();
+    let ended: Vec<_> = stage.resolved_after(29).await.iter().map(|alert| alert.id).collect();
+    assert_eq!(ended, [renamed.id], "the looks task has its chance");
+    let ended = stage.resolved_after(2).await;
+    let mut ids: Vec<_> = ended.iter().map(|alert| (alert.id, alert.revision.0)).collect();
+    let mut expected = vec![(renamed.id, 2), (forgotten.id, 2)];
+    ids.sort();
+    expected.sort();
+    assert_eq!(ids, expected);
+    assert!(
+        ended.iter().all(|a| matches!(a.state, AlertState::Resolved { why: Resolution::RuleRemoved, .. }))
+    );
+    // Late word of the one, and the end of the other by its heir.
+    stage.changes.try_send(edge_of(&forgotten, "old", removed)).unwrap();
+    stage.changes.try_send(edge_of(&heired, "new", removed)).unwrap();
+    let ended = stage.resolved_after(100).await;
+    assert_eq!(ended.len(), 3);
+    assert_eq!(ended.iter().find(|alert| alert.id == forgotten.id).unwrap().revision.0, 2);
+    assert_eq!(stage.counts.borrow().suppressed.get("never_raised"), Some(&1));
+}
+
+#[tokio::test]
+async fn the_alerts_of_a_camera_that_is_removed_meanwhile_end_once() {
+    let mut stage = Stage::with(60).await;
+    stage.changes.try_send(change("gate", Edge::Raised)).unwrap();
+    stage.changes.try_send(change("pond", Edge::Raised)).unwrap();
+    let before = stage.spooled(2).await;
+    let mut config = testing::config();
+    config.cameras.clear();
+    stage.inputs.try_send(Input::Config(Arc::new(config))).unwrap();
+    // The looks task ends those of one; of the other its word is lost.
+    let removed = |incident| Edge::Resolved(incident, Resolution::RuleRemoved);
+    stage.changes.try_send(change("gate", removed)).unwrap();
+    let ended = stage.resolved_after(31).await;
+    let mut states: Vec<_> = ended.iter().map(|alert| (alert.id, alert.revision.0)).collect();
+    states.sort();
+    let mut expected: Vec<_> = before.iter().map(|alert| (alert.id, 2)).collect();
+    expected.sort();
+    assert_eq!(states, expected);
+    assert!(ended.iter().all(|alert| !alert.place.camera_name.is_empty()), "they keep their place");
+    assert_eq!(stage.resolved_after(100).await, ended);
 }
