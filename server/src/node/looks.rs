@@ -123,6 +123,10 @@ pub struct LooksFacts {
     pub attention: Counters,
     /// Incident changes that found the alerting queue full.
     pub changes_dropped: u64,
+    /// Decoders that cameras hold now.
+    pub leases: usize,
+    /// Cameras with a coverage gap now.
+    pub gaps: usize,
 }
 
 struct Slot {
@@ -560,6 +564,8 @@ impl Looks {
             })
             .collect();
         self.facts.attention = self.attention.counters().clone();
+        self.facts.leases = self.cameras.keys().filter(|id| self.attention.lease(id).is_some()).count();
+        self.facts.gaps = self.gaps.len();
         self.spec.facts.send_replace(self.facts.clone());
     }
 

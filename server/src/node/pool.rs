@@ -3,7 +3,7 @@
 //! One [`Worker`] is one slot: a task that keeps a child process alive and hands it one request at a time. Requests
 //! and answers travel over a socket pair, which is the child's standard input; see `worker.proto`.
 
-use std::{path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
 use prost::Message;
 use tokio::{
@@ -55,6 +55,21 @@ pub enum PoolEvent {
         /// Which slot.
         worker: usize,
     },
+}
+
+/// The slots of a pool that have a child that is ready.
+#[derive(Debug, Default)]
+pub struct Ready(BTreeSet<usize>);
+
+impl Ready {
+    /// How many there are after an event.
+    pub fn after(&mut self, event: &PoolEvent) -> usize {
+        match event {
+            PoolEvent::Ready { worker, .. } => self.0.insert(*worker),
+            PoolEvent::Lost { worker } => self.0.remove(worker),
+        };
+        self.0.len()
+    }
 }
 
 pub(super) struct Job {
@@ -307,6 +322,24 @@ mod tests {
         let asked = worker.ask(Ask::Render(WorkerRender::default()), Duration::from_millis(300));
         let answer = timeout(Duration::from_secs(5), asked).await.expect("it does not wait for the models");
         assert!(matches!(answer, Err(NotLooked::Busy)), "{answer:?}");
+    }
+
+    #[test]
+    fn a_slot_that_is_lost_twice_counts_once() {
+        let mut ready = Ready::default();
+        let up = |worker| PoolEvent::Ready { worker, models: Vec::new() };
+        let counts: Vec<usize> = [
+            PoolEvent::Lost { worker: 0 },
+            up(0),
+            up(1),
+            PoolEvent::Lost { worker: 1 },
+            PoolEvent::Lost { worker: 1 },
+            up(0),
+        ]
+        .iter()
+        .map(|event| ready.after(event))
+        .collect();
+        assert_eq!(counts, [0, 1, 2, 1, 1, 1]);
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ use std::{
 
 mod gauges;
 mod ledger;
+mod work;
 
 use tokio::{sync::watch, time::MissedTickBehavior};
 use tonic::transport::Channel;
@@ -34,6 +35,7 @@ use xueliang_proto::v1::{self, ReportRequest, node_service_client::NodeServiceCl
 use gauges::CameraGauges;
 use ledger::Ledger;
 pub use ledger::Retired;
+use work::{Lives, WorkMetrics};
 
 use super::{
     alerting::AlertingCounts,
@@ -69,6 +71,8 @@ pub struct ReportSpec {
     pub spool: Arc<Spool>,
     /// What the publisher did.
     pub published: Arc<PublisherCounts>,
+    /// Look workers that are ready.
+    pub workers: watch::Receiver<usize>,
     /// Where metrics are kept.
     pub metrics: Arc<Metrics>,
 }
@@ -84,6 +88,7 @@ struct NodeMetrics {
     suppressed: Gauges,
     dropped: Gauges,
     spool: Gauges,
+    work: WorkMetrics,
 }
 
 impl NodeMetrics {
@@ -117,6 +122,7 @@ impl NodeMetrics {
                 .gauges("incidents_suppressed", "incidents held back since the start, by reason"),
             dropped: metrics.gauges("dropped", "what found a full queue since the start, by queue"),
             spool: metrics.gauges("spool", "the spool and its publisher, by what is counted"),
+            work: WorkMetrics::register(metrics),
         }
     }
 }
@@ -142,7 +148,9 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
             () = stopping.wait() => return,
             _ = tick.tick() => {}
         }
+        metrics.work.workers_ready(*spec.workers.borrow());
         let Some((revision, config)) = spec.configured.borrow().clone() else { continue };
+        metrics.work.configured(revision);
         let cells = spec.cells.borrow().clone();
         let facts = spec.looks.borrow().clone();
         let page = ledger.page(spec.clock.mono(), &cells, &spec.retired);
@@ -156,9 +164,12 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
                 cameras.push(status(&config, cell, facts.cameras.get(id), account));
             }
         }
-        record_sessions(&mut metrics, &cells, &spec.sessions.borrow());
+        let sessions = spec.sessions.borrow().clone();
+        record_sessions(&mut metrics, &cells, &sessions);
         page.forgotten.iter().for_each(|id| metrics.forget(id));
         record_looks(&metrics, &facts);
+        let lives = Lives { sessions: sessions.len(), rings: cells.len() + ledger.leaving() };
+        metrics.work.record(&facts, &lives);
         let alerting = spec.alerting.borrow().clone();
         for (word, count) in &alerting.states {
             set(&metrics.states, vec![("change", (*word).to_owned())], *count);

@@ -29,7 +29,7 @@ use crate::{
         control::{self, ControlSpec},
         footage::{self, FootageSpec},
         looks::{self, LooksSpec, Order},
-        pool::{PoolSpec, Worker},
+        pool::{PoolSpec, Ready, Worker},
         report::{self, ReportSpec, Retired},
     },
     pulse::Pulse,
@@ -114,8 +114,11 @@ pub async fn run(
     let (budget, budget_seen) = watch::channel::<EvidenceBudget>(config.evidence.clone());
 
     let to_looks = orders.clone();
+    let (workers_ready, workers_ready_seen) = watch::channel(0);
     tasks.spawn("look-workers", async move {
+        let mut ready = Ready::default();
         while let Some(event) = pool_queue.recv().await {
+            workers_ready.send_replace(ready.after(&event));
             if to_looks.send(Order::Pool(event)).await.is_err() {
                 return;
             }
@@ -175,6 +178,7 @@ pub async fn run(
         alerting: alerting_counts_seen,
         spool,
         published,
+        workers: workers_ready_seen,
         metrics,
     };
     tasks.spawn("report", report::run(report_spec, stopping.clone()));

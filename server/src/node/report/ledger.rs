@@ -100,6 +100,11 @@ impl Ledger {
         });
         Page { accounts, forgotten }
     }
+
+    /// Cells that are gone and not settled yet.
+    pub(super) fn leaving(&self) -> usize {
+        self.leaving.len()
+    }
 }
 
 #[cfg(test)]
