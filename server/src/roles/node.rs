@@ -43,6 +43,9 @@ const CHANGES: usize = 4096;
 const INPUTS: usize = 256;
 /// Alerts that may wait for evidence: each waits some ten seconds for its footage.
 const FOOTAGE: usize = 256;
+/// Workers take whatever processor time there is: what arrives, is decided and is sent goes first, and evidence last.
+const LOOKS_NICE: i32 = 5;
+const EVIDENCE_NICE: i32 = 15;
 
 /// Look workers on this machine.
 pub fn worker_count(analysis: &Analysis) -> usize {
@@ -91,13 +94,13 @@ pub async fn run(
         Arc::new(PoolSpec { program, setup, nice, purpose, log_format })
     };
     let (pool_events, mut pool_queue) = mpsc::channel(64);
-    let look_pool = pool("looks", 0);
+    let look_pool = pool("looks", LOOKS_NICE);
     let workers: Vec<Worker> = (0..count)
         .map(|index| Worker::spawn(index, look_pool.clone(), pool_events.clone(), stopping.clone()))
         .collect();
     drop(pool_events);
     let (footage_events, mut footage_queue) = mpsc::channel(64);
-    let footage_worker = Worker::spawn(0, pool("evidence", 10), footage_events, stopping.clone());
+    let footage_worker = Worker::spawn(0, pool("evidence", EVIDENCE_NICE), footage_events, stopping.clone());
     tasks.spawn("evidence-worker", async move { while footage_queue.recv().await.is_some() {} });
 
     let dirty = Arc::new(Dirty::default());
