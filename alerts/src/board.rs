@@ -24,6 +24,7 @@ struct Report {
     at: Mono,
     at_wall: Wall,
     config_revision: u64,
+    not_analysing: bool,
 }
 
 /// The latest report of every node.
@@ -43,6 +44,8 @@ pub struct NodeSeen {
     pub config_revision: u64,
     /// Whether it reported in the last 10 s.
     pub alive: bool,
+    /// Whether its latest report says that no look worker runs its models.
+    pub not_analysing: bool,
 }
 
 impl CameraBoard {
@@ -54,9 +57,11 @@ impl CameraBoard {
         self.nodes.lock().expect("no code panics while it holds this lock")
     }
     /// Takes a node's report in place of the one before.
-    pub fn report(&self, node: &str, config_revision: u64, cameras: Vec<v1::CameraStatus>) {
+    pub fn report(&self, node: &str, report: v1::ReportRequest) {
+        let v1::ReportRequest { node_id: _, config_revision, cameras, not_analysing } = report;
         let (at, at_wall) = (self.clock.mono(), self.clock.wall());
-        self.nodes().insert(node.to_owned(), Report { cameras, at, at_wall, config_revision });
+        let report = Report { cameras, at, at_wall, config_revision, not_analysing };
+        self.nodes().insert(node.to_owned(), report);
     }
     /// Every node that has reported.
     pub fn nodes_seen(&self) -> Vec<NodeSeen> {
@@ -66,6 +71,7 @@ impl CameraBoard {
             reported: report.at_wall,
             config_revision: report.config_revision,
             alive: now.since(report.at) <= SILENT_AFTER,
+            not_analysing: report.not_analysing,
         };
         self.nodes().iter().map(seen).collect()
     }
@@ -112,7 +118,14 @@ mod tests {
             signal: v1::Signal::Streaming.into(),
             ..v1::CameraStatus::default()
         };
-        board.report("n1", 3, vec![camera]);
+        let report = v1::ReportRequest {
+            config_revision: 3,
+            cameras: vec![camera],
+            not_analysing: true,
+            ..v1::ReportRequest::default()
+        };
+        board.report("n1", report);
+        assert!(board.nodes_seen()[0].not_analysing);
         let division = |code: &str| [code.parse::<DivisionCode>().unwrap()];
         assert_eq!(board.list(&division("3301")).0[0].signal(), v1::Signal::Streaming);
         assert!(board.list(&division("3302")).0.is_empty());

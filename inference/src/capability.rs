@@ -78,7 +78,9 @@ fn source(kind: Kind) -> Source {
         Kind::ImgDark => Source::Picture("condition dark"),
         Kind::ImgFreeze => Source::Picture("condition frozen"),
         Kind::CoverageGap => Source::Service("raised when a rule is blind for longer than it may be"),
-        Kind::AnalyzerDown => Source::Service("raised when a node is silent"),
+        Kind::AnalyzerDown => {
+            Source::Service("raised when a node is silent, or has no look worker that runs its models")
+        }
         Kind::OpenBurning => Source::Nothing("use FIRE_FLAME or FIRE_SMOKE"),
         Kind::PersonInWater => Source::Nothing("use WATER_ZONE_ENTRY, which sees the entry"),
         Kind::PersonDown => Source::Nothing("needs a model of posture, which this version does not admit"),

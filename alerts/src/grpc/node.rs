@@ -81,7 +81,7 @@ impl NodeService for NodeApi {
                 Error::Invalid(format!("{count} cameras are more than the {MAX_CAMERAS} allowed")).into()
             );
         }
-        self.bus.board().report(&principal.name, report.config_revision, report.cameras);
+        self.bus.board().report(&principal.name, report);
         Ok(Response::new(v1::ReportResponse {}))
     }
 

@@ -3301,6 +3301,10 @@ pub struct ReportRequest {
     /// Its cameras.
     #[prost(message, repeated, tag = "3")]
     pub cameras: ::prost::alloc::vec::Vec<CameraStatus>,
+    /// Whether it analyses nothing: it has models, and no look worker is ready to run them. A worker that loads, or cannot
+    /// load, is not ready.
+    #[prost(bool, tag = "4")]
+    pub not_analysing: bool,
 }
 /// Nothing to say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

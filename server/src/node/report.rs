@@ -148,7 +148,8 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
             () = stopping.wait() => return,
             _ = tick.tick() => {}
         }
-        metrics.work.workers_ready(*spec.workers.borrow());
+        let ready = *spec.workers.borrow();
+        metrics.work.workers_ready(ready);
         let Some((revision, config)) = spec.configured.borrow().clone() else { continue };
         metrics.work.configured(revision);
         let cells = spec.cells.borrow().clone();
@@ -195,7 +196,12 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
         ] {
             set(&metrics.spool, vec![("what", what.to_owned())], count);
         }
-        let report = ReportRequest { node_id: spec.node.to_string(), config_revision: revision.0, cameras };
+        let report = ReportRequest {
+            node_id: spec.node.to_string(),
+            config_revision: revision.0,
+            cameras,
+            not_analysing: ready == 0 && !config.models.is_empty(),
+        };
         if let Err(status) = client.report(report).await {
             debug!(%status, "the bus took no report");
         }

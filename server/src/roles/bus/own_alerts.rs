@@ -1,5 +1,5 @@
-//! The bus's own alerts: a node that reports no more, and a store that fails. Silence of the analysis is a fact that
-//! operators must be told, and nobody else can tell it.
+//! The bus's own alerts: a node that reports no more, one whose look workers do not run its models, and a store that
+//! fails. Silence of the analysis is a fact that operators must be told, and nobody else can tell it.
 //!
 //! Each is about a [`Subject`]. A state is minted once and offered again until the store has answered for it, so that
 //! a commit that failed towards us and is on disk all the same becomes no second alert. A failing store cannot take
@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 use xueliang_alerts::{
+    board::NodeSeen,
     bus::{Bus, Published},
     rights::{Principal, PrincipalKind},
     store::{Acked, ListQuery},
@@ -27,8 +28,10 @@ use xueliang_base::{
 };
 use xueliang_proto::v1::{Publication, PublishOutcome};
 
-/// A node that has not reported for so long is down. Reports come every second.
+/// A node that has not reported for so long is down, and so is one without a look worker. Reports come every second.
 const SILENT: Duration = Duration::from_secs(10);
+/// The rule of nodes that have models and no look worker.
+const NO_WORKER: &str = "no_look_worker";
 /// What stands in the place of a camera in alerts about the store.
 const STORE: &str = "store";
 /// Between two tries of the store: one commit each, of one small row that replaces itself.
@@ -53,6 +56,8 @@ struct Subject {
     pending: Option<Alert>,
     /// The store refused a state for good while this held, or did not: none is minted until that changes.
     refused: Option<bool>,
+    /// Whether it held when that could be told last.
+    held: bool,
 }
 
 /// Where the alerts belong, and under which configuration.
@@ -66,20 +71,34 @@ impl Subject {
         let patience = SILENT;
         Self::new(Kind::AnalyzerDown, name, format!("analysis node {name}"), "node_silent", patience)
     }
+    /// A node that reports, and has no look worker for its models: while they load, or cannot be loaded.
+    fn workers(name: &str) -> Option<Self> {
+        let shown = format!("look workers of node {name}");
+        Self::new(Kind::AnalyzerDown, name, shown, NO_WORKER, SILENT)
+    }
     fn store() -> Option<Self> {
         Self::new(Kind::StorageFault, STORE, "alert store".to_owned(), "store_failing", Duration::ZERO)
     }
     /// `None` when the name can stand in no alert.
     fn new(kind: Kind, id: &str, name: String, rule: &str, patience: Duration) -> Option<Self> {
         let (id, rule) = (id.parse().ok()?, rule.parse().ok()?);
-        let (since, active, pending, refused) = (None, None, None, None);
-        Some(Self { kind, id, name, rule, patience, since, active, pending, refused })
+        let (since, active, pending, refused, held) = (None, None, None, None, false);
+        Some(Self { kind, id, name, rule, patience, since, active, pending, refused, held })
+    }
+    /// Whether it is so, by the node's report of the last seconds; `None` when that cannot be told without one.
+    fn holds(&self, report: Option<&NodeSeen>) -> Option<bool> {
+        match self.rule.as_str() {
+            NO_WORKER => report.map(|report| report.not_analysing),
+            _ => Some(report.is_none()),
+        }
     }
     fn is_about(&self, alert: &Alert) -> bool {
-        alert.kind == self.kind && alert.place.camera == self.id
+        alert.kind == self.kind && alert.place.camera == self.id && alert.explanation.rule == self.rule
     }
-    /// Takes what is so now; the state that is to be stored, if any.
-    fn step(&mut self, holds: bool, now: (Mono, Wall), site: &Site<'_>) -> Option<Alert> {
+    /// Takes what is so now (`None`: it cannot be told, so nothing changes); the state that is to be stored, if any.
+    fn step(&mut self, holds: Option<bool>, now: (Mono, Wall), site: &Site<'_>) -> Option<Alert> {
+        let Some(holds) = holds else { return self.pending.clone() };
+        self.held = holds;
         if holds {
             self.since.get_or_insert(now);
         } else {
@@ -100,7 +119,7 @@ impl Subject {
         self.pending.clone()
     }
     /// Takes the store's answer about the pending state; whether what is on disk must be read again.
-    fn settle(&mut self, published: &Published, holds: bool) -> bool {
+    fn settle(&mut self, published: &Published) -> bool {
         let Some(alert) = self.pending.take() else { return false };
         match published.outcome {
             PublishOutcome::Committed | PublishOutcome::Duplicate => {
@@ -116,7 +135,7 @@ impl Subject {
             outcome => {
                 let message = &published.message;
                 error!(about = self.name, ?outcome, message, "the store refuses the alert");
-                self.refused = Some(holds);
+                self.refused = Some(self.held);
                 true
             }
         }
@@ -185,8 +204,8 @@ pub async fn run(
     let principal = Principal::new("bus", PrincipalKind::Node);
     let site = Site { config: &config, revision };
     let mut store = Subject::store();
-    let mut nodes: BTreeMap<String, Subject> = BTreeMap::new();
-    nodes.extend(Subject::node(config.node.as_str()).map(|node| (config.node.to_string(), node)));
+    let mut nodes: BTreeMap<String, Vec<Subject>> = BTreeMap::new();
+    nodes.insert(config.node.to_string(), of_node(config.node.as_str()));
     // Which alerts an earlier bus process left firing is asked until it is known: to guess would raise them twice.
     let mut known = false;
     let mut tick = tokio::time::interval(Duration::from_secs(1));
@@ -206,13 +225,13 @@ pub async fn run(
         let seen = bus.board().nodes_seen();
         for name in seen.iter().map(|seen| &seen.node) {
             if !nodes.contains_key(name) {
-                nodes.extend(Subject::node(name).map(|node| (name.clone(), node)));
+                nodes.insert(name.clone(), of_node(name));
             }
         }
         if !known {
             match active(&bus).await {
                 Ok(alerts) => {
-                    adopt(alerts, nodes.values_mut().chain(store.as_mut()));
+                    adopt(alerts, nodes.values_mut().flatten().chain(store.as_mut()));
                     known = true;
                 }
                 Err(error) => {
@@ -222,21 +241,38 @@ pub async fn run(
             }
         }
         let failing = hangs || bus.store().health().failing.is_some();
-        let held = nodes
-            .values_mut()
-            .map(|node| {
-                let silent = !seen.iter().any(|seen| seen.node == node.id.as_str() && seen.alive);
-                (node, silent)
-            })
-            .chain(store.as_mut().map(|store| (store, failing)));
-        for (subject, holds) in held {
+        for (subject, holds) in told(&mut nodes, store.as_mut(), &seen, failing) {
             let Some(alert) = subject.step(holds, (clock.mono(), clock.wall()), &site) else { continue };
             // An offer that fails is made again with the next tick: the store has said why in the log.
             if let Some(published) = offer(&bus, &principal, &alert, clock.mono()).await {
-                known &= !subject.settle(&published, holds);
+                known &= !subject.settle(&published);
             }
         }
     }
+}
+
+/// What there is to tell of a node.
+fn of_node(name: &str) -> Vec<Subject> {
+    [Subject::node(name), Subject::workers(name)].into_iter().flatten().collect()
+}
+
+/// Every subject, and whether it is so.
+fn told<'a>(
+    nodes: &'a mut BTreeMap<String, Vec<Subject>>,
+    store: Option<&'a mut Subject>,
+    seen: &[NodeSeen],
+    failing: bool,
+) -> Vec<(&'a mut Subject, Option<bool>)> {
+    let mut told = Vec::new();
+    for (name, subjects) in nodes {
+        let report = seen.iter().find(|seen| seen.node == *name && seen.alive);
+        for subject in subjects {
+            let holds = subject.holds(report);
+            told.push((subject, holds));
+        }
+    }
+    told.extend(store.map(|store| (store, Some(failing))));
+    told
 }
 
 /// Offers a state; `None` when it is not known what became of it.

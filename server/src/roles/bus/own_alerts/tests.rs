@@ -28,6 +28,9 @@ impl Bench {
     }
     /// A second later.
     fn step(&mut self, holds: bool) -> Option<Alert> {
+        self.step_as(Some(holds))
+    }
+    fn step_as(&mut self, holds: Option<bool>) -> Option<Alert> {
         self.clock.advance(Duration::from_secs(1));
         let site = Site { config: &self.config, revision: ConfigRevision(3) };
         self.subject.step(holds, (self.clock.mono(), self.clock.wall()), &site)
@@ -51,7 +54,7 @@ async fn a_commit_that_failed_towards_us_and_landed_raises_no_second_alert() {
     assert_eq!(again, alert, "the same state is offered again");
     let second = offer(&bus, &principal, &again, bench.clock.mono()).await.unwrap();
     assert_eq!(second.outcome, PublishOutcome::Duplicate);
-    assert!(!bench.subject.settle(&second, true));
+    assert!(!bench.subject.settle(&second));
     assert_eq!(active(&bus).await.unwrap().len(), 1);
 
     // Its end is minted once as well, and another bus process goes on with what it finds.
@@ -77,7 +80,7 @@ async fn a_later_bus_process_ends_the_alert_that_it_finds() {
     let end = later.step(false).unwrap();
     assert_eq!((end.id, end.revision), (alert.id, AlertRevision(2)));
     let answer = offer(&bus, &principal, &end, later.clock.mono()).await.unwrap();
-    assert!(!later.subject.settle(&answer, false));
+    assert!(!later.subject.settle(&answer));
     assert!(active(&bus).await.unwrap().is_empty());
     assert_eq!(later.step(false), None);
 }
@@ -91,7 +94,7 @@ fn a_store_that_failed_and_works_again_is_told_of_afterwards() {
     }
     // It works again before the alert about it is stored: that comes first, its end after it.
     assert_eq!(bench.step(false).as_ref(), Some(&alert));
-    bench.subject.settle(&answer(PublishOutcome::Committed), false);
+    bench.subject.settle(&answer(PublishOutcome::Committed));
     let end = bench.step(false).unwrap();
     assert_eq!(end.id, alert.id);
     assert!(!end.state.is_firing());
@@ -103,7 +106,7 @@ fn what_the_store_refuses_for_good_is_neither_taken_for_stored_nor_minted_every_
     for outcome in [PublishOutcome::Conflict, PublishOutcome::Invalid, PublishOutcome::Stale] {
         let mut bench = Bench::new(Subject::store());
         bench.step(true).unwrap();
-        assert!(bench.subject.settle(&answer(outcome), true), "{outcome:?}: what is on disk is read again");
+        assert!(bench.subject.settle(&answer(outcome)), "{outcome:?}: what is on disk is read again");
         assert!(bench.subject.active.is_none(), "{outcome:?}");
         assert_eq!(bench.step(true), None);
         assert_eq!(bench.step(false), None);
@@ -129,4 +132,41 @@ async fn a_store_that_nobody_uses_is_tried_and_does_not_grow() {
         try_store(&bus).await;
     }
     assert_eq!(bus.store().health().failing, None);
+}
+
+fn report(not_analysing: bool) -> NodeSeen {
+    NodeSeen { node: "node-1".to_owned(), reported: START, config_revision: 3, alive: true, not_analysing }
+}
+
+#[test]
+fn a_node_without_a_look_worker_is_told_after_ten_seconds_and_ends_with_the_first_that_is_ready() {
+    let mut bench = Bench::new(Subject::workers("node-1"));
+    let down = report(true);
+    for _ in 0..10 {
+        let holds = bench.subject.holds(Some(&down));
+        assert_eq!(bench.step_as(holds), None, "models load");
+    }
+    let holds = bench.subject.holds(Some(&down));
+    let alert = bench.step_as(holds).unwrap();
+    assert_eq!((alert.kind.number(), alert.explanation.rule.as_str()), (8401, "no_look_worker"));
+    assert!(!bench.subject.settle(&answer(PublishOutcome::Committed)));
+    // A node that is silent tells nothing of its workers: that it is silent has an alert of its own.
+    let unknown = bench.subject.holds(None);
+    for _ in 0..30 {
+        assert_eq!(bench.step_as(unknown), None);
+    }
+    let silent = Subject::node("node-1").unwrap();
+    assert_eq!((silent.holds(None), silent.holds(Some(&down))), (Some(true), Some(false)));
+    assert!(!silent.is_about(&alert), "two alerts of one node and kind are told apart");
+    let ready = bench.subject.holds(Some(&report(false)));
+    let end = bench.step_as(ready).unwrap();
+    assert_eq!((end.id, end.state.is_firing()), (alert.id, false));
+}
+
+#[test]
+fn workers_that_are_replaced_within_seconds_are_no_alert() {
+    let mut bench = Bench::new(Subject::workers("node-1"));
+    for second in 0..60 {
+        assert_eq!(bench.step(second % 9 != 0), None);
+    }
 }
