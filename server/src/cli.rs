@@ -149,10 +149,9 @@ pub fn main() -> ExitCode {
             crate::roles::node::run(args.node, args.state_dir, args.runtime, cli.log_format.word()).await?;
             Ok(ExitCode::SUCCESS)
         }),
-        Command::Worker(args) => {
-            crate::supervisor::die_with_parent();
-            crate::roles::worker::run(args.nice).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Worker(args) => crate::supervisor::belong_to_parent()
+            .and_then(|()| crate::roles::worker::run(args.nice))
+            .map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         if logs {
@@ -186,7 +185,7 @@ fn with_environment() {
 }
 
 fn role(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
-    crate::supervisor::die_with_parent();
+    crate::supervisor::belong_to_parent()?;
     block_on(work)
 }
 

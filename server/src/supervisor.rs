@@ -8,9 +8,9 @@
 //! A role that ends is started again. So is one that hangs, or is stopped by a signal: it does not end by itself, so each
 //! role is asked every second whether it is alive (see [`crate::pulse`]), and killed when it has not been for too long.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, process::ExitStatus, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{
     process::{Child, Command},
@@ -34,6 +34,8 @@ struct RoleSpec {
     pulse: PathBuf,
     /// How often it is asked for that.
     ask_every: Duration,
+    /// Exit status that says that it could not start, and will not before somebody does something.
+    cannot_start: Option<u8>,
 }
 
 /// A role is asked so often whether it is alive.
@@ -41,6 +43,8 @@ const ASK_EVERY: Duration = Duration::from_secs(1);
 /// So many questions in a row without a good answer, and a role is taken for hung. Questions are counted, not seconds: when
 /// the whole machine stood still, nobody is to blame.
 const SILENT: u32 = 10;
+/// A role that could not start so often in a row, and never did, will not.
+const TRIES: u32 = 3;
 /// As many until the first good answer: a cold disk makes programs start slowly.
 const SILENT_AT_START: u32 = 60;
 
@@ -86,6 +90,7 @@ pub async fn run(spec: SupervisorSpec) -> anyhow::Result<()> {
         grace: Duration::from_secs(8),
         pulse: state.pulse_socket("bus"),
         ask_every: ASK_EVERY,
+        cannot_start: Some(crate::roles::bus::CANNOT_START),
     };
     let node = RoleSpec {
         name: "node",
@@ -104,36 +109,46 @@ pub async fn run(spec: SupervisorSpec) -> anyhow::Result<()> {
         grace: Duration::from_secs(10),
         pulse: state.pulse_socket("node"),
         ask_every: ASK_EVERY,
+        cannot_start: None,
     };
 
     let (stop_bus, stopping_bus) = shutdown::pair();
     let (stop_node, stopping_node) = shutdown::pair();
     let program = spec.program.clone();
-    let bus =
+    let mut bus =
         tokio::spawn(keep(program.clone(), bus, stopping_bus).instrument(info_span!("role", name = "bus")));
     let mut node =
         tokio::spawn(keep(program, node, stopping_node).instrument(info_span!("role", name = "node")));
 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        ended = &mut node => warn!(?ended, "the node's supervision ended"),
-    }
+    let given_up = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        _ = &mut node => Some("node"),
+        _ = &mut bus => Some("bus"),
+    };
     info!("stopping: node, then bus");
     stop_node.ask();
-    if !node.is_finished() {
+    if given_up != Some("node") {
         drop(node.await);
     }
     stop_bus.ask();
-    drop(bus.await);
+    if given_up != Some("bus") {
+        drop(bus.await);
+    }
     stop_admin.ask();
     info!("stopped");
-    Ok(())
+    match given_up {
+        Some(role) => bail!("the {role} cannot start: its own error is above; mend that and start again"),
+        None => Ok(()),
+    }
 }
 
+/// Keeps a role alive until stopping is asked, or it has shown that it cannot start.
 async fn keep(program: PathBuf, spec: RoleSpec, mut stopping: shutdown::Stopping) {
+    // Once it has served, what keeps it from starting may pass: a port taken for a moment, a disk.
+    let (mut served, mut failed) = (false, 0);
     let mut backoff = Backoff::new(Duration::from_millis(200), spec.backoff_cap, 1);
     while !stopping.asked() {
         match start(&program, &spec) {
@@ -141,6 +156,16 @@ async fn keep(program: PathBuf, spec: RoleSpec, mut stopping: shutdown::Stopping
                 let started = tokio::time::Instant::now();
                 tokio::select! {
                     status = child.wait() => {
+                        let code = status.as_ref().ok().and_then(ExitStatus::code);
+                        if code.is_some() && code == spec.cannot_start.map(i32::from) {
+                            failed += 1;
+                        } else {
+                            served = true;
+                        }
+                        if !served && failed >= TRIES {
+                            error!(role = spec.name, tries = failed, "role cannot start, giving up");
+                            return;
+                        }
                         let status = status.map_or_else(|e| e.to_string(), |s| s.to_string());
                         warn!(role = spec.name, status, "role ended, starting it again");
                     }
@@ -201,11 +226,17 @@ impl Patience {
 fn start(program: &PathBuf, spec: &RoleSpec) -> anyhow::Result<Child> {
     Command::new(program)
         .args(&spec.arguments)
+        .env(PARENT, std::process::id().to_string())
         .stdin(std::process::Stdio::null())
+        // Ctrl-C in a terminal is for the supervisor, which stops roles in their order.
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("start {}", program.display()))
 }
+
+/// The variable that tells a role or worker which process has started it.
+pub const PARENT: &str = "XUELIANG_PARENT";
 
 async fn finish(mut child: Child, spec: &RoleSpec) {
     let asked = child
@@ -232,11 +263,21 @@ fn raise_open_files() {
     }
 }
 
-/// Ends this process when its supervisor does, however that ends.
-pub fn die_with_parent() {
-    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(Signal::TERM)) {
-        warn!(%error, "cannot tie this process to its supervisor");
+/// Sends this process a signal when the one that has started it ends, however that ends. False when it has ended already.
+pub fn die_with_parent(signal: Signal, parent: Option<u32>) -> bool {
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(signal)) {
+        warn!(%error, "cannot tie this process to the one that has started it");
     }
+    // It may have ended before it was listened for.
+    parent.is_none_or(|parent| std::os::unix::process::parent_id() == parent)
+}
+
+/// Ends a role or worker with the process that has started it. By SIGKILL: nobody is left to kill one that hangs, and two
+/// nodes on one spool are worse than one that did not say goodbye.
+pub fn belong_to_parent() -> anyhow::Result<()> {
+    let parent = std::env::var(PARENT).ok().and_then(|id| id.parse().ok());
+    ensure!(die_with_parent(Signal::KILL, parent), "the process that has started this one is gone");
+    Ok(())
 }
 
 #[cfg(test)]
@@ -272,6 +313,7 @@ mod tests {
             grace: Duration::from_secs(1),
             pulse: folder.path().join("no-such.pulse"),
             ask_every: Duration::from_millis(5),
+            cannot_start: None,
         };
         let kept = tokio::spawn(keep("/bin/sh".into(), spec, stopping));
         let started = || std::fs::read_to_string(&pids).unwrap_or_default().lines().count();
@@ -283,5 +325,35 @@ mod tests {
         timeout(Duration::from_secs(30), replaced).await.expect("it was not replaced");
         stop.ask();
         kept.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_role_that_never_could_start_is_given_up_and_one_that_has_served_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let spec = |script: String| RoleSpec {
+            name: "test",
+            arguments: vec!["-c".to_owned(), script],
+            backoff_cap: Duration::from_millis(10),
+            grace: Duration::from_secs(1),
+            pulse: folder.path().join("no-such.pulse"),
+            ask_every: ASK_EVERY,
+            cannot_start: Some(78),
+        };
+        let (_stop, stopping) = shutdown::pair();
+        let kept = keep("/bin/sh".into(), spec("exit 78".to_owned()), stopping.clone());
+        timeout(Duration::from_secs(30), kept).await.expect("it was not given up");
+
+        // The first time it ends otherwise.
+        let runs = folder.path().join("runs");
+        let script = format!("echo >> {0}; [ $(wc -l < {0}) -gt 1 ] && exit 78; exit 1", runs.display());
+        let kept = tokio::spawn(keep("/bin/sh".into(), spec(script), stopping));
+        let started = || std::fs::read_to_string(&runs).unwrap_or_default().lines().count();
+        let often = async {
+            while started() < TRIES as usize + 3 {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(Duration::from_secs(30), often).await.expect("it was given up");
+        assert!(!kept.is_finished());
     }
 }

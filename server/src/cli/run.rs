@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::Args;
+use rustix::process::Signal;
 use xueliang_base::config::{Config, base_dir};
 
 use super::{block_on, runtime};
@@ -31,12 +32,8 @@ pub fn read_config(path: &std::path::Path) -> anyhow::Result<Config> {
 /// Runs the service until a signal.
 pub fn run(args: RunArgs, log_format: &str) -> anyhow::Result<ExitCode> {
     if let Some(parent) = args.parent {
-        supervisor::die_with_parent();
-        // It may have ended before it was listened for.
-        anyhow::ensure!(
-            std::os::unix::process::parent_id() == parent,
-            "the process that started this one is gone"
-        );
+        let alive = supervisor::die_with_parent(Signal::TERM, Some(parent));
+        anyhow::ensure!(alive, "the process that has started this one is gone");
     }
     let parsed = read_config(&args.config)?;
     super::check::refuse_unserved(&parsed)?;

@@ -265,6 +265,7 @@ fn start(spec: &PoolSpec) -> anyhow::Result<(Child, UnixStream)> {
             "--nice",
             &spec.nice.to_string(),
         ])
+        .env(crate::supervisor::PARENT, std::process::id().to_string())
         .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
         .stdout(Stdio::null())
         .kill_on_drop(true)
