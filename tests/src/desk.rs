@@ -113,6 +113,8 @@ impl Desk {
             }
             Item::Gap(_) => self.gaps += 1,
             Item::Snapshot(mark) if !mark.begin => acknowledge = Some(mark.cursor.clone()),
+            // Within a snapshot it is a sign of life and leads nowhere.
+            Item::Bookmark(bookmark) if bookmark.cursor.is_empty() => {}
             Item::Bookmark(bookmark) => acknowledge = Some(bookmark.cursor.clone()),
             Item::Summary(summary) => acknowledge = Some(summary.cursor.clone()),
             Item::Snapshot(_) | Item::Closed(_) => {}

@@ -273,6 +273,13 @@ impl Service {
         Ok(())
     }
 
+    /// SIGKILL to the supervisor alone.
+    pub async fn kill_supervisor(&mut self) -> anyhow::Result<()> {
+        let mut child = self.child.take().context("it runs")?;
+        child.kill().await?;
+        Ok(())
+    }
+
     /// SIGTERM; waits for an orderly end. How long it took.
     pub async fn stop(&mut self) -> anyhow::Result<Duration> {
         let started = tokio::time::Instant::now();

@@ -104,6 +104,19 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         root.or("models", Vec::new(), |v| list(v, text)).iter().map(|path| base_dir.join(path)).collect();
     let analysis = read_analysis(root);
     let evidence = read_evidence(root);
+    // Footage is taken out of the ring when all of it is there, and begins at the keyframe before.
+    let needed = evidence.before + evidence.after + RING_MARGIN;
+    if analysis.ring_seconds < needed {
+        let (ring, needed) = (analysis.ring_seconds, needed.as_secs_f64());
+        root.fault_at(
+            "analysis",
+            format!(
+                "ring_seconds of {ring:?} does not hold the footage of an alert: set it to at least {needed} s \
+                 (evidence.before and evidence.after, and {} s to the keyframe before), or shorten those",
+                RING_MARGIN.as_secs()
+            ),
+        );
+    }
     Some(Config {
         site: site?,
         timezone,
@@ -119,6 +132,9 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         cameras,
     })
 }
+
+/// The longest time to the keyframe before: twice what most cameras are set to.
+const RING_MARGIN: Duration = Duration::from_secs(4);
 
 fn default_listen() -> Listen {
     Listen { api: ([127, 0, 0, 1], 8750).into(), admin: ([127, 0, 0, 1], 8751).into() }

@@ -122,6 +122,16 @@ fn rubbish_is_an_error_with_a_line_and_never_a_panic() {
 }
 
 #[test]
+fn a_ring_that_does_not_hold_the_footage_of_an_alert_is_refused() {
+    let told = |more: &str| faults(&format!("{GOOD}\n{more}\n")).join("\n");
+    let text = told("[evidence]\nbefore = \"20s\"");
+    assert!(text.contains("ring_seconds of 30s") && text.contains("at least 34 s"), "{text}");
+    let enough = format!("{GOOD}\n[analysis]\nring_seconds = \"34s\"\n[evidence]\nbefore = \"20s\"\n");
+    assert!(Config::parse(&enough, Path::new("/etc/xueliang")).is_ok());
+    assert!(told("[analysis]\nring_seconds = \"5s\"").contains("at least 24 s"));
+}
+
+#[test]
 fn evidence_is_kept_at_least_thirty_days() {
     let text = faults(&format!("{GOOD}\n[evidence]\nkeep_days = 7\n")).join("\n");
     assert!(text.contains("at least 30 days"), "{text}");

@@ -11,7 +11,7 @@ use xueliang_proto::v1::{
 use xueliang_simulator::Fault;
 use xueliang_tests::{
     Desk, Service, clip,
-    desk::{firing, resolved},
+    desk::{firing, lost, resolved},
     service::{BUSY_ZONE, EMPTY_ZONE, PASSWORD, TestCamera, until},
 };
 
@@ -101,7 +101,7 @@ async fn a_declared_danger_zone_alerts_with_evidence_and_one_where_nobody_walks_
     assert!(wrong.is_none(), "{wrong:?}");
     assert!(!service.log().contains(PASSWORD), "the password stands in no log");
     assert!(!service.metrics().await.unwrap().contains(PASSWORD));
-    assert_eq!(service.metric("xueliang_node_access_units_missing", &[]).await.unwrap(), 0.0);
+    assert_eq!(service.units_missing(2).await.unwrap(), 0.0);
     service.stop().await.unwrap();
 }
 
@@ -135,7 +135,7 @@ async fn dark_frozen_turned_and_lost_cameras_raise_and_resolve_alerts() {
     for (camera, _, kind) in faults {
         desk.until(camera, MINUTE, |alert| resolved(alert, camera, kind)).await.unwrap();
     }
-    assert_eq!(service.metric("xueliang_node_access_units_missing", &[]).await.unwrap(), 0.0);
+    assert_eq!(service.units_missing(4).await.unwrap(), 0.0);
     service.stop().await.unwrap();
 }
 
@@ -157,12 +157,21 @@ async fn killing_any_role_in_mid_look_loses_nothing_acknowledged_and_doubles_not
         ("node", Signal::STOP),
         ("bus", Signal::STOP),
     ] {
-        let before = service.metric("xueliang_node_looks", &["looked"]).await.unwrap_or(0.0);
+        let looked = async || service.metric("xueliang_node_looks", &["looked"]).await.ok();
+        let before = until("metrics", MINUTE, looked).await.unwrap();
+        // A look that cannot end is in flight when the signal comes.
+        service.signal("worker", Signal::STOP);
+        until("a look is in flight", MINUTE, async || {
+            (service.units("busy", "in_flight").await.ok()? > 0.0).then_some(())
+        })
+        .await
+        .unwrap_or_else(|error| panic!("{role} {signal:?}: {error}\n{}", service.log()));
         let old = service.pids(role);
         assert!(service.signal(role, signal) > 0, "{role} runs");
         if signal == Signal::SEGV {
             // Rust's handler of stack overflows takes the first SIGSEGV that comes from outside and puts the default
             // back; a real fault would happen again at once.
+            service.signal(role, Signal::CONT);
             tokio::time::sleep(Duration::from_millis(300)).await;
             service.signal(role, signal);
         }
@@ -175,10 +184,17 @@ async fn killing_any_role_in_mid_look_loses_nothing_acknowledged_and_doubles_not
         })
         .await
         .unwrap_or_else(|error| panic!("{role} {signal:?}: {error}\n{}", service.log()));
+        if role == "worker" {
+            let counted = service.units("busy", "lost").await.unwrap();
+            assert!(counted > 0.0, "{signal:?}: what was in flight is counted lost");
+        }
+        desk.follow(Duration::from_secs(1)).await.unwrap();
     }
     desk.follow(Duration::from_secs(5)).await.unwrap();
     assert!(desk.doubled.is_empty(), "{:?}", desk.doubled);
-    assert_eq!(service.metric("xueliang_node_access_units_missing", &[]).await.unwrap(), 0.0);
+    let gone = lost(&desk.acknowledged(), &desk.listed().await.unwrap());
+    assert!(gone.is_empty(), "shown, acknowledged and no longer in the record: {gone:?}");
+    assert_eq!(service.units_missing(1).await.unwrap(), 0.0);
     service.stop().await.unwrap();
 }
 
@@ -196,17 +212,48 @@ async fn after_killing_everything_the_feed_resumes_from_its_cursor() {
     }
     assert_eq!(desk.gaps, 0, "the store is the same: nothing was missed");
     assert!(desk.doubled.is_empty(), "{:?}", desk.doubled);
-    // Everything the record holds reached the desk, in its latest state.
-    let listed = desk.client().list_alerts(xueliang_proto::v1::ListAlertsRequest::default()).await.unwrap();
+    // Everything the record holds reached the desk, in its latest state, and what reached the desk is in the record.
+    let listed = desk.listed().await.unwrap();
+    let gone = lost(&desk.acknowledged(), &listed);
+    assert!(gone.is_empty(), "shown, acknowledged and no longer in the record: {gone:?}");
     desk.follow(Duration::from_secs(2)).await.unwrap();
     let seen = desk.latest();
-    for record in listed.into_inner().records {
-        let alert = record.alert.unwrap();
+    for alert in listed.into_values() {
         let shown = seen.get(&alert.alert_id).unwrap_or_else(|| panic!("{alert:?} never reached the desk"));
         assert!(shown.revision >= alert.revision, "{} stopped at {}", alert.alert_id, shown.revision);
     }
     // One rule at one place has one alert at a time, however often the node dies.
     let active = seen.values().filter(|alert| firing(alert, "busy", Kind::ZoneIntrusion)).count();
     assert!(active <= 1, "{active} alerts of one rule are firing");
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_whose_supervisor_is_killed_leaves_nothing_running_and_starts_again() {
+    let mut service = Service::start(vec![walkers("busy", BUSY_ZONE)], "").await.unwrap();
+    let mut desk = Desk::open(&service.api, "desk", MINUTE).await.unwrap();
+    desk.until("an alert", MINUTE, |alert| firing(alert, "busy", Kind::ZoneIntrusion)).await.unwrap();
+    // The bus is the process without native media code: its death must not depend on somebody else's library.
+    let bus = service.pids("bus")[0];
+    let maps = std::fs::read_to_string(format!("/proc/{bus}/maps")).unwrap();
+    assert!(!maps.contains("onnxruntime"), "the bus has loaded ONNX Runtime");
+    let roles: Vec<i32> = ["bus", "node", "worker"].iter().flat_map(|role| service.pids(role)).collect();
+    // One that hangs does not hear of it.
+    service.signal("worker", Signal::STOP);
+    service.kill_supervisor().await.unwrap();
+    until("its roles and workers are gone", MINUTE, async || {
+        let runs = |pid: &i32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            !status.is_empty() && !status.contains("State:\tZ")
+        };
+        (!roles.iter().any(runs)).then_some(())
+    })
+    .await
+    .unwrap();
+    service.run().await.unwrap();
+    desk.resume(MINUTE).await.unwrap();
+    desk.follow(Duration::from_secs(3)).await.unwrap();
+    let gone = lost(&desk.acknowledged(), &desk.listed().await.unwrap());
+    assert!(gone.is_empty() && desk.doubled.is_empty(), "{gone:?} {:?}", desk.doubled);
     service.stop().await.unwrap();
 }
