@@ -28,7 +28,8 @@ use super::{Asked, block_on};
 /// Arguments of `watch`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Columns: time of the change, level, kind, state, place, count or reason, age by stage in ms.
+    after_help = "Columns: time of the change, level, kind, state, place, count or reason, age by stage in ms. FIRING is new,
+firing goes on; a line with + tells of evidence that has come to an alert that was shown.
 A name makes the subscription durable: the service keeps what you acknowledged, and the next `watch` under that name
 goes on there. --cursor-file keeps the place in a file of your own instead."
 )]
@@ -131,10 +132,10 @@ pub async fn follow(what: Follow) -> anyhow::Result<ExitCode> {
     let channel = client::address(&what.api)?.connect_lazy();
     let mut watcher = Watcher::new(channel, request, u64::from(std::process::id()));
     let mut out = io::stdout();
+    let mut terminal = Terminal::new(&what.api, &what.timezone);
     loop {
         let event = watcher.next().await;
-        let line =
-            if what.json { json_line(&event, &what.timezone)? } else { text_line(&event, &what.timezone) };
+        let line = if what.json { json_line(&event, &what.timezone)? } else { terminal.line(&event) };
         if let Some(line) = line {
             match writeln!(out, "{line}").and_then(|()| out.flush()) {
                 Ok(()) => {}
@@ -170,35 +171,84 @@ fn keep(path: &Path, cursor: &[u8]) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-fn text_line(event: &Event, timezone: &str) -> Option<String> {
-    Some(match event {
-        Event::Item(Item::Delivery(delivery)) => delivery_text(delivery, timezone)?,
-        Event::Item(Item::Gap(gap)) => {
-            let missed: u64 = gap.missed.iter().map(|count| count.count).sum();
-            let known =
-                if gap.counts_known { format!("{missed} records") } else { "some records".to_owned() };
-            let why = word(gap.reason().as_str_name(), "GAP_REASON_");
-            format!("-- gap: {known} were missed ({why}); the active alerts follow")
+/// What a terminal shows, and what it has shown.
+struct Terminal<'a> {
+    api: &'a str,
+    timezone: &'a str,
+    /// That the service is away has been said.
+    away: bool,
+    /// Pieces of evidence shown of each active alert.
+    evidence: BTreeMap<String, usize>,
+}
+
+impl<'a> Terminal<'a> {
+    fn new(api: &'a str, timezone: &'a str) -> Self {
+        Self { api, timezone, away: false, evidence: BTreeMap::new() }
+    }
+    fn line(&mut self, event: &Event) -> Option<String> {
+        let was_away = std::mem::replace(&mut self.away, matches!(event, Event::Lost { .. }));
+        Some(match event {
+            Event::Item(Item::Delivery(delivery)) => self.delivery(delivery)?,
+            Event::Item(Item::Gap(gap)) => {
+                let missed: u64 = gap.missed.iter().map(|count| count.count).sum();
+                let known =
+                    if gap.counts_known { format!("{missed} records") } else { "some records".to_owned() };
+                let why = word(gap.reason().as_str_name(), "GAP_REASON_");
+                format!("-- gap: {known} were missed ({why}); the active alerts follow")
+            }
+            Event::Item(Item::Snapshot(mark)) => {
+                if mark.begin { "-- active alerts:" } else { "-- live:" }.to_owned()
+            }
+            Event::Item(Item::Summary(summary)) => {
+                let counts: Vec<_> = summary
+                    .counts
+                    .iter()
+                    .map(|count| format!("{} {}", count.count, kind_word(count.kind)))
+                    .collect();
+                format!("-- counted instead of shown: {}", counts.join(", "))
+            }
+            Event::Item(Item::Closed(closed)) => {
+                let why = word(closed.reason().as_str_name(), "CLOSE_REASON_");
+                format!("-- the service closed the stream: {why}")
+            }
+            Event::Item(Item::Opened(_)) if was_away => "-- the service is there".to_owned(),
+            Event::Item(Item::Opened(_) | Item::Bookmark(_)) => return None,
+            Event::Stale if was_away => {
+                self.away = true;
+                return None;
+            }
+            Event::Stale => "-- stale: nothing was heard from the service for 3 s".to_owned(),
+            Event::Lost { .. } if was_away => return None,
+            Event::Lost { reason, .. } => format!("-- waiting for the service at {}: {reason}", self.api),
+        })
+    }
+    /// A state, or a short line where only evidence has come to one that was shown.
+    fn delivery(&mut self, delivery: &Delivery) -> Option<String> {
+        let alert = delivery.record.as_ref()?.alert.as_ref()?;
+        let pieces = alert.evidence.len();
+        let before = self.evidence.remove(&alert.alert_id);
+        if alert.state() != AlertState::Resolved {
+            self.evidence.insert(alert.alert_id.clone(), pieces);
         }
-        Event::Item(Item::Snapshot(mark)) => {
-            if mark.begin { "-- active alerts:" } else { "-- live:" }.to_owned()
+        match before {
+            Some(before) if before < pieces && !delivery.in_snapshot => {
+                Some(evidence_text(alert, &alert.evidence[before..], self.timezone))
+            }
+            _ => delivery_text(delivery, self.timezone),
         }
-        Event::Item(Item::Summary(summary)) => {
-            let counts: Vec<_> = summary
-                .counts
-                .iter()
-                .map(|count| format!("{} {}", count.count, kind_word(count.kind)))
-                .collect();
-            format!("-- counted instead of shown: {}", counts.join(", "))
-        }
-        Event::Item(Item::Closed(closed)) => {
-            let why = word(closed.reason().as_str_name(), "CLOSE_REASON_");
-            format!("-- the service closed the stream: {why}")
-        }
-        Event::Item(Item::Opened(_) | Item::Bookmark(_)) => return None,
-        Event::Stale => "-- stale: nothing was heard from the service for 3 s".to_owned(),
-        Event::Lost { reason, wait } => format!("-- connecting again in {wait:.1?}: {reason}"),
-    })
+    }
+}
+
+fn evidence_word(evidence: &v1::EvidenceRef) -> String {
+    let word = word(evidence.kind().as_str_name(), "EVIDENCE_KIND_");
+    if evidence.missing_reason.is_empty() { word } else { format!("no {word}") }
+}
+
+fn evidence_text(alert: &v1::Alert, new: &[v1::EvidenceRef], timezone: &str) -> String {
+    let pieces: Vec<_> = new.iter().map(evidence_word).collect();
+    let camera = alert.place.as_ref().map_or("", |place| place.camera_name.as_str());
+    let at = Wall(alert.decided_unix_us).rfc3339(timezone);
+    format!("{at}     {:<18} + {} of {camera}", kind_word(alert.kind), pieces.join(", "))
 }
 
 fn kind_word(number: i32) -> String {
@@ -222,14 +272,7 @@ fn delivery_text(delivery: &Delivery, timezone: &str) -> Option<String> {
     if alert.confidence > 0.0 {
         facts.push(format!("{:.2}", alert.confidence));
     }
-    let evidence: Vec<_> = alert
-        .evidence
-        .iter()
-        .map(|e| {
-            let word = word(e.kind().as_str_name(), "EVIDENCE_KIND_");
-            if e.missing_reason.is_empty() { word } else { format!("no {word}") }
-        })
-        .collect();
+    let evidence: Vec<_> = alert.evidence.iter().map(evidence_word).collect();
     if !evidence.is_empty() {
         facts.push(evidence.join("+"));
     }
@@ -386,8 +429,8 @@ fn json_line(event: &Event, timezone: &str) -> anyhow::Result<Option<String>> {
             "lost"
         }
     };
-    if line.alert.is_none() {
-        line.text = text_line(event, timezone);
+    if line.alert.is_none() && line.wait_ms.is_none() {
+        line.text = Terminal::new("", timezone).line(event);
     }
     Ok(Some(serde_json::to_string(&line)?))
 }
