@@ -51,6 +51,9 @@ pub struct RtspSource {
 /// How long a camera that has worked before may take to answer when it is tried again. A camera that took a
 /// connection and then fell silent must not hold its session for the 30 s that an on-demand platform may need to start.
 const HURRIED: Duration = Duration::from_secs(3);
+/// And how long to describe its streams. What it was asked before it came back was asked of nobody: it is back within
+/// 2 s only if it is asked again soon.
+const HURRIED_ANSWER: Duration = Duration::from_secs(1);
 /// After so many hurried attempts one has all the time that the configuration gives: it may be such a platform.
 const HURRIED_ATTEMPTS: u32 = 5;
 
@@ -98,15 +101,17 @@ impl RtspSource {
     }
 
     /// What this attempt is told: the first unit may take as configured, or less where the camera has worked before.
-    fn spec_now(&mut self) -> SessionSpec {
+    /// Also whether the attempt is a hurried one.
+    fn spec_now(&mut self) -> (SessionSpec, bool) {
         let mut spec = self.spec.clone();
-        if self.worked && self.hurried < HURRIED_ATTEMPTS {
+        let hurried = self.worked && self.hurried < HURRIED_ATTEMPTS;
+        if hurried {
             self.hurried += 1;
             spec.stream.first_unit_timeout = spec.stream.first_unit_timeout.min(HURRIED);
         } else {
             self.hurried = 0;
         }
-        spec
+        (spec, hurried)
     }
 
     fn attempt(&mut self, delivery: &Arc<Delivery>, halt: &Halt) -> Result<(), SessionError> {
@@ -116,10 +121,10 @@ impl RtspSource {
             TcpStream::connect_timeout(&place.address, KNOCK).map_err(|error| fault::of_connect(&error))?;
         }
         let finding = Arc::new(Finding::default());
-        let spec = self.spec_now();
+        let (spec, hurried) = self.spec_now();
         let running = Running::build(&spec, &place, delivery, &finding, &self.clock.0)
             .map_err(|error| SessionError::Internal { reason: error.to_string() })?;
-        let ended = running.watch(&spec, delivery, halt, &finding);
+        let ended = running.watch(&spec, hurried, delivery, halt, &finding);
         drop(running);
         if delivery.silence().1 {
             self.worked = true;
@@ -177,6 +182,7 @@ impl Running {
     fn watch(
         &self,
         spec: &SessionSpec,
+        hurried: bool,
         delivery: &Arc<Delivery>,
         halt: &Halt,
         finding: &Finding,
@@ -212,6 +218,10 @@ impl Running {
             let (silent, delivered) = delivery.silence();
             if delivered && silent >= STALL {
                 return Err(SessionError::Stalled { after: silent });
+            }
+            let described = finding.described.load(Ordering::Relaxed);
+            if !delivered && hurried && !described && silent >= HURRIED_ANSWER {
+                return Err(SessionError::NoFirstUnit { after: HURRIED_ANSWER });
             }
             if !delivered && silent >= first {
                 return Err(SessionError::NoFirstUnit { after: first });

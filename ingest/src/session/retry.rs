@@ -10,8 +10,8 @@ use super::{SessionError, accounts::ACCOUNT_WAIT};
 const LASTED: Duration = Duration::from_secs(10);
 /// A camera gone shorter than this is tried often.
 const GONE_SHORTLY: Duration = Duration::from_secs(300);
-/// With a start of up to 0.5 s, a camera that is back delivers within 2 s.
-const SHORT_CAP: Duration = Duration::from_millis(1200);
+/// With an attempt that was in vain for up to a second, a camera that is back delivers within 2 s.
+const SHORT_CAP: Duration = Duration::from_millis(800);
 const LONG_CAP: Duration = Duration::from_secs(60);
 
 /// The waits of one camera.
