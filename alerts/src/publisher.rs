@@ -100,14 +100,15 @@ async fn call<T>(
 }
 
 impl Publisher {
-    /// Sends over a channel; `seed` spreads the back-off of nodes that lose the bus together.
-    pub fn new(spool: Arc<Spool>, channel: Channel, clock: SharedClock, seed: u64) -> Self {
+    /// Sends states over one channel and evidence, megabytes a piece, over another, so that no state waits behind it; `seed`
+    /// spreads the back-off of nodes that lose the bus together.
+    pub fn new(spool: Arc<Spool>, states: Channel, evidence: Channel, clock: SharedClock, seed: u64) -> Self {
         let room = MAX_PIECE_BYTES + (1 << 20);
         let counts = Arc::new(PublisherCounts::default());
         Self {
             states: States {
                 outlet: Outlet::new("states", &spool, &counts, seed),
-                alerts: AlertServiceClient::new(channel.clone()),
+                alerts: AlertServiceClient::new(states),
                 clock,
                 round_trip: Duration::ZERO,
                 stumbles: 0,
@@ -115,7 +116,7 @@ impl Publisher {
             },
             pieces: Pieces {
                 outlet: Outlet::new("evidence", &spool, &counts, seed.wrapping_add(1)),
-                nodes: NodeServiceClient::new(channel).max_encoding_message_size(room),
+                nodes: NodeServiceClient::new(evidence).max_encoding_message_size(room),
             },
         }
     }

@@ -111,6 +111,9 @@ fn watcher(folder: &Path, request: v1::SubscribeRequest) -> Watcher {
 fn named(name: &str) -> v1::SubscribeRequest {
     v1::SubscribeRequest { subscription: name.to_owned(), ..v1::SubscribeRequest::default() }
 }
+fn publisher(spool: &Arc<Spool>, folder: &Path) -> Publisher {
+    Publisher::new(Arc::clone(spool), channel(folder), channel(folder), SystemClock::shared(), 1)
+}
 fn spool(folder: &Path) -> Arc<Spool> {
     Arc::new(Spool::open(&folder.join("node"), SystemClock::shared(), SpoolOptions::default()).unwrap())
 }
@@ -164,7 +167,7 @@ async fn alerts_go_from_a_spool_to_a_console_and_what_is_refused_holds_up_nothin
     let folder = tempfile::tempdir().unwrap();
     let served = Served::at(folder.path());
     let spool = spool(folder.path());
-    let publisher = Publisher::new(Arc::clone(&spool), channel(folder.path()), SystemClock::shared(), 1);
+    let publisher = publisher(&spool, folder.path());
     let (counts, (stop, stopping)) = (publisher.counts(), shutdown::pair());
     let publishing = tokio::spawn(publisher.run(stopping));
 
@@ -240,7 +243,7 @@ async fn evidence_that_takes_for_ever_delays_no_state() {
     let slow = Slow(Arc::clone(&go));
     let served = Served::with(folder.path(), |_| NodeServiceServer::new(slow));
     let spool = spool(folder.path());
-    let publisher = Publisher::new(Arc::clone(&spool), channel(folder.path()), SystemClock::shared(), 1);
+    let publisher = publisher(&spool, folder.path());
     let (counts, (stop, stopping)) = (publisher.counts(), shutdown::pair());
     let publishing = tokio::spawn(publisher.run(stopping));
     let first = critical();
@@ -266,7 +269,7 @@ async fn a_state_that_the_bus_stumbles_over_holds_up_no_other_for_ever() {
     let (poison, good) = (critical(), critical());
     crate::store::tests::stumble_over(&folder.path().join("bus"), poison.id);
     let spool = spool(folder.path());
-    let publisher = Publisher::new(Arc::clone(&spool), channel(folder.path()), SystemClock::shared(), 1);
+    let publisher = publisher(&spool, folder.path());
     let (counts, (_stop, stopping)) = (publisher.counts(), shutdown::pair());
     spool.push(&poison).await.unwrap();
     tokio::spawn(publisher.run(stopping));
@@ -286,7 +289,7 @@ async fn a_state_that_the_bus_stumbles_over_holds_up_no_other_for_ever() {
 async fn states_spooled_while_the_bus_is_away_arrive_in_order_once_it_is_back() {
     let folder = tempfile::tempdir().unwrap();
     let spool = spool(folder.path());
-    let publisher = Publisher::new(Arc::clone(&spool), channel(folder.path()), SystemClock::shared(), 1);
+    let publisher = publisher(&spool, folder.path());
     let (counts, (_stop, stopping)) = (publisher.counts(), shutdown::pair());
     tokio::spawn(publisher.run(stopping));
     let mut state = critical();

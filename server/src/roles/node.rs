@@ -165,8 +165,9 @@ pub async fn run(
         scratch: state.node(),
     };
     tasks.spawn("footage", footage::run(footage_spec, wanted_queue, stopping.clone()));
+    let bulk = control::channel(&state.bus_socket())?;
     let publisher =
-        Publisher::new(spool.clone(), channel.clone(), clock.clone(), u64::from(std::process::id()));
+        Publisher::new(spool.clone(), channel.clone(), bulk, clock.clone(), u64::from(std::process::id()));
     let published = publisher.counts();
     tasks.spawn("publisher", publisher.run(stopping.clone()));
     let report_spec = ReportSpec {
