@@ -5,7 +5,7 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::{ExitStatus, Output, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU16, Ordering},
@@ -201,15 +201,36 @@ impl Service {
 
     /// Starts the supervisor; logs are appended.
     pub async fn run(&mut self) -> anyhow::Result<()> {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path())?;
-        let child = command()?
-            .args(["--log-format", "json", "run", "--config"])
-            .arg(self.config())
-            .stdout(Stdio::from(log.try_clone()?))
-            .stderr(Stdio::from(log))
-            .spawn()?;
-        self.child = Some(child);
+        self.child = Some(self.supervisor()?.spawn()?);
         Ok(())
+    }
+
+    /// As [`Service::run`], in a process group of its own, as a shell with job control starts it in a terminal.
+    pub async fn run_as_in_a_terminal(&mut self) -> anyhow::Result<()> {
+        self.child = Some(self.supervisor()?.process_group(0).spawn()?);
+        Ok(())
+    }
+
+    fn supervisor(&self) -> anyhow::Result<Command> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path())?;
+        let mut command = command()?;
+        command.args(["--log-format", "json", "run", "--config"]).arg(self.config());
+        command.stdout(Stdio::from(log.try_clone()?)).stderr(Stdio::from(log));
+        Ok(command)
+    }
+
+    /// Waits until the supervisor ends; how it did.
+    pub async fn ended(&mut self, limit: Duration) -> anyhow::Result<ExitStatus> {
+        let child = self.child.as_mut().context("it was started")?;
+        let status = tokio::time::timeout(limit, child.wait()).await.context("the service goes on")??;
+        self.child = None;
+        Ok(status)
+    }
+
+    /// The supervisor's process.
+    pub fn supervisor_pid(&self) -> anyhow::Result<Pid> {
+        let id = self.child.as_ref().and_then(Child::id).context("it runs")?;
+        Pid::from_raw(i32::try_from(id)?).context("it has an id")
     }
 
     /// Everything the service logged so far.
@@ -243,7 +264,8 @@ impl Service {
         self.family().iter().filter_map(|process| Some((process.pid, role(process)?))).collect()
     }
 
-    fn family(&self) -> Vec<Process> {
+    /// The supervisor and all that it started.
+    pub fn family(&self) -> Vec<Process> {
         self.child.as_ref().and_then(Child::id).map(family).unwrap_or_default()
     }
 
@@ -270,13 +292,6 @@ impl Service {
         if let Some(mut child) = self.child.take() {
             child.wait().await?;
         }
-        Ok(())
-    }
-
-    /// SIGKILL to the supervisor alone.
-    pub async fn kill_supervisor(&mut self) -> anyhow::Result<()> {
-        let mut child = self.child.take().context("it runs")?;
-        child.kill().await?;
         Ok(())
     }
 
@@ -394,6 +409,14 @@ pub fn processes() -> Vec<Process> {
             Some(Process { pid, parent, arguments })
         })
         .collect()
+}
+
+/// Which of these processes still run. (Ids are given again, so arguments are compared as well; one that ended and was not
+/// waited for has none.)
+pub fn still_running(family: &[Process]) -> Vec<Process> {
+    let now = processes();
+    let runs = |one: &&Process| now.iter().any(|p| p.pid == one.pid && p.arguments == one.arguments);
+    family.iter().filter(runs).cloned().collect()
 }
 
 /// Waits until `check` says yes, asking ten times a second; an error names what was waited for.

@@ -1,4 +1,8 @@
-//! The bus role: the record, the registry and the consoles. No GStreamer, no ONNX Runtime.
+//! The bus role: the record, the registry and the consoles.
+//!
+//! It never starts GStreamer or loads ONNX Runtime: what they might do to a process must not happen to the one that keeps the
+//! record. (One program plays all roles, so GStreamer's own libraries are linked to this one, too; none of its plug-ins is
+//! loaded.)
 
 use std::{
     collections::BTreeMap,
@@ -140,6 +144,8 @@ type Wanted = (Config, BTreeMap<CredentialName, Credentials>);
 /// Reads the configuration with all it names, and refuses what `run` refuses.
 fn wanted(path: &Path) -> anyhow::Result<Wanted> {
     let config = read_config(path)?;
+    // Reads manifests, sums and the graphs' bytes with our own code. Opening the models is for `run` and `check`, in a process
+    // of its own (`refuse_unopenable`), and for workers.
     refuse_unserved(&config)?;
     let mut credentials = BTreeMap::new();
     for (name, source) in &config.credentials {

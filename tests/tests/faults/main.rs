@@ -22,6 +22,7 @@ mod media;
 mod privacy;
 mod python;
 mod reconfiguration;
+mod supervision;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -225,35 +226,5 @@ async fn after_killing_everything_the_feed_resumes_from_its_cursor() {
     // One rule at one place has one alert at a time, however often the node dies.
     let active = seen.values().filter(|alert| firing(alert, "busy", Kind::ZoneIntrusion)).count();
     assert!(active <= 1, "{active} alerts of one rule are firing");
-    service.stop().await.unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_whose_supervisor_is_killed_leaves_nothing_running_and_starts_again() {
-    let mut service = Service::start(vec![walkers("busy", BUSY_ZONE)], "").await.unwrap();
-    let mut desk = Desk::open(&service.api, "desk", MINUTE).await.unwrap();
-    desk.until("an alert", MINUTE, |alert| firing(alert, "busy", Kind::ZoneIntrusion)).await.unwrap();
-    // The bus is the process without native media code: its death must not depend on somebody else's library.
-    let bus = service.pids("bus")[0];
-    let maps = std::fs::read_to_string(format!("/proc/{bus}/maps")).unwrap();
-    assert!(!maps.contains("onnxruntime"), "the bus has loaded ONNX Runtime");
-    let roles: Vec<i32> = ["bus", "node", "worker"].iter().flat_map(|role| service.pids(role)).collect();
-    // One that hangs does not hear of it.
-    service.signal("worker", Signal::STOP);
-    service.kill_supervisor().await.unwrap();
-    until("its roles and workers are gone", MINUTE, async || {
-        let runs = |pid: &i32| {
-            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-            !status.is_empty() && !status.contains("State:\tZ")
-        };
-        (!roles.iter().any(runs)).then_some(())
-    })
-    .await
-    .unwrap();
-    service.run().await.unwrap();
-    desk.resume(MINUTE).await.unwrap();
-    desk.follow(Duration::from_secs(3)).await.unwrap();
-    let gone = lost(&desk.acknowledged(), &desk.listed().await.unwrap());
-    assert!(gone.is_empty() && desk.doubled.is_empty(), "{gone:?} {:?}", desk.doubled);
     service.stop().await.unwrap();
 }
