@@ -18,6 +18,8 @@ const MOST_BACKOFF: u32 = 16;
 const USUAL_GAP: Duration = Duration::from_millis(40);
 /// No stream is faster.
 const LEAST_GAP: Duration = Duration::from_millis(8);
+/// Slow looks are a matter of seconds.
+const DOUBTED: Duration = Duration::from_secs(5);
 /// Keyframes that come no further apart may be let pass for the next one.
 const SOON: Duration = Duration::from_millis(2500);
 /// Retries after failures are at least this far apart.
@@ -189,10 +191,17 @@ impl Seat {
         let next = keyframe.plus(step.mul_f64(1.1));
         !self.continued && self.failures == 0 && keyframe > seen && next.max(now) > seen.plus(interval)
     }
+    /// What is left of a prediction: one that keeps its camera from being looked at would never be measured again, so
+    /// beyond twice the interval it halves every [`DOUBTED`].
+    fn believed(&self, now: Mono, cost: Duration) -> Duration {
+        let Some(last) = self.tried.or(self.born) else { return cost };
+        let overdue = now.since(last).saturating_sub(self.interval.unwrap_or_default() * 2);
+        cost.mul_f64(0.5f64.powf(overdue.as_secs_f64() / DOUBTED.as_secs_f64()))
+    }
     /// Predicted cost of a keyframe look, where there is a new keyframe and it would not come too old.
     pub(super) fn keyframe_cost(&self, now: Mono, max_age: Duration) -> Option<Duration> {
         let arrival = self.offer.freshest_keyframe_arrival?;
-        let cost = self.cost.keyframe();
+        let cost = self.believed(now, self.cost.keyframe());
         let new = self.seen.is_none_or(|seen| arrival > seen);
         let waited = now.since(arrival);
         // Only where the next one is soon there: after a rare one it is the camera that would wait too long.

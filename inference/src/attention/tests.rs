@@ -385,3 +385,26 @@ fn a_camera_is_in_time_after_two_looks_one_soon_after_the_other() {
     assert_eq!(a.in_time(at, &id("a")), Some(false));
     assert_eq!(a.in_time(at, &id("b")), None);
 }
+
+#[test]
+fn one_slow_look_keeps_a_camera_from_being_looked_at_for_seconds_and_not_for_ever() {
+    let mut a = Attention::new(AttentionParams { max_age: s(1.0), ..params(1) });
+    a.set_camera(need("a", 1.0, 2.0, false));
+    let mut now = Mono(1_000_000_000_000);
+    a.offer(&id("a"), offer(now, 0.0, 1));
+    let decision = a.next(now, &[WorkerId(0)]).unwrap();
+    let slow = LookCost { decode_us: 100_000, preprocess_us: 0, infer_us: 3_900_000 };
+    let seen = Seen { picture: now, models: decision.models };
+    a.done(now.plus(s(4.0)), &id("a"), LookOutcome { cost: slow, result: Ok(seen), units_decoded: 1 });
+    let mut waited = 0.0;
+    loop {
+        now = now.plus(s(0.5));
+        waited += 0.5;
+        a.offer(&id("a"), offer(now, 0.0, 1));
+        if a.next(now, &[WorkerId(0)]).is_some() {
+            break;
+        }
+        assert!(waited < 60.0, "it is never looked at again");
+    }
+    assert!(waited > 6.0, "for a while it is believed: {waited}");
+}
