@@ -303,10 +303,6 @@ impl Attention {
         let lost = self.leases.drop_worker(worker);
         self.counters.leases_revoked += u64::try_from(lost).unwrap_or(u64::MAX);
     }
-    /// How many workers there are, for admission.
-    pub fn set_workers(&mut self, workers: usize) {
-        self.params.workers = workers;
-    }
     /// When to ask [`Attention::next`] again though no unit arrives and no look ends; `None` where only such an event
     /// can help.
     pub fn next_wake(&self, now: Mono) -> Option<Mono> {
