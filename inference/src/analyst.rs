@@ -131,6 +131,10 @@ impl Analyst {
         self.eyes.declare(models);
         self
     }
+    /// Tracks followed now.
+    pub fn tracks(&self) -> usize {
+        self.trackers.values().map(|tracker| tracker.tracks().len()).sum()
+    }
     /// The models declared.
     pub fn models(&self) -> &[ModelMeanings] {
         self.eyes.declared()

@@ -3,12 +3,17 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
     sync::{Arc, RwLock},
+    time::Duration,
 };
 
 use tokio::sync::watch;
 use xueliang_base::{id::AlertId, kind::Lane};
 
 use crate::{filter::Filter, store::FeedRow};
+
+/// Older rows leave a lane as newer ones come, though there is room: who is so far behind reads from the store, and what
+/// is kept in memory settles within minutes.
+const KEEP: Duration = Duration::from_secs(60);
 
 /// Rows of one lane; every row of the lane after `floor` is here.
 #[derive(Default)]
@@ -89,20 +94,8 @@ impl Hub {
             let latest = windows.latest.entry(row.alert).or_insert(Latest { seq: 0, rows: 0 });
             latest.seq = row.seq;
             latest.rows += 1;
-            let lane = &mut windows.lanes[row.lane.index()];
-            lane.rows.push_back(row);
-            if lane.rows.len() > self.capacity
-                && let Some(old) = lane.rows.pop_front()
-            {
-                lane.floor = old.seq;
-                windows.forgotten = windows.forgotten.max(old.seq);
-                if let Entry::Occupied(mut latest) = windows.latest.entry(old.alert) {
-                    latest.get_mut().rows -= 1;
-                    if latest.get().rows == 0 {
-                        latest.remove();
-                    }
-                }
-            }
+            windows.lanes[row.lane.index()].rows.push_back(Arc::clone(&row));
+            windows.forget(&row, self.capacity);
         }
         let head = windows.head;
         drop(guard);
@@ -147,6 +140,23 @@ impl Hub {
 }
 
 impl Windows {
+    /// Drops what a lane need not keep now that this row has come.
+    fn forget(&mut self, newest: &FeedRow, capacity: usize) {
+        let lane = &mut self.lanes[newest.lane.index()];
+        while lane.rows.len() > capacity
+            || lane.rows.front().is_some_and(|old| newest.committed.since(old.committed) > KEEP)
+        {
+            let Some(old) = lane.rows.pop_front() else { return };
+            lane.floor = old.seq;
+            self.forgotten = self.forgotten.max(old.seq);
+            if let Entry::Occupied(mut latest) = self.latest.entry(old.alert) {
+                latest.get_mut().rows -= 1;
+                if latest.get().rows == 0 {
+                    latest.remove();
+                }
+            }
+        }
+    }
     fn superseded(&self, row: &FeedRow) -> bool {
         self.latest.get(&row.alert).is_some_and(|latest| latest.seq > row.seq)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use xueliang_base::{
     cursor::{Cursor, Epoch},
+    kind::Lane,
     time::Clock as _,
 };
 use xueliang_proto::v1::{self, CloseReason, PublishOutcome, subscribe_response::Item};
@@ -59,6 +60,28 @@ async fn a_detector_does_not_set_level_1_and_faults_are_told_one_by_one() {
     let console = Principal::new("c", PrincipalKind::Console);
     let refused = bench.bus.publish(&console, Vec::new(), bench.clock.mono()).await;
     assert!(matches!(refused, Err(Error::Forbidden(_))));
+}
+
+#[tokio::test]
+async fn what_stays_in_memory_is_a_minutes_worth_and_the_store_has_the_rest() {
+    let bench = Bench::new();
+    let filter = Filter::default();
+    let in_memory =
+        |after| bench.bus.0.hub.after(Lane::Critical, after, &filter, false, 100).map(|f| f.rows.len());
+    let start = bench.bus.0.hub.head();
+    let fires = [critical(), critical(), critical()];
+    bench.commit(&fires[..2]).await;
+    assert_eq!(in_memory(start), Some(2));
+    bench.clock.advance(Duration::from_secs(61));
+    bench.commit(&fires[2..]).await;
+    assert_eq!(in_memory(start), None, "the first two are in the store only");
+    assert_eq!(in_memory(start + 2), Some(1));
+    let at = Cursor::at(bench.bus.store().epoch(), start);
+    let mut console = bench.console("c", Subscribe { cursor: Some(at), ..credit(9, 9, 9) }).await;
+    assert!(matches!(console.news().await, Item::Opened(_)));
+    for fire in &fires {
+        assert_eq!(key(&console.delivery().await), key_of(fire));
+    }
 }
 
 #[tokio::test]

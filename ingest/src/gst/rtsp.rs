@@ -9,7 +9,7 @@ use std::{
     net::TcpStream,
     sync::{
         Arc, Mutex, MutexGuard,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -146,6 +146,14 @@ impl Source for RtspSource {
     }
 }
 
+/// Pipelines of sessions that GStreamer has not given back yet.
+static PIPELINES: AtomicUsize = AtomicUsize::new(0);
+
+/// How many pipelines of sessions are alive in this process.
+pub fn pipelines() -> usize {
+    PIPELINES.load(Ordering::Relaxed)
+}
+
 /// A pipeline in PLAYING. Dropped by the thread that built it, which takes it to NULL.
 struct Running {
     pipeline: gst::Pipeline,
@@ -161,6 +169,11 @@ impl Running {
         clock: &SharedClock,
     ) -> Result<Self, crate::Error> {
         let pipeline = gst::Pipeline::new();
+        PIPELINES.fetch_add(1, Ordering::Relaxed);
+        // Told when the last reference is gone, so that one that GStreamer keeps is counted as alive.
+        pipeline.add_weak_ref_notify(|| {
+            PIPELINES.fetch_sub(1, Ordering::Relaxed);
+        });
         let source = make("rtspsrc")?;
         configure(&source, spec, place);
         guard_requests(&source, place, spec.credentials.is_some(), finding);

@@ -125,6 +125,8 @@ pub struct LooksFacts {
     pub changes_dropped: u64,
     /// Decoders that cameras hold now.
     pub leases: usize,
+    /// Tracks followed now, of all cameras.
+    pub tracks: usize,
     /// Cameras with a coverage gap now.
     pub gaps: usize,
 }
@@ -565,6 +567,7 @@ impl Looks {
             .collect();
         self.facts.attention = self.attention.counters().clone();
         self.facts.leases = self.cameras.keys().filter(|id| self.attention.lease(id).is_some()).count();
+        self.facts.tracks = self.cameras.values().map(|running| running.analyst.tracks()).sum();
         self.facts.gaps = self.gaps.len();
         self.spec.facts.send_replace(self.facts.clone());
     }

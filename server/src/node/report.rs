@@ -169,7 +169,11 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
         record_sessions(&mut metrics, &cells, &sessions);
         page.forgotten.iter().for_each(|id| metrics.forget(id));
         record_looks(&metrics, &facts);
-        let lives = Lives { sessions: sessions.len(), rings: cells.len() + ledger.leaving() };
+        let lives = Lives {
+            sessions: sessions.len(),
+            pipelines: xueliang_ingest::gst::rtsp::pipelines(),
+            rings: cells.len() + ledger.leaving(),
+        };
         metrics.work.record(&facts, &lives);
         let alerting = spec.alerting.borrow().clone();
         for (word, count) in &alerting.states {

@@ -13,6 +13,8 @@ use crate::node::looks::LooksFacts;
 pub(super) struct Lives {
     /// Of cameras, whether they are connected or not.
     pub(super) sessions: usize,
+    /// Of sessions, connected or on their way up or down.
+    pub(super) pipelines: usize,
     /// Those of cameras that were replaced or removed included, while units in them are undecided.
     pub(super) rings: usize,
 }
@@ -57,8 +59,13 @@ impl WorkMetrics {
     }
 
     pub(super) fn record(&mut self, facts: &LooksFacts, lives: &Lives) {
-        for (what, count) in [("sessions", lives.sessions), ("rings", lives.rings), ("leases", facts.leases)]
-        {
+        for (what, count) in [
+            ("sessions", lives.sessions),
+            ("pipelines", lives.pipelines),
+            ("rings", lives.rings),
+            ("leases", facts.leases),
+            ("tracks", facts.tracks),
+        ] {
             set(&self.live, vec![("what", what.to_owned())], count as u64);
         }
         let did = &facts.attention;
@@ -125,20 +132,22 @@ mod tests {
             row(Granted::BestEffort(Why::Overloaded)),
         ];
         let camera = CameraFacts { coverage, ..CameraFacts::default() };
-        let mut facts = LooksFacts { leases: 3, gaps: 1, ..LooksFacts::default() };
+        let mut facts = LooksFacts { leases: 3, tracks: 6, gaps: 1, ..LooksFacts::default() };
         facts.cameras = [("gate".parse().unwrap(), camera.clone()), ("pond".parse().unwrap(), camera)].into();
         facts.attention.keyframe_looks = 7;
         facts.attention.deadline_misses = 2;
         facts.attention.refused = [(NotLooked::Busy, 5)].into();
         work.configured(ConfigRevision(4));
         work.workers_ready(2);
-        work.record(&facts, &Lives { sessions: 2, rings: 4 });
+        work.record(&facts, &Lives { sessions: 2, pipelines: 5, rings: 4 });
         let text = metrics.text();
         for line in [
             "xueliang_node_config_revision{} 4.0\n",
             "xueliang_node_workers_ready{} 2.0\n",
             "xueliang_node_live_objects{what=\"sessions\"} 2.0\n",
+            "xueliang_node_live_objects{what=\"pipelines\"} 5.0\n",
             "xueliang_node_live_objects{what=\"rings\"} 4.0\n",
+            "xueliang_node_live_objects{what=\"tracks\"} 6.0\n",
             "xueliang_node_live_objects{what=\"leases\"} 3.0\n",
             "xueliang_node_attention{what=\"keyframe_looks\"} 7.0\n",
             "xueliang_node_attention{what=\"deadline_misses\"} 2.0\n",
@@ -152,7 +161,7 @@ mod tests {
             assert!(text.contains(line), "{line}\n{text}");
         }
         facts.cameras.remove(&"pond".parse().unwrap());
-        work.record(&facts, &Lives { sessions: 1, rings: 1 });
+        work.record(&facts, &Lives { sessions: 1, pipelines: 1, rings: 1 });
         assert!(!metrics.text().contains("pond"), "a camera that is gone");
     }
 }
