@@ -11,32 +11,34 @@ use std::{
 };
 
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::warn;
 use xueliang_base::{
-    accounting::Skipped,
     alert::{ModelRef, StageTime},
-    config::Config,
     detection::Meaning,
     id::{CameraId, ConfigRevision, LookId},
-    incident::{Edge, Evidence, Incident, Resolution},
+    incident::{Edge, Incident},
     kind::Kind,
     look::{LookKind, NotLooked, Observation},
-    time::{Mono, SharedClock, Wall},
+    time::{Mono, SharedClock},
     unit::AccessUnit,
 };
 use xueliang_inference::{
-    analyst::{Analyst, ModelMeanings, PictureTroubles, Reference, RuleState},
-    attention::{Attention, AttentionParams, Counters, CoverageRow, Granted, Offer, Why, WorkerId},
+    analyst::{Analyst, Reference},
+    attention::{Attention, AttentionParams, Offer, WorkerId},
     journal::{Journal, JournalBounds},
 };
 use xueliang_ingest::ring::Span;
-use xueliang_proto::v1::{LoadedModel, WorkerRelease, worker_request::Ask, worker_response::Answer};
+use xueliang_proto::v1::{WorkerRelease, worker_request::Ask, worker_response::Answer};
 
+mod assign;
+mod facts;
 mod gaps;
 mod keep;
 mod look;
 mod need;
 
+pub use assign::Assignment;
+pub use facts::{CameraFacts, LooksFacts};
 use keep::Keeper;
 pub use need::{need, need_of};
 
@@ -84,51 +86,6 @@ pub enum Order {
     Pool(PoolEvent),
     /// Write every camera's journal beside its view, for `replay --journal`.
     WriteJournals,
-}
-
-/// A configuration revision with the cells of its cameras.
-pub struct Assignment {
-    /// Its number.
-    pub revision: ConfigRevision,
-    /// All of it.
-    pub config: Arc<Config>,
-    /// The cells, kept over revisions for cameras whose stream did not change.
-    pub cells: BTreeMap<CameraId, Arc<Cell>>,
-    /// Incidents that were active when the previous node process ended, by camera; coverage gaps, which name the rule
-    /// `coverage_gap`, among them.
-    pub adopted: BTreeMap<CameraId, Vec<Incident>>,
-}
-
-/// Facts for reports and metrics, renewed with every tick.
-#[derive(Debug, Clone, Default)]
-pub struct CameraFacts {
-    /// Arrival of the latest picture looked at.
-    pub last_look: Option<Wall>,
-    /// Why the latest moment could not be looked at.
-    pub not_looked: Option<NotLooked>,
-    /// What is wrong with the latest picture.
-    pub troubles: PictureTroubles,
-    /// Coverage, rule by rule; a rule that could tell nothing from the latest picture is not covered.
-    pub coverage: Vec<CoverageRow>,
-}
-
-/// What the task publishes for reports.
-#[derive(Debug, Clone, Default)]
-pub struct LooksFacts {
-    /// By camera.
-    pub cameras: BTreeMap<CameraId, CameraFacts>,
-    /// Looks done, by kind and outcome.
-    pub looks: BTreeMap<(&'static str, &'static str), u64>,
-    /// What attention did.
-    pub attention: Counters,
-    /// Incident changes that found the alerting queue full.
-    pub changes_dropped: u64,
-    /// Decoders that cameras hold now.
-    pub leases: usize,
-    /// Tracks followed now, of all cameras.
-    pub tracks: usize,
-    /// Cameras with a coverage gap now.
-    pub gaps: usize,
 }
 
 struct Slot {
@@ -291,7 +248,7 @@ impl Looks {
                     slot.life += 1;
                 }
                 if self.models.is_empty() && !models.is_empty() {
-                    self.models = models.iter().filter_map(model_of).collect();
+                    self.models = models.iter().filter_map(assign::model_of).collect();
                     self.declare_models();
                 }
                 if let Some(assignment) = self.waiting.take() {
@@ -310,106 +267,6 @@ impl Looks {
                 }
             }
         }
-    }
-
-    /// Cameras that were begun before any worker was ready learn what the models see.
-    fn declare_models(&mut self) {
-        let meanings = self.meanings();
-        for running in self.cameras.values_mut() {
-            let camera = running.cell.camera.clone();
-            let analyst = std::mem::replace(&mut running.analyst, Analyst::new(&camera, None));
-            running.analyst = analyst.with_models(&meanings);
-            self.attention.set_camera(need_of(&camera, &self.models));
-        }
-    }
-
-    fn meanings(&self) -> Vec<ModelMeanings> {
-        self.models.iter().map(|(model, sees)| (model.name.clone(), sees.clone())).collect()
-    }
-
-    fn configure(&mut self, mut assignment: Assignment) {
-        // Incidents come with the first assignment only; a later one must not lose them.
-        for (id, incidents) in self.waiting.take().map(|before| before.adopted).unwrap_or_default() {
-            assignment.adopted.entry(id).or_default().extend(incidents);
-        }
-        if self.slots.iter().any(|slot| slot.ready) {
-            self.apply(assignment);
-        } else {
-            self.waiting = Some(assignment);
-        }
-    }
-
-    fn apply(&mut self, assignment: Assignment) {
-        let now = self.spec.clock.mono();
-        let Assignment { revision, config, cells, mut adopted } = assignment;
-        let gone: Vec<CameraId> =
-            self.cameras.keys().filter(|id| !cells.contains_key(*id)).cloned().collect();
-        for id in gone {
-            if let Some(mut running) = self.cameras.remove(&id) {
-                let edges = running.analyst.retire(now);
-                running.cell.ring.clear(Skipped::Removed);
-                self.attention.remove_camera(&id);
-                self.emit(&id, edges, Vec::new(), now, None);
-                self.end_gap(&id, now, Resolution::RuleRemoved);
-            }
-        }
-        self.revision = revision;
-        for (id, cell) in cells {
-            let adopted = adopted.remove(&id).unwrap_or_default();
-            let adopted = self.adopt_gaps(&id, adopted);
-            match self.cameras.get_mut(&id) {
-                // The same cell means the same camera, session and ring; a camera that only reconnects with other
-                // credentials has a new one.
-                Some(running) if Arc::ptr_eq(&running.cell, &cell) => {
-                    let orphans = adopted.into_iter().filter_map(|i| running.analyst.adopt(i)).collect();
-                    self.emit(&id, orphans, Vec::new(), now, None);
-                }
-                _ => self.begin(&id, cell, adopted),
-            }
-        }
-        info!(revision = %self.revision, cameras = self.cameras.len(), site = config.site, "configuration in force");
-    }
-
-    /// Begins a camera, or begins it anew with another cell. Then incidents whose rule stays go on.
-    fn begin(&mut self, id: &CameraId, cell: Arc<Cell>, adopted: Vec<Incident>) {
-        let now = self.spec.clock.mono();
-        let camera = cell.camera.clone();
-        let before = self.cameras.remove(id);
-        let learned = before.as_ref().and_then(|running| running.analyst.reference().cloned());
-        let reference = learned.or_else(|| self.read_view(&camera));
-        let mut analyst = Analyst::new(&camera, reference.clone()).with_models(&self.meanings());
-        let mut ended: Vec<Edge> = Vec::new();
-        if let Some(mut running) = before {
-            let active: Vec<Incident> = running.analyst.active().into_iter().cloned().collect();
-            let ends = running.analyst.retire(now);
-            // Both are in the order of the rules.
-            ended.extend(
-                active
-                    .into_iter()
-                    .zip(ends)
-                    .filter_map(|(going_on, end)| analyst.adopt(going_on).map(|_| end)),
-            );
-            running.cell.ring.clear(Skipped::Removed);
-            self.attention.remove_camera(id);
-        }
-        ended.extend(adopted.into_iter().filter_map(|incident| analyst.adopt(incident)));
-        self.attention.set_camera(need_of(&camera, &self.models));
-        let running = Running {
-            cell,
-            analyst,
-            journal: Arc::new(Journal::new(JOURNAL)),
-            stored: reference.clone(),
-            began_with: reference,
-            last_fed: None,
-            recent: VecDeque::new(),
-            in_flight: None,
-            last_observed: now,
-            silent: true,
-            facts: CameraFacts::default(),
-        };
-        self.cameras.insert(id.clone(), running);
-        self.emit(id, ended, Vec::new(), now, None);
-        self.offer(id);
     }
 
     fn offer(&mut self, id: &CameraId) {
@@ -553,25 +410,6 @@ impl Looks {
         self.publish_facts();
     }
 
-    fn publish_facts(&mut self) {
-        self.facts.cameras = self
-            .cameras
-            .iter()
-            .map(|(id, running)| {
-                let mut facts = running.facts.clone();
-                facts.troubles = running.analyst.troubles();
-                facts.coverage = self.attention.coverage(id);
-                blind(&mut facts.coverage, &running.analyst.rule_states());
-                (id.clone(), facts)
-            })
-            .collect();
-        self.facts.attention = self.attention.counters().clone();
-        self.facts.leases = self.cameras.keys().filter(|id| self.attention.lease(id).is_some()).count();
-        self.facts.tracks = self.cameras.values().map(|running| running.analyst.tracks()).sum();
-        self.facts.gaps = self.gaps.len();
-        self.spec.facts.send_replace(self.facts.clone());
-    }
-
     /// Gives a leased decoder back; the worker forgets it between looks.
     fn release(&mut self, id: &CameraId, worker: WorkerId) {
         if let Some(running) = self.cameras.get_mut(id) {
@@ -583,30 +421,6 @@ impl Looks {
             // A worker that is gone has forgotten it as well.
             drop(worker.ask(Ask::Release(WorkerRelease { camera_id }), Duration::from_secs(5)).await);
         });
-    }
-}
-
-fn model_of(loaded: &LoadedModel) -> Option<(ModelRef, Vec<Meaning>)> {
-    let model = loaded.model.as_ref()?;
-    let reference = ModelRef {
-        name: model.name.parse().ok()?,
-        version: model.version.clone(),
-        sha256: model.sha256.parse().ok(),
-    };
-    Some((reference, loaded.meanings.iter().filter_map(|word| Meaning::from_word(word)).collect()))
-}
-
-/// Looks in time are no coverage for a rule that can tell nothing from what they show.
-fn blind(coverage: &mut [CoverageRow], states: &[RuleState]) {
-    for row in coverage {
-        let evidence = states.iter().find(|state| state.rule == row.rule).and_then(|state| state.evidence);
-        if let Some((
-            _,
-            Evidence::NotLooked(reason @ (NotLooked::Blind | NotLooked::Frozen | NotLooked::ViewMoved)),
-        )) = evidence
-        {
-            row.granted = Granted::NotCovered(Why::Blind(reason));
-        }
     }
 }
 

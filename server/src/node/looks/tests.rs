@@ -4,18 +4,21 @@ use std::path::Path;
 
 use tokio::sync::watch;
 use xueliang_base::{
+    config::Config,
     incident::Resolution,
     kind::Kind,
-    time::{Clock, ManualClock},
+    time::{Clock, ManualClock, Wall},
     unit::Codec,
 };
+use xueliang_inference::attention::{Granted, Why};
 use xueliang_ingest::{
     health::{OfflineCause, Signal, SignalChange},
     ring::Ring,
     session::UnitSink,
 };
 use xueliang_proto::v1::{
-    self, ModelRef as WireModel, Region, WorkerDetection, WorkerLook, WorkerReleased, WorkerSaw, WorkerView,
+    self, LoadedModel, ModelRef as WireModel, Region, WorkerDetection, WorkerLook, WorkerReleased, WorkerSaw,
+    WorkerView,
 };
 
 use super::*;

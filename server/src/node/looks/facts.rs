@@ -1,0 +1,78 @@
+//! What the looks task tells reports and metrics.
+
+use std::collections::BTreeMap;
+
+use xueliang_base::{id::CameraId, incident::Evidence, look::NotLooked, time::Wall};
+use xueliang_inference::{
+    analyst::{PictureTroubles, RuleState},
+    attention::{Counters, CoverageRow, Granted, Why},
+};
+
+use super::Looks;
+
+/// Facts for reports and metrics, renewed with every tick.
+#[derive(Debug, Clone, Default)]
+pub struct CameraFacts {
+    /// Arrival of the latest picture looked at.
+    pub last_look: Option<Wall>,
+    /// Why the latest moment could not be looked at.
+    pub not_looked: Option<NotLooked>,
+    /// What is wrong with the latest picture.
+    pub troubles: PictureTroubles,
+    /// Coverage, rule by rule; a rule that could tell nothing from the latest picture is not covered.
+    pub coverage: Vec<CoverageRow>,
+}
+
+/// What the task publishes for reports.
+#[derive(Debug, Clone, Default)]
+pub struct LooksFacts {
+    /// By camera.
+    pub cameras: BTreeMap<CameraId, CameraFacts>,
+    /// Looks done, by kind and outcome.
+    pub looks: BTreeMap<(&'static str, &'static str), u64>,
+    /// What attention did.
+    pub attention: Counters,
+    /// Incident changes that found the alerting queue full.
+    pub changes_dropped: u64,
+    /// Decoders that cameras hold now.
+    pub leases: usize,
+    /// Tracks followed now, of all cameras.
+    pub tracks: usize,
+    /// Cameras with a coverage gap now.
+    pub gaps: usize,
+}
+
+impl Looks {
+    pub(super) fn publish_facts(&mut self) {
+        self.facts.cameras = self
+            .cameras
+            .iter()
+            .map(|(id, running)| {
+                let mut facts = running.facts.clone();
+                facts.troubles = running.analyst.troubles();
+                facts.coverage = self.attention.coverage(id);
+                blind(&mut facts.coverage, &running.analyst.rule_states());
+                (id.clone(), facts)
+            })
+            .collect();
+        self.facts.attention = self.attention.counters().clone();
+        self.facts.leases = self.cameras.keys().filter(|id| self.attention.lease(id).is_some()).count();
+        self.facts.tracks = self.cameras.values().map(|running| running.analyst.tracks()).sum();
+        self.facts.gaps = self.gaps.len();
+        self.spec.facts.send_replace(self.facts.clone());
+    }
+}
+
+/// Looks in time are no coverage for a rule that can tell nothing from what they show.
+fn blind(coverage: &mut [CoverageRow], states: &[RuleState]) {
+    for row in coverage {
+        let evidence = states.iter().find(|state| state.rule == row.rule).and_then(|state| state.evidence);
+        if let Some((
+            _,
+            Evidence::NotLooked(reason @ (NotLooked::Blind | NotLooked::Frozen | NotLooked::ViewMoved)),
+        )) = evidence
+        {
+            row.granted = Granted::NotCovered(Why::Blind(reason));
+        }
+    }
+}
