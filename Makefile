@@ -17,9 +17,9 @@ TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
 
 # Tests that take over ten seconds: tests/tests/NAME.rs (or NAME/main.rs) behind the feature NAME of
 # xueliang-tests, one file a group. A group without a file is skipped.
-TEST_GROUPS ?= faults browser
+TEST_GROUPS ?= oracle faults browser
 # The same, for `make soak`: tests that take minutes to hours.
-SOAK_GROUPS ?= soak
+SOAK_GROUPS ?= soak oracle
 
 # Arguments for the demo or a bench: make run ARGS="--help"
 ARGS ?=
@@ -65,9 +65,10 @@ test: ## set up and check everything: format, lints, tests, named groups of slow
 	@printf '\n== all tests passed\n'
 
 .PHONY: soak
+soak: export XUELIANG_KILLS ?= 1000
 soak: setup ## run the tests that take minutes to hours
 	cargo test --locked --workspace --test help
-	$(call run_groups,$(SOAK_GROUPS),--nocapture)
+	$(call run_groups,$(SOAK_GROUPS),--nocapture --test-threads=1)
 
 .PHONY: bench
 bench: setup ## list the benches

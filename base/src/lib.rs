@@ -12,6 +12,7 @@ pub mod config;
 pub mod cursor;
 pub mod detection;
 pub mod error;
+pub mod failpoint;
 pub mod geometry;
 pub mod id;
 pub mod incident;

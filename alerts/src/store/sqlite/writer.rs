@@ -13,7 +13,10 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
-use xueliang_base::time::{Mono, SharedClock, Wall, micros};
+use xueliang_base::{
+    failpoint::reach,
+    time::{Mono, SharedClock, Wall, micros},
+};
 
 use super::{
     super::{FeedRow, Health, OnCommit},
@@ -176,7 +179,10 @@ impl Thread {
         let took_us = micros(self.clock.mono().since(began));
         self.note(result.as_ref().err(), took_us);
         match result {
-            Ok(results) => jobs.into_iter().zip(results).for_each(|(job, result)| job.finish(result)),
+            Ok(results) => jobs.into_iter().zip(results).for_each(|(job, result)| {
+                job.finish(result);
+                reach("answered");
+            }),
             Err(error) => jobs.into_iter().for_each(|job| job.finish(Err(error.clone()))),
         }
     }
@@ -204,12 +210,16 @@ impl Thread {
                 }
             }
             db.execute_batch("RELEASE job")?;
+            reach("job");
             results.push(result);
         }
+        reach("commit");
         db.execute_batch("COMMIT")?;
+        reach("committed");
         let rows = batch.rows;
         self.db = Some(db);
         self.show(rows);
+        reach("shown");
         self.watch_log();
         Ok(results)
     }
@@ -278,8 +288,10 @@ impl Checkpointer {
     /// Writes back what can be without making anyone wait. The writer begins the log anew once all is back.
     fn run_once(&self) -> Result<()> {
         let db = self.file.connect()?;
+        reach("checkpoint");
         let (log, done): (i64, i64) =
             db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+        reach("checkpointed");
         let bytes = log_bytes(&self.file.path);
         self.health.lock().expect("no code panics under this lock").wal_bytes = bytes;
         if done < log && bytes > self.checkpoint_bytes.saturating_mul(WAL_ALARM_FACTOR) {
