@@ -253,17 +253,17 @@ async fn watch(service: &Service, start: Instant, end: Instant) -> (Series, Live
     (series, alive)
 }
 
-fn mean(samples: &[Sample]) -> f64 {
-    samples.iter().map(|sample| sample.rss_kb).sum::<f64>() / samples.len().max(1) as f64
+fn mean(samples: &[(f64, f64)]) -> f64 {
+    samples.iter().map(|(_, value)| value).sum::<f64>() / samples.len().max(1) as f64
 }
 
-/// Growth in ten minutes as a share of the mean, by least squares.
-fn slope(samples: &[Sample]) -> f64 {
-    let n = samples.len().max(1) as f64;
-    let (mean_at, mean_rss) = (samples.iter().map(|s| s.at_s).sum::<f64>() / n, mean(samples));
-    let covariance: f64 = samples.iter().map(|s| (s.at_s - mean_at) * (s.rss_kb - mean_rss)).sum();
-    let variance: f64 = samples.iter().map(|s| (s.at_s - mean_at).powi(2)).sum();
-    if variance == 0.0 { 0.0 } else { covariance / variance * 600.0 / mean_rss.max(1.0) }
+/// Growth in ten minutes as a share of the mean, by least squares over values by minute.
+fn slope(samples: &[(f64, f64)]) -> f64 {
+    let mean_at = samples.iter().map(|(minute, _)| minute).sum::<f64>() / samples.len().max(1) as f64;
+    let mean = mean(samples);
+    let covariance: f64 = samples.iter().map(|(minute, value)| (minute - mean_at) * (value - mean)).sum();
+    let variance: f64 = samples.iter().map(|(minute, _)| (minute - mean_at).powi(2)).sum();
+    if variance == 0.0 { 0.0 } else { covariance / variance * 10.0 / mean.max(1.0) }
 }
 
 fn memory_rows(table: &mut Table, series: &Series, length: Duration) {
@@ -276,12 +276,14 @@ fn memory_rows(table: &mut Table, series: &Series, length: Duration) {
         }
         let warm = samples.partition_point(|sample| sample.at_s < length.as_secs_f64() / 3.0);
         let (warm_up, rest) = samples.split_at(warm);
-        let (slope, quarter) = (slope(rest), rest.len() / 4);
-        let (last, before) = (mean(&rest[quarter * 3..]), mean(&rest[quarter * 2..quarter * 3]));
+        let memory: Vec<_> = rest.iter().map(|sample| (sample.at_s, sample.rss_kb)).collect();
+        let memory: Vec<_> = quietest(&memory).into_iter().map(|(minute, kb)| (minute as f64, kb)).collect();
+        let (slope, quarter) = (slope(&memory), memory.len() / 4);
+        let (last, before) = (mean(&memory[quarter * 3..]), mean(&memory[quarter * 2..quarter * 3]));
         let growth = last / before.max(1.0) - 1.0;
-        let figure = format!("{process}: memory in 10 minutes, least squares");
-        let shown = format!("{:+.2} % of {:.1} MB", slope * 100.0, mean(rest) / 1024.0);
-        let quarters = format!("{process}: memory, last quarter over the one before");
+        let figure = format!("{process}: memory of quiet moments in 10 minutes, least squares");
+        let shown = format!("{:+.2} % of {:.1} MB", slope * 100.0, mean(&memory) / 1024.0);
+        let quarters = format!("{process}: memory of quiet moments, last quarter over the one before");
         let grown = format!("{:+.2} %", growth * 100.0);
         if asserted {
             table.row(&figure, shown, "<= 1 %", slope <= GROWTH);
@@ -305,9 +307,9 @@ fn memory_rows(table: &mut Table, series: &Series, length: Duration) {
     }
 }
 
-/// The most of what each minute's quietest moment had. Sessions come up while others go down, so peaks are a matter of
-/// chance; what is never given back stands in every moment that follows.
-fn quiet(samples: &[(f64, f64)]) -> f64 {
+/// What each whole minute's quietest moment had. Sessions come up while others go down and previews are drawn now and
+/// then, so peaks are a matter of chance; what is never given back stands in every moment that follows.
+fn quietest(samples: &[(f64, f64)]) -> BTreeMap<u64, f64> {
     let mut least = BTreeMap::new();
     for (at_s, value) in samples {
         let minute: &mut f64 = least.entry((at_s / ROUND.as_secs_f64()) as u64).or_insert(f64::MAX);
@@ -316,7 +318,12 @@ fn quiet(samples: &[(f64, f64)]) -> f64 {
     // The minutes at both ends may hold too few samples to have a quiet moment.
     least.pop_first();
     least.pop_last();
-    least.into_values().fold(0.0, f64::max)
+    least
+}
+
+/// The most of the quietest moments.
+fn quiet(samples: &[(f64, f64)]) -> f64 {
+    quietest(samples).into_values().fold(0.0, f64::max)
 }
 
 /// Live objects are as many after each round of failures as they were in the first ones.

@@ -16,7 +16,10 @@ use std::{
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use xueliang_base::{config::Transport, time::SharedClock};
+use xueliang_base::{
+    config::Transport,
+    time::{Mono, SharedClock},
+};
 
 use super::{make, set};
 use crate::{
@@ -42,8 +45,10 @@ pub struct RtspSource {
     clock: SharedClockDebug,
     /// The last attempt failed: see whether anybody is there before a pipeline is built.
     knock: bool,
-    /// It has delivered before.
-    worked: bool,
+    /// When it last delivered.
+    worked: Option<Mono>,
+    /// It needs longer to answer than a hurried attempt waits, even when all is well.
+    slow: bool,
     /// Hurried attempts since it last delivered.
     hurried: u32,
 }
@@ -56,6 +61,18 @@ const HURRIED: Duration = Duration::from_secs(3);
 const HURRIED_ANSWER: Duration = Duration::from_secs(1);
 /// After so many hurried attempts one has all the time that the configuration gives: it may be such a platform.
 const HURRIED_ATTEMPTS: u32 = 5;
+/// Such a platform answers its first request at once, whatever the camera behind it does. One that answers nothing is given
+/// no time until it has been gone for so long.
+const GONE: Duration = Duration::from_secs(300);
+
+/// How an attempt is made.
+#[derive(Debug, Clone, Copy)]
+struct Haste {
+    /// Given up soon where the streams are not described.
+    hurried: bool,
+    /// Given up soon where not even the first request is answered.
+    answer_first: bool,
+}
 
 #[derive(Clone)]
 struct SharedClockDebug(SharedClock);
@@ -69,8 +86,12 @@ impl std::fmt::Debug for SharedClockDebug {
 #[derive(Debug, Default)]
 pub(super) struct Finding {
     found: Mutex<Found>,
+    /// The camera has answered its first request.
+    answered: AtomicBool,
     /// The camera has described its streams.
     described: AtomicBool,
+    /// Its first answer took longer than a hurried attempt waits.
+    slow: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -97,21 +118,22 @@ impl Finding {
 impl RtspSource {
     /// A source of that stream.
     pub fn new(spec: SessionSpec, clock: SharedClock) -> Self {
-        Self { spec, clock: SharedClockDebug(clock), knock: false, worked: false, hurried: 0 }
+        let clock = SharedClockDebug(clock);
+        Self { spec, clock, knock: false, worked: None, slow: false, hurried: 0 }
     }
 
     /// What this attempt is told: the first unit may take as configured, or less where the camera has worked before.
-    /// Also whether the attempt is a hurried one.
-    fn spec_now(&mut self) -> (SessionSpec, bool) {
+    fn spec_now(&mut self) -> (SessionSpec, Haste) {
         let mut spec = self.spec.clone();
-        let hurried = self.worked && self.hurried < HURRIED_ATTEMPTS;
+        let gone = self.worked.map(|last| self.clock.0.mono().since(last));
+        let hurried = gone.is_some() && self.hurried < HURRIED_ATTEMPTS;
         if hurried {
             self.hurried += 1;
             spec.stream.first_unit_timeout = spec.stream.first_unit_timeout.min(HURRIED);
         } else {
             self.hurried = 0;
         }
-        (spec, hurried)
+        (spec, Haste { hurried, answer_first: !self.slow && gone.is_some_and(|gone| gone < GONE) })
     }
 
     fn attempt(&mut self, delivery: &Arc<Delivery>, halt: &Halt) -> Result<(), SessionError> {
@@ -121,13 +143,14 @@ impl RtspSource {
             TcpStream::connect_timeout(&place.address, KNOCK).map_err(|error| fault::of_connect(&error))?;
         }
         let finding = Arc::new(Finding::default());
-        let (spec, hurried) = self.spec_now();
+        let (spec, haste) = self.spec_now();
         let running = Running::build(&spec, &place, delivery, &finding, &self.clock.0)
             .map_err(|error| SessionError::Internal { reason: error.to_string() })?;
-        let ended = running.watch(&spec, hurried, delivery, halt, &finding);
+        let ended = running.watch(&spec, haste, delivery, halt, &finding);
         drop(running);
         if delivery.silence().1 {
-            self.worked = true;
+            self.worked = Some(self.clock.0.mono());
+            self.slow |= finding.slow.load(Ordering::Relaxed);
             self.hurried = 0;
         }
         match ended {
@@ -195,7 +218,7 @@ impl Running {
     fn watch(
         &self,
         spec: &SessionSpec,
-        hurried: bool,
+        haste: Haste,
         delivery: &Arc<Delivery>,
         halt: &Halt,
         finding: &Finding,
@@ -232,9 +255,15 @@ impl Running {
             if delivered && silent >= STALL {
                 return Err(SessionError::Stalled { after: silent });
             }
-            let described = finding.described.load(Ordering::Relaxed);
-            if !delivered && hurried && !described && silent >= HURRIED_ANSWER {
-                return Err(SessionError::NoFirstUnit { after: HURRIED_ANSWER });
+            if !delivered && silent >= HURRIED_ANSWER {
+                let answered = finding.answered.load(Ordering::Relaxed);
+                let described = finding.described.load(Ordering::Relaxed);
+                if (haste.answer_first && !answered) || (haste.hurried && !described) {
+                    return Err(SessionError::NoFirstUnit { after: HURRIED_ANSWER });
+                }
+                if !answered {
+                    finding.slow.store(true, Ordering::Relaxed);
+                }
             }
             if !delivered && silent >= first {
                 return Err(SessionError::NoFirstUnit { after: first });
@@ -285,10 +314,10 @@ fn guard_requests(source: &gst::Element, place: &address::Place, signs_in: bool,
     let (checked, finding) = (place.url.clone(), Arc::clone(finding));
     let sent = AtomicU32::new(0);
     source.connect("before-send", false, move |values| {
-        if signs_in
-            && !finding.described.load(Ordering::Relaxed)
-            && sent.fetch_add(1, Ordering::Relaxed) >= REQUESTS_TO_DESCRIBE
-        {
+        let before = sent.fetch_add(1, Ordering::Relaxed);
+        // A request follows the answer to the one before.
+        finding.answered.fetch_or(before > 0, Ordering::Relaxed);
+        if signs_in && !finding.described.load(Ordering::Relaxed) && before >= REQUESTS_TO_DESCRIBE {
             finding.say(SessionError::Unauthorized);
             return Some(false.to_value());
         }
@@ -346,4 +375,50 @@ fn select_video(source: &gst::Element, finding: &Arc<Finding>, delivery: &Arc<De
 fn clean(text: &str, credentials: Option<&Credentials>) -> String {
     let text = credentials.map_or_else(|| text.to_owned(), |credentials| credentials.redact(text));
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use xueliang_base::{
+        config::Stream,
+        time::{Clock as _, ManualClock, Wall},
+    };
+
+    use super::*;
+    use crate::session::{Accounts, ConnectRate};
+
+    #[test]
+    fn who_answers_nothing_is_asked_again_soon_until_it_has_been_gone_for_long() {
+        let spec = SessionSpec {
+            camera: "gate".parse().unwrap(),
+            stream: Stream {
+                url: "rtsp://127.0.0.1:1/gate".parse().unwrap(),
+                transport: Transport::Tcp,
+                credentials: None,
+                first_unit_timeout: Duration::from_secs(30),
+            },
+            credentials: None,
+            networks: Vec::new(),
+            expected_on: None,
+            timezone: "Asia/Shanghai".to_owned(),
+            first_seq: 1,
+            connect_rate: ConnectRate::default(),
+            accounts: Accounts::default(),
+        };
+        let clock = ManualClock::at(Wall(0));
+        let mut source = RtspSource::new(spec, clock.clone());
+        let (first, haste) = source.spec_now();
+        assert_eq!(first.stream.first_unit_timeout, Duration::from_secs(30));
+        assert!(!haste.hurried && !haste.answer_first, "nobody knows yet how long it takes");
+        source.worked = Some(clock.mono());
+        let hurried: Vec<_> = (0..12).map(|_| source.spec_now().1).collect();
+        assert!(hurried.iter().all(|haste| haste.answer_first));
+        let patient = hurried.iter().filter(|haste| !haste.hurried).count();
+        assert_eq!(patient, 2, "one of six gives the camera behind it time");
+        clock.advance(GONE);
+        assert!(!source.spec_now().1.answer_first);
+        source.worked = Some(clock.mono());
+        source.slow = true;
+        assert!(!source.spec_now().1.answer_first, "it has always been slow");
+    }
 }

@@ -101,7 +101,11 @@ pub(in super::super) fn lock(path: &Path, who: &str) -> Result<fs::File> {
 fn pragmas(db: &Connection) -> Result<()> {
     db.busy_timeout(std::time::Duration::from_secs(5))?;
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY")?;
+    // Half a MiB of pages a connection: the system caches the file as well, and memory is to settle soon.
+    db.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA trusted_schema = OFF; PRAGMA temp_store = MEMORY; \
+         PRAGMA cache_size = -512",
+    )?;
     db.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
