@@ -1,6 +1,7 @@
 //! Promises of the bus, one by one. `model` holds them all together on random histories.
 
 mod model;
+mod watch_bugs;
 
 use std::time::Duration;
 
