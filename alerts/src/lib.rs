@@ -5,7 +5,6 @@
 pub mod assignment;
 pub mod board;
 pub mod bus;
-pub mod client;
 mod crew;
 pub mod error;
 pub mod evidence;

@@ -340,3 +340,6 @@ impl Pieces {
         self.outlet.spool.done(std::slice::from_ref(piece)).await.map_err(|error| error.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,7 +155,9 @@ async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
 
     let seconds = args.seconds.unwrap_or(u64::MAX / 2);
     let outcome = tokio::select! {
-        watched = watch::follow(watch::Follow::of_demo(parsed.listen.api, args.json)) => watched.map(|_| ()),
+        watched = watch::follow(watch::Follow::of_demo(parsed.listen.api, args.json), std::future::pending()) => {
+            watched.map(|_| ())
+        }
         status = service.wait() => Err(anyhow::anyhow!("the service ended ({})", status?)),
         () = asked.wait() => Ok(()),
         () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),

@@ -13,17 +13,20 @@ use std::{
 use anyhow::Context;
 use clap::Args;
 use serde::Serialize;
-use xueliang_alerts::client::{self, Event, Watcher};
 use xueliang_base::{
     id::DivisionCode,
     kind::{Kind, Level},
     time::Wall,
 };
+use xueliang_client::{Event, Watcher, address};
 use xueliang_proto::v1::{
     self, AlertFilter, AlertState, Delivery, SubscribeRequest, subscribe_response::Item,
 };
 
 use super::{Asked, block_on};
+
+/// Leaving takes no longer, whatever the service does.
+const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 
 /// Arguments of `watch`.
 #[derive(Debug, Args)]
@@ -108,16 +111,18 @@ pub fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     let limit = Duration::from_secs(args.seconds.unwrap_or(u64::MAX / 2));
     block_on(async move {
         let mut asked = Asked::listen()?;
-        tokio::select! {
-            followed = follow(follow_args) => followed,
-            () = asked.wait() => Ok(ExitCode::SUCCESS),
-            () = tokio::time::sleep(limit) => Ok(ExitCode::SUCCESS),
-        }
+        let enough = async {
+            tokio::select! {
+                () = asked.wait() => {}
+                () = tokio::time::sleep(limit) => {}
+            }
+        };
+        follow(follow_args, enough).await
     })
 }
 
-/// Shows events until the service refuses us for good.
-pub async fn follow(what: Follow) -> anyhow::Result<ExitCode> {
+/// Shows events until there are enough, or the service refuses us for good.
+pub async fn follow(what: Follow, enough: impl Future<Output = ()>) -> anyhow::Result<ExitCode> {
     let cursor = match &what.cursor_file {
         Some(path) if path.is_file() => {
             fs::read(path).with_context(|| format!("read {}", path.display()))?.into()
@@ -129,12 +134,21 @@ pub async fn follow(what: Follow) -> anyhow::Result<ExitCode> {
     if !["http://", "unix:"].iter().any(|scheme| what.api.starts_with(scheme)) {
         anyhow::bail!("{:?} is no address of the service: write http://ADDRESS:PORT or unix:/PATH", what.api);
     }
-    let channel = client::address(&what.api)?.connect_lazy();
+    let channel = address(&what.api)?.connect_lazy();
     let mut watcher = Watcher::new(channel, request, u64::from(std::process::id()));
     let mut out = io::stdout();
     let mut terminal = Terminal::new(&what.api, &what.timezone);
+    let mut enough = std::pin::pin!(enough);
+    let mut kept = watcher.cursor().clone();
     loop {
-        let event = watcher.next().await;
+        let event = tokio::select! {
+            event = watcher.next() => event,
+            () = &mut enough => {
+                // What was shown a moment ago need not be shown again next time; what cannot be said now is.
+                drop(tokio::time::timeout(LEAVE_WITHIN, watcher.acknowledge()).await);
+                return Ok(ExitCode::SUCCESS);
+            }
+        };
         let line = if what.json { json_line(&event, &what.timezone)? } else { terminal.line(&event) };
         if let Some(line) = line {
             match writeln!(out, "{line}").and_then(|()| out.flush()) {
@@ -147,14 +161,10 @@ pub async fn follow(what: Follow) -> anyhow::Result<ExitCode> {
         if let (Event::Lost { .. }, Some(status)) = (&event, watcher.refused()) {
             anyhow::bail!("the service refuses this subscription: {}", status.message());
         }
-        if let Event::Item(item) = &event
-            && !matches!(item, Item::Opened(_) | Item::Closed(_))
-        {
-            // What cannot be acknowledged now is with the next item.
-            drop(watcher.shown().await);
-            if let Some(path) = &what.cursor_file {
-                keep(path, watcher.cursor()).with_context(|| format!("write {}", path.display()))?;
-            }
+        watcher.shown(&event);
+        if let Some(path) = what.cursor_file.as_ref().filter(|_| *watcher.cursor() != kept) {
+            kept.clone_from(watcher.cursor());
+            keep(path, &kept).with_context(|| format!("write {}", path.display()))?;
         }
     }
 }

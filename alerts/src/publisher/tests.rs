@@ -1,10 +1,11 @@
-//! Consoles and publishers at a bus, over a real connection.
+//! Publishers at a bus, over a real connection, and what a console gets of it.
 
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
 };
 
+use bytes::Bytes;
 use tokio::{
     net::UnixListener,
     sync::{Notify, oneshot, watch},
@@ -17,12 +18,14 @@ use xueliang_base::{
     shutdown,
     time::SystemClock,
 };
-use xueliang_proto::v1::{node_service_server, node_service_server::NodeServiceServer};
+use xueliang_client::{Event, Watcher, address};
+use xueliang_proto::v1::{
+    node_service_server, node_service_server::NodeServiceServer, subscribe_response::Item,
+};
 
 use super::*;
 use crate::{
     bus::{Bus, BusOptions},
-    publisher::Publisher,
     rights::{Principal, PrincipalKind, Right},
     spool::{Spool, SpoolOptions},
     testing::{self, NOW, critical, key, key_of, minor, next_state},
@@ -45,14 +48,7 @@ impl Served {
         folder: &Path,
         nodes: impl FnOnce(&Bus) -> NodeServiceServer<N>,
     ) -> Self {
-        Self::open(folder, BusOptions::default(), nodes)
-    }
-    fn open<N: node_service_server::NodeService>(
-        folder: &Path,
-        options: BusOptions,
-        nodes: impl FnOnce(&Bus) -> NodeServiceServer<N>,
-    ) -> Self {
-        let options = BusOptions { bookmark_every: Duration::from_millis(20), ..options };
+        let options = BusOptions { bookmark_every: Duration::from_millis(20), ..BusOptions::default() };
         let bus = Bus::open(&folder.join("bus"), SystemClock::shared(), options).unwrap();
         let mut principal = Principal::new("node-1", PrincipalKind::Operator);
         principal.rights.insert(Right::RunNode);
@@ -76,13 +72,6 @@ impl Served {
             server.serve_with_incoming_shutdown(listener, stopped).await.unwrap();
         });
         Self { bus, stop, serving }
-    }
-    async fn commit(&self, alerts: &[xueliang_base::alert::Alert]) {
-        let publication =
-            |alert| v1::Publication { alert: Some(v1::Alert::from(alert)), last_round_trip_us: 0 };
-        let clock = SystemClock::shared();
-        let all = alerts.iter().map(publication).collect();
-        self.bus.publish(&testing::node(), all, clock.mono()).await.unwrap();
     }
     async fn stop(self) {
         self.bus.save_acked().await.unwrap();
@@ -124,33 +113,18 @@ fn still(data: &[u8]) -> EvidenceRef {
     EvidenceRef { kind: EvidenceKind::Still, content: Ok(facts) }
 }
 
-impl Watcher {
-    async fn event(&mut self) -> Event {
-        tokio::time::timeout(PATIENCE, self.next()).await.expect("the watcher gives no event")
-    }
-    /// Deliveries and the events around them that a test asks for, acknowledged as they come.
-    async fn until<T>(&mut self, wanted: impl Fn(&Event) -> Option<T>) -> T {
-        let waiting = async {
-            loop {
-                let event = self.event().await;
-                drop(self.shown().await);
-                if let Some(found) = wanted(&event) {
-                    return found;
-                }
+/// Deliveries as they come, acknowledged.
+async fn delivery(watcher: &mut Watcher) -> v1::Delivery {
+    let waiting = async {
+        loop {
+            let event = watcher.next().await;
+            watcher.shown(&event);
+            if let Event::Item(Item::Delivery(delivery)) = event {
+                return delivery;
             }
-        };
-        tokio::time::timeout(PATIENCE, waiting).await.expect("what is waited for never comes")
-    }
-    async fn delivery(&mut self) -> v1::Delivery {
-        self.until(|event| match event {
-            Event::Item(Item::Delivery(delivery)) => Some(delivery.clone()),
-            _ => None,
-        })
-        .await
-    }
-    async fn live(&mut self) {
-        self.until(|event| matches!(event, Event::Item(Item::Bookmark(_))).then_some(())).await;
-    }
+        }
+    };
+    timeout(PATIENCE, waiting).await.expect("what is waited for never comes")
 }
 
 async fn wait_for(condition: impl Fn() -> bool) {
@@ -159,7 +133,7 @@ async fn wait_for(condition: impl Fn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("the condition never holds");
+    timeout(PATIENCE, waiting).await.expect("the condition never holds");
 }
 
 #[tokio::test]
@@ -190,7 +164,7 @@ async fn alerts_go_from_a_spool_to_a_console_and_what_is_refused_holds_up_nothin
     let mut watcher = watcher(folder.path(), named(""));
     let mut got = Vec::new();
     while got.len() < 2 {
-        let delivery = watcher.delivery().await;
+        let delivery = delivery(&mut watcher).await;
         got.push(key(&delivery));
         assert_eq!(delivery.record.unwrap().alert.unwrap().publisher, "node-1");
     }
@@ -309,133 +283,6 @@ async fn states_spooled_while_the_bus_is_away_arrive_in_order_once_it_is_back() 
 }
 
 #[tokio::test]
-async fn a_watcher_goes_on_after_a_restart_of_the_bus_without_loss_or_repetition() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = Served::at(folder.path());
-    let mut watcher = watcher(folder.path(), named("desk"));
-    watcher.live().await;
-    let before: Vec<_> = (0..5).map(|_| critical()).collect();
-    served.commit(&before).await;
-    for alert in &before {
-        assert_eq!(key(&watcher.delivery().await), key_of(alert));
-    }
-    served.stop().await;
-    watcher.until(|event| matches!(event, Event::Lost { .. }).then_some(())).await;
-    let served = Served::at(folder.path());
-    let after = [next_state(&before[0]), critical()];
-    served.commit(&after).await;
-    for alert in &after {
-        assert_eq!(key(&watcher.delivery().await), key_of(alert));
-    }
-    assert!(watcher.refused().is_none() && !watcher.is_stale());
-}
-
-#[tokio::test]
-async fn states_after_a_restore_are_given_though_their_revisions_were_seen_before() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = Served::at(folder.path());
-    let mut watcher = watcher(folder.path(), named("desk"));
-    watcher.live().await;
-    let first = critical();
-    served.commit(std::slice::from_ref(&first)).await;
-    watcher.delivery().await;
-    let backup = folder.path().join("backup");
-    served.bus.store().backup(backup.clone()).await.unwrap();
-    let mut lost = next_state(&first);
-    for _ in 0..3 {
-        served.commit(std::slice::from_ref(&lost)).await;
-        assert_eq!(key(&watcher.delivery().await), key_of(&lost));
-        lost = next_state(&lost);
-    }
-    served.stop().await;
-    std::fs::rename(folder.path().join("bus"), folder.path().join("away")).unwrap();
-    crate::store::restore(&backup, &folder.path().join("bus")).unwrap();
-    let served = Served::at(folder.path());
-    watcher.until(|event| matches!(event, Event::Item(Item::Gap(_))).then_some(())).await;
-    let ended =
-        |event: &Event| matches!(event, Event::Item(Item::Snapshot(mark)) if !mark.begin).then_some(());
-    watcher.until(ended).await;
-    // Revision 2 once more, and it is another one.
-    let after = testing::resolved(&first);
-    served.commit(std::slice::from_ref(&after)).await;
-    assert_eq!(key(&watcher.delivery().await), key_of(&after));
-}
-
-#[tokio::test]
-async fn calling_shown_for_each_item_is_enough_to_keep_a_small_credit_flowing() {
-    let folder = tempfile::tempdir().unwrap();
-    let served = Served::at(folder.path());
-    let credit = v1::Credit { critical: 4, major: 4, minor: 4 };
-    let mut watcher = watcher(folder.path(), v1::SubscribeRequest { credit: Some(credit), ..named("") });
-    watcher.live().await;
-    let alerts: Vec<_> = (0..60).map(|_| critical()).collect();
-    served.commit(&alerts).await;
-    for alert in &alerts {
-        assert_eq!(key(&watcher.delivery().await), key_of(alert));
-    }
-    assert_eq!(served.bus.counts().stalled.load(Ordering::Relaxed), 0);
-    // Nothing is owed twice.
-    watcher.acknowledge().await.unwrap();
-    assert_eq!(watcher.acknowledge().await.unwrap(), None);
-}
-
-#[tokio::test]
-async fn a_refusal_for_good_is_told_and_not_stormed_against() {
-    let folder = tempfile::tempdir().unwrap();
-    let _served = Served::at(folder.path());
-    let lost = |event: &Event| match event {
-        Event::Lost { wait, .. } => Some(*wait),
-        _ => None,
-    };
-    let cursor = Bytes::from_static(b"not a cursor");
-    let mut wrong = watcher(folder.path(), v1::SubscribeRequest { cursor, ..named("") });
-    assert_eq!(wrong.until(lost).await, REFUSED_WAIT);
-    assert_eq!(wrong.refused().unwrap().code(), Code::InvalidArgument);
-
-    let mut first = watcher(folder.path(), named("desk"));
-    first.live().await;
-    let mut second = watcher(folder.path(), named("desk"));
-    second.live().await;
-    assert_eq!(first.until(lost).await, REFUSED_WAIT);
-    assert!(first.refused().unwrap().message().contains("give each its own"));
-    assert!(second.refused().is_none());
-}
-
-#[tokio::test]
-async fn a_bus_that_says_nothing_is_stale_once_its_time_is_over() {
-    // Takes connections, and nobody answers on them.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let text = format!("http://{}", listener.local_addr().unwrap());
-    let mut watcher = Watcher::new(address(&text).unwrap().connect_lazy(), named(""), 1);
-    assert!(!watcher.is_stale() && watcher.fresh_until > Instant::now() + STALE_AFTER / 2);
-    watcher.fresh_until = Instant::now();
-    assert!(matches!(watcher.event().await, Event::Stale));
-    assert!(watcher.is_stale());
-}
-
-#[tokio::test]
-async fn consoles_that_lose_the_bus_together_come_back_one_after_the_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut waits = std::collections::BTreeSet::new();
-    for seed in 0..20 {
-        let mut watcher = Watcher::new(channel(folder.path()), named(""), seed);
-        let Event::Lost { wait, .. } = watcher.event().await else { panic!("there is no bus") };
-        assert!(wait <= FIRST_WAIT);
-        waits.insert(wait);
-    }
-    assert!(waits.len() > 15, "{waits:?}");
-}
-
-#[test]
-fn an_address_is_what_people_write() {
-    for good in ["http://127.0.0.1:8750", "http://[::1]:8750", "unix:/run/xueliang/bus.sock"] {
-        assert!(address(good).is_ok(), "{good}");
-    }
-    let bad = address("not an address").unwrap_err().to_string();
-    assert!(bad.contains("write http://ADDRESS:PORT or unix:/PATH"), "{bad}");
-}
-
-#[tokio::test]
 async fn nobody_is_served_without_a_principal() {
     use xueliang_proto::v1::alert_service_server::AlertService as _;
     let folder = tempfile::tempdir().unwrap();
@@ -475,38 +322,4 @@ async fn the_audit_grows_by_first_uses_and_refusals_only() {
     assert_eq!(count("desk", "subscribe", "wall"), 1);
     assert_eq!(count("node-1", "subscribe_refused", "ReadAlerts"), 3, "one a minute at most");
     assert_eq!(audited.len(), 5, "{audited:?}");
-}
-
-#[tokio::test]
-async fn streams_that_the_bus_renews_go_on_unnoticed() {
-    let folder = tempfile::tempdir().unwrap();
-    let options = BusOptions { renew_after: Duration::from_millis(60), ..BusOptions::default() };
-    let served = Served::open(folder.path(), options, no_assignments);
-    let mut watcher = watcher(folder.path(), named("desk"));
-    let (mut seen, mut published) = (Vec::new(), Vec::new());
-    let follow = async {
-        // Each alert comes in another stream than the one before.
-        while published.len() < 5 || seen.len() < published.len() {
-            let opened = served.bus.counts().opened.load(Ordering::Relaxed);
-            if seen.len() == published.len() && opened as usize > published.len() {
-                let alert = critical();
-                published.push(key_of(&alert));
-                served.commit(&[alert]).await;
-            }
-            match watcher.next().await {
-                Event::Item(Item::Opened(_)) => assert!(published.is_empty(), "told once"),
-                Event::Item(Item::Delivery(delivery)) => seen.push(key(&delivery)),
-                Event::Item(Item::Closed(_) | Item::Gap(_)) | Event::Lost { .. } | Event::Stale => {
-                    panic!("the console noticed")
-                }
-                Event::Item(_) => {}
-            }
-            watcher.shown().await.ok();
-        }
-    };
-    tokio::time::timeout(PATIENCE, follow).await.unwrap();
-    assert_eq!(seen, published);
-    assert!(served.bus.counts().opened.load(Ordering::Relaxed) >= 5);
-    drop(watcher);
-    served.stop().await;
 }
