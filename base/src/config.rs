@@ -48,6 +48,9 @@ pub struct Config {
     pub analysis: Analysis,
     /// Evidence kept with alerts.
     pub evidence: EvidenceBudget,
+    /// How alerts are delivered. Revisions of before it could be said hold none.
+    #[serde(default)]
+    pub alerts: AlertOptions,
     /// Cameras by id.
     pub cameras: Vec<Camera>,
 }
@@ -126,6 +129,20 @@ pub struct EvidenceBudget {
     pub before: Duration,
     /// Footage after the incident was raised.
     pub after: Duration,
+}
+
+/// How alerts are delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AlertOptions {
+    /// A delivery whose age, from the arrival of its picture, is above this is marked late.
+    pub late_after: Duration,
+}
+
+impl Default for AlertOptions {
+    fn default() -> Self {
+        Self { late_after: Duration::from_secs(5) }
+    }
 }
 
 /// A registered camera (点位).

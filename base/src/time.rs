@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -83,12 +83,40 @@ pub struct CameraTime {
     pub error_us: u64,
 }
 
+/// One life of a machine's monotonic clock. Readings of two boots cannot be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Boot(Arc<str>);
+
+impl Boot {
+    /// A boot of that name.
+    pub fn new(name: &str) -> Self {
+        Self(name.trim().into())
+    }
+    /// This machine's, as Linux names it. Without a name no two processes share a monotonic clock, as far as can be told.
+    pub fn of_this_machine() -> Self {
+        static BOOT: OnceLock<Boot> = OnceLock::new();
+        let read = || match std::fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+            Ok(name) => Self::new(&name),
+            Err(_) => Self::new(&uuid::Uuid::now_v7().to_string()),
+        };
+        BOOT.get_or_init(read).clone()
+    }
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Where time comes from. Code takes one; only `main` and tests choose which.
 pub trait Clock: Send + Sync + 'static {
     /// Now, for order and measure.
     fn mono(&self) -> Mono;
     /// Now, for people.
     fn wall(&self) -> Wall;
+    /// Whose monotonic clock this is.
+    fn boot(&self) -> Boot {
+        Boot::of_this_machine()
+    }
 }
 
 /// A shared clock.

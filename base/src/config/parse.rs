@@ -10,8 +10,8 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault, Hours, Listen, Rule,
-    Stream, Transport, Zone,
+    AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault, Hours,
+    Listen, Rule, Stream, Transport, Zone,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule,
 };
@@ -104,6 +104,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         root.or("models", Vec::new(), |v| list(v, text)).iter().map(|path| base_dir.join(path)).collect();
     let analysis = read_analysis(root);
     let evidence = read_evidence(root);
+    let alerts = read_alerts(root);
     // Footage is taken out of the ring when all of it is there, and begins at the keyframe before.
     let needed = evidence.before + evidence.after + RING_MARGIN;
     if analysis.ring_seconds < needed {
@@ -129,6 +130,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         models,
         analysis,
         evidence,
+        alerts,
         cameras,
     })
 }
@@ -256,6 +258,14 @@ fn read_evidence(root: &Section<'_>) -> EvidenceBudget {
         after: s.or("after", d.after, duration(Duration::ZERO, 60 * SECOND)),
     })
     .unwrap_or(defaults)
+}
+
+fn read_alerts(root: &Section<'_>) -> AlertOptions {
+    let d = AlertOptions::default();
+    root.section("alerts", |s| AlertOptions {
+        late_after: s.or("late_after", d.late_after, duration(Duration::from_millis(500), 3600 * SECOND)),
+    })
+    .unwrap_or_default()
 }
 
 fn read_camera(s: &Section<'_>) -> Option<Camera> {

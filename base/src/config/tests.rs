@@ -62,6 +62,23 @@ fn a_revision_survives_json() {
 }
 
 #[test]
+fn what_counts_as_late_is_set_within_reason_and_a_revision_of_before_has_the_usual_bound() {
+    let late = |text: &str| {
+        Config::parse(&format!("{GOOD}\n[alerts]\nlate_after = {text}\n"), Path::new("/etc/xueliang"))
+            .map(|config| config.alerts.late_after)
+    };
+    assert_eq!(late("\"1500ms\"").unwrap(), Duration::from_millis(1500));
+    for wrong in ["\"10ms\"", "\"2h\"", "5"] {
+        assert!(late(wrong).unwrap_err().to_string().contains("alerts.late_after"), "{wrong}");
+    }
+    let config = Config::parse(GOOD, Path::new("/etc/xueliang")).unwrap();
+    let mut json = serde_json::to_value(&config).unwrap();
+    json.as_object_mut().unwrap().remove("alerts").unwrap();
+    let before: Config = serde_json::from_value(json).unwrap();
+    assert_eq!(before.alerts.late_after, Duration::from_secs(5));
+}
+
+#[test]
 fn all_faults_are_reported_in_one_go_with_path_and_line() {
     let bad = GOOD
         .replace("site = \"Test town\"", "sit = \"Test town\"")

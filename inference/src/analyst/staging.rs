@@ -91,6 +91,7 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
             device: Device::Cpu,
         },
         evidence: EvidenceBudget { max_bytes: 1 << 30, keep_days: 30, before: s(10.0), after: s(10.0) },
+        alerts: xueliang_base::config::AlertOptions::default(),
         cameras,
     }
 }

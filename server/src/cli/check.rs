@@ -202,6 +202,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     );
     coverage::print(&config, &models, &opened.costs, args);
     print_disk(&config, args);
+    println!("Deliveries of alerts are marked late above an age of {:?}", config.alerts.late_after);
     Ok(ExitCode::SUCCESS)
 }
 

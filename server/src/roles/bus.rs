@@ -117,7 +117,9 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
 
     let evidence =
         EvidenceOptions { max_bytes: config.evidence.max_bytes, keep_days: config.evidence.keep_days };
-    let bus = Bus::open(state.root(), clock.clone(), BusOptions { evidence, ..BusOptions::default() })?;
+    let late_after = config.alerts.late_after;
+    let options = BusOptions { evidence, late_after, ..BusOptions::default() };
+    let bus = Bus::open(state.root(), clock.clone(), options)?;
     let metrics = Arc::new(Metrics::new("bus"));
     let measuring = measure::spawn(&state, &bus, &config, assignment.revision.0, &metrics, stopping.clone())?;
 
