@@ -10,6 +10,7 @@ pub mod error;
 pub mod evidence;
 pub mod filter;
 pub mod grpc;
+mod hop;
 pub mod publisher;
 mod retention;
 pub mod rights;

@@ -20,7 +20,7 @@ use tracing::{error, info, warn};
 use xueliang_base::{
     backoff::Backoff,
     shutdown::Stopping,
-    time::{SharedClock, micros},
+    time::{Mono, SharedClock, micros},
 };
 use xueliang_proto::v1::{
     self, PublishOutcome, alert_service_client::AlertServiceClient, node_service_client::NodeServiceClient,
@@ -29,6 +29,7 @@ use xueliang_proto::v1::{
 use crate::{
     error::{Error, Result},
     evidence::MAX_PIECE_BYTES,
+    hop::PeerClock,
     spool::{Spool, Waiting, WaitingEvidence},
 };
 
@@ -110,6 +111,7 @@ impl Publisher {
                 outlet: Outlet::new("states", &spool, &counts, seed),
                 alerts: AlertServiceClient::new(states),
                 clock,
+                bus_clock: PeerClock::default(),
                 round_trip: Duration::ZERO,
                 stumbles: 0,
                 suspects: BTreeMap::new(),
@@ -178,6 +180,8 @@ struct States {
     outlet: Outlet,
     alerts: AlertServiceClient<Channel>,
     clock: SharedClock,
+    /// The clock of the bus, as compared with ours at each answer.
+    bus_clock: PeerClock,
     round_trip: Duration,
     /// Calls that the bus stumbled over since it last took all.
     stumbles: u32,
@@ -266,12 +270,20 @@ impl States {
     }
     async fn send(&mut self, batch: &[Waiting<v1::Alert>]) -> Result<(), Failure> {
         let last_round_trip_us = micros(self.round_trip);
-        let publication =
-            |one: &Waiting<v1::Alert>| v1::Publication { alert: Some(one.item.clone()), last_round_trip_us };
-        let request = v1::PublishRequest { publications: batch.iter().map(publication).collect() };
         let began = self.clock.mono();
+        let sent = self.bus_clock.sent(&self.clock.boot(), began);
+        let publication = |one: &Waiting<v1::Alert>| v1::Publication {
+            alert: Some(left_at(began, one)),
+            last_round_trip_us,
+            sent: Some(sent.clone()),
+        };
+        let request = v1::PublishRequest { publications: batch.iter().map(publication).collect() };
         let answer = call(CALL, self.alerts.publish(request)).await?;
-        self.round_trip = self.clock.mono().since(began);
+        let returned = self.clock.mono();
+        self.round_trip = returned.since(began);
+        if let Some(theirs) = &answer.received {
+            self.bus_clock.note(began, theirs, returned);
+        }
         if answer.results.len() != batch.len() {
             return Err(Failure::Again("the bus answered for another number of states".to_owned()));
         }
@@ -295,6 +307,15 @@ impl States {
         self.outlet.counts.published.fetch_add(done.len() as u64, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// A state that leaves the spool now: its time there goes on from when it was read.
+fn left_at(now: Mono, one: &Waiting<v1::Alert>) -> v1::Alert {
+    let mut alert = one.item.clone();
+    if let Some(spool) = alert.stages.iter_mut().rfind(|time| time.stage() == v1::Stage::Spool) {
+        spool.duration_us = spool.duration_us.saturating_add(micros(now.since(one.read)));
+    }
+    alert
 }
 
 /// Sends evidence, one piece at a time.

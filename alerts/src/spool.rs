@@ -86,6 +86,8 @@ pub struct Waiting<T> {
     pub(crate) id: i64,
     pub(crate) size_bytes: u64,
     pub(crate) data_file: Option<Sha256>,
+    /// When it was read: its time in the spool is told up to then.
+    pub(crate) read: Mono,
     /// What to send.
     pub item: T,
 }
@@ -131,14 +133,13 @@ impl Spool {
         let (db, found) = SpoolDb::open(path, Arc::clone(&clock), options.max_pages.clone())?;
         // A crash between a file and its row, or a row and its file, leaves a file that nothing names.
         remove_others(&file_folder, &found.data_files)?;
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        let boot = clock.boot();
         Ok(Self {
             db,
             files,
             clock,
             options,
-            // Without one no two lives of the process share a monotonic clock, as far as can be told.
-            boot: boot.unwrap_or_else(|_| uuid::Uuid::now_v7().to_string()).trim().to_owned(),
+            boot: boot.as_str().to_owned(),
             state_news: Notify::new(),
             evidence_news: Notify::new(),
             file_gate: Mutex::default(),
@@ -328,6 +329,7 @@ impl Spool {
                 id: item.id,
                 size_bytes: item.size_bytes,
                 data_file: None,
+                read: mono,
                 item: v1::Alert::default(),
             };
             match read {
@@ -375,17 +377,17 @@ impl Spool {
                 Ok(None) => (Ok(Bytes::new()), None),
                 Err(fault) => (Err(Error::DataLoss(fault)), None),
             };
-            let (id, size_bytes) = (item.id, item.size_bytes);
+            let (id, size_bytes, read) = (item.id, item.size_bytes, self.clock.mono());
             match (facts, data) {
                 (Ok(facts), Ok(data)) => {
                     let item = WaitingEvidence { alert: item.alert, facts, data };
-                    return Ok(Some(Waiting { id, size_bytes, data_file, item }));
+                    return Ok(Some(Waiting { id, size_bytes, data_file, read, item }));
                 }
                 (_, Err(error)) if !matches!(error, Error::DataLoss(_)) => return Err(error),
                 (facts, data) => {
                     let why = facts.err().or(data.err().map(|error| error.to_string())).unwrap_or_default();
                     error!(alert = %item.alert, error = why, "evidence in the spool is damaged, it is set aside");
-                    self.bury(&Waiting { id, size_bytes, data_file, item: () }, &why).await?;
+                    self.bury(&Waiting { id, size_bytes, data_file, read, item: () }, &why).await?;
                 }
             }
         }

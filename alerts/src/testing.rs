@@ -53,8 +53,11 @@ impl Bench {
         self.try_publish(alerts).await.unwrap()
     }
     pub(crate) async fn try_publish(&self, alerts: &[Alert]) -> crate::error::Result<Vec<Published>> {
-        let publication =
-            |alert| v1::Publication { alert: Some(v1::Alert::from(alert)), last_round_trip_us: 2_000 };
+        let publication = |alert| v1::Publication {
+            alert: Some(v1::Alert::from(alert)),
+            last_round_trip_us: 2_000,
+            ..v1::Publication::default()
+        };
         let publications = alerts.iter().map(publication).collect();
         self.bus.publish(&node(), publications, self.clock.mono()).await
     }

@@ -1,26 +1,22 @@
 //! Taking publications in: what is wrong with each is said, what is right is stored, all in one commit.
 
-use std::time::Duration;
-
 use xueliang_base::{
-    alert::{Alert, Stage, StageTime},
+    alert::{Alert, Stage},
     kind::Level,
-    time::Mono,
+    time::{Boot, Mono},
 };
 use xueliang_proto::v1::{self, PublishOutcome};
 
 use super::{Bus, BusCounts};
 use crate::{
     error::{Error, Result},
+    hop,
     rights::{Principal, Right, check},
     store::{AuditEntry, Incoming, Outcome},
 };
 
 /// Publications of one request.
 pub const MAX_PUBLICATIONS: usize = 256;
-
-/// The hop of a publisher that does not know its round trip yet lies under the deadline of its call.
-const UNKNOWN_HOP: Duration = Duration::from_secs(10);
 
 /// What became of one publication.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,9 +42,10 @@ impl Bus {
                 "{count} publications, at most {MAX_PUBLICATIONS} are allowed"
             )));
         }
+        let boot = self.0.clock.boot();
         let read: Vec<Result<Incoming, String>> = publications
             .into_iter()
-            .map(|one| read(principal, one).map(|alert| Incoming { alert, received }))
+            .map(|one| read(principal, one, received, &boot).map(|alert| Incoming { alert, received }))
             .collect();
         let good: Vec<Incoming> = read.iter().filter_map(|one| one.as_ref().ok()).cloned().collect();
         let first = good.first().map(|incoming| incoming.alert.id);
@@ -92,7 +89,13 @@ impl From<Outcome> for Published {
     }
 }
 
-fn read(principal: &Principal, publication: v1::Publication) -> Result<Alert, String> {
+fn read(
+    principal: &Principal,
+    publication: v1::Publication,
+    received: Mono,
+    boot: &Boot,
+) -> Result<Alert, String> {
+    let hop = hop::stage(&publication, received, boot);
     let wire = publication.alert.ok_or("alert: must be set")?;
     let mut alert = Alert::try_from(wire).map_err(|error| error.to_string())?;
     if alert.level == Level::EXTREME && !principal.may(Right::SetExtreme) {
@@ -100,16 +103,6 @@ fn read(principal: &Principal, publication: v1::Publication) -> Result<Alert, St
     }
     principal.name.clone_into(&mut alert.publisher);
     alert.stages.retain(|time| time.stage < Stage::Hop);
-    alert.set_stage(hop(publication.last_round_trip_us));
+    alert.set_stage(hop);
     Ok(alert)
-}
-
-/// The two clocks need not agree, so the hop is only bounded: by the round trip before it.
-fn hop(round_trip_us: u64) -> StageTime {
-    if round_trip_us == 0 {
-        let uncertainty_us = xueliang_base::time::micros(UNKNOWN_HOP);
-        return StageTime { stage: Stage::Hop, duration_us: 0, uncertainty_us };
-    }
-    let half = round_trip_us / 2;
-    StageTime { stage: Stage::Hop, duration_us: half, uncertainty_us: round_trip_us - half }
 }

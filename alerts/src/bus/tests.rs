@@ -92,7 +92,8 @@ async fn nobody_changes_the_alert_of_another_publisher() {
     bench.commit(std::slice::from_ref(&fire)).await;
     let other = Principal::new("analytics-box", PrincipalKind::Publisher);
     for state in [resolved(&fire), next_state(&fire), fire.clone()] {
-        let publication = v1::Publication { alert: Some(v1::Alert::from(&state)), last_round_trip_us: 0 };
+        let publication =
+            v1::Publication { alert: Some(v1::Alert::from(&state)), ..v1::Publication::default() };
         let answers = bench.bus.publish(&other, vec![publication], bench.clock.mono()).await.unwrap();
         assert_eq!(answers[0].outcome, PublishOutcome::Invalid);
         assert!(answers[0].message.contains("another publisher"), "{}", answers[0].message);

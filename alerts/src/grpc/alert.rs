@@ -34,7 +34,13 @@ impl AlertService for AlertApi {
         let results = published
             .into_iter()
             .map(|one| v1::PublishResult { outcome: one.outcome.into(), message: one.message });
-        Ok(Response::new(v1::PublishResponse { results: results.collect() }))
+        let clock = &self.0.0.clock;
+        let times = v1::ReceiveTime {
+            boot_id: clock.boot().as_str().to_owned(),
+            received_mono_ns: received.0,
+            answered_mono_ns: clock.mono().0,
+        };
+        Ok(Response::new(v1::PublishResponse { results: results.collect(), received: Some(times) }))
     }
 
     type SubscribeStream = Pin<Box<dyn Stream<Item = Result<v1::SubscribeResponse, Status>> + Send>>;

@@ -34,7 +34,7 @@ async fn publish(desk: &Desk, sample: &Alert, count: usize) -> Vec<String> {
     let publication = |id: &String| {
         let mut alert = Alert { alert_id: id.clone(), revision: 1, ..sample.clone() };
         alert.set_level(Level::Level2);
-        Publication { alert: Some(alert), last_round_trip_us: 1000 }
+        Publication { alert: Some(alert), last_round_trip_us: 1000, ..Publication::default() }
     };
     let request = PublishRequest { publications: ids.iter().map(publication).collect() };
     let answer = tokio::time::timeout(MINUTE, desk.client().publish(request)).await.unwrap().unwrap();

@@ -153,5 +153,9 @@ pub fn next(alert: &Alert, count: u64, end: bool) -> Alert {
 
 /// As the wire has it.
 pub fn publication(alert: &Alert) -> v1::Publication {
-    v1::Publication { alert: Some(v1::Alert::from(alert)), last_round_trip_us: 1000 }
+    v1::Publication {
+        alert: Some(v1::Alert::from(alert)),
+        last_round_trip_us: 1000,
+        ..v1::Publication::default()
+    }
 }

@@ -277,7 +277,7 @@ fn told<'a>(
 
 /// Offers a state; `None` when it is not known what became of it.
 async fn offer(bus: &Bus, principal: &Principal, alert: &Alert, now: Mono) -> Option<Published> {
-    let publication = Publication { alert: Some(alert.into()), last_round_trip_us: 0 };
+    let publication = Publication { alert: Some(alert.into()), ..Publication::default() };
     timeout(OFFER, bus.publish(principal, vec![publication], now)).await.ok()?.ok()?.pop()
 }
 
