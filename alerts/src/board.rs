@@ -58,7 +58,8 @@ impl CameraBoard {
     }
     /// Takes a node's report in place of the one before.
     pub fn report(&self, node: &str, report: v1::ReportRequest) {
-        let v1::ReportRequest { node_id: _, config_revision, cameras, not_analysing } = report;
+        let v1::ReportRequest { node_id: _, config_revision, cameras, not_analysing, clock_steps: _ } =
+            report;
         let (at, at_wall) = (self.clock.mono(), self.clock.wall());
         let report = Report { cameras, at, at_wall, config_revision, not_analysing };
         self.nodes().insert(node.to_owned(), report);

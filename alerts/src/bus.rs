@@ -5,6 +5,7 @@
 //! with nothing kept for it but its places and its unacknowledged deliveries.
 
 mod admission;
+mod clock;
 mod credit;
 mod deliver;
 pub(crate) mod hub;
@@ -102,6 +103,8 @@ pub struct BusCounts {
     pub opened: AtomicU64,
     /// Publications refused as invalid.
     pub invalid: AtomicU64,
+    /// Steps of the wall clock.
+    pub clock_steps: AtomicU64,
 }
 
 impl BusCounts {
@@ -116,6 +119,8 @@ type Unsaved = BTreeMap<(String, String), Cursor>;
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub: Arc<Hub>,
+    /// Rows after this place were committed since the machine's boot: the monotonic clock dates them.
+    pub(crate) boot_began: u64,
     pub(crate) clock: SharedClock,
     pub(crate) options: BusOptions,
     pub(crate) counts: BusCounts,
@@ -138,11 +143,13 @@ impl Bus {
         let on_commit = Arc::new(move |rows| shown.push(rows));
         let store = SqliteStore::open(state_dir, Arc::clone(&clock), &options.sqlite, on_commit)?;
         hub.start_at(store.head());
-        Self::over(Arc::new(store), hub, state_dir, clock, options)
+        let boot_began = store.boot_began();
+        Self::over(Arc::new(store), hub, boot_began, state_dir, clock, options)
     }
     fn over(
         store: Arc<dyn Store>,
         hub: Arc<Hub>,
+        boot_began: u64,
         state_dir: &Path,
         clock: SharedClock,
         options: BusOptions,
@@ -156,6 +163,7 @@ impl Bus {
         Ok(Self(Arc::new(Inner {
             store,
             hub,
+            boot_began,
             board: CameraBoard::new(Arc::clone(&clock)),
             clock,
             registry: Registry::new(options.max_subscriptions),
@@ -190,13 +198,14 @@ impl Bus {
     pub fn close_subscriptions(&self) {
         self.0.registry.close_all();
     }
-    /// Works until asked to stop: acknowledged cursors go to disk every second; feed and evidence are kept within
+    /// Works until asked to stop: acknowledged cursors go to disk every second, and so do steps of the wall clock; feed and evidence are kept within
     /// their bounds every ten minutes, beside that and however long it takes. On stopping it closes the streams and
     /// saves what is left; housekeeping is left where it is, and goes on there in the next life.
     pub async fn run(&self, mut stopping: Stopping) {
         tokio::select! {
             () = stopping.wait() => {}
             () = self.save_every_second() => {}
+            () = self.watch_clock() => {}
             () = self.keep_house() => {}
         }
         self.close_subscriptions();

@@ -5,6 +5,7 @@
 
 mod alert;
 mod camera;
+mod clock;
 mod evidence;
 mod node;
 
@@ -13,10 +14,11 @@ use tonic::{Code, Extensions, Status};
 use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     alert_service_server::AlertServiceServer, camera_service_server::CameraServiceServer,
-    evidence_service_server::EvidenceServiceServer, node_service_server::NodeServiceServer,
+    clock_service_server::ClockServiceServer, evidence_service_server::EvidenceServiceServer,
+    node_service_server::NodeServiceServer,
 };
 
-pub use self::{alert::AlertApi, camera::CameraApi, evidence::EvidenceApi, node::NodeApi};
+pub use self::{alert::AlertApi, camera::CameraApi, clock::ClockApi, evidence::EvidenceApi, node::NodeApi};
 use crate::{
     assignment::Assignment,
     bus::Bus,
@@ -48,6 +50,10 @@ impl Bus {
         CameraServiceServer::new(CameraApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// Steps of wall clocks.
+    pub fn clock_service(&self) -> ClockServiceServer<ClockApi> {
+        ClockServiceServer::new(ClockApi(self.clone())).max_decoding_message_size(MAX_REQUEST_BYTES)
     }
     /// For nodes: the newest assignment and each that follows (`None` until there is one), reports, evidence.
     /// A node's principal bears the node's id as its name.

@@ -18,6 +18,7 @@ use xueliang_base::{
     id::AlertId,
     kind::{Lane, Level},
     time::{Mono, Wall},
+    wall_step::WallStep,
 };
 use xueliang_proto::v1;
 
@@ -82,7 +83,7 @@ pub struct FeedRow {
     /// Its division path, each code between slashes.
     pub path: String,
     /// The end of the commit stage by the clock of the process that wrote the row: comparable only for rows
-    /// written since the store was opened.
+    /// written since the machine's boot.
     pub committed: Mono,
     /// The record as consoles receive it.
     pub record: v1::Record,
@@ -330,6 +331,10 @@ pub trait Store: Send + Sync + 'static {
     fn list_register(&self, query: RegisterQuery) -> Answer<Vec<v1::RegisterEntry>>;
     /// Adds to the audit.
     fn audit(&self, entry: AuditEntry) -> Answer<()>;
+    /// Keeps a step of a wall clock, and audits it; one that is kept already changes nothing.
+    fn add_clock_step(&self, source: String, step: WallStep) -> Answer<()>;
+    /// Steps recorded before one, latest first, each with its number.
+    fn clock_steps(&self, before_exclusive: Option<u64>, limit: usize) -> Answer<Vec<(u64, v1::ClockStep)>>;
     /// Trims feed rows committed before a moment, never within [`FEED_FLOOR`] of now. Returns how many.
     fn trim(&self, before: Wall) -> Answer<u64>;
     /// Copies the whole store, consistent, into a new folder, and verifies the copy.

@@ -25,4 +25,5 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod time;
 pub mod unit;
+pub mod wall_step;
 pub mod wire;

@@ -80,11 +80,11 @@ impl Stream for SubscriptionStream {
 
 /// Dates a delivery: from the commit until now.
 fn dated(bus: &Inner, row: &FeedRow, cursor: bytes::Bytes, in_snapshot: bool) -> v1::Delivery {
-    /// What the wall clock may be off by between two lives of the process: it is kept by NTP, which steps above
+    /// What the wall clock may be off by between two boots of the machine: it is kept by NTP, which steps above
     /// 0.128 s and may be away for long.
     const WALL_UNCERTAINTY_US: u64 = 1_000_000;
     let sent = bus.clock.wall();
-    let deliver = if row.seq > bus.hub.opened_at() {
+    let deliver = if row.seq > bus.boot_began {
         StageTime::exact(Stage::Deliver, bus.clock.mono().since(row.committed))
     } else {
         let passed = sent.0.saturating_sub(row.record.committed_unix_us);

@@ -45,7 +45,6 @@ pub(crate) struct Hub {
     windows: RwLock<Windows>,
     capacity: usize,
     head: watch::Sender<u64>,
-    opened_at: std::sync::atomic::AtomicU64,
 }
 
 /// What a lane holds after a place.
@@ -63,19 +62,14 @@ pub(crate) struct Found {
 impl Hub {
     pub(crate) fn new(capacity: usize) -> Self {
         let head = watch::channel(0).0;
-        Self { windows: RwLock::default(), capacity: capacity.max(1), head, opened_at: 0.into() }
+        Self { windows: RwLock::default(), capacity: capacity.max(1), head }
     }
     /// Begins after what is on disk already; before the first push.
     pub(crate) fn start_at(&self, head: u64) {
         let mut windows = self.windows.write().expect("no code panics under this lock");
         windows.head = head;
         windows.lanes.iter_mut().for_each(|lane| lane.floor = head);
-        self.opened_at.store(head, std::sync::atomic::Ordering::Relaxed);
         self.head.send_replace(head);
-    }
-    /// Rows after this place were written by this process.
-    pub(crate) fn opened_at(&self) -> u64 {
-        self.opened_at.load(std::sync::atomic::Ordering::Relaxed)
     }
     /// The last place that consoles may see.
     pub(crate) fn head(&self) -> u64 {

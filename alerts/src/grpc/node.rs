@@ -6,6 +6,7 @@ use futures::StreamExt as _;
 use tokio::sync::watch;
 use tokio_stream::{Stream, wrappers::WatchStream};
 use tonic::{Extensions, Request, Response, Status};
+use xueliang_base::{time::Wall, wall_step::WallStep};
 use xueliang_proto::v1::{self, node_service_server::NodeService};
 
 use super::{alert_id, principal};
@@ -21,10 +22,13 @@ use crate::{
 /// Active alerts told to a node that adopts them: more than its rules can hold at once.
 const MAX_ACTIVE: usize = 100_000;
 
+/// Steps of its wall clock that one report may tell of.
+pub const MAX_STEPS: usize = 64;
+
 /// `NodeService` over the bus.
 pub struct NodeApi {
-    pub(super) bus: Bus,
-    pub(super) assignments: watch::Receiver<Option<Assignment>>,
+    pub(crate) bus: Bus,
+    pub(crate) assignments: watch::Receiver<Option<Assignment>>,
 }
 
 /// The node that calls; it may speak for itself only.
@@ -81,7 +85,22 @@ impl NodeService for NodeApi {
                 Error::Invalid(format!("{count} cameras are more than the {MAX_CAMERAS} allowed")).into()
             );
         }
+        if report.clock_steps.len() > MAX_STEPS {
+            let count = report.clock_steps.len();
+            return Err(
+                Error::Invalid(format!("{count} clock steps are more than the {MAX_STEPS} allowed")).into()
+            );
+        }
+        let steps: Vec<WallStep> = report
+            .clock_steps
+            .iter()
+            .map(|step| WallStep { at: Wall(step.at_unix_us), by_us: step.by_us })
+            .collect();
+        // The report first: a store that fails must not make its node look silent. The node tells its steps again.
         self.bus.board().report(&principal.name, report);
+        for step in steps {
+            self.bus.store().add_clock_step(principal.name.clone(), step).await?;
+        }
         Ok(Response::new(v1::ReportResponse {}))
     }
 

@@ -101,6 +101,15 @@ CREATE TABLE subscriber (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO subscriber SELECT principal, name, acked_us FROM subscription;
 ",
+    r"
+-- Steps of wall clocks.
+CREATE TABLE clock_step (
+    step_id INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, at_us INTEGER NOT NULL, by_us INTEGER NOT NULL,
+    UNIQUE (source, at_us)
+) STRICT;
+CREATE TRIGGER clock_step_stays BEFORE DELETE ON clock_step BEGIN SELECT RAISE(ABORT, 'steps are append-only'); END;
+CREATE TRIGGER clock_step_as_is BEFORE UPDATE ON clock_step BEGIN SELECT RAISE(ABORT, 'steps are append-only'); END;
+",
 ];
 
 /// The steps of a node's spool.

@@ -4,6 +4,7 @@
 //! a thread of their own. A read is one short job on a reader thread, so no read transaction lives across an
 //! `await`. After a failed write the connection is never used again: `file.rs` says why.
 
+mod clock;
 mod convert;
 pub(super) mod file;
 mod publish;
@@ -28,6 +29,7 @@ use xueliang_base::{
     cursor::{Cursor, Epoch},
     id::AlertId,
     time::{SharedClock, Wall},
+    wall_step::WallStep,
 };
 use xueliang_proto::v1;
 
@@ -80,6 +82,7 @@ pub struct SqliteStore {
     desk: Crew<Reader>,
     path: PathBuf,
     clock: SharedClock,
+    boot_began: u64,
     /// Held as long as the store is open, so that no second process opens it.
     _lock: fs::File,
 }
@@ -104,6 +107,7 @@ impl SqliteStore {
         };
         let db = file.open()?;
         let epoch = epoch_of(&db)?;
+        let boot_began = clock::boot_began(&db, &clock.boot())?;
         let shared = Arc::new(Shared::default());
         shared.head.store(file::head_of(&db)?, Ordering::Release);
         shared.trimmed_to.store(file::trimmed_of(&db)?, Ordering::Release);
@@ -114,7 +118,11 @@ impl SqliteStore {
             Crew::spawn("store-read", options.readers, 256, move || Reader::new(read_path.clone()))?;
         let read_path = path.clone();
         let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(read_path.clone()))?;
-        Ok(Self { epoch, shared, writer, readers, desk, path, clock, _lock: lock })
+        Ok(Self { epoch, shared, writer, readers, desk, path, clock, boot_began, _lock: lock })
+    }
+    /// Rows after this place were committed since the machine's boot, in this life of the process or an earlier one.
+    pub fn boot_began(&self) -> u64 {
+        self.boot_began
     }
     fn read<T: Send + 'static>(
         &self,
@@ -245,6 +253,12 @@ impl Store for SqliteStore {
     }
     fn audit(&self, entry: AuditEntry) -> Answer<()> {
         self.write(move |db, batch| rest::audit(db, &entry, batch.wall()))
+    }
+    fn add_clock_step(&self, source: String, step: WallStep) -> Answer<()> {
+        self.write(move |db, batch| clock::add_step(db, &source, step, batch.wall()))
+    }
+    fn clock_steps(&self, before_exclusive: Option<u64>, limit: usize) -> Answer<Vec<(u64, v1::ClockStep)>> {
+        self.read(move |db| clock::steps(db, before_exclusive, limit))
     }
     fn trim(&self, before: Wall) -> Answer<u64> {
         let shared = Arc::clone(&self.shared);

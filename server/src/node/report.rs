@@ -14,6 +14,7 @@ use std::{
 
 mod gauges;
 mod ledger;
+mod steps;
 mod work;
 
 use tokio::{sync::watch, time::MissedTickBehavior};
@@ -35,6 +36,7 @@ use xueliang_proto::v1::{self, ReportRequest, node_service_client::NodeServiceCl
 use gauges::CameraGauges;
 use ledger::Ledger;
 pub use ledger::Retired;
+use steps::Steps;
 use work::{Lives, WorkMetrics};
 
 use super::{
@@ -88,6 +90,7 @@ struct NodeMetrics {
     suppressed: Gauges,
     dropped: Gauges,
     spool: Gauges,
+    clock_steps: Gauges,
     work: WorkMetrics,
 }
 
@@ -122,6 +125,8 @@ impl NodeMetrics {
                 .gauges("incidents_suppressed", "incidents held back since the start, by reason"),
             dropped: metrics.gauges("dropped", "what found a full queue since the start, by queue"),
             spool: metrics.gauges("spool", "the spool and its publisher, by what is counted"),
+            clock_steps: metrics
+                .gauges("clock_steps", "steps of the wall clock of half a second or more since the start"),
             work: WorkMetrics::register(metrics),
         }
     }
@@ -140,6 +145,7 @@ impl NodeMetrics {
 pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
     let mut metrics = NodeMetrics::register(&spec.metrics);
     let mut ledger = Ledger::default();
+    let mut steps = Steps::new(spec.clock.clone());
     let mut client = NodeServiceClient::new(spec.channel.clone());
     let mut tick = tokio::time::interval(INTERVAL);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -148,6 +154,7 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
             () = stopping.wait() => return,
             _ = tick.tick() => {}
         }
+        set(&metrics.clock_steps, vec![("clock", "wall".to_owned())], steps.look());
         let ready = *spec.workers.borrow();
         metrics.work.workers_ready(ready);
         let Some((revision, config)) = spec.configured.borrow().clone() else { continue };
@@ -205,9 +212,11 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
             config_revision: revision.0,
             cameras,
             not_analysing: ready == 0 && !config.models.is_empty(),
+            clock_steps: steps.untold(),
         };
-        if let Err(status) = client.report(report).await {
-            debug!(%status, "the bus took no report");
+        match client.report(report).await {
+            Ok(_) => steps.told(),
+            Err(status) => debug!(%status, "the bus took no report"),
         }
     }
 }

@@ -46,6 +46,7 @@ struct BusMetrics {
     ages: Histograms,
     stages: Histograms,
     config: Gauges,
+    clock_steps: Counters,
 }
 
 impl BusMetrics {
@@ -64,6 +65,7 @@ impl BusMetrics {
                 "from arrival of the picture to committed and to sent, by a console that keeps up",
             ),
             stages: metrics.seconds("stage_seconds", "the parts of these ages by stage"),
+            clock_steps: metrics.counters("clock_steps", "steps of the wall clock of half a second or more"),
             config: metrics.gauges("config", "the configuration in force: revision, cameras, models"),
         }
     }
@@ -141,6 +143,7 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
     ] {
         total(&own.deliveries, "what", what, count);
     }
+    total(&own.clock_steps, "clock", "wall", read(&counts.clock_steps));
     let health = bus.store().health();
     for (what, count) in [
         ("failing", u64::from(health.failing.is_some())),
