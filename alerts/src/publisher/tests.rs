@@ -1,5 +1,7 @@
 //! Publishers at a bus, over a real connection, and what a console gets of it.
 
+mod stages;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},

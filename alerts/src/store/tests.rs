@@ -49,6 +49,23 @@ pub(crate) fn stumble_over(folder: &Path, alert: AlertId) {
     .unwrap();
 }
 
+/// Keeps a file from being written until it is dropped.
+pub(crate) fn hold(file: &Path) -> impl Send + use<> {
+    let db = Connection::open(file).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    db
+}
+
+/// Makes every commit of a state take long, once its row is made.
+pub(crate) fn slow_down(folder: &Path) {
+    let db = Connection::open(folder.join(STORE_FILE)).unwrap();
+    db.execute_batch(
+        "CREATE TRIGGER slow AFTER INSERT ON alert_state BEGIN SELECT count(*) FROM \
+         (WITH RECURSIVE c (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 1000000) SELECT n FROM c); END",
+    )
+    .unwrap();
+}
+
 #[tokio::test]
 async fn history_register_and_audit_refuse_to_be_changed() {
     let bench = Bench::new();

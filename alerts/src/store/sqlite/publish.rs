@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use xueliang_base::{
     alert::{Alert, Sha256, Stage, StageTime},
     kind::{Kind, Level},
-    time::micros,
+    time::{Mono, micros},
 };
 use xueliang_proto::v1;
 
@@ -168,13 +168,24 @@ fn judge(db: &Connection, known: &Known, wire: &v1::Alert, identity: Sha256) -> 
     Ok(None)
 }
 
-/// The commit stage ends when the row is written; how long the disk then takes is known only afterwards, so
-/// the duration of the commit before stands as its uncertainty. Delivery is measured from the same moment.
-fn commit_stage(incoming: &Incoming, now: xueliang_base::time::Mono, batch: &Batch<'_>) -> StageTime {
+/// As it is written, the commit stage ends with the row: how long the disk then takes is known only afterwards, so the
+/// duration of the commit before stands as its uncertainty. Delivery out of the store is measured from the same moment.
+fn commit_stage(incoming: &Incoming, now: Mono, batch: &Batch<'_>) -> StageTime {
     StageTime {
         stage: Stage::Commit,
         duration_us: micros(now.since(incoming.received)),
         uncertainty_us: batch.last_commit_us,
+    }
+}
+
+/// A row that is on disk now: what is delivered at once says exactly when.
+pub(super) fn settle(row: &mut FeedRow, now: Mono) {
+    let stages = row.record.alert.as_mut().map(|alert| &mut alert.stages);
+    if let Some(commit) = stages.and_then(|all| all.iter_mut().find(|time| time.stage() == v1::Stage::Commit))
+    {
+        commit.duration_us = commit.duration_us.saturating_add(micros(now.since(row.committed)));
+        commit.uncertainty_us = 0;
+        row.committed = now;
     }
 }
 

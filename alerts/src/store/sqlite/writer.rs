@@ -216,7 +216,10 @@ impl Thread {
         reach("commit");
         db.execute_batch("COMMIT")?;
         reach("committed");
-        let rows = batch.rows;
+        let mut rows = batch.rows;
+        let now = self.clock.mono();
+        // Nobody else holds them yet.
+        rows.iter_mut().filter_map(Arc::get_mut).for_each(|row| super::publish::settle(row, now));
         self.db = Some(db);
         self.show(rows);
         reach("shown");
