@@ -14,6 +14,7 @@ const OPEN_WITHIN: Duration = Duration::from_secs(30);
 type Items = Streaming<v1::SubscribeResponse>;
 
 /// The way to the service.
+#[expect(clippy::large_enum_variant, reason = "one is alive at a time")]
 pub(crate) enum Link {
     Down,
     Waiting(Instant),
