@@ -152,6 +152,7 @@ fn drivers_are_named_only_where_they_live() {
                 "server/src/roles/",
                 "server/src/node/",
                 "publisher.rs",
+                "publisher/",
                 "client/src/",
             ],
         ),

@@ -2,18 +2,12 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use tonic::Request;
 use xueliang_base::{cursor::Cursor, time::Clock as _};
-use xueliang_proto::v1::{
-    self, clock_service_server::ClockService as _, node_service_server::NodeService as _,
-    subscribe_response::Item,
-};
+use xueliang_proto::v1::{self, subscribe_response::Item};
 
 use crate::{
     bus::Subscribe,
-    grpc::{ClockApi, NodeApi},
-    rights::{Principal, PrincipalKind},
-    testing::{self, Bench, Console, critical, key, key_of, major, minor, next_state},
+    testing::{Bench, Console, critical, key, key_of, major, minor, next_state},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -78,48 +72,4 @@ async fn a_wall_clock_that_is_set_reorders_nothing_and_changes_no_age() {
         }
         assert_eq!(got.len(), expected.len());
     }
-}
-
-#[tokio::test]
-async fn steps_of_the_wall_clock_are_counted_audited_and_told() {
-    let bench = Bench::new();
-    let mut steps = bench.bus.steps();
-    bench.clock.advance(HOUR);
-    bench.bus.record_steps(&mut steps).await;
-    bench.clock.step_wall(bench.clock.wall().minus(HOUR));
-    bench.bus.record_steps(&mut steps).await;
-    bench.bus.record_steps(&mut steps).await;
-    assert_eq!(bench.bus.counts().clock_steps.load(std::sync::atomic::Ordering::Relaxed), 1);
-
-    // A node tells its own, again when it has no answer.
-    let node = NodeApi { bus: bench.bus.clone(), assignments: tokio::sync::watch::channel(None).1 };
-    let report = v1::ReportRequest {
-        node_id: "node-1".to_owned(),
-        clock_steps: vec![v1::ClockStep { source: "forged".to_owned(), at_unix_us: 7, by_us: 2_000_000 }],
-        ..v1::ReportRequest::default()
-    };
-    for _ in 0..2 {
-        let mut request = Request::new(report.clone());
-        request.extensions_mut().insert(testing::node());
-        node.report(request).await.unwrap();
-    }
-
-    let mut request = Request::new(v1::ListClockStepsRequest { page_size: 1, ..Default::default() });
-    request.extensions_mut().insert(Principal::new("c", PrincipalKind::Console));
-    let api = ClockApi(bench.bus.clone());
-    let page = api.list_clock_steps(request).await.unwrap().into_inner();
-    let of_node = v1::ClockStep { source: "node-1".to_owned(), at_unix_us: 7, by_us: 2_000_000 };
-    assert_eq!(page.steps, [of_node]);
-    let token = page.next_page_token;
-    let mut request = Request::new(v1::ListClockStepsRequest { page_size: 9, page_token: token });
-    request.extensions_mut().insert(Principal::new("c", PrincipalKind::Console));
-    let page = api.list_clock_steps(request).await.unwrap().into_inner();
-    let at_unix_us = bench.clock.wall().0;
-    let of_bus = v1::ClockStep { source: "bus".to_owned(), at_unix_us, by_us: -3_600_000_000 };
-    assert_eq!((page.steps, page.next_page_token.as_str()), (vec![of_bus], ""));
-
-    let audited = crate::store::tests::audited(bench.folder.path());
-    let stepped: Vec<_> = audited.iter().filter(|one| one.1 == "wall_clock_stepped").collect();
-    assert_eq!(stepped.len(), 2, "{audited:?}");
-    assert!(stepped[0].2.starts_with("by -3600000000 us"), "{audited:?}");
 }

@@ -24,9 +24,9 @@ use xueliang_base::{
     incident::{Measure, MeasureKind, Resolution, Threshold, ThresholdKind},
     kind::Kind,
     shutdown::Stopping,
-    time::{Mono, SharedClock, Wall},
+    time::{Boot, Mono, SharedClock, Wall},
 };
-use xueliang_proto::v1::{Publication, PublishOutcome};
+use xueliang_proto::v1::{Publication, PublishOutcome, SendTime};
 
 /// A node that has not reported for so long is down, and so is one without a look worker. Reports come every second.
 const SILENT: Duration = Duration::from_secs(10);
@@ -277,7 +277,10 @@ fn told<'a>(
 
 /// Offers a state; `None` when it is not known what became of it.
 async fn offer(bus: &Bus, principal: &Principal, alert: &Alert, now: Mono) -> Option<Published> {
-    let publication = Publication { alert: Some(alert.into()), ..Publication::default() };
+    // There is no way to go.
+    let boot_id = Boot::of_this_machine().as_str().to_owned();
+    let sent = Some(SendTime { boot_id, sent_mono_ns: now.0, receiver: None });
+    let publication = Publication { alert: Some(alert.into()), sent, ..Publication::default() };
     timeout(OFFER, bus.publish(principal, vec![publication], now)).await.ok()?.ok()?.pop()
 }
 
