@@ -70,6 +70,8 @@ struct Alerting {
     config: Option<Arc<Config>>,
     /// Latest state of every alert that may still change: active, or waiting for evidence.
     latest: BTreeMap<AlertId, Alert>,
+    /// When those of them that are resolved were first seen to be: wall clocks are set, and say nothing of patience.
+    ended: BTreeMap<AlertId, Mono>,
     suppressor: Suppressor,
     counts: AlertingCounts,
     /// Where the counts are shown.
@@ -127,6 +129,7 @@ pub async fn run(
         spec,
         config: None,
         latest: BTreeMap::new(),
+        ended: BTreeMap::new(),
         // Rules have cooldowns of their own, by their timing.
         suppressor: Suppressor::new(Duration::ZERO),
         counts: AlertingCounts::default(),
@@ -388,12 +391,14 @@ impl Alerting {
 
     /// Forgets resolved alerts whose evidence cannot come any more.
     fn forget(&mut self) {
-        self.suppressor.tidy(self.spec.clock.mono());
-        let now = self.spec.clock.wall();
-        self.latest.retain(|_, alert| match alert.state {
-            AlertState::Firing => true,
-            AlertState::Resolved { at, .. } => now < at.plus(EVIDENCE_PATIENCE),
+        let now = self.spec.clock.mono();
+        self.suppressor.tidy(now);
+        let ended = &mut self.ended;
+        self.latest.retain(|id, alert| {
+            alert.state.is_firing() || now.since(*ended.entry(*id).or_insert(now)) < EVIDENCE_PATIENCE
         });
+        let latest = &self.latest;
+        self.ended.retain(|id, _| latest.get(id).is_some_and(|alert| !alert.state.is_firing()));
     }
 }
 

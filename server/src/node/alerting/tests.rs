@@ -5,7 +5,7 @@ use xueliang_base::{
     incident::Incident,
     kind::Kind,
     shutdown,
-    time::{ManualClock, Mono, Wall},
+    time::{Clock as _, ManualClock, Mono, Wall},
 };
 
 use super::*;
@@ -157,6 +157,26 @@ async fn evidence_that_a_dead_node_had_not_made_is_missing_with_the_reason() {
         (EvidenceKind::Clip, "the node ended before it was made".to_owned()),
     ];
     assert_eq!(why, expected, "no still: no look decided it");
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_is_set_ahead_makes_no_evidence_come_too_late() {
+    let mut stage = Stage::with(1).await;
+    stage.changes.send(raised("gate")).await.unwrap();
+    let ends = |incident| Edge::Resolved(incident, Resolution::ObservedAbsence);
+    stage.changes.send(change("gate", ends)).await.unwrap();
+    let id = stage.spooled(2).await[0].id;
+    stage.clock.step_wall(stage.clock.wall().plus(Duration::from_secs(3600)));
+    stage.turns().await;
+    let clip = || vec![footage::missing(EvidenceKind::Clip, "no room")];
+    stage.inputs.send(Input::Evidence(id, clip())).await.unwrap();
+    let [late] = &stage.spooled(3).await[..] else { panic!("one alert") };
+    assert_eq!((late.revision, late.evidence.len()), (AlertRevision(3), 1));
+    // Patience ends all the same.
+    assert_eq!(stage.resolved_after(181).await.len(), 1);
+    stage.inputs.send(Input::Evidence(id, clip())).await.unwrap();
+    stage.turns().await;
+    assert_eq!(stage.order().await.len(), 3);
 }
 
 /// A configuration of so many cameras, and their ids.
