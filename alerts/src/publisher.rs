@@ -1,4 +1,4 @@
-//! From the spool to the bus: in order, again and again until the bus has it.
+//! From the spool to the bus: in the order of the spool's queues, again and again until the bus has it.
 //!
 //! States and evidence are sent side by side, so that no clip, however large, delays a state. Evidence follows the
 //! states of its alert that were spooled before it. What the bus refuses for good is set aside with its reason, and
@@ -35,8 +35,6 @@ use crate::{
 
 /// States of one call, as many as are allowed.
 const BATCH: usize = 256;
-/// Bytes of one call's states: well under what the bus takes, and short on the way.
-const BATCH_BYTES: u64 = 1 << 20;
 /// Deadline of a call with states.
 const CALL: Duration = Duration::from_secs(10);
 /// Calls that fail through a fault of the bus, one after the other, before their states are sent one by one.
@@ -192,23 +190,21 @@ struct States {
 impl States {
     async fn run(&mut self) {
         loop {
+            let was_away = self.outlet.backoff.failures() > 0;
             let attempt = self.run_once().await;
+            if was_away && attempt == Ok(true) {
+                // What waited for the bus may not stand in the way of what comes now.
+                self.outlet.spool.begin_backlog();
+            }
             match self.outlet.after(attempt) {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => self.outlet.spool.state_pushed().await,
             }
         }
     }
-    /// Sends the oldest states. Returns whether there were any.
+    /// Sends what is next. Returns whether there was anything.
     async fn run_once(&mut self) -> Result<bool, String> {
-        let mut batch = self.outlet.spool.next_batch(BATCH).await.map_err(|error| error.to_string())?;
-        let mut bytes = 0;
-        let fitting = batch.iter().take_while(|one| {
-            bytes += one.size_bytes;
-            bytes <= BATCH_BYTES
-        });
-        let fitting = fitting.count().max(1);
-        batch.truncate(fitting);
+        let batch = self.outlet.spool.next_batch(BATCH).await.map_err(|error| error.to_string())?;
         if batch.is_empty() {
             return Ok(false);
         }

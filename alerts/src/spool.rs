@@ -1,6 +1,6 @@
 //! A node's spool: what it has minted and the bus has not acknowledged yet, durable before anything is sent.
 //!
-//! States of alerts keep their order. Evidence waits beside them, its bytes in files named by their checksum,
+//! States of alerts keep their order within their queue ([`queues`]). Evidence waits beside them, its bytes in files named by their checksum,
 //! and gives way first when the spool is nearly full: an alert without a clip is worth more than the reverse.
 
 use std::{
@@ -21,15 +21,23 @@ use tracing::error;
 use xueliang_base::{
     alert::{Alert, EvidenceFacts, EvidenceRef, Sha256, Stage, StageTime},
     id::AlertId,
+    kind::Lane,
     time::{Mono, SharedClock, Wall, micros},
 };
 use xueliang_proto::v1;
 
+use self::{backlog::Backlog, queues::Room};
 use crate::{
     error::{Error, Result},
     evidence::files::Files,
     store::{SpoolDb, SpoolItem, SpoolKind},
 };
+
+mod backlog;
+pub(crate) mod queues;
+
+/// Bytes of one batch of states: well under what the bus takes in one call, and short on the way.
+const BATCH_BYTES: u64 = 1 << 20;
 
 /// A wall clock that is kept by time synchronisation is this wrong at most, as far as can be told from here.
 const WALL_ERROR: Duration = Duration::from_secs(1);
@@ -110,6 +118,7 @@ pub struct Spool {
     clock: SharedClock,
     options: SpoolOptions,
     boot: String,
+    backlog: Backlog,
     state_news: Notify,
     evidence_news: Notify,
     /// Held from the writing of a file to its row, and from the last look at rows to the deletion of a file.
@@ -140,6 +149,7 @@ impl Spool {
             clock,
             options,
             boot: boot.as_str().to_owned(),
+            backlog: Backlog::upto(found.last),
             state_news: Notify::new(),
             evidence_news: Notify::new(),
             file_gate: Mutex::default(),
@@ -193,6 +203,7 @@ impl Spool {
                 revision: alert.revision.0,
                 minted_mono: minted.0,
                 minted_wall: minted.1,
+                lane: alert.level.lane(),
                 ..self.item(SpoolKind::Alert, alert.id, content, String::new(), size)
             });
         }
@@ -273,6 +284,7 @@ impl Spool {
             kind,
             alert,
             revision: 0,
+            lane: Lane::Critical,
             content,
             data_file,
             size_bytes: size,
@@ -317,10 +329,19 @@ impl Spool {
     pub async fn evidence_ready(&self) {
         self.evidence_news.notified().await;
     }
-    /// The oldest states, in order, each with the time it has spent here: send them at once. What cannot be read
-    /// is set aside.
+    /// The bus has taken the latest batch after it was away: what waited then is the backlog. Alerts raised since go beside
+    /// it.
+    pub fn begin_backlog(&self) {
+        self.backlog.begin();
+    }
+    /// The states to send next, each with the time it has spent here: send them at once. The states of one alert
+    /// come in order, and each lane's alerts too, the backlog's and the live ones by themselves. What cannot be read is
+    /// set aside.
     pub async fn next_batch(&self, count: usize) -> Result<Vec<Waiting<v1::Alert>>> {
-        let items = self.db.oldest(SpoolKind::Alert, count).await?;
+        let mark = self.backlog.states();
+        let next = self.db.next_states(mark, Room { count, bytes: BATCH_BYTES }).await?;
+        self.backlog.batch_taken(mark, next.last, next.backlog);
+        let items = next.states;
         let (mono, wall) = (self.clock.mono(), self.clock.wall());
         let mut batch = Vec::with_capacity(items.len());
         for item in items {
@@ -363,10 +384,11 @@ impl Spool {
             .saturating_add(set_back_us);
         StageTime { stage: Stage::Spool, duration_us, uncertainty_us }
     }
-    /// The oldest piece of evidence whose alert has no older state here. What cannot be read is set aside.
+    /// The oldest piece of evidence whose alert has no older state here, in turns of the backlog and of what came since.
+    /// What cannot be read is set aside.
     pub async fn next_evidence(&self) -> Result<Option<Waiting<WaitingEvidence>>> {
         loop {
-            let Some(item) = self.db.oldest(SpoolKind::Evidence, 1).await?.pop() else { return Ok(None) };
+            let Some(item) = self.oldest_evidence().await? else { return Ok(None) };
             let facts = v1::EvidenceRef::decode(item.content.as_slice()).map_err(|error| error.to_string());
             let data_file = match item.data_file.as_str() {
                 "" => Ok(None),
@@ -390,6 +412,15 @@ impl Spool {
                     self.bury(&Waiting { id, size_bytes, data_file, read, item: () }, &why).await?;
                 }
             }
+        }
+    }
+    async fn oldest_evidence(&self) -> Result<Option<SpoolItem>> {
+        match self.backlog.evidence_after() {
+            0 => self.db.oldest_evidence(0).await,
+            after => match self.db.oldest_evidence(after).await? {
+                None => self.db.oldest_evidence(0).await,
+                fresh => Ok(fresh),
+            },
         }
     }
     /// Removes what the bus has.

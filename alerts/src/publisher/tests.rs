@@ -53,7 +53,7 @@ impl Served {
         let options = BusOptions { bookmark_every: Duration::from_millis(20), ..BusOptions::default() };
         let bus = Bus::open(&folder.join("bus"), SystemClock::shared(), options).unwrap();
         let mut principal = Principal::new("node-1", PrincipalKind::Operator);
-        principal.rights.insert(Right::RunNode);
+        principal.rights.extend([Right::RunNode, Right::Publish]);
         let signed_in = move |mut request: Request<()>| {
             request.extensions_mut().insert(principal.clone());
             Ok(request)
@@ -259,6 +259,37 @@ async fn a_state_that_the_bus_stumbles_over_holds_up_no_other_for_ever() {
     assert_eq!(served.bus.store().history(good.id).await.unwrap().len(), 2);
     wait_for(|| spool.counts().dead > 0).await;
     assert!(spool.dead().await.unwrap().1.unwrap().contains("the bus fails at it"));
+}
+
+#[tokio::test]
+async fn an_alert_raised_after_an_outage_does_not_wait_for_what_was_spooled_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = spool(folder.path());
+    let publisher = publisher(&spool, folder.path());
+    let (counts, (_stop, stopping)) = (publisher.counts(), shutdown::pair());
+    tokio::spawn(publisher.run(stopping));
+    let missed: Vec<_> = (0..6000).map(|_| critical()).collect();
+    let clock = SystemClock::shared();
+    spool.push_all(&missed, (clock.mono(), clock.wall())).await.unwrap();
+    wait_for(|| counts.failures.load(Ordering::Relaxed) > 0).await;
+    let served = Served::at(folder.path());
+    wait_for(|| counts.published.load(Ordering::Relaxed) > 0).await;
+    // As urgent as the thousands that wait, or less.
+    let fresh = [critical(), minor()];
+    for alert in &fresh {
+        spool.push(alert).await.unwrap();
+    }
+    let arrived = async |alert: &xueliang_base::alert::Alert| {
+        while !served.bus.store().exists(alert.id).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+    };
+    for alert in &fresh {
+        timeout(PATIENCE, arrived(alert)).await.unwrap();
+    }
+    assert!(spool.counts().waiting > 2000, "{} are left", spool.counts().waiting);
+    wait_for(|| spool.counts().waiting == 0).await;
+    assert_eq!(counts.published.load(Ordering::Relaxed), 6002);
 }
 
 #[tokio::test]

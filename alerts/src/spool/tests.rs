@@ -1,7 +1,9 @@
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
+use proptest::prelude::*;
 use xueliang_base::{
     alert::{EvidenceFacts, EvidenceKind},
+    id::AlertRevision,
     time::{Clock, ManualClock},
 };
 
@@ -288,4 +290,143 @@ async fn what_is_damaged_is_set_aside_and_holds_up_nothing() {
     assert_eq!(spool.next_evidence().await.unwrap().unwrap().item.data, Bytes::from_static(b"kept"));
     let counts = spool.counts();
     assert_eq!((counts.dead, counts.waiting, spool.dead().await.unwrap().0), (2, 2, 2));
+}
+
+#[tokio::test]
+async fn a_fresh_alert_goes_before_the_backlog_and_no_revision_before_another_of_its_alert() {
+    let bench = Bench::new();
+    let spool = bench.open();
+    let (first, later) = (minor(), minor());
+    let flood: Vec<_> = (0..500).map(|_| minor()).collect();
+    let minted = (bench.clock.mono(), bench.clock.wall());
+    spool.push(&first).await.unwrap();
+    spool.push_all(&flood, minted).await.unwrap();
+    spool.push(&later).await.unwrap();
+    // The bus takes a batch, and has thereby come back.
+    assert_eq!(spool.next_batch(1).await.unwrap()[0].item.alert_id, first.id.to_string());
+    spool.begin_backlog();
+    bench.clock.advance(Duration::from_secs(5));
+    let (fire, fresh) = (critical(), minor());
+    // A fresh revision of an alert of the backlog that is urgent now takes the one before it along.
+    let urgent = Alert { level: critical().level, ..next_state(&later) };
+    for state in [&fresh, &urgent, &fire] {
+        spool.push(state).await.unwrap();
+    }
+    let batch = spool.next_batch(16).await.unwrap();
+    let keys: Vec<_> = batch.iter().map(|one| (one.item.alert_id.clone(), one.item.revision)).collect();
+    let expected = [&fire, &later, &urgent, &fresh, &first, &flood[0]].map(key_of);
+    assert_eq!(keys[..6], expected);
+    // Each is dated from its own minting.
+    let spooled = batch.iter().map(|one| one.item.stages.last().unwrap().duration_us / 1_000_000);
+    assert_eq!(spooled.take(5).collect::<Vec<_>>(), [0, 5, 0, 0, 5]);
+    spool.done(&batch).await.unwrap();
+    assert_eq!(spool.next_batch(600).await.unwrap().len(), 505 - 16);
+}
+
+#[tokio::test]
+async fn what_an_earlier_life_left_does_not_stand_before_what_is_raised_in_this_one() {
+    let bench = Bench::new();
+    let minted = (bench.clock.mono(), bench.clock.wall());
+    bench.open().push_all(&(0..300).map(|_| critical()).collect::<Vec<_>>(), minted).await.unwrap();
+    let spool = bench.open();
+    let fire = critical();
+    spool.push(&fire).await.unwrap();
+    assert_eq!(waiting(&spool).await[0], key_of(&fire));
+}
+
+#[tokio::test]
+async fn fresh_evidence_takes_turns_with_that_of_the_backlog() {
+    let bench = Bench::new();
+    let spool = bench.open();
+    let pieces = ["old 1", "old 2", "old 3", "new 1", "new 2"];
+    for (number, data) in pieces.iter().enumerate() {
+        if number == 3 {
+            spool.next_batch(1).await.unwrap();
+            spool.begin_backlog();
+        }
+        spool.push_evidence(critical().id, &still(data.as_bytes()), Bytes::from(*data)).await.unwrap();
+    }
+    let mut sent = Vec::new();
+    while let Some(piece) = spool.next_evidence().await.unwrap() {
+        sent.push(piece.item.data.clone());
+        spool.done(&[piece]).await.unwrap();
+    }
+    assert_eq!(sent, ["new 1", "old 1", "new 2", "old 2", "old 3"]);
+}
+
+#[tokio::test]
+async fn a_spool_of_the_version_before_is_sent_whole_and_in_order() {
+    let bench = Bench::new();
+    let states: Vec<_> = (0..20).map(|_| minor()).collect();
+    crate::store::tests::make_spool_without_queues(bench.folder.path(), &states);
+    let spool = bench.open();
+    let after = next_state(&states[7]);
+    spool.push(&after).await.unwrap();
+    let keys: Vec<_> = states.iter().chain([&after]).map(key_of).collect();
+    assert_eq!(waiting(&spool).await, keys);
+}
+
+/// What a random history does to a spool.
+#[derive(Debug, Clone)]
+enum Step {
+    /// Alert and level of its next state.
+    Push(usize, u8),
+    /// States of a batch, and whether the bus takes them.
+    Send(usize, bool),
+    BusIsBack,
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0..12_usize, 2..=4_u8).prop_map(|(alert, level)| Step::Push(alert, level)),
+        3 => (1..12_usize, any::<bool>()).prop_map(|(count, taken)| Step::Send(count, taken)),
+        1 => Just(Step::BusIsBack),
+        1 => Just(Step::Reopen),
+    ];
+    proptest::collection::vec(step, 1..80)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn random_histories_lose_nothing_double_nothing_and_keep_the_order_of_each_alert(steps in steps()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let bench = Bench::new();
+            let mut spool = bench.open();
+            let mut alerts: Vec<_> = (0..12).map(|_| Alert { revision: AlertRevision(0), ..minor() }).collect();
+            let mut taken: BTreeMap<String, u64> = BTreeMap::new();
+            let drain = std::iter::repeat_n(Step::Send(7, true), 80);
+            for step in steps.into_iter().chain(drain) {
+                match step {
+                    Step::Push(which, level) => {
+                        alerts[which] = Alert { level: level.try_into().unwrap(), ..next_state(&alerts[which]) };
+                        spool.push(&alerts[which]).await.unwrap();
+                    }
+                    Step::Send(count, ok) => {
+                        let batch = spool.next_batch(count).await.unwrap();
+                        let mut seen = taken.clone();
+                        for one in &batch {
+                            let before = seen.insert(one.item.alert_id.clone(), one.item.revision).unwrap_or(0);
+                            assert_eq!(one.item.revision, before + 1, "of alert {}", one.item.alert_id);
+                        }
+                        if ok {
+                            spool.done(&batch).await.unwrap();
+                            taken = seen;
+                        }
+                    }
+                    Step::BusIsBack => spool.begin_backlog(),
+                    Step::Reopen => {
+                        drop(spool);
+                        spool = bench.open();
+                    }
+                }
+            }
+            assert_eq!(spool.counts().waiting, 0);
+            for alert in alerts.iter().filter(|alert| alert.revision.0 > 0) {
+                assert_eq!(taken[&alert.id.to_string()], alert.revision.0);
+            }
+        });
+    }
 }

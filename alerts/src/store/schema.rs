@@ -133,6 +133,13 @@ CREATE UNIQUE INDEX item_by_state ON item (alert_id, revision) WHERE revision > 
 CREATE INDEX item_by_alert ON item (alert_id, kind, item_id);
 CREATE INDEX item_by_file ON item (data_file) WHERE data_file <> '';
 ",
+    r"
+-- Of states: the most urgent lane of those of its alert that wait, and the first item of its alert since it last had none.
+-- What waited before there were lanes goes as urgent, and as backlog.
+ALTER TABLE item ADD COLUMN lane INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE item ADD COLUMN head INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX item_by_queue ON item (lane, item_id, head, size_bytes) WHERE kind = 0;
+",
 ];
 
 /// Brings a file to the latest schema, in one transaction.

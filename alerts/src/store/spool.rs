@@ -1,14 +1,15 @@
 //! The tables of a node's spool. What a spool is, is `spool.rs`'s to say.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, VecDeque},
     path::PathBuf,
     sync::{Arc, atomic::AtomicU32},
 };
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use xueliang_base::{
     id::AlertId,
+    kind::Lane,
     time::{Mono, SharedClock, Wall},
 };
 
@@ -19,7 +20,12 @@ use super::{
         writer::Writer,
     },
 };
-use crate::{crew::Crew, error::Error, error::Result};
+use crate::{
+    crew::Crew,
+    error::Error,
+    error::Result,
+    spool::queues::{QUEUES, Queue, Room, choose},
+};
 
 /// What an item of the spool is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +45,8 @@ pub(crate) struct SpoolItem {
     pub(crate) alert: AlertId,
     /// Of the state; 0 for evidence.
     pub(crate) revision: u64,
+    /// Of the state's level.
+    pub(crate) lane: Lane,
     /// Encoded message.
     pub(crate) content: Vec<u8>,
     /// Name of the file beside the spool; empty where there is none.
@@ -55,8 +63,19 @@ pub(crate) struct SpoolItem {
 pub(crate) struct Found {
     pub(crate) items: u64,
     pub(crate) bytes: u64,
+    /// The latest item; 0 when there is none.
+    pub(crate) last: i64,
     /// Names of the files that items need.
     pub(crate) data_files: BTreeSet<String>,
+}
+
+/// What goes next out of a spool.
+pub(crate) struct Next {
+    pub(crate) states: Vec<SpoolItem>,
+    /// Whether a backlog waits.
+    pub(crate) backlog: bool,
+    /// The latest item when these were chosen; 0 when there is none.
+    pub(crate) last: i64,
 }
 
 /// Items set aside that are kept, for whoever looks into it.
@@ -126,11 +145,15 @@ impl SpoolDb {
         });
         latest.await?
     }
-    /// The oldest items of a kind. Evidence is passed over while an older state of its alert waits: the bus takes
-    /// none for an alert it does not have.
-    pub(crate) async fn oldest(&self, kind: SpoolKind, count: usize) -> Result<Vec<SpoolItem>> {
-        let limit = i64::try_from(count).unwrap_or(i64::MAX);
-        self.reader.run(move |reader| reader.with(|db| oldest(db, kind, limit))).await?
+    /// The states to send next. The backlog is of alerts whose first item is `mark` or older; with a `mark` of 0 there is
+    /// none.
+    pub(crate) async fn next_states(&self, mark: i64, room: Room) -> Result<Next> {
+        self.reader.run(move |reader| reader.with(|db| next_states(db, mark, room))).await?
+    }
+    /// The oldest piece of evidence after an item. It is passed over while an older state of its alert waits: the bus
+    /// takes none for an alert it does not have.
+    pub(crate) async fn oldest_evidence(&self, after: i64) -> Result<Option<SpoolItem>> {
+        self.reader.run(move |reader| reader.with(|db| oldest_evidence(db, after))).await?
     }
     /// Whether an item that waits needs a file.
     pub(crate) async fn needs(&self, data_file: String) -> Result<bool> {
@@ -199,17 +222,32 @@ fn found(db: &Connection) -> Result<Found> {
         db.query_row("SELECT coalesce(sum(size_bytes), 0), count(*) FROM item", [], |row| {
             Ok((count(row.get(0)?), count(row.get(1)?)))
         })?;
+    let last = last(db)?;
     let mut query = db.prepare("SELECT DISTINCT data_file FROM item WHERE data_file <> ''")?;
     let data_files = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-    Ok(Found { items, bytes, data_files })
+    Ok(Found { items, bytes, last, data_files })
+}
+
+fn last(db: &Connection) -> Result<i64> {
+    Ok(db.query_row("SELECT coalesce(max(item_id), 0) FROM item", [], |row| row.get(0))?)
+}
+
+/// Lane and head of an alert of which a state waits.
+fn queued(db: &Connection, alert: &str) -> Result<Option<(i64, i64)>> {
+    let mut query =
+        db.prepare_cached("SELECT lane, head FROM item WHERE alert_id = ?1 AND kind = 0 LIMIT 1")?;
+    Ok(query.query_row([alert], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 fn insert(db: &Connection, item: &SpoolItem) -> Result<bool> {
     let alert = item.alert.to_string();
+    let before = if item.kind == SpoolKind::Alert { queued(db, &alert)? } else { None };
+    let own_lane = lane_number(item.lane);
+    let lane = before.map_or(own_lane, |(lane, _)| lane.min(own_lane));
     let inserted = db
         .prepare_cached(
-            "INSERT INTO item (kind, alert_id, revision, content, data_file, size_bytes, minted_us, minted_mono_ns, boot) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+            "INSERT INTO item (kind, alert_id, revision, content, data_file, size_bytes, minted_us, minted_mono_ns, boot, \
+             lane, head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
              ON CONFLICT (alert_id, revision) WHERE revision > 0 DO NOTHING",
         )?
         .execute(params![
@@ -221,9 +259,23 @@ fn insert(db: &Connection, item: &SpoolItem) -> Result<bool> {
             signed(item.size_bytes),
             item.minted_wall.0,
             signed(item.minted_mono.0),
-            item.boot
+            item.boot,
+            lane,
+            before.map_or(0, |(_, head)| head)
         ])?;
     if inserted > 0 {
+        match before {
+            // It takes those before it along: they must go first.
+            Some((lane_before, _)) if lane < lane_before => {
+                db.prepare_cached("UPDATE item SET lane = ?2 WHERE alert_id = ?1 AND kind = 0")?
+                    .execute(params![alert, lane])?;
+            }
+            None if item.kind == SpoolKind::Alert => {
+                db.prepare_cached("UPDATE item SET head = item_id WHERE item_id = ?1")?
+                    .execute([db.last_insert_rowid()])?;
+            }
+            _ => {}
+        }
         return Ok(true);
     }
     let same: bool = db
@@ -240,32 +292,73 @@ fn insert(db: &Connection, item: &SpoolItem) -> Result<bool> {
     )))
 }
 
-fn oldest(db: &Connection, kind: SpoolKind, limit: i64) -> Result<Vec<SpoolItem>> {
-    let mut query = db.prepare_cached(
-        "SELECT item_id, alert_id, revision, content, data_file, size_bytes, minted_us, minted_mono_ns, boot \
-         FROM item WHERE kind = ?1 AND (?1 = 0 OR NOT EXISTS (SELECT 1 FROM item AS state \
-         WHERE state.alert_id = item.alert_id AND state.kind = 0 AND state.item_id < item.item_id)) \
-         ORDER BY item_id LIMIT ?2",
-    )?;
-    let mut rows = query.query([number(kind), limit])?;
-    let mut items = Vec::new();
-    while let Some(row) = rows.next()? {
-        let unsigned = |column| row.get::<_, i64>(column).map(|value| u64::try_from(value).unwrap_or(0));
-        let alert: String = row.get(1)?;
-        items.push(SpoolItem {
-            id: row.get(0)?,
-            kind,
-            alert: alert
-                .parse()
-                .map_err(|_| Error::DataLoss(format!("the spool holds a damaged alert id {alert:?}")))?,
-            revision: unsigned(2)?,
-            content: row.get(3)?,
-            data_file: row.get(4)?,
-            size_bytes: unsigned(5)?,
-            minted_wall: Wall(row.get(6)?),
-            minted_mono: Mono(unsigned(7)?),
-            boot: row.get(8)?,
-        });
+fn lane_number(lane: Lane) -> i64 {
+    i64::try_from(lane.index()).unwrap_or(i64::MAX)
+}
+
+fn next_states(db: &Connection, mark: i64, room: Room) -> Result<Next> {
+    // One view of all queues: nothing moves from one to another meanwhile.
+    let view = db.unchecked_transaction()?;
+    let mut heads: [VecDeque<(i64, u64)>; 6] = Default::default();
+    let mut backlog = false;
+    for (heads, queue) in heads.iter_mut().zip(QUEUES) {
+        *heads = heads_of(&view, queue, mark, room.count)?;
+        backlog |= queue.backlog && !heads.is_empty();
     }
-    Ok(items)
+    let mut query = view.prepare_cached(&format!("{ITEM} WHERE item_id = ?1"))?;
+    let chosen = choose(heads, room, |(_, size)| *size).into_iter();
+    let states = chosen.map(|(id, _)| query.query_row([id], |row| Ok(read_item(row)))?);
+    Ok(Next { states: states.collect::<Result<_>>()?, backlog, last: last(&view)? })
+}
+
+/// The first items of a queue with their sizes.
+fn heads_of(db: &Connection, queue: Queue, mark: i64, limit: usize) -> Result<VecDeque<(i64, u64)>> {
+    let which = match queue.backlog {
+        true if mark == 0 => return Ok(VecDeque::new()),
+        true => "head <= ?2",
+        false => "item_id > ?2 AND head > ?2",
+    };
+    let mut query = db.prepare_cached(&format!(
+        "SELECT item_id, size_bytes FROM item INDEXED BY item_by_queue WHERE kind = 0 AND lane = ?1 AND {which} \
+         ORDER BY item_id LIMIT ?3"
+    ))?;
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let heads = query.query_map(params![lane_number(queue.lane), mark, limit], |row| {
+        Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0)))
+    })?;
+    Ok(heads.collect::<rusqlite::Result<_>>()?)
+}
+
+fn oldest_evidence(db: &Connection, after: i64) -> Result<Option<SpoolItem>> {
+    let mut query = db.prepare_cached(&format!(
+        "{ITEM} WHERE kind = 1 AND item_id > ?1 AND NOT EXISTS (SELECT 1 FROM item AS state \
+         WHERE state.alert_id = item.alert_id AND state.kind = 0 AND state.item_id < item.item_id) \
+         ORDER BY item_id LIMIT 1"
+    ))?;
+    let mut rows = query.query([after])?;
+    rows.next()?.map(read_item).transpose()
+}
+
+const ITEM: &str = "SELECT item_id, kind, alert_id, revision, content, data_file, size_bytes, minted_us, minted_mono_ns, \
+                    boot, lane FROM item";
+
+fn read_item(row: &Row<'_>) -> Result<SpoolItem> {
+    let unsigned = |column| row.get::<_, i64>(column).map(|value| u64::try_from(value).unwrap_or(0));
+    let alert: String = row.get(2)?;
+    let lane = usize::try_from(unsigned(10)?).ok().and_then(|lane| Lane::ALL.get(lane).copied());
+    Ok(SpoolItem {
+        id: row.get(0)?,
+        kind: if unsigned(1)? == 0 { SpoolKind::Alert } else { SpoolKind::Evidence },
+        alert: alert
+            .parse()
+            .map_err(|_| Error::DataLoss(format!("the spool holds a damaged alert id {alert:?}")))?,
+        revision: unsigned(3)?,
+        lane: lane.unwrap_or(Lane::Critical),
+        content: row.get(4)?,
+        data_file: row.get(5)?,
+        size_bytes: unsigned(6)?,
+        minted_wall: Wall(row.get(7)?),
+        minted_mono: Mono(unsigned(8)?),
+        boot: row.get(9)?,
+    })
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use prost::Message as _;
 use rusqlite::Connection;
 use xueliang_base::kind::{Kind, Level};
 
@@ -47,6 +48,27 @@ pub(crate) fn stumble_over(folder: &Path, alert: AlertId) {
          BEGIN SELECT RAISE(ABORT, 'a fault of ours'); END"
     ))
     .unwrap();
+}
+
+/// Makes a spool as the version before queues left it.
+pub(crate) fn make_spool_without_queues(folder: &Path, states: &[Alert]) {
+    let db = Connection::open(folder.join("spool.db")).unwrap();
+    schema::SPOOL_STEPS[..2].iter().for_each(|step| db.execute_batch(step).unwrap());
+    db.execute_batch("PRAGMA user_version = 2").unwrap();
+    for alert in states {
+        let content = v1::Alert::from(alert).encode_to_vec();
+        db.execute(
+            "INSERT INTO item (kind, alert_id, revision, content, data_file, size_bytes, minted_us, minted_mono_ns, boot) \
+             VALUES (0, ?1, ?2, ?3, '', ?4, 1, 1, 'boot')",
+            rusqlite::params![
+                alert.id.to_string(),
+                i64::try_from(alert.revision.0).unwrap(),
+                content,
+                i64::try_from(content.len()).unwrap()
+            ],
+        )
+        .unwrap();
+    }
 }
 
 /// Keeps a file from being written until it is dropped.

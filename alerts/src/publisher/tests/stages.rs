@@ -201,8 +201,8 @@ async fn a_delay_shows_in_the_stage_where_it_happened_and_in_no_other() {
     })
     .await;
 
-    // The store of the bus, before it takes the state.
-    expect_in(Stage::Commit, DELAY, &mut way, async |way| {
+    // The store of the bus, before it takes the state: it is held from before the way there.
+    expect_in(Stage::Commit, NOISE, &mut way, async |way| {
         let held = hold(&way.folder.path().join("bus/store.db"));
         let release = async {
             tokio::time::sleep(DELAY).await;
