@@ -16,10 +16,12 @@ use crate::{
 };
 
 mod parse;
+mod publisher;
 mod reader;
 mod rule;
 
 pub use parse::{ParseError, base_dir};
+pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
 pub use rule::{RULED_KINDS, objects};
 
@@ -53,6 +55,9 @@ pub struct Config {
     pub alerts: AlertOptions,
     /// Cameras by id.
     pub cameras: Vec<Camera>,
+    /// External systems that may publish alerts. Revisions of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publishers: Vec<ExternalPublisher>,
 }
 
 /// Addresses. Until sign-in exists, only loopback.
@@ -400,20 +405,24 @@ impl Config {
     }
     /// Codes from the root down to the division, itself included.
     pub fn division_path(&self, code: &DivisionCode) -> Vec<DivisionCode> {
-        let mut path = Vec::new();
-        let mut next = Some(code);
-        while let Some(code) = next {
-            // Parents stand before children, so there is no circle; the bound is for hand-made values.
-            let Some(division) = self.divisions.iter().find(|d| &d.code == code) else { break };
-            if path.len() > self.divisions.len() {
-                break;
-            }
-            path.push(division.code.clone());
-            next = division.parent.as_ref();
-        }
-        path.reverse();
-        path
+        division_path(&self.divisions, code)
     }
+}
+
+fn division_path(divisions: &[Division], code: &DivisionCode) -> Vec<DivisionCode> {
+    let mut path = Vec::new();
+    let mut next = Some(code);
+    while let Some(code) = next {
+        // Parents stand before children, so there is no circle; the bound is for hand-made values.
+        let Some(division) = divisions.iter().find(|d| &d.code == code) else { break };
+        if path.len() > divisions.len() {
+            break;
+        }
+        path.push(division.code.clone());
+        next = division.parent.as_ref();
+    }
+    path.reverse();
+    path
 }
 
 impl Camera {

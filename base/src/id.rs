@@ -94,6 +94,11 @@ name_id!(
     "a model name"
 );
 name_id!(
+    /// An external system that publishes alerts.
+    PublisherName,
+    "a publisher's name"
+);
+name_id!(
     /// The name of a set of camera credentials.
     CredentialName,
     "a credential name"

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault, Hours,
-    Listen, Rule, Stream, Transport, Zone,
+    Listen, Rule, Stream, Transport, Zone, publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule,
 };
@@ -100,6 +100,8 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
             Ok(networks)
         }
     });
+    let known = publisher::Known { divisions: &divisions, cameras: &cameras, node: node.as_ref(), base_dir };
+    let publishers = publisher::read(root, &known);
     let models =
         root.or("models", Vec::new(), |v| list(v, text)).iter().map(|path| base_dir.join(path)).collect();
     let analysis = read_analysis(root);
@@ -132,6 +134,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         evidence,
         alerts,
         cameras,
+        publishers,
     })
 }
 
@@ -287,10 +290,7 @@ fn read_camera(s: &Section<'_>) -> Option<Camera> {
     let name = s.req("name", text);
     let division = s.req("division", parsed);
     let address = s.opt("address", text);
-    let position = s.opt("position", |v| match list(v, number)?[..] {
-        [lon, lat] if (-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat) => Ok([lon, lat]),
-        _ => Err("write [longitude, latitude] in WGS-84 degrees".to_owned()),
-    });
+    let position = s.opt("position", position);
     let stream = read_stream(s);
     let expected_on = s.opt("expected_on", hours);
     #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than f32")]
@@ -355,6 +355,13 @@ fn read_zones(s: &Section<'_>) -> Vec<Zone> {
         }
         Some(zone)
     })
+}
+
+pub(super) fn position(value: &DeValue<'_>) -> Result<[f64; 2], String> {
+    match list(value, number)?[..] {
+        [lon, lat] if (-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat) => Ok([lon, lat]),
+        _ => Err("write [longitude, latitude] in WGS-84 degrees".to_owned()),
+    }
 }
 
 fn polygon(value: &DeValue<'_>) -> Result<Polygon, String> {

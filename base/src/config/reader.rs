@@ -156,7 +156,7 @@ impl<'a> Section<'a> {
         section.finish();
         Some(result)
     }
-    /// Every table of an array of tables, named in paths by its `id` or `code` where it has one.
+    /// Every table of an array of tables, named in paths by its `id`, `code` or `name` where it has one.
     pub(super) fn sections<R>(
         &self,
         key: &'static str,
@@ -174,7 +174,7 @@ impl<'a> Section<'a> {
                 self.faults.add(&path, Some(item.span().start), "a table was expected");
                 continue;
             };
-            let name = ["id", "code"]
+            let name = ["id", "code", "name"]
                 .iter()
                 .find_map(|key| table.get(*key).and_then(|v| v.get_ref().as_str()))
                 .map_or_else(|| index.to_string(), str::to_owned);

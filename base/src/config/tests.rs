@@ -153,3 +153,52 @@ fn evidence_is_kept_at_least_thirty_days() {
     let text = faults(&format!("{GOOD}\n[evidence]\nkeep_days = 7\n")).join("\n");
     assert!(text.contains("at least 30 days"), "{text}");
 }
+
+const BOX: &str = r#"
+[[publisher]]
+name = "box-7"
+token_file = "box-7.token"
+divisions = ["330282"]
+kinds = ["FIRE_FLAME", "ROAD_FLOOD"]
+[[publisher.device]]
+id = "box-7-quay"
+name = "Quay, thermal camera"
+division = "330282-1"
+"#;
+
+#[test]
+fn a_publisher_is_what_it_says_and_older_revisions_have_none() {
+    let config = Config::parse(&format!("{GOOD}{BOX}"), Path::new("/etc/xueliang")).unwrap();
+    let one = &config.publishers[0];
+    assert_eq!(one.token_file, Path::new("/etc/xueliang/box-7.token"));
+    assert_eq!(
+        (one.max_per_second, one.kinds.len(), one.devices[0].name.as_str()),
+        (10, 2, "Quay, thermal camera")
+    );
+    let json = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
+    let without = serde_json::to_string(&Config::parse(GOOD, Path::new("/")).unwrap()).unwrap();
+    assert!(!without.contains("publishers"), "an unchanged configuration stays the revision it was");
+}
+
+#[test]
+fn a_publisher_takes_no_name_of_ours_and_no_place_or_kind_that_is_not_its_own() {
+    let told = |from: &str, to: &str| faults(&format!("{GOOD}{}", BOX.replace(from, to))).join("\n");
+    for (from, to, expected) in [
+        ("name = \"box-7\"", "name = \"node-1\"", "node-1 is a name of our own"),
+        ("name = \"box-7\"", "name = \"bus\"", "bus is a name of our own"),
+        ("\"FIRE_FLAME\"", "\"FACE\"", "is no kind of hazard"),
+        ("\"FIRE_FLAME\"", "\"MANUAL_REPORT\"", "MANUAL_REPORT is for people"),
+        ("[\"FIRE_FLAME\", \"ROAD_FLOOD\"]", "[]", "names nothing"),
+        ("[\"330282\"]", "[\"44\"]", "division 44 is not declared"),
+        ("division = \"330282-1\"", "division = \"44\"", "lies in none of this publisher's divisions"),
+        ("id = \"box-7-quay\"", "id = \"gate-1\"", "gate-1: the id is that of a camera"),
+        ("id = \"box-7-quay\"", "id = \"store\"", "store: stands for a part of this service"),
+        ("token_file", "token", "publisher[box-7]: token_file is missing"),
+    ] {
+        let all = told(from, to);
+        assert!(all.contains(expected), "{expected:?} not in:\n{all}");
+    }
+    let twice = faults(&format!("{GOOD}{BOX}{BOX}")).join("\n");
+    assert!(twice.contains("the name is used twice") && twice.contains("another device"), "{twice}");
+}

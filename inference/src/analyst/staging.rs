@@ -93,6 +93,7 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
         evidence: EvidenceBudget { max_bytes: 1 << 30, keep_days: 30, before: s(10.0), after: s(10.0) },
         alerts: xueliang_base::config::AlertOptions::default(),
         cameras,
+        publishers: Vec::new(),
     }
 }
 pub(crate) fn models() -> Vec<ModelMeanings> {
