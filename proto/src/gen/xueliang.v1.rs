@@ -1049,7 +1049,8 @@ pub enum Kind {
     CoverageGap = 8402,
     /// 外部平台告警: external alarm. Event, default level 4.
     ExternalAlarm = 9001,
-    /// 外部(按策略不处理): external, not processed by policy. Event, default level 4.
+    /// 外部(按策略不处理): external, not processed by policy. Event, default level 4. For what identifies or judges persons:
+    /// that there was something, where and when, is kept, and nothing else of the state.
     ExternalUnprocessed = 9002,
     /// 人工巡屏上报: manual report. Event, default level 4.
     ManualReport = 9101,
@@ -1764,7 +1765,10 @@ pub mod alert_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Stores states of alerts. The answer comes when they are on disk. For nodes and external publishers.
+        /// Stores states of alerts. The answer comes when they are on disk. For nodes and external publishers. These send their
+        /// token as metadata `authorization: Bearer TOKEN`; of their states, kind, level, state, times, measures, thresholds,
+        /// regions and ages are kept; places are looked up by place.camera_id and place.zone; explanation may be left out.
+        /// Above their rate the answer is RESOURCE_EXHAUSTED with the milliseconds to wait in `grpc-retry-pushback-ms`.
         pub async fn publish(
             &mut self,
             request: impl tonic::IntoRequest<super::PublishRequest>,
@@ -1904,7 +1908,10 @@ pub mod alert_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with AlertServiceServer.
     #[async_trait]
     pub trait AlertService: std::marker::Send + std::marker::Sync + 'static {
-        /// Stores states of alerts. The answer comes when they are on disk. For nodes and external publishers.
+        /// Stores states of alerts. The answer comes when they are on disk. For nodes and external publishers. These send their
+        /// token as metadata `authorization: Bearer TOKEN`; of their states, kind, level, state, times, measures, thresholds,
+        /// regions and ages are kept; places are looked up by place.camera_id and place.zone; explanation may be left out.
+        /// Above their rate the answer is RESOURCE_EXHAUSTED with the milliseconds to wait in `grpc-retry-pushback-ms`.
         async fn publish(
             &self,
             request: tonic::Request<super::PublishRequest>,
