@@ -38,6 +38,7 @@ use crate::{
     board::CameraBoard,
     error::Result,
     evidence::{Evidence, EvidenceOptions},
+    external::External,
     store::{Acked, SqliteOptions, SqliteStore, Store},
 };
 
@@ -65,6 +66,8 @@ pub struct BusOptions {
     pub window: usize,
     /// How long the feed reaches back, at least 7 days.
     pub feed_keep: Duration,
+    /// External publishers.
+    pub external: Arc<External>,
 }
 
 impl Default for BusOptions {
@@ -80,6 +83,7 @@ impl Default for BusOptions {
             max_subscriptions: 2048,
             window: 1024,
             feed_keep: Duration::from_secs(14 * 24 * 3600),
+            external: Arc::default(),
         }
     }
 }
@@ -189,6 +193,10 @@ impl Bus {
     /// What it has done.
     pub fn counts(&self) -> &BusCounts {
         &self.0.counts
+    }
+    /// External publishers.
+    pub fn external(&self) -> &External {
+        &self.0.options.external
     }
     /// Streams open now.
     pub fn subscriptions(&self) -> usize {

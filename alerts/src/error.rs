@@ -26,6 +26,14 @@ pub enum Error {
     /// A bound is reached.
     #[error("{0}")]
     Exhausted(String),
+    /// The caller does too much; it may go on after a time.
+    #[error("{message}")]
+    TooMany {
+        /// What bound it is.
+        message: String,
+        /// When the same request may come again.
+        retry_after: std::time::Duration,
+    },
     /// Stored data is damaged.
     #[error("{0}")]
     DataLoss(String),
@@ -56,7 +64,7 @@ impl Error {
             Error::Unauthenticated => ErrorKind::Unauthenticated,
             Error::Forbidden(_) => ErrorKind::Forbidden,
             Error::Unavailable(_) => ErrorKind::Unavailable,
-            Error::Exhausted(_) => ErrorKind::Exhausted,
+            Error::Exhausted(_) | Error::TooMany { .. } => ErrorKind::Exhausted,
             Error::DataLoss(_) => ErrorKind::DataLoss,
             Error::Internal(_) => ErrorKind::Internal,
         }

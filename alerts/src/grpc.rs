@@ -90,7 +90,13 @@ pub fn code(kind: ErrorKind) -> Code {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        Status::new(code(error.kind()), error.to_string())
+        let mut status = Status::new(code(error.kind()), error.to_string());
+        if let Error::TooMany { retry_after, .. } = error {
+            // As gRPC's retry design names it (A6): stock clients that retry by themselves wait so long.
+            let wait = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).saturating_add(1);
+            status.metadata_mut().insert("grpc-retry-pushback-ms", wait.into());
+        }
+        status
     }
 }
 
@@ -116,4 +122,19 @@ fn page_start(token: &str) -> Result<Option<u64>> {
 
 fn alert_id(text: &str) -> Result<xueliang_base::id::AlertId> {
     text.parse().map_err(|fault| Error::Invalid(format!("alert_id: {fault}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn who_does_too_much_is_told_when_to_come_again() {
+        let error = Error::TooMany { message: "slower".into(), retry_after: Duration::from_micros(500_999) };
+        let status = Status::from(error);
+        assert_eq!((status.code(), status.message()), (Code::ResourceExhausted, "slower"));
+        assert_eq!(status.metadata().get("grpc-retry-pushback-ms").unwrap(), "501");
+    }
 }

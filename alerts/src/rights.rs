@@ -60,7 +60,7 @@ impl Principal {
             PrincipalKind::Publisher => &[Publish],
             PrincipalKind::Node => &[Publish, RunNode],
             PrincipalKind::Operator => {
-                &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, ReadRegister, Publish, SetExtreme]
+                &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, ReadRegister, SetExtreme]
             }
         };
         Self { name: name.into(), kind, rights: rights.iter().copied().collect() }

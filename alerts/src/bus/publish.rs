@@ -2,7 +2,7 @@
 
 use xueliang_base::{
     alert::{Alert, Stage},
-    kind::Level,
+    kind::{Kind, Level},
     time::{Boot, Mono},
 };
 use xueliang_proto::v1::{self, PublishOutcome};
@@ -10,8 +10,9 @@ use xueliang_proto::v1::{self, PublishOutcome};
 use super::{Bus, BusCounts};
 use crate::{
     error::{Error, Result},
+    external::{IN_WRITER, Scope},
     hop,
-    rights::{Principal, Right, check},
+    rights::{Principal, Right},
     store::{AuditEntry, Incoming, Outcome},
 };
 
@@ -35,19 +36,47 @@ impl Bus {
         publications: Vec<v1::Publication>,
         received: Mono,
     ) -> Result<Vec<Published>> {
-        check(principal, Right::Publish)?;
+        if !principal.may(Right::Publish) {
+            return Err(Error::Forbidden(format!(
+                "{} may not publish: declare a [[publisher]] in the configuration and send its token as \
+                 `authorization: Bearer TOKEN`",
+                principal.name
+            )));
+        }
         if publications.len() > MAX_PUBLICATIONS {
             let count = publications.len();
             return Err(Error::Invalid(format!(
                 "{count} publications, at most {MAX_PUBLICATIONS} are allowed"
             )));
         }
+        let Some(scope) = self.0.options.external.scope(principal)? else {
+            return self.publish_some(principal, None, publications, received).await;
+        };
+        scope.admit(publications.len(), received)?;
+        let mut results = Vec::with_capacity(publications.len());
+        let mut publications = publications.into_iter().peekable();
+        while publications.peek().is_some() {
+            let some: Vec<_> = publications.by_ref().take(IN_WRITER).collect();
+            let _place = self.0.options.external.writer(some.len()).await?;
+            results.extend(self.publish_some(principal, Some(scope), some, received).await?);
+        }
+        Ok(results)
+    }
+    /// Stores what is right of them; one answer each, in order. `scope` bounds what an external publisher may say.
+    async fn publish_some(
+        &self,
+        principal: &Principal,
+        scope: Option<&Scope>,
+        publications: Vec<v1::Publication>,
+        received: Mono,
+    ) -> Result<Vec<Published>> {
         let boot = self.0.clock.boot();
-        let read: Vec<Result<Incoming, String>> = publications
-            .into_iter()
-            .map(|one| read(principal, one, received, &boot).map(|alert| Incoming { alert, received }))
-            .collect();
+        let read =
+            |one| read(principal, scope, one, received, &boot).map(|alert| Incoming { alert, received });
+        let read: Vec<Result<Incoming, String>> = publications.into_iter().map(read).collect();
         let good: Vec<Incoming> = read.iter().filter_map(|one| one.as_ref().ok()).cloned().collect();
+        let kinds: Vec<Option<Kind>> =
+            read.iter().map(|one| one.as_ref().ok().map(|one| one.alert.kind)).collect();
         let first = good.first().map(|incoming| incoming.alert.id);
         let stored = if good.is_empty() { Vec::new() } else { self.0.store.publish(good).await? };
         let mut stored = stored.into_iter();
@@ -65,7 +94,10 @@ impl Bus {
         let count = |outcome| results.iter().filter(|one| one.outcome == outcome).count();
         BusCounts::add(&self.0.counts.invalid, count(PublishOutcome::Invalid) as u64);
         let (conflicts, invalid) = (count(PublishOutcome::Conflict), count(PublishOutcome::Invalid));
-        if conflicts + invalid > 0 {
+        if let Some(scope) = scope {
+            scope.note(kinds.into_iter().zip(results.iter().map(|one| one.outcome)));
+        }
+        if conflicts + invalid > 0 && scope.is_none_or(|scope| scope.audits(received)) {
             // What was stored says itself who published it; what was refused stands nowhere else.
             let first = first.map(|id| id.to_string()).unwrap_or_default();
             let subject = format!("{conflicts} conflicting, {invalid} invalid, first stored {first}");
@@ -91,11 +123,16 @@ impl From<Outcome> for Published {
 
 fn read(
     principal: &Principal,
+    scope: Option<&Scope>,
     publication: v1::Publication,
     received: Mono,
     boot: &Boot,
 ) -> Result<Alert, String> {
     let hop = hop::stage(&publication, received, boot);
+    let publication = match scope {
+        Some(scope) => scope.reduce(publication)?,
+        None => publication,
+    };
     let wire = publication.alert.ok_or("alert: must be set")?;
     let mut alert = Alert::try_from(wire).map_err(|error| error.to_string())?;
     if alert.level == Level::EXTREME && !principal.may(Right::SetExtreme) {

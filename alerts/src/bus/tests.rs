@@ -1,6 +1,7 @@
 //! Promises of the bus, one by one. `model` holds them all together on random histories.
 
 mod clock;
+mod group;
 mod model;
 mod watch_bugs;
 
@@ -91,7 +92,7 @@ async fn nobody_changes_the_alert_of_another_publisher() {
     let bench = Bench::new();
     let fire = critical();
     bench.commit(std::slice::from_ref(&fire)).await;
-    let other = Principal::new("analytics-box", PrincipalKind::Publisher);
+    let other = Principal::new("node-2", PrincipalKind::Node);
     for state in [resolved(&fire), next_state(&fire), fire.clone()] {
         let publication =
             v1::Publication { alert: Some(v1::Alert::from(&state)), ..v1::Publication::default() };

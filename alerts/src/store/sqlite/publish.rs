@@ -17,7 +17,7 @@ use super::{
     convert::{lane, lane_number, level, signed, unsigned},
     writer::Batch,
 };
-use crate::{error::Result, filter::path_of};
+use crate::{error::Result, external, filter::path_of};
 
 /// What is known of an alert.
 struct Known {
@@ -34,6 +34,17 @@ struct Known {
 fn identity(alert: &v1::Alert) -> Sha256 {
     let mut said = alert.clone();
     said.publisher.clear();
+    if said.explanation.as_ref().is_some_and(|why| why.rule == external::RULE) {
+        // The publisher names the place; what else is known of it is of the configuration that was in force.
+        said.place = said.place.map(|place| v1::Place {
+            camera_id: place.camera_id,
+            zone: place.zone,
+            ..v1::Place::default()
+        });
+        said.explanation = said
+            .explanation
+            .map(|why| v1::Explanation { thresholds: why.thresholds, ..v1::Explanation::default() });
+    }
     said.stages.retain(|time| {
         !matches!(time.stage(), v1::Stage::Spool | v1::Stage::Hop | v1::Stage::Commit | v1::Stage::Deliver)
     });
