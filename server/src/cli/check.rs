@@ -23,6 +23,7 @@ use xueliang_inference::{
 };
 
 use super::runtime;
+use crate::roles::bus::callers::token_faults;
 
 mod coverage;
 
@@ -184,6 +185,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         // A model that cannot be loaded is one fault, not one for each rule that it would have served.
         let rules = if model_faults.is_empty() { rule_faults(config, &models) } else { Vec::new() };
         let further = model_faults.into_iter().chain(rules).chain(credential_faults(config));
+        let further = further.chain(token_faults(config));
         let further = further.chain(network_faults(config, args.resolve));
         faults.extend(further.map(|(path, message)| format!("{path}: {message}")));
     }
@@ -202,6 +204,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     );
     coverage::print(&config, &models, &opened.costs, args);
     print_disk(&config, args);
+    print_publishers(&config);
     println!("Deliveries of alerts are marked late above an age of {:?}", config.alerts.late_after);
     Ok(ExitCode::SUCCESS)
 }
@@ -277,6 +280,25 @@ fn print_disk(config: &Config, args: &CheckArgs) {
         if let CredentialSource::File(path) = source {
             println!("Credentials {name} are read from {}", path.display());
         }
+    }
+}
+
+fn print_publishers(config: &Config) {
+    for one in &config.publishers {
+        let cameras = config.cameras.iter().filter(|camera| {
+            config.division_path(&camera.division).iter().any(|code| one.divisions.contains(code))
+        });
+        let words = |items: &mut dyn Iterator<Item = String>| items.collect::<Vec<_>>().join(", ");
+        println!(
+            "Publisher {}: {} in {} ({} cameras, {} devices), {} states a second, token read from {}",
+            one.name,
+            words(&mut one.kinds.iter().map(ToString::to_string)),
+            words(&mut one.divisions.iter().map(ToString::to_string)),
+            cameras.count(),
+            one.devices.len(),
+            one.max_per_second,
+            one.token_file.display()
+        );
     }
 }
 

@@ -26,6 +26,7 @@ use xueliang_alerts::{
     assignment::{Assignment, Secret},
     bus::{Bus, BusOptions},
     evidence::EvidenceOptions,
+    external::External,
     rights::{Principal, PrincipalKind},
 };
 use xueliang_base::{
@@ -37,6 +38,7 @@ use xueliang_base::{
 };
 use xueliang_ingest::{credentials::Credentials, registry::Registry};
 
+use self::callers::{Callers, token_faults};
 use crate::{
     cli::{read_config, refuse_unserved},
     exposition,
@@ -44,6 +46,7 @@ use crate::{
     state::StateDir,
 };
 
+pub mod callers;
 mod health;
 mod measure;
 mod own_alerts;
@@ -118,14 +121,16 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     let evidence =
         EvidenceOptions { max_bytes: config.evidence.max_bytes, keep_days: config.evidence.keep_days };
     let late_after = config.alerts.late_after;
-    let options = BusOptions { evidence, late_after, ..BusOptions::default() };
+    let external = Arc::new(External::of(&config, assignment.revision));
+    let options =
+        BusOptions { evidence, late_after, external: Arc::clone(&external), ..BusOptions::default() };
     let bus = Bus::open(state.root(), clock.clone(), options)?;
     let metrics = Arc::new(Metrics::new("bus"));
     let measuring = measure::spawn(&state, &bus, &config, assignment.revision.0, &metrics, stopping.clone())?;
 
     let revision = assignment.revision;
     let nodes = serve_nodes(&state, &config, &bus, assignment, stopping.clone())?;
-    let consoles = serve_consoles(&config, &bus, stopping.clone()).await?;
+    let consoles = serve_public(&config, &bus, Callers::of(&config, external), stopping.clone()).await?;
     let keeping = {
         let (bus, stopping) = (bus.clone(), stopping.clone());
         tokio::spawn(async move { bus.run(stopping).await })
@@ -153,6 +158,9 @@ fn wanted(path: &Path) -> anyhow::Result<Wanted> {
     for (name, source) in &config.credentials {
         let read = read_credentials(source).with_context(|| format!("credentials.{name}"))?;
         credentials.insert(name.clone(), read);
+    }
+    if let Some((path, fault)) = token_faults(&config).into_iter().next() {
+        bail!("{path}: {fault}");
     }
     Ok((config, credentials))
 }
@@ -269,7 +277,13 @@ fn serve_nodes(
     }))
 }
 
-async fn serve_consoles(config: &Config, bus: &Bus, mut stopping: Stopping) -> anyhow::Result<Serving> {
+/// Serves consoles and external publishers.
+async fn serve_public(
+    config: &Config,
+    bus: &Bus,
+    callers: Callers,
+    mut stopping: Stopping,
+) -> anyhow::Result<Serving> {
     let address = config.listen.api;
     let listener = TcpListener::bind(address)
         .await
@@ -280,8 +294,7 @@ async fn serve_consoles(config: &Config, bus: &Bus, mut stopping: Stopping) -> a
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let serving = health::Serving::new(reporter).await;
     tokio::spawn(serving.follow(bus.clone(), stopping.clone()));
-    // Until sign-in exists, whoever can connect to loopback is the operator of this machine.
-    let interceptor = as_principal(Principal::new("local", PrincipalKind::Operator));
+    let interceptor = move |request: Request<()>| callers.sign_in(request);
     let router = Server::builder()
         // A half-open connection is found within 10 s.
         .http2_keepalive_interval(Some(Duration::from_secs(4)))

@@ -43,6 +43,7 @@ struct BusMetrics {
     subscriptions: Gauges,
     evidence: Gauges,
     refused: Counters,
+    external: Counters,
     ages: Histograms,
     stages: Histograms,
     config: Gauges,
@@ -60,6 +61,10 @@ impl BusMetrics {
             subscriptions: metrics.gauges("subscriptions", "streams of consoles open now"),
             evidence: metrics.gauges("evidence", "space that evidence takes, and days until it is used up"),
             refused: metrics.counters("evidence_refused", "pieces that found no room, by kind"),
+            external: metrics.counters(
+                "external",
+                "states of external publishers by publisher and what became of them, and requests with an unknown token",
+            ),
             ages: metrics.seconds(
                 "age_seconds",
                 "from arrival of the picture to committed and to sent, by a console that keeps up",
@@ -166,6 +171,19 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
     for kind in EVIDENCE {
         total(&own.refused, "kind", kind.word(), bus.evidence().refusals().of(kind));
     }
+    let external = bus.external();
+    for (publisher, counts) in external.counts() {
+        for (what, count) in [
+            ("taken", &counts.taken),
+            ("unprocessed", &counts.unprocessed),
+            ("refused", &counts.refused),
+            ("limited", &counts.limited),
+        ] {
+            let labels = vec![("publisher", publisher.to_owned()), ("what", what.to_owned())];
+            own.external.get_or_create(&labels).inner().store(read(count), Ordering::Relaxed);
+        }
+    }
+    total(&own.external, "what", "unknown_token", read(&external.unknown_tokens));
     if let Some(usage) = *shared.usage.lock().expect("no code panics while it holds this lock") {
         for (what, count) in
             [("used_bytes", usage.used_bytes), ("max_bytes", usage.max_bytes), ("pieces", usage.pieces)]
