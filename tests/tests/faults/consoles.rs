@@ -28,8 +28,8 @@ async fn deaf(api: &str, name: &str, window: Option<u32>, credit: u32) -> Stream
     AlertServiceClient::new(channel).subscribe(request).await.unwrap().into_inner()
 }
 
-/// Publishes severe alerts like `sample`; their ids.
-async fn publish(desk: &Desk, sample: &Alert, count: usize) -> Vec<String> {
+/// Publishes severe alerts like `sample`, as the node does; their ids.
+async fn publish(service: &Service, sample: &Alert, count: usize) -> Vec<String> {
     let ids: Vec<_> = (0..count).map(|_| AlertId::mint().to_string()).collect();
     let publication = |id: &String| {
         let mut alert = Alert { alert_id: id.clone(), revision: 1, ..sample.clone() };
@@ -37,7 +37,9 @@ async fn publish(desk: &Desk, sample: &Alert, count: usize) -> Vec<String> {
         Publication { alert: Some(alert), last_round_trip_us: 1000, ..Publication::default() }
     };
     let request = PublishRequest { publications: ids.iter().map(publication).collect() };
-    let answer = tokio::time::timeout(MINUTE, desk.client().publish(request)).await.unwrap().unwrap();
+    let socket = format!("unix:{}", service.state().join("run/bus.sock").display());
+    let mut node = AlertServiceClient::connect(socket).await.unwrap();
+    let answer = tokio::time::timeout(MINUTE, node.publish(request)).await.unwrap().unwrap();
     for result in answer.into_inner().results {
         assert_eq!(result.outcome(), PublishOutcome::Committed, "{}", result.message);
     }
@@ -58,7 +60,7 @@ async fn a_console_that_reads_nothing_slows_nobody() {
     let stuck = deaf(&service.api, "stuck", Some(65_535), 1024).await;
     let mut published = Vec::new();
     for _ in 0..5 {
-        let ids = publish(&desk, &sample, ROUND).await;
+        let ids = publish(&service, &sample, ROUND).await;
         let last = ids[ROUND - 1].clone();
         desk.until("the last of a round", MINUTE / 4, |alert| alert.alert_id == last).await.unwrap();
         published.extend(ids);
