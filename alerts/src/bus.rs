@@ -267,10 +267,8 @@ impl Inner {
     pub(crate) fn acked(&self, principal: &str, subscription: &str, mut cursor: Cursor) {
         let mut unsaved = self.unsaved();
         let key = (principal.to_owned(), subscription.to_owned());
-        if let Some(before) = unsaved.get(&key).filter(|before| before.epoch == cursor.epoch) {
-            for (position, known) in cursor.positions.iter_mut().zip(before.positions) {
-                *position = known.max(*position);
-            }
+        if let Some(before) = unsaved.get(&key) {
+            cursor = cursor.not_before(before);
         }
         unsaved.insert(key, cursor);
     }

@@ -134,6 +134,16 @@ impl Watcher {
     pub fn refused(&self) -> Option<&Status> {
         self.refused.as_ref()
     }
+    /// Wants other alerts from now on. What the old filter did not show comes as a snapshot after a gap that says so;
+    /// nothing else is missed, and nothing of what is no longer wanted comes.
+    pub fn set_filter(&mut self, filter: v1::AlertFilter) {
+        self.request.filter = Some(filter);
+        self.stream = None;
+        // What this stream delivered can no longer be acknowledged: it is told again where it is still wanted.
+        self.owing = false;
+        self.refused = None;
+        self.retry_at = None;
+    }
     /// The next thing to know. Records that were given before are left out. Cancel-safe.
     pub async fn next(&mut self) -> Event {
         loop {
@@ -226,7 +236,9 @@ impl Watcher {
             Item::Closed(closed) => {
                 self.reach(&closed.cursor);
                 // A stream that was worth nothing is no renewal: its bus is in trouble, and is left alone for a while.
-                if closed.reason() == v1::CloseReason::Renew && self.worth {
+                let comes_back =
+                    matches!(closed.reason(), v1::CloseReason::Renew | v1::CloseReason::RightsChanged);
+                if comes_back && self.worth {
                     self.renewing = true;
                     return None;
                 }
@@ -234,6 +246,11 @@ impl Watcher {
                     let taken = "another console has opened a subscription of this name: give each its own";
                     self.refused = Some(Status::aborted(taken));
                 }
+            }
+            // The place is good, whatever is told before what comes after it.
+            Item::Gap(gap) if gap.reason() == v1::GapReason::FilterChanged => {
+                self.owing = false;
+                self.forget();
             }
             // A place that was told to be gone leads nowhere; the snapshot's end is the next one.
             Item::Gap(_) => {
@@ -301,6 +318,7 @@ impl Watcher {
         let request = v1::AcknowledgeRequest {
             subscription_id: self.subscription_id.clone(),
             cursor: self.cursor.clone(),
+            stage: v1::DeliveryStage::Displayed.into(),
         };
         let answer = self.client.acknowledge(request).await?;
         self.owing = false;

@@ -309,7 +309,7 @@ pub trait Store: Send + Sync + 'static {
     /// Notes that a principal uses a name for subscriptions (empty: none), and audits the first use. Refuses a name
     /// beyond `max_names`, as invalid.
     fn add_subscriber(&self, principal: String, name: String, max_names: u32) -> Answer<()>;
-    /// Keeps acknowledged cursors; a position never goes back within an epoch.
+    /// Keeps acknowledged cursors; a position never goes back within an epoch and under a filter.
     fn save_acked(&self, acked: Vec<Acked>) -> Answer<()>;
     /// Keeps facts of evidence. What is there already stays, and is returned when it differs.
     fn put_evidence(&self, row: EvidenceRow) -> Answer<Option<EvidenceRow>>;

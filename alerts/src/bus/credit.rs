@@ -74,6 +74,10 @@ impl Credits {
                 "the cursor is of another epoch: acknowledge what this stream delivered".into(),
             ));
         }
+        if cursor.filter != self.handed.filter {
+            let fault = "the cursor was earned under another filter: acknowledge what this stream delivered";
+            return Err(Error::Invalid(fault.to_owned()));
+        }
         let ahead = cursor.positions.iter().zip(self.handed.positions).any(|(mine, handed)| *mine > handed);
         if ahead {
             let fault = "the cursor lies ahead of what was delivered: acknowledge only what was shown";

@@ -6,7 +6,7 @@ use std::{
 };
 
 use xueliang_base::{
-    cursor::{Cursor, Epoch},
+    cursor::{Cursor, Epoch, FilterMark},
     id::AlertId,
     kind::Lane,
 };
@@ -60,6 +60,7 @@ pub(super) struct Counted {
 pub(super) struct Lanes {
     bus: Arc<Inner>,
     filter: Arc<Filter>,
+    mark: FilterMark,
     epoch: Epoch,
     lanes: [Reading; 3],
 }
@@ -67,11 +68,13 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(bus: Arc<Inner>, filter: Arc<Filter>, start: Cursor) -> Self {
         let lanes = start.positions.map(|position| Reading { position, ..Reading::default() });
-        Self { bus, filter, epoch: start.epoch, lanes }
+        let mark = filter.mark();
+        Self { bus, filter, mark, epoch: start.epoch, lanes }
     }
     /// Everything up to here is done.
     pub(super) fn cursor(&self) -> Cursor {
-        Cursor { epoch: self.epoch, positions: [0, 1, 2].map(|lane| self.lanes[lane].position) }
+        let positions = [0, 1, 2].map(|lane| self.lanes[lane].position);
+        Cursor { epoch: self.epoch, positions, filter: Some(self.mark) }
     }
     /// The next row of a lane. States that a later one made pointless are passed over, save in the critical lane.
     pub(super) async fn next(&mut self, lane: Lane) -> Result<Next> {

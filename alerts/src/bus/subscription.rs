@@ -93,8 +93,12 @@ impl From<Error> for End {
 
 /// Where a stream begins.
 enum Start {
+    /// At a cursor.
     Resume(Cursor),
+    /// With a snapshot of now.
     Snapshot(Option<v1::Gap>),
+    /// With a snapshot of what had happened by a cursor that was earned under another filter, then at that cursor.
+    Again(Cursor, v1::Gap),
 }
 
 impl Bus {
@@ -171,27 +175,36 @@ impl Bus {
 async fn start(bus: &Inner, filter: &Arc<Filter>, cursor: Option<Cursor>) -> Result<Start> {
     let Some(cursor) = cursor else { return Ok(Start::Snapshot(None)) };
     let head = bus.hub.head();
-    let now = bus.clock.wall().0;
+    let uncounted = |reason: v1::GapReason| v1::Gap {
+        reason: reason.into(),
+        missed: Vec::new(),
+        counts_known: false,
+        from_unix_us: 0,
+        to_unix_us: bus.clock.wall().0,
+    };
     if cursor.epoch != bus.store.epoch() || cursor.positions.iter().any(|position| *position > head) {
-        let reason = v1::GapReason::ForeignEpoch.into();
-        let gap =
-            v1::Gap { reason, missed: Vec::new(), counts_known: false, from_unix_us: 0, to_unix_us: now };
-        return Ok(Start::Snapshot(Some(gap)));
+        return Ok(Start::Snapshot(Some(uncounted(v1::GapReason::ForeignEpoch))));
     }
+    // What the cursor passed was not all shown, unless this filter showed it. A cursor that passed nothing hides nothing.
+    let same = cursor.filter == Some(filter.mark()) || cursor.positions == [0; 3];
+    let on = |cursor: Cursor| match same {
+        true => Start::Resume(cursor.under(filter.mark())),
+        false => Start::Again(cursor, uncounted(v1::GapReason::FilterChanged)),
+    };
     let trimmed_to = bus.store.trimmed_to();
     if cursor.positions.iter().all(|position| *position >= trimmed_to) {
-        return Ok(Start::Resume(cursor));
+        return Ok(on(cursor));
     }
     let missed = missed(bus, filter, cursor, trimmed_to).await?;
     if missed.counts.is_empty() {
         let positions = cursor.positions.map(|position| position.max(trimmed_to));
-        return Ok(Start::Resume(Cursor { positions, ..cursor }));
+        return Ok(on(Cursor { positions, ..cursor }));
     }
     let level = |(level, count)| v1::LevelCount { level: v1::Level::from(level).into(), count };
     Ok(Start::Snapshot(Some(v1::Gap {
         reason: v1::GapReason::Trimmed.into(),
         missed: missed.counts.into_iter().map(level).collect(),
-        counts_known: true,
+        counts_known: same,
         from_unix_us: missed.from_unix_us,
         to_unix_us: missed.to_unix_us,
     })))
@@ -286,10 +299,13 @@ impl Task {
             }
             Start::Snapshot(gap) => {
                 if let Some(gap) = gap {
-                    BusCounts::add(&self.bus.counts.gaps, 1);
-                    self.send(Item::Gap(gap)).await?;
+                    self.tell(gap).await?;
                 }
-                self.snapshot().await?;
+                self.snapshot(Cursor::at(self.bus.store.epoch(), self.bus.hub.head())).await?;
+            }
+            Start::Again(cursor, gap) => {
+                self.tell(gap).await?;
+                self.snapshot(cursor).await?;
             }
         }
         loop {
@@ -472,11 +488,16 @@ impl Task {
         }
     }
 
-    /// All firing alerts as they were at one place of the feed, then on from there. Alerts that change meanwhile
-    /// are left out: their change comes by its lane.
-    async fn snapshot(&mut self) -> Result<(), End> {
-        let at = self.bus.hub.head();
-        self.lanes = self.lanes_at(Cursor::at(self.bus.store.epoch(), at));
+    async fn tell(&mut self, gap: v1::Gap) -> Result<(), End> {
+        BusCounts::add(&self.bus.counts.gaps, 1);
+        self.send(Item::Gap(gap)).await
+    }
+
+    /// All firing alerts as they were at one place of the feed, then on from there. Alerts that change later are left
+    /// out: their change comes by its lane.
+    async fn snapshot(&mut self, place: Cursor) -> Result<(), End> {
+        let at = place.positions.into_iter().max().unwrap_or(0);
+        self.lanes = self.lanes_at(place);
         self.placed = true;
         self.send(Item::Snapshot(v1::SnapshotMark { begin: true, cursor: bytes::Bytes::new() })).await?;
         let mut after: Option<SnapshotKey> = None;
@@ -487,6 +508,9 @@ impl Task {
             let done = page.len() < SNAPSHOT_PAGE;
             after = page.last().map(|row| (row.lane, row.seq));
             for row in page {
+                if row.seq > place.position(row.lane) {
+                    continue;
+                }
                 let out = Out::Row { row, cursor: bytes::Bytes::new(), in_snapshot: true };
                 self.reserve().await?.send(out);
                 if self.bookmarks.tick().now_or_never().is_some() {

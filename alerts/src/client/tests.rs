@@ -510,3 +510,28 @@ async fn streams_that_the_bus_renews_go_on_unnoticed() {
     drop(watcher);
     served.stop().await;
 }
+
+#[tokio::test]
+async fn a_console_that_wants_other_alerts_goes_on_with_them_on_the_same_watcher() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::at(folder.path());
+    let (fire, garbage) = (critical(), minor());
+    served.commit(&[fire.clone(), garbage.clone()]).await;
+    let wants = |kind: v1::Kind| v1::AlertFilter { kinds: vec![kind.into()], ..v1::AlertFilter::default() };
+    let flames = v1::SubscribeRequest { filter: Some(wants(v1::Kind::FireFlame)), ..named("desk") };
+    let mut watcher = watcher(folder.path(), flames);
+    assert_eq!(key(&watcher.delivery().await), key_of(&fire));
+    watcher.live().await;
+    watcher.set_filter(wants(v1::Kind::ExposedGarbage));
+    let gap = watcher.until(|event| match event {
+        Event::Item(Item::Gap(gap)) => Some(gap.reason()),
+        Event::Lost { reason, .. } => panic!("{reason}"),
+        _ => None,
+    });
+    assert_eq!(gap.await, v1::GapReason::FilterChanged);
+    assert_eq!(key(&watcher.delivery().await), key_of(&garbage));
+    watcher.live().await;
+    let acknowledged = watcher.acknowledge().await;
+    assert!(acknowledged.is_ok(), "{acknowledged:?}");
+    served.stop().await;
+}

@@ -14,6 +14,7 @@ use xueliang_proto::v1::{self, subscribe_response::Item};
 use super::{Subscribe, options};
 use crate::{
     bus::BusOptions,
+    filter::Filter,
     testing::{Bench, Console, critical, key, key_of, major, minor, next_state, resolved},
 };
 
@@ -42,6 +43,8 @@ struct Shown {
     counted: BTreeSet<String>,
     cursor: Option<bytes::Bytes>,
     gaps: u64,
+    /// Kinds wanted now; empty: all.
+    kinds: Vec<i32>,
 }
 
 impl Shown {
@@ -82,11 +85,13 @@ impl Shown {
                 stream.forward(&mark.cursor);
                 self.cursor = Some(mark.cursor.clone());
             }
+            Item::Gap(gap) if gap.reason() == v1::GapReason::FilterChanged => {}
             Item::Gap(_) => self.gaps += 1,
             // A snapshot stands for itself: a console forgets what it held before.
             Item::Snapshot(_) => {
-                let gaps = self.gaps;
-                *self = Shown { gaps, ..Shown::default() };
+                // Its cursor stays good until the snapshot's end gives another.
+                let (gaps, kinds) = (self.gaps, std::mem::take(&mut self.kinds));
+                *self = Shown { gaps, kinds, cursor: self.cursor.take(), ..Shown::default() };
             }
             Item::Opened(_) | Item::Closed(_) => {}
         }
@@ -169,7 +174,8 @@ impl World {
     async fn connect(&mut self, who: usize) {
         let cursor = self.shown[who].cursor.as_ref().map(|cursor| Cursor::decode(cursor).unwrap());
         let credit = v1::Credit { critical: 3, major: 2, minor: 2 };
-        let wanted = Subscribe { cursor, credit: Some(credit), ..Subscribe::default() };
+        let filter = Filter { kinds: self.shown[who].kinds.clone(), ..Filter::default() };
+        let wanted = Subscribe { cursor, filter, credit: Some(credit), ..Subscribe::default() };
         let console = self.bench.console(&format!("console-{who}"), wanted).await;
         self.open[who] = Some((console, Stream::default()));
     }
@@ -201,7 +207,13 @@ impl World {
                 let count = self.dice.roll(20);
                 self.read(who, count).await;
             }
-            9 | 10 => self.open[who] = None,
+            9 => self.open[who] = None,
+            10 => {
+                // It wants other alerts from now on.
+                self.open[who] = None;
+                let choices: [&[i32]; 4] = [&[], &[1101], &[1101, 5102], &[1201, 5102]];
+                self.shown[who].kinds = choices[usize::try_from(self.dice.roll(4)).unwrap()].to_vec();
+            }
             _ => self.restart().await,
         }
     }
@@ -238,7 +250,8 @@ impl World {
         }
         for shown in &self.shown {
             assert_eq!(shown.gaps, 0, "nothing was trimmed or restored");
-            for (id, alert) in &latest {
+            let wanted = |alert: &Alert| shown.kinds.is_empty() || shown.kinds.contains(&alert.kind.number());
+            for (id, alert) in latest.iter().filter(|(_, alert)| wanted(alert)) {
                 // A console that began with a snapshot owes nothing about alerts that had ended by then.
                 let Some(known) = shown.latest.get(id) else {
                     let over = !alert.state.is_firing();
@@ -253,7 +266,7 @@ impl World {
             for (id, revision) in &shown.critical {
                 first.entry(id).or_insert(*revision);
             }
-            for alert in &self.committed {
+            for alert in self.committed.iter().filter(|alert| wanted(alert)) {
                 let (id, revision) = key_of(alert);
                 if first.get(id.as_str()).is_some_and(|from| revision >= *from) {
                     assert!(shown.critical.contains(&(id.clone(), revision)), "{id} {revision} is lost");
