@@ -23,8 +23,9 @@ use std::{
     time::Duration,
 };
 
-use tracing::warn;
+use tracing::{info, warn};
 use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
+use xueliang_proto::v1::CloseReason;
 
 pub use self::{
     admission::MAX_NAMES,
@@ -37,6 +38,7 @@ use crate::{
     board::CameraBoard,
     error::Result,
     evidence::{Evidence, EvidenceOptions},
+    rights::{Grant, Rights},
     store::{Acked, SqliteOptions, SqliteStore, Store},
 };
 
@@ -122,6 +124,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) board: CameraBoard,
     pub(crate) evidence: Evidence,
+    rights: Rights,
     admission: admission::Admission,
     unsaved: Mutex<Unsaved>,
 }
@@ -162,6 +165,7 @@ impl Bus {
             options,
             counts: BusCounts::default(),
             evidence,
+            rights: Rights::default(),
             admission: admission::Admission::default(),
             unsaved: Mutex::default(),
         })))
@@ -189,6 +193,18 @@ impl Bus {
     /// Ends every stream with a `Closed` that says so.
     pub fn close_subscriptions(&self) {
         self.0.registry.close_all();
+    }
+    /// What principals are held to.
+    pub fn rights(&self) -> &Rights {
+        &self.0.rights
+    }
+    /// Holds a principal to a grant from now on, or to none. Its open streams end where they are: nothing that is still
+    /// on its way within the bus is delivered. They may come back at once, and see what they may see then.
+    pub fn grant(&self, principal: &str, grant: Option<Grant>) {
+        if self.0.rights.set(principal, grant) {
+            info!(principal, "rights changed");
+            self.0.registry.close_of(principal, CloseReason::RightsChanged);
+        }
     }
     /// Works until asked to stop: acknowledged cursors go to disk every second; feed and evidence are kept within
     /// their bounds every ten minutes, beside that and however long it takes. On stopping it closes the streams and
@@ -229,7 +245,7 @@ impl Bus {
         loop {
             match self.0.store.trim(before).await {
                 Ok(0) => break,
-                Ok(rows) => tracing::info!(rows, "feed trimmed"),
+                Ok(rows) => info!(rows, "feed trimmed"),
                 Err(error) => {
                     warn!(error = %error, "feed not trimmed");
                     break;

@@ -61,9 +61,9 @@ impl Bus {
     }
 }
 
-/// Who calls.
-fn principal(extensions: &Extensions) -> Result<Principal> {
-    extensions.get::<Principal>().cloned().ok_or(Error::Unauthenticated)
+/// Who calls, as it is held to now.
+fn principal(bus: &Bus, extensions: &Extensions) -> Result<Principal> {
+    extensions.get::<Principal>().map(|one| bus.rights().of(one)).ok_or(Error::Unauthenticated)
 }
 
 /// The one place where error kinds become codes.

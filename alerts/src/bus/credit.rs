@@ -67,6 +67,10 @@ impl Credits {
         self.handed = start;
         self.acked = start;
     }
+    /// Everything up to here was acknowledged.
+    pub(crate) fn acked(&self) -> Cursor {
+        self.acked
+    }
     /// Gives back the credit of everything up to the cursor. Returns the cursor acknowledged in all, and what is free.
     pub(crate) fn acknowledge(&mut self, cursor: Cursor) -> Result<(Cursor, v1::Credit)> {
         if cursor.epoch != self.handed.epoch {

@@ -14,7 +14,7 @@ use xueliang_base::{
 };
 use xueliang_proto::v1::{self, subscribe_response::Item};
 
-use super::{BusCounts, Inner};
+use super::{BusCounts, Inner, registry::Open};
 use crate::store::FeedRow;
 
 /// What the task hands to the stream.
@@ -37,34 +37,43 @@ pub(super) type Last = Arc<Mutex<Option<v1::Closed>>>;
 /// A subscription's items. Dropping it ends the subscription.
 pub struct SubscriptionStream {
     pub(super) bus: Arc<Inner>,
-    pub(super) id: String,
+    pub(super) open: Arc<Open>,
     pub(super) items: mpsc::Receiver<Out>,
     pub(super) last: Last,
 }
 
 impl std::fmt::Debug for SubscriptionStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SubscriptionStream").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("SubscriptionStream").field("id", &self.open.id).finish_non_exhaustive()
     }
 }
 
 impl SubscriptionStream {
     /// The name of this stream in acknowledgements.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.open.id
+    }
+    /// Items that wait to be taken.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.items.len()
     }
 }
 
 impl Drop for SubscriptionStream {
     fn drop(&mut self) {
-        self.bus.registry.end(&self.id);
+        self.bus.registry.end(&self.open.id);
     }
 }
 
 impl Stream for SubscriptionStream {
     type Item = v1::SubscribeResponse;
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = match std::task::ready!(self.items.poll_recv(cx)) {
+        let mut next = std::task::ready!(self.items.poll_recv(cx));
+        while next.is_some() && self.open.is_cut() {
+            next = std::task::ready!(self.items.poll_recv(cx));
+        }
+        let item = match next {
             Some(Out::Item(item)) => Some(item),
             Some(Out::Row { row, cursor, in_snapshot }) => {
                 Some(Item::Delivery(dated(&self.bus, &row, cursor, in_snapshot)))

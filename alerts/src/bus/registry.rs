@@ -35,6 +35,20 @@ impl Open {
     pub(crate) fn closing(&self) -> watch::Receiver<Option<CloseReason>> {
         self.close.subscribe()
     }
+    /// Asks the task to end the stream. The first reason stands, unless there is one that allows no further delivery.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.close.send_if_modified(|told| {
+            let stands = told.is_some() && reason != CloseReason::RightsChanged;
+            if !stands {
+                *told = Some(reason);
+            }
+            !stands
+        });
+    }
+    /// Whether nothing may be delivered any more, whatever is on its way.
+    pub(crate) fn is_cut(&self) -> bool {
+        *self.close.borrow() == Some(CloseReason::RightsChanged)
+    }
 }
 
 /// Subscriptions that have ended and may still be acknowledged.
@@ -86,7 +100,7 @@ impl Registry {
             )));
         }
         if let Some(old) = old.and_then(|id| all.end(&id)) {
-            old.close.send_replace(Some(CloseReason::Replaced));
+            old.close(CloseReason::Replaced);
         }
         all.open.insert(one.id.clone(), one);
         Ok(())
@@ -108,8 +122,12 @@ impl Registry {
     }
     pub(crate) fn close_all(&self) {
         for one in self.all().open.values() {
-            one.close.send_replace(Some(CloseReason::Shutdown));
+            one.close(CloseReason::Shutdown);
         }
+    }
+    /// Ends the streams of a principal.
+    pub(crate) fn close_of(&self, principal: &str, reason: CloseReason) {
+        self.all().open.values().filter(|one| one.principal == principal).for_each(|one| one.close(reason));
     }
     pub(crate) fn len(&self) -> usize {
         self.all().open.len()

@@ -104,9 +104,10 @@ enum Start {
 impl Bus {
     /// Opens a subscription. An open one of the same principal and name is closed.
     pub async fn subscribe(&self, principal: &Principal, wanted: Subscribe) -> Result<SubscriptionStream> {
-        check(principal, Right::ReadAlerts)?;
         let bus = &self.0;
-        let filter = Arc::new(wanted.filter);
+        let principal = &bus.rights.of(principal);
+        check(principal, Right::ReadAlerts)?;
+        let filter = Arc::new(Filter { within: principal.divisions.clone(), ..wanted.filter });
         let credits = Credits::new(wanted.credit, Cursor::start(bus.store.epoch()))?;
         let granted = credits.granted();
         let cursor = match wanted.cursor {
@@ -122,11 +123,19 @@ impl Bus {
         let id = id.to_string();
         let open = Arc::new(Open::new(id.clone(), principal.name.clone(), wanted.name, credits));
         bus.registry.add(Arc::clone(&open))?;
+        // A change of rights either finds the stream open, or is found here.
+        if bus.rights.of(principal) != *principal {
+            open.close(CloseReason::RightsChanged);
+        }
         BusCounts::add(&bus.counts.opened, 1);
         let (out, items) = mpsc::channel(IN_FLIGHT);
         let last: Last = Arc::new(Mutex::new(None));
-        let stream =
-            SubscriptionStream { bus: Arc::clone(bus), id: id.clone(), items, last: Arc::clone(&last) };
+        let stream = SubscriptionStream {
+            bus: Arc::clone(bus),
+            open: Arc::clone(&open),
+            items,
+            last: Arc::clone(&last),
+        };
         let opened = v1::Opened {
             subscription_id: id,
             credit: Some(granted),
@@ -155,7 +164,7 @@ impl Bus {
     }
     /// Gives credit back for everything up to a cursor, and remembers it for a named subscription.
     pub fn acknowledge(&self, principal: &Principal, id: &str, cursor: &[u8]) -> Result<v1::Credit> {
-        check(principal, Right::ReadAlerts)?;
+        check(&self.0.rights.of(principal), Right::ReadAlerts)?;
         let open = self.0.registry.find(&principal.name, id)?;
         if cursor.is_empty() {
             // Of a bookmark that is a sign of life only: it acknowledges nothing.
@@ -283,7 +292,12 @@ impl Task {
             BusCounts::add(&self.bus.counts.stalled, 1);
         }
         info!(subscription = %id, principal = %self.open.principal, reason = reason.as_str_name(), "subscription closed");
-        let cursor = if self.resumable { self.lanes.cursor().encode().into() } else { bytes::Bytes::new() };
+        let cursor = match self.resumable {
+            false => bytes::Bytes::new(),
+            // What was on its way is thrown away.
+            true if self.open.is_cut() => self.open.credits().acked().encode().into(),
+            true => self.lanes.cursor().encode().into(),
+        };
         let closed = v1::Closed { reason: reason.into(), cursor };
         *self.last.lock().expect("no code panics while it holds this lock") = Some(closed);
     }

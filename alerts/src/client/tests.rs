@@ -23,7 +23,7 @@ use super::*;
 use crate::{
     bus::{Bus, BusOptions},
     publisher::Publisher,
-    rights::{Principal, PrincipalKind, Right},
+    rights::{Grant, Principal, PrincipalKind, Right},
     spool::{Spool, SpoolOptions},
     testing::{self, NOW, critical, key, key_of, minor, next_state},
 };
@@ -533,5 +533,31 @@ async fn a_console_that_wants_other_alerts_goes_on_with_them_on_the_same_watcher
     watcher.live().await;
     let acknowledged = watcher.acknowledge().await;
     assert!(acknowledged.is_ok(), "{acknowledged:?}");
+    served.stop().await;
+}
+
+#[tokio::test]
+async fn a_console_whose_rights_change_comes_back_by_itself_and_learns_when_it_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::at(folder.path());
+    let fire = critical();
+    served.commit(std::slice::from_ref(&fire)).await;
+    let mut watcher = watcher(folder.path(), named("desk"));
+    assert_eq!(key(&watcher.delivery().await), key_of(&fire));
+    watcher.live().await;
+    let everything = Principal::new("node-1", PrincipalKind::Operator).rights;
+    let elsewhere = Grant { rights: everything, divisions: Some(vec!["99".parse().unwrap()]) };
+    served.bus.grant("node-1", Some(elsewhere));
+    let gap = watcher.until(|event| match event {
+        Event::Item(Item::Gap(gap)) => Some(gap.reason()),
+        Event::Item(Item::Delivery(delivery)) => panic!("{delivery:?} is not to be seen"),
+        Event::Lost { reason, .. } => panic!("{reason}"),
+        _ => None,
+    });
+    assert_eq!(gap.await, v1::GapReason::FilterChanged);
+    watcher.live().await;
+    served.bus.grant("node-1", Some(Grant { rights: [Right::RunNode].into(), divisions: None }));
+    watcher.until(|event| matches!(event, Event::Lost { .. }).then_some(())).await;
+    assert_eq!(watcher.refused().map(Status::code), Some(Code::PermissionDenied));
     served.stop().await;
 }

@@ -12,7 +12,7 @@ use crate::{
     bus::{Bus, Subscribe},
     error::{Error, Result},
     filter::Filter,
-    rights::{Right, check},
+    rights::{Right, check, check_sees},
     store::ListQuery,
 };
 
@@ -29,7 +29,7 @@ impl AlertService for AlertApi {
         request: Request<v1::PublishRequest>,
     ) -> Result<Response<v1::PublishResponse>, Status> {
         let received = self.0.0.clock.mono();
-        let principal = principal(request.extensions())?;
+        let principal = principal(&self.0, request.extensions())?;
         let published = self.0.publish(&principal, request.into_inner().publications, received).await?;
         let results = published
             .into_iter()
@@ -43,7 +43,7 @@ impl AlertService for AlertApi {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let principal = principal(request.extensions())?;
+        let principal = principal(&self.0, request.extensions())?;
         let request = request.into_inner();
         let opened = async {
             let wanted = Subscribe::try_from(request)?;
@@ -64,7 +64,7 @@ impl AlertService for AlertApi {
         &self,
         request: Request<v1::AcknowledgeRequest>,
     ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
-        let principal = principal(request.extensions())?;
+        let principal = principal(&self.0, request.extensions())?;
         let request = request.into_inner();
         let available = self.0.acknowledge(&principal, &request.subscription_id, &request.cursor)?;
         Ok(Response::new(v1::AcknowledgeResponse { available: Some(available) }))
@@ -74,7 +74,8 @@ impl AlertService for AlertApi {
         &self,
         request: Request<v1::ListAlertsRequest>,
     ) -> Result<Response<v1::ListAlertsResponse>, Status> {
-        check(&principal(request.extensions())?, Right::ReadAlerts)?;
+        let principal = principal(&self.0, request.extensions())?;
+        check(&principal, Right::ReadAlerts)?;
         let request = request.into_inner();
         if request.alert_ids.len() > MAX_IDS {
             let count = request.alert_ids.len();
@@ -91,7 +92,10 @@ impl AlertService for AlertApi {
                 Err(_) => return Err(Error::Invalid("state: is not known here".to_owned()).into()),
             },
             alerts: request.alert_ids.iter().map(|id| alert_id(id)).collect::<Result<_>>()?,
-            filter: Filter::try_from(request.filter.unwrap_or_default())?,
+            filter: Filter {
+                within: principal.divisions,
+                ..Filter::try_from(request.filter.unwrap_or_default())?
+            },
             publisher: None,
             before_exclusive: page_start(&request.page_token)?,
             limit,
@@ -108,8 +112,10 @@ impl AlertService for AlertApi {
         &self,
         request: Request<v1::GetAlertRequest>,
     ) -> Result<Response<v1::GetAlertResponse>, Status> {
-        check(&principal(request.extensions())?, Right::ReadAlerts)?;
+        let principal = principal(&self.0, request.extensions())?;
+        check(&principal, Right::ReadAlerts)?;
         let id = alert_id(&request.into_inner().alert_id)?;
+        check_sees(&**self.0.store(), &principal, id).await?;
         let history = self.0.store().history(id).await?;
         let Some(latest) = history.last().cloned() else {
             return Err(Error::NotFound(format!("there is no alert {id}")).into());

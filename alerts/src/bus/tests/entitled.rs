@@ -1,13 +1,16 @@
 //! Consoles that want other alerts than before, or may see others.
 
-use xueliang_base::cursor::Cursor;
-use xueliang_proto::v1::{self, subscribe_response::Item};
+use std::time::Duration;
+
+use xueliang_base::{alert::Alert, cursor::Cursor};
+use xueliang_proto::v1::{self, CloseReason, subscribe_response::Item};
 
 use super::{Subscribe, options};
 use crate::{
     bus::BusOptions,
     error::Error,
     filter::Filter,
+    rights::{Grant, Principal, PrincipalKind, Right},
     testing::{Bench, Console, critical, key, key_of, major, minor, next_state, resolved},
 };
 
@@ -135,4 +138,122 @@ async fn a_cursor_that_does_not_say_its_filter_is_never_taken_for_one_that_hides
     let mut console = opened(&bench, at(&old.encode(), Filter::default())).await;
     told_of_the_change(&mut console).await;
     assert_eq!(console.snapshot().await.0, [key_of(&fire)]);
+}
+
+/// A console's usual rights, in these divisions only.
+fn only_in(divisions: &[&str]) -> Option<Grant> {
+    let rights = Principal::new("c", PrincipalKind::Console).rights;
+    Some(Grant { rights, divisions: Some(divisions.iter().map(|code| code.parse().unwrap()).collect()) })
+}
+
+fn elsewhere(mut alert: Alert) -> Alert {
+    alert.place.division_path = vec!["33".parse().unwrap(), "3302".parse().unwrap()];
+    alert
+}
+
+async fn closed(console: &mut Console) -> v1::Closed {
+    loop {
+        match console.item().await {
+            Some(Item::Closed(closed)) => return closed,
+            Some(_) => {}
+            None => panic!("the stream must say why it ends"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn rights_that_are_narrowed_end_open_streams_and_what_is_on_its_way_is_not_delivered() {
+    let bench = Bench::new();
+    let fire = critical();
+    bench.commit(&[fire.clone(), elsewhere(critical())]).await;
+    let mut console = opened(&bench, Subscribe::default()).await;
+    let (active, cursor) = console.snapshot().await;
+    assert_eq!(active.len(), 2);
+    console.acknowledge(&cursor).unwrap();
+    let mut other = bench.console("d", Subscribe::default()).await;
+    other.item().await;
+    other.snapshot().await;
+    // Handed to the stream, and not taken when the rights change.
+    let hidden: Vec<_> = (0..4).map(|_| elsewhere(critical())).collect();
+    bench.commit(&hidden).await;
+    while console.stream.waiting() < hidden.len() {
+        tokio::task::yield_now().await;
+    }
+    bench.bus.grant("c", only_in(&["3301"]));
+    let Some(Item::Closed(told)) = console.item().await else { panic!("nothing else may come") };
+    assert_eq!((told.reason(), &told.cursor), (CloseReason::RightsChanged, &cursor));
+    for hidden in &hidden {
+        assert_eq!(key(&other.delivery().await), key_of(hidden));
+    }
+
+    // It comes back at its cursor, is told, and sees its division, whatever filter it asks for.
+    let mut console = opened(&bench, at(&told.cursor, Filter::default())).await;
+    told_of_the_change(&mut console).await;
+    assert_eq!(console.snapshot().await.0, [key_of(&fire)]);
+    let next = next_state(&fire);
+    bench.commit(&[elsewhere(critical()), next.clone()]).await;
+    assert_eq!(key(&console.delivery().await), key_of(&next));
+    let cursor = done(&bench, &mut console).await;
+
+    // Once the rights are given back, so is what was hidden.
+    bench.bus.grant("c", None);
+    assert_eq!(closed(&mut console).await.reason(), CloseReason::RightsChanged);
+    let mut console = opened(&bench, at(&cursor, Filter::default())).await;
+    told_of_the_change(&mut console).await;
+    assert_eq!(console.snapshot().await.0.len(), 7);
+}
+
+#[tokio::test]
+async fn a_principal_that_may_no_longer_read_is_cut_off_and_refused_while_it_stalls_too() {
+    let bench = Bench::new();
+    let mut console = opened(&bench, Subscribe::default()).await;
+    let (_, cursor) = console.snapshot().await;
+    // It takes nothing: its stream is stuck on the way to the connection.
+    bench.commit(&(0..60).map(|_| major()).collect::<Vec<_>>()).await;
+    while console.stream.waiting() < 16 {
+        tokio::task::yield_now().await;
+    }
+    let none = Grant { rights: [Right::ReadCameras].into(), divisions: None };
+    bench.bus.grant("c", Some(none.clone()));
+    let ended = async {
+        while bench.bus.subscriptions() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), ended).await.expect("its place is freed within 5 s");
+    let Some(Item::Closed(told)) = console.item().await else { panic!("nothing else may come") };
+    assert_eq!(told.reason(), CloseReason::RightsChanged);
+    assert!(matches!(console.acknowledge(&cursor), Err(Error::Forbidden(_))));
+    let refused = bench.bus.subscribe(&console.principal, Subscribe::default()).await;
+    assert!(matches!(refused, Err(Error::Forbidden(_))));
+    // The same grant again is no change; a grant never gives what signing in did not.
+    bench.bus.grant("node-1", Some(Grant { rights: [Right::ReadAlerts].into(), divisions: None }));
+    let node = bench.bus.rights().of(&crate::testing::node());
+    assert!(node.rights.is_empty(), "{node:?}");
+}
+
+#[tokio::test]
+async fn single_calls_show_only_what_a_principal_may_see() {
+    use tonic::Request;
+    use xueliang_proto::v1::alert_service_server::AlertService as _;
+    let bench = Bench::new();
+    let (here, there) = (critical(), elsewhere(critical()));
+    bench.commit(&[here.clone(), there.clone()]).await;
+    bench.bus.grant("c", only_in(&["3301"]));
+    let api = crate::grpc::AlertApi(bench.bus.clone());
+    fn by<T>(message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.extensions_mut().insert(Principal::new("c", PrincipalKind::Console));
+        request
+    }
+    let list = api.list_alerts(by(v1::ListAlertsRequest::default())).await.unwrap().into_inner();
+    let ids: Vec<_> = list.records.into_iter().map(|one| one.alert.unwrap().alert_id).collect();
+    assert_eq!(ids, [here.id.to_string()]);
+    let get = |alert: &Alert| by(v1::GetAlertRequest { alert_id: alert.id.to_string() });
+    assert!(api.get_alert(get(&here)).await.is_ok());
+    assert_eq!(api.get_alert(get(&there)).await.unwrap_err().code(), tonic::Code::NotFound);
+    let call = crate::evidence::Call { alert: there.id, purpose: v1::Purpose::Judge, reason: String::new() };
+    let console = bench.bus.rights().of(&Principal::new("c", PrincipalKind::Console));
+    let refused = bench.bus.evidence().still(&console, &call).await.unwrap_err();
+    assert!(refused.to_string().contains("there is no alert"), "{refused}");
 }
