@@ -5,6 +5,7 @@
 //! with nothing kept for it but its places and its unacknowledged deliveries.
 
 mod admission;
+mod audit;
 mod credit;
 mod deliver;
 pub(crate) mod hub;
@@ -12,9 +13,10 @@ mod lanes;
 mod publish;
 mod registry;
 mod subscription;
+mod trail;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -39,7 +41,7 @@ use crate::{
     error::Result,
     evidence::{Evidence, EvidenceOptions},
     rights::{Grant, Rights},
-    store::{Acked, SqliteOptions, SqliteStore, Store},
+    store::{Acked, DeliveryNote, SqliteOptions, SqliteStore, Store},
 };
 
 /// How the bus runs.
@@ -104,6 +106,8 @@ pub struct BusCounts {
     pub opened: AtomicU64,
     /// Publications refused as invalid.
     pub invalid: AtomicU64,
+    /// Notes of the audit of deliveries that were lost because too many streams ended at once.
+    pub notes_lost: AtomicU64,
 }
 
 impl BusCounts {
@@ -127,6 +131,8 @@ pub(crate) struct Inner {
     rights: Rights,
     admission: admission::Admission,
     unsaved: Mutex<Unsaved>,
+    /// Of the audit of deliveries, not on disk yet.
+    notes: Mutex<VecDeque<DeliveryNote>>,
 }
 
 /// The bus. Clones share it.
@@ -168,6 +174,7 @@ impl Bus {
             rights: Rights::default(),
             admission: admission::Admission::default(),
             unsaved: Mutex::default(),
+            notes: Mutex::default(),
         })))
     }
     /// The store: for health, backup and audit.
@@ -219,6 +226,9 @@ impl Bus {
         if let Err(error) = self.save_acked().await {
             warn!(error = %error, "some acknowledged cursors are lost: consoles will see records again");
         }
+        if let Err(error) = self.save_deliveries().await {
+            warn!(error = %error, "the last of the audit of deliveries is lost");
+        }
     }
     async fn save_every_second(&self) {
         let mut every_second = tokio::time::interval(Duration::from_secs(1));
@@ -227,6 +237,9 @@ impl Bus {
             every_second.tick().await;
             if let Err(error) = self.save_acked().await {
                 warn!(error = %error, "acknowledged cursors are not on disk yet");
+            }
+            if let Err(error) = self.save_deliveries().await {
+                warn!(error = %error, "the audit of deliveries is not on disk yet");
             }
         }
     }
@@ -248,6 +261,16 @@ impl Bus {
                 Ok(rows) => info!(rows, "feed trimmed"),
                 Err(error) => {
                     warn!(error = %error, "feed not trimmed");
+                    break;
+                }
+            }
+        }
+        loop {
+            match self.0.store.trim_deliveries(now.minus(audit::KEEP)).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(error = %error, "the audit of deliveries is not trimmed");
                     break;
                 }
             }
@@ -277,6 +300,9 @@ impl Bus {
 impl Inner {
     fn unsaved(&self) -> std::sync::MutexGuard<'_, Unsaved> {
         self.unsaved.lock().expect("no code panics while it holds this lock")
+    }
+    fn notes(&self) -> std::sync::MutexGuard<'_, VecDeque<DeliveryNote>> {
+        self.notes.lock().expect("no code panics while it holds this lock")
     }
     /// Remembers an acknowledged cursor until it is on disk. It never goes back: a stream that was replaced may
     /// still be acknowledged.

@@ -67,26 +67,35 @@ impl Filter {
     }
     /// Its mark in cursors. Two filters that list the same in another order are the same.
     pub fn mark(&self) -> FilterMark {
-        let mut content = self.wire().encode_to_vec();
-        if let Some(within) = &self.within {
+        let (wanted, within) = self.stored();
+        let mut content = wanted.encode_to_vec();
+        if let Some(within) = within {
             // No field of a message begins with 0.
             content.push(0);
-            let codes = sorted(within.iter().map(|code| format!("{code},")));
-            content.extend_from_slice(codes.concat().as_bytes());
+            content.extend_from_slice(within.as_bytes());
         }
         let mut mark = [0; 8];
         mark.copy_from_slice(&Sha256::of(&content).0[..8]);
         FilterMark(mark)
     }
-    /// What is wanted as clients say it, each list in order and without repetition.
-    fn wire(&self) -> v1::AlertFilter {
-        v1::AlertFilter {
+    /// What is wanted and what may be seen, as they are stored: each list in order and without repetition.
+    pub(crate) fn stored(&self) -> (v1::AlertFilter, Option<String>) {
+        let codes = |codes: &Vec<DivisionCode>| sorted(codes.iter().map(ToString::to_string)).join(",");
+        let within = self.within.as_ref().map(codes);
+        let wanted = v1::AlertFilter {
             divisions: sorted(self.divisions.iter().map(ToString::to_string)),
             kinds: sorted(self.kinds.iter().copied()),
             least_level: self.least_level.map_or(0, |level| v1::Level::from(level).into()),
             camera_ids: sorted(self.cameras.iter().map(ToString::to_string)),
             classes: sorted(self.classes.iter().copied()),
-        }
+        };
+        (wanted, within)
+    }
+    /// What [`Self::stored`] gave.
+    pub(crate) fn of_stored(wanted: v1::AlertFilter, within: Option<&str>) -> Result<Self> {
+        let codes = |text: &str| text.split(',').filter(|code| !code.is_empty()).map(str::to_owned).collect();
+        let parse = |text| parse_all("within", codes(text), |code: String| code.parse().map_err(self::text));
+        Ok(Self { within: within.map(parse).transpose()?, ..Self::try_from(wanted)? })
     }
 }
 
@@ -165,6 +174,10 @@ mod tests {
         ];
         let marks: BTreeSet<_> = others.iter().map(Filter::mark).collect();
         assert_eq!(marks.len(), others.len());
+        for filter in &others {
+            let (wanted, within) = filter.stored();
+            assert_eq!(Filter::of_stored(wanted, within.as_deref()).unwrap(), *filter);
+        }
         assert_eq!(Filter::default().mark().0, [0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14]);
     }
 }

@@ -5,6 +5,7 @@
 
 mod alert;
 mod camera;
+mod delivery;
 mod evidence;
 mod node;
 
@@ -13,10 +14,13 @@ use tonic::{Code, Extensions, Status};
 use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     alert_service_server::AlertServiceServer, camera_service_server::CameraServiceServer,
-    evidence_service_server::EvidenceServiceServer, node_service_server::NodeServiceServer,
+    delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
+    node_service_server::NodeServiceServer,
 };
 
-pub use self::{alert::AlertApi, camera::CameraApi, evidence::EvidenceApi, node::NodeApi};
+pub use self::{
+    alert::AlertApi, camera::CameraApi, delivery::DeliveryApi, evidence::EvidenceApi, node::NodeApi,
+};
 use crate::{
     assignment::Assignment,
     bus::Bus,
@@ -34,6 +38,12 @@ impl Bus {
     /// Publish, subscribe, acknowledge, list, get.
     pub fn alert_service(&self) -> AlertServiceServer<AlertApi> {
         AlertServiceServer::new(AlertApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// Which consoles got an alert.
+    pub fn delivery_service(&self) -> DeliveryServiceServer<DeliveryApi> {
+        DeliveryServiceServer::new(DeliveryApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }

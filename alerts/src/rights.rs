@@ -40,7 +40,7 @@ pub enum Right {
     ViewRedacted,
     /// See original footage.
     ViewOriginal,
-    /// Read the register of calls.
+    /// Read the register of calls and the audit of deliveries.
     ReadRegister,
     /// Attach as a node, report, store evidence.
     RunNode,

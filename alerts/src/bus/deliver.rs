@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use xueliang_base::{
     alert::{Stage, StageTime},
+    cursor::Cursor,
+    kind::Lane,
     time::micros,
 };
 use xueliang_proto::v1::{self, subscribe_response::Item};
@@ -53,6 +55,21 @@ impl SubscriptionStream {
     pub fn id(&self) -> &str {
         &self.open.id
     }
+    /// Notes for the audit what is handed to the connection.
+    fn note(&self, out: &Out) {
+        let Some(mut trail) = self.open.trail() else { return };
+        let now = self.bus.clock.wall();
+        match out {
+            Out::Row { row, .. } => trail.sent(row.lane, row.seq, now),
+            Out::Item(Item::Summary(summary)) => {
+                if let Ok(cursor) = Cursor::decode(&summary.cursor) {
+                    trail.sent(Lane::Minor, cursor.position(Lane::Minor), now);
+                }
+            }
+            Out::Item(Item::Snapshot(mark)) if !mark.begin => trail.sent_snapshot(now),
+            Out::Item(_) => {}
+        }
+    }
     /// Items that wait to be taken.
     #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
@@ -72,6 +89,9 @@ impl Stream for SubscriptionStream {
         let mut next = std::task::ready!(self.items.poll_recv(cx));
         while next.is_some() && self.open.is_cut() {
             next = std::task::ready!(self.items.poll_recv(cx));
+        }
+        if let Some(out) = &next {
+            self.note(out);
         }
         let item = match next {
             Some(Out::Item(item)) => Some(item),

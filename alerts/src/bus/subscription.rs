@@ -21,7 +21,7 @@ use xueliang_base::{
     kind::{Lane, Level},
     time::Mono,
 };
-use xueliang_proto::v1::{self, CloseReason, subscribe_response::Item};
+use xueliang_proto::v1::{self, CloseReason, DeliveryStage, subscribe_response::Item};
 
 use super::{
     Bus, BusCounts, Inner,
@@ -29,12 +29,13 @@ use super::{
     deliver::{Last, Out, SubscriptionStream},
     lanes::{Counted, Lanes, Next},
     registry::Open,
+    trail::Trail,
 };
 use crate::{
     error::{Error, Result},
     filter::Filter,
     rights::{Principal, Right, check},
-    store::{Missed, SnapshotKey},
+    store::{Missed, Reader, SnapshotKey},
 };
 
 /// Items on their way to the connection: enough to keep it busy, too few to hide anything.
@@ -57,6 +58,8 @@ pub struct Subscribe {
     pub filter: Filter,
     /// Credit wanted.
     pub credit: Option<v1::Credit>,
+    /// A reading within the bus: it does not stand in the audit of deliveries.
+    pub internal: bool,
 }
 
 impl TryFrom<v1::SubscribeRequest> for Subscribe {
@@ -71,7 +74,13 @@ impl TryFrom<v1::SubscribeRequest> for Subscribe {
             [] => None,
             bytes => Some(Cursor::decode(bytes).map_err(|fault| Error::Invalid(format!("cursor: {fault}")))?),
         };
-        Ok(Self { name, cursor, filter: wire.filter.unwrap_or_default().try_into()?, credit: wire.credit })
+        Ok(Self {
+            name,
+            cursor,
+            filter: wire.filter.unwrap_or_default().try_into()?,
+            credit: wire.credit,
+            internal: false,
+        })
     }
 }
 
@@ -121,7 +130,15 @@ impl Bus {
         let renew_at =
             bus.clock.mono().plus(bus.options.renew_after + bus.options.renew_after / 10_000 * spread);
         let id = id.to_string();
-        let open = Arc::new(Open::new(id.clone(), principal.name.clone(), wanted.name, credits));
+        let reader = || Reader {
+            principal: principal.name.clone(),
+            subscription: wanted.name.clone(),
+            mark: filter.mark(),
+            filter: Arc::clone(&filter),
+        };
+        let trail = (!wanted.internal).then(|| Trail::new(reader()));
+        let open =
+            Arc::new(Open::new(id.clone(), principal.name.clone(), wanted.name.clone(), credits, trail));
         bus.registry.add(Arc::clone(&open))?;
         // A change of rights either finds the stream open, or is found here.
         if bus.rights.of(principal) != *principal {
@@ -162,8 +179,27 @@ impl Bus {
         tokio::spawn(task.run(opened, start));
         Ok(stream)
     }
-    /// Gives credit back for everything up to a cursor, and remembers it for a named subscription.
+    /// Gives credit back for everything up to a cursor that was shown, and remembers it for a named subscription.
     pub fn acknowledge(&self, principal: &Principal, id: &str, cursor: &[u8]) -> Result<v1::Credit> {
+        self.acknowledge_stage(principal, id, cursor, DeliveryStage::Displayed)
+    }
+    /// Notes how far a console has come with everything up to a cursor; from "displayed" on this acknowledges it.
+    pub fn acknowledge_stage(
+        &self,
+        principal: &Principal,
+        id: &str,
+        cursor: &[u8],
+        stage: DeliveryStage,
+    ) -> Result<v1::Credit> {
+        let stage = match stage {
+            DeliveryStage::Unspecified => DeliveryStage::Displayed,
+            DeliveryStage::Sent => {
+                return Err(Error::Invalid(
+                    "stage: that it was sent is known, tell what comes after".to_owned(),
+                ));
+            }
+            told => told,
+        };
         check(&self.0.rights.of(principal), Right::ReadAlerts)?;
         let open = self.0.registry.find(&principal.name, id)?;
         if cursor.is_empty() {
@@ -171,7 +207,17 @@ impl Bus {
             return Ok(open.credits().available());
         }
         let cursor = Cursor::decode(cursor).map_err(|fault| Error::Invalid(format!("cursor: {fault}")))?;
-        let (acked, available) = open.credits().acknowledge(cursor)?;
+        let (acked, available) = {
+            let mut credits = open.credits();
+            credits.check(&cursor)?;
+            if let Some(mut trail) = open.trail() {
+                trail.reach(stage, &cursor, self.0.clock.wall());
+            }
+            if stage < DeliveryStage::Displayed {
+                return Ok(credits.available());
+            }
+            credits.acknowledge(cursor)
+        };
         if !open.name.is_empty() {
             self.0.acked(&open.principal, &open.name, acked);
         }
@@ -306,8 +352,7 @@ impl Task {
         self.send(Item::Opened(opened)).await?;
         match start {
             Start::Resume(cursor) => {
-                self.lanes = self.lanes_at(cursor);
-                self.placed = true;
+                self.begin_at(cursor, false);
                 self.open.credits().restart(cursor);
                 self.resumable = true;
             }
@@ -338,8 +383,12 @@ impl Task {
         }
     }
 
-    fn lanes_at(&self, cursor: Cursor) -> Lanes {
-        Lanes::new(Arc::clone(&self.bus), Arc::clone(&self.filter), cursor)
+    fn begin_at(&mut self, place: Cursor, snapshot: bool) {
+        self.lanes = Lanes::new(Arc::clone(&self.bus), Arc::clone(&self.filter), place);
+        self.placed = true;
+        if let Some(mut trail) = self.open.trail() {
+            trail.begin(&place, snapshot, self.bus.clock.wall());
+        }
     }
 
     fn ask_to_close(&self) -> Result<(), End> {
@@ -511,8 +560,7 @@ impl Task {
     /// out: their change comes by its lane.
     async fn snapshot(&mut self, place: Cursor) -> Result<(), End> {
         let at = place.positions.into_iter().max().unwrap_or(0);
-        self.lanes = self.lanes_at(place);
-        self.placed = true;
+        self.begin_at(place, true);
         self.send(Item::Snapshot(v1::SnapshotMark { begin: true, cursor: bytes::Bytes::new() })).await?;
         let mut after: Option<SnapshotKey> = None;
         loop {

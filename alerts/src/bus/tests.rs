@@ -1,5 +1,6 @@
 //! Promises of the bus, one by one. `model` holds them all together on random histories.
 
+mod audit;
 mod entitled;
 mod model;
 

@@ -149,7 +149,12 @@ impl Watcher {
         .await
     }
     async fn live(&mut self) {
-        self.until(|event| matches!(event, Event::Item(Item::Bookmark(_))).then_some(())).await;
+        let live = |event: &Event| match event {
+            // Within a snapshot it is a sign of life only.
+            Event::Item(Item::Bookmark(bookmark)) => !bookmark.cursor.is_empty(),
+            _ => false,
+        };
+        self.until(|event| live(event).then_some(())).await;
     }
 }
 

@@ -66,7 +66,10 @@ impl AlertService for AlertApi {
     ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
         let principal = principal(&self.0, request.extensions())?;
         let request = request.into_inner();
-        let available = self.0.acknowledge(&principal, &request.subscription_id, &request.cursor)?;
+        let stage = v1::DeliveryStage::try_from(request.stage)
+            .map_err(|_| Error::Invalid("stage: is not known here".to_owned()))?;
+        let available =
+            self.0.acknowledge_stage(&principal, &request.subscription_id, &request.cursor, stage)?;
         Ok(Response::new(v1::AcknowledgeResponse { available: Some(available) }))
     }
 

@@ -101,6 +101,21 @@ CREATE TABLE subscriber (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO subscriber SELECT principal, name, acked_us FROM subscription;
 ",
+    r"
+-- The audit of deliveries: who read with which filter, and which stretches of the feed came how far with them. A
+-- snapshot stands for all that was active at upto_seq.
+CREATE TABLE delivery_reader (
+    reader_id INTEGER PRIMARY KEY, principal TEXT NOT NULL, name TEXT NOT NULL, mark BLOB NOT NULL,
+    filter BLOB NOT NULL, within TEXT
+) STRICT;
+CREATE UNIQUE INDEX delivery_reader_by_name ON delivery_reader (principal, name, mark);
+CREATE TABLE delivery_range (
+    range_id INTEGER PRIMARY KEY AUTOINCREMENT, reader_id INTEGER NOT NULL, stage INTEGER NOT NULL,
+    snapshot INTEGER NOT NULL, lane INTEGER NOT NULL, after_seq INTEGER NOT NULL, upto_seq INTEGER NOT NULL,
+    from_us INTEGER NOT NULL, to_us INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX delivery_range_by_place ON delivery_range (reader_id, stage, snapshot, lane, upto_seq);
+",
 ];
 
 /// The steps of a node's spool.

@@ -1,5 +1,7 @@
 //! The store by itself: what it refuses to forget, and that filters mean the same in SQL as in memory.
 
+mod deliveries;
+
 use std::path::Path;
 
 use rusqlite::Connection;

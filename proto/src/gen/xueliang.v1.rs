@@ -2620,7 +2620,8 @@ pub struct DeliveryReport {
     pub stages: ::prost::alloc::vec::Vec<StageReport>,
 }
 /// When a stage was reached first. The audit keeps ranges of the feed, not single messages: the moment lies between the
-/// two, which are at most 10 s apart. A minor alert that was counted instead of delivered came with the summary that
+/// two. They are a second apart at most where deliveries come seldom, 10 s where they come one after the other, and longer
+/// only for a snapshot that was read slowly, or while storage was failing. A minor alert that was counted instead of delivered came with the summary that
 /// names it; an earlier state that a later one made pointless came with the later one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StageReport {

@@ -286,6 +286,7 @@ async fn serve_consoles(config: &Config, bus: &Bus, mut stopping: Stopping) -> a
         .http2_keepalive_timeout(Some(Duration::from_secs(4)))
         .layer(tonic::service::InterceptorLayer::new(interceptor))
         .add_service(bus.alert_service())
+        .add_service(bus.delivery_service())
         .add_service(bus.evidence_service())
         .add_service(bus.camera_service())
         .add_service(health_service)
