@@ -29,6 +29,7 @@ use tracing::{info, warn};
 use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
 use xueliang_proto::v1::CloseReason;
 
+pub(crate) use self::deliver::Handed;
 pub use self::{
     admission::MAX_NAMES,
     deliver::SubscriptionStream,

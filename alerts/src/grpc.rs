@@ -6,6 +6,7 @@
 mod alert;
 mod camera;
 mod delivery;
+mod encoded;
 mod evidence;
 mod node;
 
@@ -13,13 +14,13 @@ use tokio::sync::watch;
 use tonic::{Code, Extensions, Status};
 use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
-    alert_service_server::AlertServiceServer, camera_service_server::CameraServiceServer,
-    delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
-    node_service_server::NodeServiceServer,
+    camera_service_server::CameraServiceServer, delivery_service_server::DeliveryServiceServer,
+    evidence_service_server::EvidenceServiceServer, node_service_server::NodeServiceServer,
 };
 
 pub use self::{
-    alert::AlertApi, camera::CameraApi, delivery::DeliveryApi, evidence::EvidenceApi, node::NodeApi,
+    alert::AlertApi, camera::CameraApi, delivery::DeliveryApi, encoded::AlertServer, evidence::EvidenceApi,
+    node::NodeApi,
 };
 use crate::{
     assignment::Assignment,
@@ -36,10 +37,8 @@ const MAX_RESPONSE_BYTES: usize = MAX_PIECE_BYTES + (1 << 20);
 
 impl Bus {
     /// Publish, subscribe, acknowledge, list, get.
-    pub fn alert_service(&self) -> AlertServiceServer<AlertApi> {
-        AlertServiceServer::new(AlertApi(self.clone()))
-            .max_decoding_message_size(MAX_REQUEST_BYTES)
-            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    pub fn alert_service(&self) -> AlertServer {
+        AlertServer::new(self.clone())
     }
     /// Which consoles got an alert.
     pub fn delivery_service(&self) -> DeliveryServiceServer<DeliveryApi> {

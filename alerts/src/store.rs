@@ -10,9 +10,15 @@ mod schema;
 mod spool;
 mod sqlite;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
+use prost::Message as _;
 use xueliang_base::{
     alert::{Alert, EvidenceKind, Sha256},
     cursor::{Cursor, Epoch},
@@ -88,9 +94,15 @@ pub struct FeedRow {
     pub committed: Mono,
     /// The record as consoles receive it.
     pub record: v1::Record,
+    /// The same, encoded for all consoles once the first one asks.
+    pub encoded: OnceLock<Bytes>,
 }
 
 impl FeedRow {
+    /// The record's bytes.
+    pub fn encoded(&self) -> &Bytes {
+        self.encoded.get_or_init(|| self.record.encode_to_vec().into())
+    }
     /// What a filter looks at.
     pub fn facts(&self) -> Facts<'_> {
         Facts {

@@ -83,9 +83,30 @@ impl Drop for SubscriptionStream {
     }
 }
 
-impl Stream for SubscriptionStream {
-    type Item = v1::SubscribeResponse;
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+/// What a connection is handed.
+#[derive(Debug)]
+pub(crate) enum Handed {
+    /// As it is.
+    Item(Item),
+    /// A delivery, its record left with the row: that is encoded once for all consoles.
+    Delivery { row: Arc<FeedRow>, rest: v1::Delivery },
+}
+
+impl From<Handed> for v1::SubscribeResponse {
+    fn from(handed: Handed) -> Self {
+        let item = match handed {
+            Handed::Item(item) => item,
+            Handed::Delivery { row, rest } => {
+                Item::Delivery(v1::Delivery { record: Some(row.record.clone()), ..rest })
+            }
+        };
+        Self { item: Some(item) }
+    }
+}
+
+impl SubscriptionStream {
+    /// The next item as a connection takes it.
+    pub(crate) fn poll_handed(&mut self, cx: &mut Context<'_>) -> Poll<Option<Handed>> {
         let mut next = std::task::ready!(self.items.poll_recv(cx));
         while next.is_some() && self.open.is_cut() {
             next = std::task::ready!(self.items.poll_recv(cx));
@@ -93,21 +114,29 @@ impl Stream for SubscriptionStream {
         if let Some(out) = &next {
             self.note(out);
         }
-        let item = match next {
-            Some(Out::Item(item)) => Some(item),
+        Poll::Ready(match next {
+            Some(Out::Item(item)) => Some(Handed::Item(item)),
             Some(Out::Row { row, cursor, in_snapshot }) => {
-                Some(Item::Delivery(dated(&self.bus, &row, cursor, in_snapshot)))
+                let rest = dated(&self.bus, &row, cursor, in_snapshot);
+                Some(Handed::Delivery { row, rest })
             }
             None => {
                 let closed = self.last.lock().expect("no code panics while it holds this lock").take();
-                closed.map(Item::Closed)
+                closed.map(|closed| Handed::Item(Item::Closed(closed)))
             }
-        };
-        Poll::Ready(item.map(|item| v1::SubscribeResponse { item: Some(item) }))
+        })
     }
 }
 
-/// Dates a delivery: from the commit until now.
+/// For readings within the process; a connection takes what is encoded already.
+impl Stream for SubscriptionStream {
+    type Item = v1::SubscribeResponse;
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_handed(cx).map(|handed| handed.map(v1::SubscribeResponse::from))
+    }
+}
+
+/// Dates a delivery, from the commit until now. The record is left out.
 fn dated(bus: &Inner, row: &FeedRow, cursor: bytes::Bytes, in_snapshot: bool) -> v1::Delivery {
     /// What the wall clock may be off by between two lives of the process: it is kept by NTP, which steps above
     /// 0.128 s and may be away for long.
@@ -131,7 +160,7 @@ fn dated(bus: &Inner, row: &FeedRow, cursor: bytes::Bytes, in_snapshot: bool) ->
         bus.counts.late.fetch_add(1, Ordering::Relaxed);
     }
     v1::Delivery {
-        record: Some(row.record.clone()),
+        record: None,
         lane: v1::Lane::from(row.lane).into(),
         cursor,
         sent_unix_us: sent.0,

@@ -9,7 +9,7 @@ use xueliang_proto::v1::{self, alert_service_server::AlertService};
 
 use super::{alert_id, page_size, page_start, principal};
 use crate::{
-    bus::{Bus, Subscribe},
+    bus::{Bus, Subscribe, SubscriptionStream},
     error::{Error, Result},
     filter::Filter,
     rights::{Right, check, check_sees},
@@ -21,6 +21,29 @@ const MAX_IDS: usize = 1000;
 
 /// `AlertService` over the bus.
 pub struct AlertApi(pub(crate) Bus);
+
+impl AlertApi {
+    /// Opens a subscription; a refusal is audited.
+    pub(super) async fn open(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<SubscriptionStream, Status> {
+        let principal = principal(&self.0, request.extensions())?;
+        let request = request.into_inner();
+        let opened = async {
+            let wanted = Subscribe::try_from(request)?;
+            self.0.admit(&principal, &wanted.name).await?;
+            self.0.subscribe(&principal, wanted).await
+        };
+        match opened.await {
+            Ok(stream) => Ok(stream),
+            Err(error) => {
+                self.0.audit_refusal(&principal, &error).await;
+                Err(error.into())
+            }
+        }
+    }
+}
 
 #[tonic::async_trait]
 impl AlertService for AlertApi {
@@ -43,21 +66,7 @@ impl AlertService for AlertApi {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let principal = principal(&self.0, request.extensions())?;
-        let request = request.into_inner();
-        let opened = async {
-            let wanted = Subscribe::try_from(request)?;
-            self.0.admit(&principal, &wanted.name).await?;
-            self.0.subscribe(&principal, wanted).await
-        };
-        let stream = match opened.await {
-            Ok(stream) => stream,
-            Err(error) => {
-                self.0.audit_refusal(&principal, &error).await;
-                return Err(error.into());
-            }
-        };
-        Ok(Response::new(stream.map(Ok).boxed()))
+        Ok(Response::new(self.open(request).await?.map(Ok).boxed()))
     }
 
     async fn acknowledge(
