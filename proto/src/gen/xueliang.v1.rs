@@ -464,7 +464,8 @@ pub struct LevelCount {
     #[prost(uint64, tag = "2")]
     pub count: u64,
 }
-/// Begin or end of a snapshot.
+/// Begin or end of a snapshot. What comes between the two takes the place of what a console shows once the end has come:
+/// a snapshot that breaks off stands for nothing.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SnapshotMark {
     /// True at its begin, false at its end.
