@@ -10,8 +10,10 @@ mod encoded;
 mod evidence;
 mod node;
 
+use std::time::Duration;
+
 use tokio::sync::watch;
-use tonic::{Code, Extensions, Status};
+use tonic::{Code, Extensions, Status, transport::Server};
 use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     camera_service_server::CameraServiceServer, delivery_service_server::DeliveryServiceServer,
@@ -34,6 +36,13 @@ use crate::{
 const MAX_REQUEST_BYTES: usize = 4 << 20;
 /// Bytes of an answer: a page of alerts, a preview, a still.
 const MAX_RESPONSE_BYTES: usize = MAX_PIECE_BYTES + (1 << 20);
+
+/// A server for consoles. A connection whose other end is gone without a word is found within 10 s.
+pub fn server() -> Server {
+    Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(4)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(4)))
+}
 
 impl Bus {
     /// Publish, subscribe, acknowledge, list, get.

@@ -27,7 +27,7 @@ use super::{
     Bus, BusCounts, Inner,
     credit::Credits,
     deliver::{Last, Out, SubscriptionStream},
-    lanes::{Counted, Lanes, Next},
+    lanes::{Counted, Lanes, Next, keep_within_page},
     registry::Open,
     trail::Trail,
 };
@@ -566,8 +566,9 @@ impl Task {
         loop {
             self.ask_to_close()?;
             let page = self.bus.store.snapshot_page(Arc::clone(&self.filter), at, after, SNAPSHOT_PAGE);
-            let page = self.alive_until(page).await?;
-            let done = page.len() < SNAPSHOT_PAGE;
+            let mut page = self.alive_until(page).await?;
+            let last = page.len() < SNAPSHOT_PAGE;
+            let done = !keep_within_page(&mut page) && last;
             after = page.last().map(|row| (row.lane, row.seq));
             for row in page {
                 if row.seq > place.position(row.lane) {

@@ -1,5 +1,7 @@
 //! Consoles and publishers at a bus, over a real connection.
 
+mod half_open;
+
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},

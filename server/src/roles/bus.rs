@@ -280,10 +280,7 @@ async fn serve_consoles(config: &Config, bus: &Bus, mut stopping: Stopping) -> a
     tokio::spawn(serving.follow(bus.clone(), stopping.clone()));
     // Until sign-in exists, whoever can connect to loopback is the operator of this machine.
     let interceptor = as_principal(Principal::new("local", PrincipalKind::Operator));
-    let router = Server::builder()
-        // A half-open connection is found within 10 s.
-        .http2_keepalive_interval(Some(Duration::from_secs(4)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(4)))
+    let router = xueliang_alerts::grpc::server()
         .layer(tonic::service::InterceptorLayer::new(interceptor))
         .add_service(bus.alert_service())
         .add_service(bus.delivery_service())

@@ -121,6 +121,9 @@ fn save_rows(db: &Connection, reader: i64, note: &DeliveryNote) -> Result<()> {
     }
 }
 
+/// By stage: between which moments it was reached first.
+type Times = [Option<(i64, i64)>; STAGES.len()];
+
 /// A state of the alert.
 struct State {
     seq: i64,
@@ -187,14 +190,14 @@ pub(super) fn list(db: &Connection, alert: AlertId, revision: u64) -> Result<Vec
     let mut readers =
         db.prepare_cached("SELECT reader_id, principal, name, filter, within FROM delivery_reader")?;
     let mut rows = readers.query([])?;
-    let mut found: BTreeMap<(String, String), [Option<(i64, i64)>; 4]> = BTreeMap::new();
+    let mut found: BTreeMap<(String, String), Times> = BTreeMap::new();
     while let Some(row) = rows.next()? {
         let reader: i64 = row.get(0)?;
         let stored: Vec<u8> = row.get(3)?;
         let filter = v1::AlertFilter::decode(stored.as_slice()).map_err(|_| damaged("filter")())?;
         let within: Option<String> = row.get(4)?;
         let filter = Filter::of_stored(filter, within.as_deref()).map_err(|_| damaged("filter")())?;
-        let mut first: [Option<(i64, i64)>; 4] = [None; 4];
+        let mut first: Times = [None; 4];
         for state in &states {
             let facts = Facts {
                 path: &about.path,
@@ -218,7 +221,7 @@ pub(super) fn list(db: &Connection, alert: AlertId, revision: u64) -> Result<Vec
             }
         }
     }
-    let reached = |stages: [Option<(i64, i64)>; 4]| {
+    let reached = |stages: Times| {
         let all = STAGES.into_iter().zip(stages);
         all.filter_map(|(stage, when)| {
             when.map(|(from, to)| Reached { stage, from: Wall(from), to: Wall(to) })
@@ -238,7 +241,7 @@ fn earlier(a: Option<(i64, i64)>, b: Option<(i64, i64)>) -> Option<(i64, i64)> {
 }
 
 /// When a reader brought a state to each stage, where that is earlier than what is known.
-fn look(db: &Connection, reader: i64, state: &State, first: &mut [Option<(i64, i64)>; 4]) -> Result<()> {
+fn look(db: &Connection, reader: i64, state: &State, first: &mut Times) -> Result<()> {
     let mut sent = false;
     for (stage, first) in STAGES.into_iter().zip(first) {
         let rows = stretch(db, reader, stage, false, state)?;

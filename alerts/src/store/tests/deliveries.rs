@@ -52,7 +52,7 @@ fn stretches() -> impl Strategy<Value = Vec<(u64, u64, i64)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn the_first_time_of_each_delivery_lies_in_its_stretch_whatever_comes_again(all in stretches()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
