@@ -2647,7 +2647,8 @@ pub mod delivery_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Reading the audit of deliveries.
+    /// Reading the audit of deliveries. It is saved once a second, apart from alerts: a crash loses at most its last second. It
+    /// reaches back 90 days.
     #[derive(Debug, Clone)]
     pub struct DeliveryServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -2779,7 +2780,8 @@ pub mod delivery_service_server {
             tonic::Status,
         >;
     }
-    /// Reading the audit of deliveries.
+    /// Reading the audit of deliveries. It is saved once a second, apart from alerts: a crash loses at most its last second. It
+    /// reaches back 90 days.
     #[derive(Debug)]
     pub struct DeliveryServiceServer<T> {
         inner: Arc<T>,

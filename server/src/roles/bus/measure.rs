@@ -138,6 +138,7 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
         ("stalled", read(&counts.stalled)),
         ("opened", read(&counts.opened)),
         ("invalid", read(&counts.invalid)),
+        ("audit_lost", read(&counts.notes_lost)),
     ] {
         total(&own.deliveries, "what", what, count);
     }
