@@ -5,6 +5,7 @@
 //! with nothing kept for it but its places and its unacknowledged deliveries.
 
 mod admission;
+mod audit;
 mod clock;
 mod credit;
 mod deliver;
@@ -13,9 +14,10 @@ mod lanes;
 mod publish;
 mod registry;
 mod subscription;
+mod trail;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     path::Path,
     sync::{
         Arc, Mutex,
@@ -24,9 +26,11 @@ use std::{
     time::Duration,
 };
 
-use tracing::warn;
+use tracing::{info, warn};
 use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
+use xueliang_proto::v1::CloseReason;
 
+pub(crate) use self::deliver::Handed;
 pub use self::{
     admission::MAX_NAMES,
     deliver::SubscriptionStream,
@@ -39,7 +43,8 @@ use crate::{
     error::Result,
     evidence::{Evidence, EvidenceOptions},
     external::External,
-    store::{Acked, SqliteOptions, SqliteStore, Store},
+    rights::{Grant, Rights},
+    store::{Acked, DeliveryNote, SqliteOptions, SqliteStore, Store},
 };
 
 /// How the bus runs.
@@ -109,6 +114,8 @@ pub struct BusCounts {
     pub invalid: AtomicU64,
     /// Steps of the wall clock.
     pub clock_steps: AtomicU64,
+    /// Notes of the audit of deliveries that were lost because too many streams ended at once.
+    pub notes_lost: AtomicU64,
 }
 
 impl BusCounts {
@@ -131,8 +138,11 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) board: CameraBoard,
     pub(crate) evidence: Evidence,
+    rights: Rights,
     admission: admission::Admission,
     unsaved: Mutex<Unsaved>,
+    /// Of the audit of deliveries, not on disk yet.
+    notes: Mutex<VecDeque<DeliveryNote>>,
 }
 
 /// The bus. Clones share it.
@@ -174,8 +184,10 @@ impl Bus {
             options,
             counts: BusCounts::default(),
             evidence,
+            rights: Rights::default(),
             admission: admission::Admission::default(),
             unsaved: Mutex::default(),
+            notes: Mutex::default(),
         })))
     }
     /// The store: for health, backup and audit.
@@ -206,6 +218,18 @@ impl Bus {
     pub fn close_subscriptions(&self) {
         self.0.registry.close_all();
     }
+    /// What principals are held to.
+    pub fn rights(&self) -> &Rights {
+        &self.0.rights
+    }
+    /// Holds a principal to a grant from now on, or to none. Its open streams end where they are: nothing that is still
+    /// on its way within the bus is delivered. They may come back at once, and see what they may see then.
+    pub fn grant(&self, principal: &str, grant: Option<Grant>) {
+        if self.0.rights.set(principal, grant) {
+            info!(principal, "rights changed");
+            self.0.registry.close_of(principal, CloseReason::RightsChanged);
+        }
+    }
     /// Works until asked to stop: acknowledged cursors go to disk every second, and so do steps of the wall clock; feed and evidence are kept within
     /// their bounds every ten minutes, beside that and however long it takes. On stopping it closes the streams and
     /// saves what is left; housekeeping is left where it is, and goes on there in the next life.
@@ -220,6 +244,9 @@ impl Bus {
         if let Err(error) = self.save_acked().await {
             warn!(error = %error, "some acknowledged cursors are lost: consoles will see records again");
         }
+        if let Err(error) = self.save_deliveries().await {
+            warn!(error = %error, "the last of the audit of deliveries is lost");
+        }
     }
     async fn save_every_second(&self) {
         let mut every_second = tokio::time::interval(Duration::from_secs(1));
@@ -228,6 +255,9 @@ impl Bus {
             every_second.tick().await;
             if let Err(error) = self.save_acked().await {
                 warn!(error = %error, "acknowledged cursors are not on disk yet");
+            }
+            if let Err(error) = self.save_deliveries().await {
+                warn!(error = %error, "the audit of deliveries is not on disk yet");
             }
         }
     }
@@ -246,9 +276,19 @@ impl Bus {
         loop {
             match self.0.store.trim(before).await {
                 Ok(0) => break,
-                Ok(rows) => tracing::info!(rows, "feed trimmed"),
+                Ok(rows) => info!(rows, "feed trimmed"),
                 Err(error) => {
                     warn!(error = %error, "feed not trimmed");
+                    break;
+                }
+            }
+        }
+        loop {
+            match self.0.store.trim_deliveries(now.minus(audit::KEEP)).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(error = %error, "the audit of deliveries is not trimmed");
                     break;
                 }
             }
@@ -279,15 +319,16 @@ impl Inner {
     fn unsaved(&self) -> std::sync::MutexGuard<'_, Unsaved> {
         self.unsaved.lock().expect("no code panics while it holds this lock")
     }
+    fn notes(&self) -> std::sync::MutexGuard<'_, VecDeque<DeliveryNote>> {
+        self.notes.lock().expect("no code panics while it holds this lock")
+    }
     /// Remembers an acknowledged cursor until it is on disk. It never goes back: a stream that was replaced may
     /// still be acknowledged.
     pub(crate) fn acked(&self, principal: &str, subscription: &str, mut cursor: Cursor) {
         let mut unsaved = self.unsaved();
         let key = (principal.to_owned(), subscription.to_owned());
-        if let Some(before) = unsaved.get(&key).filter(|before| before.epoch == cursor.epoch) {
-            for (position, known) in cursor.positions.iter_mut().zip(before.positions) {
-                *position = known.max(*position);
-            }
+        if let Some(before) = unsaved.get(&key) {
+            cursor = cursor.not_before(before);
         }
         unsaved.insert(key, cursor);
     }

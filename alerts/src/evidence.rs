@@ -30,7 +30,7 @@ use self::files::Files;
 use crate::{
     error::{Error, Result},
     retention::Calendar,
-    rights::{Principal, Right, check},
+    rights::{Principal, Right, check, check_sees},
     store::{Certificate, EvidenceRow, Store},
 };
 
@@ -302,6 +302,7 @@ impl Evidence {
     ) -> Result<(v1::EvidenceRef, Bytes)> {
         let right = if kind == EvidenceKind::Clip { Right::ViewOriginal } else { Right::ViewRedacted };
         check(principal, right)?;
+        check_sees(&*self.store, principal, call.alert).await?;
         if call.purpose == v1::Purpose::Unspecified {
             return Err(Error::Invalid("purpose: must be set".to_owned()));
         }

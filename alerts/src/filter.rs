@@ -1,7 +1,12 @@
-//! Which alerts a console wants. The same conditions in memory (live) and in SQL (`store/`); a test holds
-//! the two to each other.
+//! Which alerts a console wants, and of them those it may see. The same conditions in memory (live) and in SQL
+//! (`store/`); a test holds the two to each other.
 
+use std::collections::BTreeSet;
+
+use prost::Message as _;
 use xueliang_base::{
+    alert::Sha256,
+    cursor::FilterMark,
     id::{CameraId, DivisionCode},
     kind::Level,
     wire,
@@ -27,6 +32,9 @@ pub struct Filter {
     pub cameras: Vec<CameraId>,
     /// Numbers of classes.
     pub classes: Vec<i32>,
+    /// Subtrees that may be seen at all, whatever is wanted; `None`: the whole town. Never from the wire: it is set
+    /// from the rights of whoever asks.
+    pub within: Option<Vec<DivisionCode>>,
 }
 
 /// What a filter looks at.
@@ -48,13 +56,52 @@ impl Filter {
     /// Whether an alert with these facts is wanted.
     pub fn wants(&self, facts: &Facts<'_>) -> bool {
         let listed = |numbers: &[i32], number| numbers.is_empty() || numbers.contains(&number);
+        let under =
+            |codes: &[DivisionCode]| codes.iter().any(|code| facts.path.contains(&format!("/{code}/")));
         listed(&self.kinds, facts.kind)
             && listed(&self.classes, facts.class)
             && self.least_level.is_none_or(|least| facts.level <= least)
             && (self.cameras.is_empty() || self.cameras.iter().any(|camera| camera.as_str() == facts.camera))
-            && (self.divisions.is_empty()
-                || self.divisions.iter().any(|code| facts.path.contains(&format!("/{code}/"))))
+            && (self.divisions.is_empty() || under(&self.divisions))
+            && self.within.as_deref().is_none_or(under)
     }
+    /// Its mark in cursors. Two filters that list the same in another order are the same.
+    pub fn mark(&self) -> FilterMark {
+        let (wanted, within) = self.stored();
+        let mut content = wanted.encode_to_vec();
+        if let Some(within) = within {
+            // No field of a message begins with 0.
+            content.push(0);
+            content.extend_from_slice(within.as_bytes());
+        }
+        let mut mark = [0; 8];
+        mark.copy_from_slice(&Sha256::of(&content).0[..8]);
+        FilterMark(mark)
+    }
+    /// What is wanted and what may be seen, as they are stored: each list in order and without repetition.
+    pub(crate) fn stored(&self) -> (v1::AlertFilter, Option<String>) {
+        let codes = |codes: &Vec<DivisionCode>| sorted(codes.iter().map(ToString::to_string)).join(",");
+        let within = self.within.as_ref().map(codes);
+        let wanted = v1::AlertFilter {
+            divisions: sorted(self.divisions.iter().map(ToString::to_string)),
+            kinds: sorted(self.kinds.iter().copied()),
+            least_level: self.least_level.map_or(0, |level| v1::Level::from(level).into()),
+            camera_ids: sorted(self.cameras.iter().map(ToString::to_string)),
+            classes: sorted(self.classes.iter().copied()),
+        };
+        (wanted, within)
+    }
+    /// What [`Self::stored`] gave.
+    pub(crate) fn of_stored(wanted: v1::AlertFilter, within: Option<&str>) -> Result<Self> {
+        let codes = |text: &str| text.split(',').filter(|code| !code.is_empty()).map(str::to_owned).collect();
+        let parse = |text| parse_all("within", codes(text), |code: String| code.parse().map_err(self::text));
+        Ok(Self { within: within.map(parse).transpose()?, ..Self::try_from(wanted)? })
+    }
+}
+
+/// In order and without repetition.
+fn sorted<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
+    values.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The path of a place, as [`Facts::path`] wants it.
@@ -92,10 +139,45 @@ impl TryFrom<v1::AlertFilter> for Filter {
             classes: parse_all("classes", wire.classes, |number| {
                 wire::class_of(number).map(|_| number).map_err(text)
             })?,
+            within: None,
         })
     }
 }
 
 fn text(fault: impl std::fmt::Display) -> String {
     fault.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mark_of_a_filter_stands_for_what_it_shows_and_not_for_how_it_is_written() {
+        let codes = |codes: &[&str]| codes.iter().map(|code| code.parse().unwrap()).collect::<Vec<_>>();
+        let filter = Filter { divisions: codes(&["33", "34"]), kinds: vec![1101, 8101], ..Filter::default() };
+        let same =
+            Filter { divisions: codes(&["34", "33", "34"]), kinds: vec![8101, 1101], ..Filter::default() };
+        assert_eq!(filter.mark(), same.mark());
+        let others = [
+            Filter::default(),
+            Filter { divisions: codes(&["33"]), ..filter.clone() },
+            Filter { kinds: vec![1101], ..filter.clone() },
+            Filter { least_level: Some(Level::MAJOR), ..filter.clone() },
+            Filter { cameras: vec!["gate".parse().unwrap()], ..filter.clone() },
+            Filter { classes: vec![1], ..filter.clone() },
+            Filter { within: Some(Vec::new()), ..filter.clone() },
+            Filter { within: Some(codes(&["33"])), ..filter.clone() },
+            Filter { within: Some(codes(&["33", "34"])), ..filter.clone() },
+            // Kept in cursors and in the store: it must not change from release to release.
+            filter,
+        ];
+        let marks: BTreeSet<_> = others.iter().map(Filter::mark).collect();
+        assert_eq!(marks.len(), others.len());
+        for filter in &others {
+            let (wanted, within) = filter.stored();
+            assert_eq!(Filter::of_stored(wanted, within.as_deref()).unwrap(), *filter);
+        }
+        assert_eq!(Filter::default().mark().0, [0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14]);
+    }
 }

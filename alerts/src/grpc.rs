@@ -6,19 +6,26 @@
 mod alert;
 mod camera;
 mod clock;
+mod delivery;
+mod encoded;
 mod evidence;
 mod node;
 
+use std::time::Duration;
+
 use tokio::sync::watch;
-use tonic::{Code, Extensions, Status};
+use tonic::{Code, Extensions, Status, transport::Server};
 use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
-    alert_service_server::AlertServiceServer, camera_service_server::CameraServiceServer,
-    clock_service_server::ClockServiceServer, evidence_service_server::EvidenceServiceServer,
+    camera_service_server::CameraServiceServer, clock_service_server::ClockServiceServer,
+    delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
     node_service_server::NodeServiceServer,
 };
 
-pub use self::{alert::AlertApi, camera::CameraApi, clock::ClockApi, evidence::EvidenceApi, node::NodeApi};
+pub use self::{
+    alert::AlertApi, camera::CameraApi, clock::ClockApi, delivery::DeliveryApi, encoded::AlertServer,
+    evidence::EvidenceApi, node::NodeApi,
+};
 use crate::{
     assignment::Assignment,
     bus::Bus,
@@ -32,10 +39,21 @@ const MAX_REQUEST_BYTES: usize = 4 << 20;
 /// Bytes of an answer: a page of alerts, a preview, a still.
 const MAX_RESPONSE_BYTES: usize = MAX_PIECE_BYTES + (1 << 20);
 
+/// A server for consoles. A connection whose other end is gone without a word is found within 10 s.
+pub fn server() -> Server {
+    Server::builder()
+        .http2_keepalive_interval(Some(Duration::from_secs(4)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(4)))
+}
+
 impl Bus {
     /// Publish, subscribe, acknowledge, list, get.
-    pub fn alert_service(&self) -> AlertServiceServer<AlertApi> {
-        AlertServiceServer::new(AlertApi(self.clone()))
+    pub fn alert_service(&self) -> AlertServer {
+        AlertServer::new(self.clone())
+    }
+    /// Which consoles got an alert.
+    pub fn delivery_service(&self) -> DeliveryServiceServer<DeliveryApi> {
+        DeliveryServiceServer::new(DeliveryApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }
@@ -67,9 +85,9 @@ impl Bus {
     }
 }
 
-/// Who calls.
-fn principal(extensions: &Extensions) -> Result<Principal> {
-    extensions.get::<Principal>().cloned().ok_or(Error::Unauthenticated)
+/// Who calls, as it is held to now.
+fn principal(bus: &Bus, extensions: &Extensions) -> Result<Principal> {
+    extensions.get::<Principal>().map(|one| bus.rights().of(one)).ok_or(Error::Unauthenticated)
 }
 
 /// The one place where error kinds become codes.

@@ -1,8 +1,18 @@
-//! Who calls, and what they may do. Listeners put a [`Principal`] into each request; handlers ask [`check`].
+//! Who calls, and what they may do. Listeners put a [`Principal`] into each request; handlers look it up in the bus's
+//! [`Rights`], which can change at any time, and ask [`check`].
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{PoisonError, RwLock},
+};
 
-use crate::error::{Error, Result};
+use xueliang_base::id::{AlertId, DivisionCode};
+
+use crate::{
+    error::{Error, Result},
+    filter::Filter,
+    store::{ListQuery, Store},
+};
 
 /// What a principal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,7 +40,7 @@ pub enum Right {
     ViewRedacted,
     /// See original footage.
     ViewOriginal,
-    /// Read the register of calls.
+    /// Read the register of calls and the audit of deliveries.
     ReadRegister,
     /// Attach as a node, report, store evidence.
     RunNode,
@@ -47,6 +57,8 @@ pub struct Principal {
     pub kind: PrincipalKind,
     /// What it may do.
     pub rights: BTreeSet<Right>,
+    /// Subtrees of the division tree whose alerts it may see; `None`: the whole town.
+    pub divisions: Option<Vec<DivisionCode>>,
 }
 
 impl Principal {
@@ -63,11 +75,43 @@ impl Principal {
                 &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, ReadRegister, SetExtreme]
             }
         };
-        Self { name: name.into(), kind, rights: rights.iter().copied().collect() }
+        Self { name: name.into(), kind, rights: rights.iter().copied().collect(), divisions: None }
     }
     /// Whether it has a right.
     pub fn may(&self, right: Right) -> bool {
         self.rights.contains(&right)
+    }
+}
+
+/// What a principal is held to, whatever it signed in with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Of the rights it signed in with, only these.
+    pub rights: BTreeSet<Right>,
+    /// Only alerts of these subtrees; `None`: the whole town.
+    pub divisions: Option<Vec<DivisionCode>>,
+}
+
+/// What principals are held to, by name. Whoever is not named has what it signed in with.
+#[derive(Debug, Default)]
+pub struct Rights(RwLock<BTreeMap<String, Grant>>);
+
+impl Rights {
+    /// A principal as it is held to now.
+    pub fn of(&self, principal: &Principal) -> Principal {
+        let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(grant) = grants.get(&principal.name) else { return principal.clone() };
+        let rights = principal.rights.intersection(&grant.rights).copied().collect();
+        Principal { rights, divisions: grant.divisions.clone(), ..principal.clone() }
+    }
+    /// Holds a principal to a grant, or to none. Returns whether that is a change.
+    pub(crate) fn set(&self, name: &str, grant: Option<Grant>) -> bool {
+        let mut grants = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = match grant.clone() {
+            Some(grant) => grants.insert(name.to_owned(), grant),
+            None => grants.remove(name),
+        };
+        before != grant
     }
 }
 
@@ -81,4 +125,17 @@ pub fn check(principal: &Principal, right: Right) -> Result<()> {
             "{name} lacks the right {right:?}: ask whoever runs the service for it"
         )))
     }
+}
+
+/// Refuses a principal that may not see an alert, as if there were none.
+pub(crate) async fn check_sees(store: &dyn Store, principal: &Principal, alert: AlertId) -> Result<()> {
+    if principal.divisions.is_none() {
+        return Ok(());
+    }
+    let filter = Filter { within: principal.divisions.clone(), ..Filter::default() };
+    let query = ListQuery { filter, alerts: vec![alert], limit: 1, ..ListQuery::default() };
+    if store.list(query).await?.is_empty() {
+        return Err(Error::NotFound(format!("there is no alert {alert}")));
+    }
+    Ok(())
 }

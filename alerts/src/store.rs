@@ -5,13 +5,20 @@
 //! must do for the bus; [`sqlite`] does it embedded. SQL stands under `store/` and nowhere else.
 
 mod backup;
+mod delivery;
 mod schema;
 mod spool;
 mod sqlite;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use bytes::Bytes;
 use futures::future::BoxFuture;
+use prost::Message as _;
 use xueliang_base::{
     alert::{Alert, EvidenceKind, Sha256},
     cursor::{Cursor, Epoch},
@@ -23,6 +30,7 @@ use xueliang_base::{
 use xueliang_proto::v1;
 
 pub use backup::{Manifest, OtherFile, backup_files, make_folder, read_manifest, restore};
+pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
 pub(crate) use spool::{SpoolDb, SpoolItem, SpoolKind};
 pub use sqlite::{SqliteOptions, SqliteStore};
 
@@ -87,9 +95,15 @@ pub struct FeedRow {
     pub committed: Mono,
     /// The record as consoles receive it.
     pub record: v1::Record,
+    /// The same, encoded for all consoles once the first one asks.
+    pub encoded: OnceLock<Bytes>,
 }
 
 impl FeedRow {
+    /// The record's bytes.
+    pub fn encoded(&self) -> &Bytes {
+        self.encoded.get_or_init(|| self.record.encode_to_vec().into())
+    }
     /// What a filter looks at.
     pub fn facts(&self) -> Facts<'_> {
         Facts {
@@ -310,8 +324,14 @@ pub trait Store: Send + Sync + 'static {
     /// Notes that a principal uses a name for subscriptions (empty: none), and audits the first use. Refuses a name
     /// beyond `max_names`, as invalid.
     fn add_subscriber(&self, principal: String, name: String, max_names: u32) -> Answer<()>;
-    /// Keeps acknowledged cursors; a position never goes back within an epoch.
+    /// Keeps acknowledged cursors; a position never goes back within an epoch and under a filter.
     fn save_acked(&self, acked: Vec<Acked>) -> Answer<()>;
+    /// Keeps how far deliveries came. What is known of a stretch stays: the first time counts. Notes may be saved twice.
+    fn save_deliveries(&self, notes: Vec<DeliveryNote>) -> Answer<()>;
+    /// How far an alert came in each subscription: this state of it, or for 0 whichever came first.
+    fn deliveries(&self, alert: AlertId, revision: u64) -> Answer<Vec<Delivered>>;
+    /// Forgets a bounded number of stretches that ended before a moment, oldest first. Returns how many.
+    fn trim_deliveries(&self, before: Wall) -> Answer<u64>;
     /// Keeps facts of evidence. What is there already stays, and is returned when it differs.
     fn put_evidence(&self, row: EvidenceRow) -> Answer<Option<EvidenceRow>>;
     /// Facts of a piece of evidence.

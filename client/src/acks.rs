@@ -80,8 +80,11 @@ impl Acks {
     fn send(&mut self, client: &Client) {
         let Some(cursor) = self.owed.take() else { return };
         let mut client = client.clone();
-        let request =
-            v1::AcknowledgeRequest { subscription_id: self.subscription_id.clone(), cursor: cursor.clone() };
+        let request = v1::AcknowledgeRequest {
+            subscription_id: self.subscription_id.clone(),
+            cursor: cursor.clone(),
+            stage: v1::DeliveryStage::Displayed.into(),
+        };
         let answer = Box::pin(async move {
             let late = |_| Status::deadline_exceeded("the acknowledgement was not answered");
             let answer = timeout(ANSWER_WITHIN, client.acknowledge(request)).await.map_err(late)??;

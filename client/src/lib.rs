@@ -160,6 +160,17 @@ impl Watcher {
     pub fn refused(&self) -> Option<&Status> {
         self.refused.as_ref()
     }
+    /// Wants other alerts from now on. What the old filter did not show comes as a snapshot after a gap that says so;
+    /// nothing else is missed, and nothing of what is no longer wanted comes.
+    pub fn set_filter(&mut self, filter: v1::AlertFilter) {
+        self.request.filter = Some(filter);
+        // What this stream delivered can no longer be acknowledged: it is told again where it is still wanted.
+        self.acks.closed();
+        self.acks.forget();
+        self.link = Link::Down;
+        self.refused = None;
+        self.renewing = false;
+    }
     /// The next thing to know. Records that were given before are left out. Cancel-safe; acknowledgements are sent
     /// while this is waited for.
     pub async fn next(&mut self) -> Event {
@@ -236,7 +247,9 @@ impl Watcher {
                 self.reach(&closed.cursor);
                 self.acks.closed();
                 // A stream that was worth nothing is no renewal: its bus is in trouble, and is left alone for a while.
-                if closed.reason() == v1::CloseReason::Renew && self.worth {
+                let comes_back =
+                    matches!(closed.reason(), v1::CloseReason::Renew | v1::CloseReason::RightsChanged);
+                if comes_back && self.worth {
                     self.renewing = true;
                     return None;
                 }
@@ -245,6 +258,8 @@ impl Watcher {
                     self.refused = Some(Status::aborted(taken));
                 }
             }
+            // The place is good, whatever is told before what comes after it.
+            Item::Gap(gap) if gap.reason() == v1::GapReason::FilterChanged => self.forget(),
             // A place that was told to be gone leads nowhere; the snapshot's end is the next one.
             Item::Gap(_) => {
                 self.taken.clear();
@@ -285,7 +300,9 @@ impl Watcher {
     /// with nothing to show too. It is acknowledged with the next call of [`Watcher::next`], at most every
     /// [`ACKNOWLEDGE_EVERY`] unless half of a lane's credit is used up.
     pub fn shown(&mut self, event: &Event) {
-        if matches!(event, Event::Item(Item::Gap(_))) {
+        if let Event::Item(Item::Gap(gap)) = event
+            && gap.reason() != v1::GapReason::FilterChanged
+        {
             self.shown.clear();
         }
         let cursor = event.cursor();

@@ -2,9 +2,10 @@
 
 use std::{fs, path::Path};
 
-const FILES: [&str; 6] = [
+const FILES: &[&str] = &[
     "xueliang/v1/alert.proto",
     "xueliang/v1/camera.proto",
+    "xueliang/v1/delivery.proto",
     "xueliang/v1/evidence.proto",
     "xueliang/v1/node.proto",
     "xueliang/v1/time.proto",

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use xueliang_base::telemetry::{self, LogFormat};
 
+mod audit;
 mod backup;
 mod check;
 mod demo;
@@ -72,6 +73,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup in the place of the store of a stopped service; consoles are told of the new epoch.
     Restore(backup::RestoreArgs),
+    /// List which consoles were sent an alert, showed and acknowledged it, and when.
+    Audit(audit::AuditArgs),
     /// List the kinds of hazard and what each needs.
     Kinds(kinds::KindsArgs),
     /// Role: the record and the alert bus. Started by `run`.
@@ -126,7 +129,8 @@ pub fn main() -> ExitCode {
     with_environment();
     let cli = Cli::parse();
     let format = if cli.log_format == Format::Json { LogFormat::Json } else { LogFormat::Text };
-    let quiet = matches!(cli.command, Command::Watch(_) | Command::Replay(_) | Command::Check(_));
+    let quiet =
+        matches!(cli.command, Command::Watch(_) | Command::Audit(_) | Command::Replay(_) | Command::Check(_));
     telemetry::start(format, if quiet { "warn" } else { "info" });
     // A role's log is what people and their collectors read; so is that of a service that logs for collectors.
     let logs = match cli.command {
@@ -143,6 +147,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
+        Command::Audit(args) => audit::run(args),
         Command::Kinds(args) => kinds::run(&args),
         Command::Bus(args) => role(crate::roles::bus::run(args.config, args.state_dir)),
         Command::Node(args) => role(async {

@@ -121,7 +121,8 @@ impl Desk {
         }
         if let Some(cursor) = acknowledge {
             self.cursor = cursor.clone();
-            let request = AcknowledgeRequest { subscription_id: self.subscription_id.clone(), cursor };
+            let request =
+                AcknowledgeRequest { subscription_id: self.subscription_id.clone(), cursor, stage: 0 };
             self.client.acknowledge(request).await?;
         }
         Ok(Some(item))

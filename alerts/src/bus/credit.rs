@@ -67,18 +67,31 @@ impl Credits {
         self.handed = start;
         self.acked = start;
     }
-    /// Gives back the credit of everything up to the cursor. Returns the cursor acknowledged in all, and what is free.
-    pub(crate) fn acknowledge(&mut self, cursor: Cursor) -> Result<(Cursor, v1::Credit)> {
+    /// Everything up to here was acknowledged.
+    pub(crate) fn acked(&self) -> Cursor {
+        self.acked
+    }
+    /// Refuses a cursor that this stream did not hand out.
+    pub(crate) fn check(&self, cursor: &Cursor) -> Result<()> {
         if cursor.epoch != self.handed.epoch {
             return Err(Error::Invalid(
                 "the cursor is of another epoch: acknowledge what this stream delivered".into(),
             ));
+        }
+        if cursor.filter != self.handed.filter {
+            let fault = "the cursor was earned under another filter: acknowledge what this stream delivered";
+            return Err(Error::Invalid(fault.to_owned()));
         }
         let ahead = cursor.positions.iter().zip(self.handed.positions).any(|(mine, handed)| *mine > handed);
         if ahead {
             let fault = "the cursor lies ahead of what was delivered: acknowledge only what was shown";
             return Err(Error::Invalid(fault.to_owned()));
         }
+        Ok(())
+    }
+    /// Gives back the credit of everything up to a cursor that was checked. Returns the cursor acknowledged in all, and
+    /// what is free.
+    pub(crate) fn acknowledge(&mut self, cursor: Cursor) -> (Cursor, v1::Credit) {
         for index in 0..3 {
             let upto = cursor.positions[index];
             self.acked.positions[index] = self.acked.positions[index].max(upto);
@@ -87,7 +100,7 @@ impl Credits {
                 outstanding.pop_front();
             }
         }
-        Ok((self.acked, self.available()))
+        (self.acked, self.available())
     }
 }
 

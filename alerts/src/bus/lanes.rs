@@ -6,7 +6,7 @@ use std::{
 };
 
 use xueliang_base::{
-    cursor::{Cursor, Epoch},
+    cursor::{Cursor, Epoch, FilterMark},
     id::AlertId,
     kind::Lane,
 };
@@ -20,6 +20,10 @@ use crate::{
 
 /// Rows read at a time.
 const PAGE: usize = 65;
+/// Bytes of records in a page, more only where a single one is larger. A subscription that is stuck holds a page for each
+/// lane, one of a snapshot, and 16 items that are on their way: with records of 1 KiB, 275 of them. The largest record has
+/// some 30 KiB, and a record takes three times its bytes when it is decoded too: 3 MB at most.
+const PAGE_BYTES: usize = 64 << 10;
 /// Ids one summary may name.
 const MAX_SUMMARY: usize = 256;
 
@@ -34,6 +38,19 @@ struct Reading {
     cut: bool,
     /// The head when the page was read.
     read_at: u64,
+}
+
+/// Leaves off what goes beyond the bytes of a page. Returns whether there was any.
+pub(super) fn keep_within_page(rows: &mut Vec<Arc<FeedRow>>) -> bool {
+    let mut bytes = 0;
+    let mut fits = |row: &Arc<FeedRow>| {
+        bytes += row.encoded().len();
+        bytes <= PAGE_BYTES
+    };
+    let count = rows.iter().take_while(|row| fits(row)).count().max(1);
+    let beyond = rows.len() > count;
+    rows.truncate(count);
+    beyond
 }
 
 /// What a lane has next.
@@ -60,6 +77,7 @@ pub(super) struct Counted {
 pub(super) struct Lanes {
     bus: Arc<Inner>,
     filter: Arc<Filter>,
+    mark: FilterMark,
     epoch: Epoch,
     lanes: [Reading; 3],
 }
@@ -67,11 +85,13 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(bus: Arc<Inner>, filter: Arc<Filter>, start: Cursor) -> Self {
         let lanes = start.positions.map(|position| Reading { position, ..Reading::default() });
-        Self { bus, filter, epoch: start.epoch, lanes }
+        let mark = filter.mark();
+        Self { bus, filter, mark, epoch: start.epoch, lanes }
     }
     /// Everything up to here is done.
     pub(super) fn cursor(&self) -> Cursor {
-        Cursor { epoch: self.epoch, positions: [0, 1, 2].map(|lane| self.lanes[lane].position) }
+        let positions = [0, 1, 2].map(|lane| self.lanes[lane].position);
+        Cursor { epoch: self.epoch, positions, filter: Some(self.mark) }
     }
     /// The next row of a lane. States that a later one made pointless are passed over, save in the critical lane.
     pub(super) async fn next(&mut self, lane: Lane) -> Result<Next> {
@@ -111,7 +131,7 @@ impl Lanes {
     async fn fill(&mut self, lane: Lane) -> Result<bool> {
         let latest_only = lane != Lane::Critical;
         let after = self.lanes[lane.index()].position;
-        let found = match self.bus.hub.after(lane, after, &self.filter, latest_only, PAGE) {
+        let mut found = match self.bus.hub.after(lane, after, &self.filter, latest_only, PAGE) {
             Some(found) => found,
             None => {
                 let query = self.query(lane, PAGE);
@@ -124,6 +144,10 @@ impl Lanes {
                 super::hub::Found { rows: page.rows, upto: page.upto, cut: page.cut, read_at }
             }
         };
+        if keep_within_page(&mut found.rows) {
+            found.cut = true;
+            found.upto = found.rows.last().map_or(after, |row| row.seq);
+        }
         let reading = &mut self.lanes[lane.index()];
         reading.page_upto = found.upto;
         reading.cut = found.cut;
@@ -185,5 +209,54 @@ impl Lanes {
     /// Moves the minor lane past what was counted.
     pub(super) fn minor_done(&mut self, upto: u64) {
         self.lanes[Lane::Minor.index()] = Reading { position: upto, ..Reading::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xueliang_base::{
+        alert::{Alert, MAX_REGIONS},
+        geometry::Rect,
+    };
+
+    use super::*;
+    use crate::{
+        bus::BusOptions,
+        testing::{Bench, critical, major, minor, options},
+    };
+
+    fn large(mut alert: Alert) -> Alert {
+        alert.regions = vec![Rect { x0: 0.1, y0: 0.1, x1: 0.9, y1: 0.9 }; MAX_REGIONS];
+        alert.place.address = Some("x".repeat(200));
+        alert.explanation.zone_outline = vec![xueliang_base::geometry::Point { x: 0.3, y: 0.7 }; 64];
+        alert
+    }
+
+    #[tokio::test]
+    async fn what_a_stuck_subscription_reads_ahead_is_bounded_in_bytes_and_nothing_is_left_out() {
+        // From the store, and from the window.
+        for window in [1, 1024] {
+            let bench = Bench::with(BusOptions { window, ..options() });
+            let all: Vec<_> = (0..70).flat_map(|_| [critical(), major(), minor()].map(large)).collect();
+            bench.commit(&all[..105]).await;
+            bench.commit(&all[105..]).await;
+            let start = Cursor::start(bench.bus.store().epoch());
+            let mut lanes = Lanes::new(Arc::clone(&bench.bus.0), Arc::default(), start);
+            let mut largest = 0;
+            let mut passed = 0;
+            for lane in Lane::ALL {
+                while let Next::Row(row) = lanes.next(lane).await.unwrap() {
+                    let held: usize =
+                        lanes.lanes[lane.index()].page.iter().map(|row| row.encoded().len()).sum();
+                    assert!(held <= PAGE_BYTES, "{held}");
+                    largest = largest.max(held);
+                    assert_eq!(row.seq, passed % 70 * 3 + lane.index() as u64 + 1);
+                    passed += 1;
+                    lanes.pass(lane);
+                }
+            }
+            assert_eq!(passed, 210);
+            assert!(largest > PAGE_BYTES - 4096, "a page is of use: {largest}");
+        }
     }
 }

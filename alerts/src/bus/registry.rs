@@ -8,8 +8,11 @@ use std::{
 use tokio::sync::{Notify, watch};
 use xueliang_proto::v1::CloseReason;
 
-use super::credit::Credits;
-use crate::error::{Error, Result};
+use super::{credit::Credits, trail::Trail};
+use crate::{
+    error::{Error, Result},
+    store::DeliveryNote,
+};
 
 /// What the task of a subscription, its stream and its acknowledgements share.
 #[derive(Debug)]
@@ -19,15 +22,36 @@ pub(crate) struct Open {
     /// Empty when unnamed.
     pub(crate) name: String,
     credits: Mutex<Credits>,
+    /// For the audit of deliveries; none for readings within the bus.
+    trail: Option<Mutex<Trail>>,
     /// Wakes the task after an acknowledgement.
     pub(crate) acknowledged: Notify,
     close: watch::Sender<Option<CloseReason>>,
 }
 
 impl Open {
-    pub(crate) fn new(id: String, principal: String, name: String, credits: Credits) -> Self {
-        let close = watch::channel(None).0;
-        Self { id, principal, name, credits: Mutex::new(credits), acknowledged: Notify::new(), close }
+    pub(crate) fn new(
+        id: String,
+        principal: String,
+        name: String,
+        credits: Credits,
+        trail: Option<Trail>,
+    ) -> Self {
+        Self {
+            id,
+            principal,
+            name,
+            credits: Mutex::new(credits),
+            trail: trail.map(Mutex::new),
+            acknowledged: Notify::new(),
+            close: watch::channel(None).0,
+        }
+    }
+    pub(crate) fn trail(&self) -> Option<MutexGuard<'_, Trail>> {
+        self.trail.as_ref().map(|trail| trail.lock().expect("no code panics while it holds this lock"))
+    }
+    fn take_notes(&self) -> Vec<DeliveryNote> {
+        self.trail().map(|mut trail| trail.take()).unwrap_or_default()
     }
     pub(crate) fn credits(&self) -> MutexGuard<'_, Credits> {
         self.credits.lock().expect("no code panics while it holds this lock")
@@ -35,10 +59,26 @@ impl Open {
     pub(crate) fn closing(&self) -> watch::Receiver<Option<CloseReason>> {
         self.close.subscribe()
     }
+    /// Asks the task to end the stream. The first reason stands, unless there is one that allows no further delivery.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.close.send_if_modified(|told| {
+            let stands = told.is_some() && reason != CloseReason::RightsChanged;
+            if !stands {
+                *told = Some(reason);
+            }
+            !stands
+        });
+    }
+    /// Whether nothing may be delivered any more, whatever is on its way.
+    pub(crate) fn is_cut(&self) -> bool {
+        *self.close.borrow() == Some(CloseReason::RightsChanged)
+    }
 }
 
 /// Subscriptions that have ended and may still be acknowledged.
 const ENDED: usize = 256;
+/// Notes kept of those that are forgotten before they are saved: of the busiest second, many times over.
+const NOTES: usize = 65_536;
 
 /// All subscriptions: the open ones, and the last that ended.
 #[derive(Default)]
@@ -46,14 +86,23 @@ struct All {
     open: HashMap<String, Arc<Open>>,
     /// What lies on the way to a console when its stream ends is still shown and acknowledged.
     ended: VecDeque<Arc<Open>>,
+    /// Of those that are forgotten by now.
+    notes: Vec<DeliveryNote>,
+    notes_lost: u64,
 }
 
 impl All {
     fn end(&mut self, id: &str) -> Option<Arc<Open>> {
         let one = self.open.remove(id)?;
         self.ended.push_back(Arc::clone(&one));
-        if self.ended.len() > ENDED {
-            self.ended.pop_front();
+        if self.ended.len() > ENDED
+            && let Some(forgotten) = self.ended.pop_front()
+        {
+            let mut notes = forgotten.take_notes();
+            let room = NOTES.saturating_sub(self.notes.len());
+            self.notes_lost += notes.len().saturating_sub(room) as u64;
+            notes.truncate(room);
+            self.notes.append(&mut notes);
         }
         Some(one)
     }
@@ -86,7 +135,7 @@ impl Registry {
             )));
         }
         if let Some(old) = old.and_then(|id| all.end(&id)) {
-            old.close.send_replace(Some(CloseReason::Replaced));
+            old.close(CloseReason::Replaced);
         }
         all.open.insert(one.id.clone(), one);
         Ok(())
@@ -108,8 +157,22 @@ impl Registry {
     }
     pub(crate) fn close_all(&self) {
         for one in self.all().open.values() {
-            one.close.send_replace(Some(CloseReason::Shutdown));
+            one.close(CloseReason::Shutdown);
         }
+    }
+    /// Ends the streams of a principal.
+    pub(crate) fn close_of(&self, principal: &str, reason: CloseReason) {
+        self.all().open.values().filter(|one| one.principal == principal).for_each(|one| one.close(reason));
+    }
+    /// Takes what is to be saved of the audit of deliveries, and how much of it was lost for want of room.
+    pub(crate) fn take_notes(&self) -> (Vec<DeliveryNote>, u64) {
+        let (mut notes, lost, all) = {
+            let mut all = self.all();
+            let streams: Vec<_> = all.open.values().chain(&all.ended).cloned().collect();
+            (std::mem::take(&mut all.notes), std::mem::take(&mut all.notes_lost), streams)
+        };
+        all.iter().for_each(|one| notes.append(&mut one.take_notes()));
+        (notes, lost)
     }
     pub(crate) fn len(&self) -> usize {
         self.all().open.len()

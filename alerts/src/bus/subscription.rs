@@ -21,20 +21,21 @@ use xueliang_base::{
     kind::{Lane, Level},
     time::Mono,
 };
-use xueliang_proto::v1::{self, CloseReason, subscribe_response::Item};
+use xueliang_proto::v1::{self, CloseReason, DeliveryStage, subscribe_response::Item};
 
 use super::{
     Bus, BusCounts, Inner,
     credit::Credits,
     deliver::{Last, Out, SubscriptionStream},
-    lanes::{Counted, Lanes, Next},
+    lanes::{Counted, Lanes, Next, keep_within_page},
     registry::Open,
+    trail::Trail,
 };
 use crate::{
     error::{Error, Result},
     filter::Filter,
     rights::{Principal, Right, check},
-    store::{Missed, SnapshotKey},
+    store::{Missed, Reader, SnapshotKey},
 };
 
 /// Items on their way to the connection: enough to keep it busy, too few to hide anything.
@@ -57,6 +58,8 @@ pub struct Subscribe {
     pub filter: Filter,
     /// Credit wanted.
     pub credit: Option<v1::Credit>,
+    /// A reading within the bus: it does not stand in the audit of deliveries.
+    pub internal: bool,
 }
 
 impl TryFrom<v1::SubscribeRequest> for Subscribe {
@@ -71,7 +74,13 @@ impl TryFrom<v1::SubscribeRequest> for Subscribe {
             [] => None,
             bytes => Some(Cursor::decode(bytes).map_err(|fault| Error::Invalid(format!("cursor: {fault}")))?),
         };
-        Ok(Self { name, cursor, filter: wire.filter.unwrap_or_default().try_into()?, credit: wire.credit })
+        Ok(Self {
+            name,
+            cursor,
+            filter: wire.filter.unwrap_or_default().try_into()?,
+            credit: wire.credit,
+            internal: false,
+        })
     }
 }
 
@@ -93,16 +102,21 @@ impl From<Error> for End {
 
 /// Where a stream begins.
 enum Start {
+    /// At a cursor.
     Resume(Cursor),
+    /// With a snapshot of now.
     Snapshot(Option<v1::Gap>),
+    /// With a snapshot of what had happened by a cursor that was earned under another filter, then at that cursor.
+    Again(Cursor, v1::Gap),
 }
 
 impl Bus {
     /// Opens a subscription. An open one of the same principal and name is closed.
     pub async fn subscribe(&self, principal: &Principal, wanted: Subscribe) -> Result<SubscriptionStream> {
-        check(principal, Right::ReadAlerts)?;
         let bus = &self.0;
-        let filter = Arc::new(wanted.filter);
+        let principal = &bus.rights.of(principal);
+        check(principal, Right::ReadAlerts)?;
+        let filter = Arc::new(Filter { within: principal.divisions.clone(), ..wanted.filter });
         let credits = Credits::new(wanted.credit, Cursor::start(bus.store.epoch()))?;
         let granted = credits.granted();
         let cursor = match wanted.cursor {
@@ -116,13 +130,29 @@ impl Bus {
         let renew_at =
             bus.clock.mono().plus(bus.options.renew_after + bus.options.renew_after / 10_000 * spread);
         let id = id.to_string();
-        let open = Arc::new(Open::new(id.clone(), principal.name.clone(), wanted.name, credits));
+        let reader = || Reader {
+            principal: principal.name.clone(),
+            subscription: wanted.name.clone(),
+            mark: filter.mark(),
+            filter: Arc::clone(&filter),
+        };
+        let trail = (!wanted.internal).then(|| Trail::new(reader()));
+        let open =
+            Arc::new(Open::new(id.clone(), principal.name.clone(), wanted.name.clone(), credits, trail));
         bus.registry.add(Arc::clone(&open))?;
+        // A change of rights either finds the stream open, or is found here.
+        if bus.rights.of(principal) != *principal {
+            open.close(CloseReason::RightsChanged);
+        }
         BusCounts::add(&bus.counts.opened, 1);
         let (out, items) = mpsc::channel(IN_FLIGHT);
         let last: Last = Arc::new(Mutex::new(None));
-        let stream =
-            SubscriptionStream { bus: Arc::clone(bus), id: id.clone(), items, last: Arc::clone(&last) };
+        let stream = SubscriptionStream {
+            bus: Arc::clone(bus),
+            open: Arc::clone(&open),
+            items,
+            last: Arc::clone(&last),
+        };
         let opened = v1::Opened {
             subscription_id: id,
             credit: Some(granted),
@@ -149,16 +179,45 @@ impl Bus {
         tokio::spawn(task.run(opened, start));
         Ok(stream)
     }
-    /// Gives credit back for everything up to a cursor, and remembers it for a named subscription.
+    /// Gives credit back for everything up to a cursor that was shown, and remembers it for a named subscription.
     pub fn acknowledge(&self, principal: &Principal, id: &str, cursor: &[u8]) -> Result<v1::Credit> {
-        check(principal, Right::ReadAlerts)?;
+        self.acknowledge_stage(principal, id, cursor, DeliveryStage::Displayed)
+    }
+    /// Notes how far a console has come with everything up to a cursor; from "displayed" on this acknowledges it.
+    pub fn acknowledge_stage(
+        &self,
+        principal: &Principal,
+        id: &str,
+        cursor: &[u8],
+        stage: DeliveryStage,
+    ) -> Result<v1::Credit> {
+        let stage = match stage {
+            DeliveryStage::Unspecified => DeliveryStage::Displayed,
+            DeliveryStage::Sent => {
+                return Err(Error::Invalid(
+                    "stage: that it was sent is known, tell what comes after".to_owned(),
+                ));
+            }
+            told => told,
+        };
+        check(&self.0.rights.of(principal), Right::ReadAlerts)?;
         let open = self.0.registry.find(&principal.name, id)?;
         if cursor.is_empty() {
             // Of a bookmark that is a sign of life only: it acknowledges nothing.
             return Ok(open.credits().available());
         }
         let cursor = Cursor::decode(cursor).map_err(|fault| Error::Invalid(format!("cursor: {fault}")))?;
-        let (acked, available) = open.credits().acknowledge(cursor)?;
+        let (acked, available) = {
+            let mut credits = open.credits();
+            credits.check(&cursor)?;
+            if let Some(mut trail) = open.trail() {
+                trail.reach(stage, &cursor, self.0.clock.wall());
+            }
+            if stage < DeliveryStage::Displayed {
+                return Ok(credits.available());
+            }
+            credits.acknowledge(cursor)
+        };
         if !open.name.is_empty() {
             self.0.acked(&open.principal, &open.name, acked);
         }
@@ -171,27 +230,36 @@ impl Bus {
 async fn start(bus: &Inner, filter: &Arc<Filter>, cursor: Option<Cursor>) -> Result<Start> {
     let Some(cursor) = cursor else { return Ok(Start::Snapshot(None)) };
     let head = bus.hub.head();
-    let now = bus.clock.wall().0;
+    let uncounted = |reason: v1::GapReason| v1::Gap {
+        reason: reason.into(),
+        missed: Vec::new(),
+        counts_known: false,
+        from_unix_us: 0,
+        to_unix_us: bus.clock.wall().0,
+    };
     if cursor.epoch != bus.store.epoch() || cursor.positions.iter().any(|position| *position > head) {
-        let reason = v1::GapReason::ForeignEpoch.into();
-        let gap =
-            v1::Gap { reason, missed: Vec::new(), counts_known: false, from_unix_us: 0, to_unix_us: now };
-        return Ok(Start::Snapshot(Some(gap)));
+        return Ok(Start::Snapshot(Some(uncounted(v1::GapReason::ForeignEpoch))));
     }
+    // What the cursor passed was not all shown, unless this filter showed it. A cursor that passed nothing hides nothing.
+    let same = cursor.filter == Some(filter.mark()) || cursor.positions == [0; 3];
+    let on = |cursor: Cursor| match same {
+        true => Start::Resume(cursor.under(filter.mark())),
+        false => Start::Again(cursor, uncounted(v1::GapReason::FilterChanged)),
+    };
     let trimmed_to = bus.store.trimmed_to();
     if cursor.positions.iter().all(|position| *position >= trimmed_to) {
-        return Ok(Start::Resume(cursor));
+        return Ok(on(cursor));
     }
     let missed = missed(bus, filter, cursor, trimmed_to).await?;
     if missed.counts.is_empty() {
         let positions = cursor.positions.map(|position| position.max(trimmed_to));
-        return Ok(Start::Resume(Cursor { positions, ..cursor }));
+        return Ok(on(Cursor { positions, ..cursor }));
     }
     let level = |(level, count)| v1::LevelCount { level: v1::Level::from(level).into(), count };
     Ok(Start::Snapshot(Some(v1::Gap {
         reason: v1::GapReason::Trimmed.into(),
         missed: missed.counts.into_iter().map(level).collect(),
-        counts_known: true,
+        counts_known: same,
         from_unix_us: missed.from_unix_us,
         to_unix_us: missed.to_unix_us,
     })))
@@ -270,7 +338,12 @@ impl Task {
             BusCounts::add(&self.bus.counts.stalled, 1);
         }
         info!(subscription = %id, principal = %self.open.principal, reason = reason.as_str_name(), "subscription closed");
-        let cursor = if self.resumable { self.lanes.cursor().encode().into() } else { bytes::Bytes::new() };
+        let cursor = match self.resumable {
+            false => bytes::Bytes::new(),
+            // What was on its way is thrown away.
+            true if self.open.is_cut() => self.open.credits().acked().encode().into(),
+            true => self.lanes.cursor().encode().into(),
+        };
         let closed = v1::Closed { reason: reason.into(), cursor };
         *self.last.lock().expect("no code panics while it holds this lock") = Some(closed);
     }
@@ -279,17 +352,19 @@ impl Task {
         self.send(Item::Opened(opened)).await?;
         match start {
             Start::Resume(cursor) => {
-                self.lanes = self.lanes_at(cursor);
-                self.placed = true;
+                self.begin_at(cursor, false);
                 self.open.credits().restart(cursor);
                 self.resumable = true;
             }
             Start::Snapshot(gap) => {
                 if let Some(gap) = gap {
-                    BusCounts::add(&self.bus.counts.gaps, 1);
-                    self.send(Item::Gap(gap)).await?;
+                    self.tell(gap).await?;
                 }
-                self.snapshot().await?;
+                self.snapshot(Cursor::at(self.bus.store.epoch(), self.bus.hub.head())).await?;
+            }
+            Start::Again(cursor, gap) => {
+                self.tell(gap).await?;
+                self.snapshot(cursor).await?;
             }
         }
         loop {
@@ -308,8 +383,12 @@ impl Task {
         }
     }
 
-    fn lanes_at(&self, cursor: Cursor) -> Lanes {
-        Lanes::new(Arc::clone(&self.bus), Arc::clone(&self.filter), cursor)
+    fn begin_at(&mut self, place: Cursor, snapshot: bool) {
+        self.lanes = Lanes::new(Arc::clone(&self.bus), Arc::clone(&self.filter), place);
+        self.placed = true;
+        if let Some(mut trail) = self.open.trail() {
+            trail.begin(&place, snapshot, self.bus.clock.wall());
+        }
     }
 
     fn ask_to_close(&self) -> Result<(), End> {
@@ -472,21 +551,29 @@ impl Task {
         }
     }
 
-    /// All firing alerts as they were at one place of the feed, then on from there. Alerts that change meanwhile
-    /// are left out: their change comes by its lane.
-    async fn snapshot(&mut self) -> Result<(), End> {
-        let at = self.bus.hub.head();
-        self.lanes = self.lanes_at(Cursor::at(self.bus.store.epoch(), at));
-        self.placed = true;
+    async fn tell(&mut self, gap: v1::Gap) -> Result<(), End> {
+        BusCounts::add(&self.bus.counts.gaps, 1);
+        self.send(Item::Gap(gap)).await
+    }
+
+    /// All firing alerts as they were at one place of the feed, then on from there. Alerts that change later are left
+    /// out: their change comes by its lane.
+    async fn snapshot(&mut self, place: Cursor) -> Result<(), End> {
+        let at = place.positions.into_iter().max().unwrap_or(0);
+        self.begin_at(place, true);
         self.send(Item::Snapshot(v1::SnapshotMark { begin: true, cursor: bytes::Bytes::new() })).await?;
         let mut after: Option<SnapshotKey> = None;
         loop {
             self.ask_to_close()?;
             let page = self.bus.store.snapshot_page(Arc::clone(&self.filter), at, after, SNAPSHOT_PAGE);
-            let page = self.alive_until(page).await?;
-            let done = page.len() < SNAPSHOT_PAGE;
+            let mut page = self.alive_until(page).await?;
+            let last = page.len() < SNAPSHOT_PAGE;
+            let done = !keep_within_page(&mut page) && last;
             after = page.last().map(|row| (row.lane, row.seq));
             for row in page {
+                if row.seq > place.position(row.lane) {
+                    continue;
+                }
                 let out = Out::Row { row, cursor: bytes::Bytes::new(), in_snapshot: true };
                 self.reserve().await?.send(out);
                 if self.bookmarks.tick().now_or_never().is_some() {

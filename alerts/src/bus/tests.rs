@@ -1,6 +1,8 @@
 //! Promises of the bus, one by one. `model` holds them all together on random histories.
 
+mod audit;
 mod clock;
+mod entitled;
 mod group;
 mod model;
 mod watch_bugs;

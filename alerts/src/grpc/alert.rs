@@ -9,10 +9,10 @@ use xueliang_proto::v1::{self, alert_service_server::AlertService};
 
 use super::{alert_id, page_size, page_start, principal};
 use crate::{
-    bus::{Bus, Subscribe},
+    bus::{Bus, Subscribe, SubscriptionStream},
     error::{Error, Result},
     filter::Filter,
-    rights::{Right, check},
+    rights::{Right, check, check_sees},
     store::ListQuery,
 };
 
@@ -22,6 +22,29 @@ const MAX_IDS: usize = 1000;
 /// `AlertService` over the bus.
 pub struct AlertApi(pub(crate) Bus);
 
+impl AlertApi {
+    /// Opens a subscription; a refusal is audited.
+    pub(super) async fn open(
+        &self,
+        request: Request<v1::SubscribeRequest>,
+    ) -> Result<SubscriptionStream, Status> {
+        let principal = principal(&self.0, request.extensions())?;
+        let request = request.into_inner();
+        let opened = async {
+            let wanted = Subscribe::try_from(request)?;
+            self.0.admit(&principal, &wanted.name).await?;
+            self.0.subscribe(&principal, wanted).await
+        };
+        match opened.await {
+            Ok(stream) => Ok(stream),
+            Err(error) => {
+                self.0.audit_refusal(&principal, &error).await;
+                Err(error.into())
+            }
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl AlertService for AlertApi {
     async fn publish(
@@ -29,7 +52,7 @@ impl AlertService for AlertApi {
         request: Request<v1::PublishRequest>,
     ) -> Result<Response<v1::PublishResponse>, Status> {
         let received = self.0.0.clock.mono();
-        let principal = principal(request.extensions())?;
+        let principal = principal(&self.0, request.extensions())?;
         let published = self.0.publish(&principal, request.into_inner().publications, received).await?;
         let results = published
             .into_iter()
@@ -49,30 +72,19 @@ impl AlertService for AlertApi {
         &self,
         request: Request<v1::SubscribeRequest>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
-        let principal = principal(request.extensions())?;
-        let request = request.into_inner();
-        let opened = async {
-            let wanted = Subscribe::try_from(request)?;
-            self.0.admit(&principal, &wanted.name).await?;
-            self.0.subscribe(&principal, wanted).await
-        };
-        let stream = match opened.await {
-            Ok(stream) => stream,
-            Err(error) => {
-                self.0.audit_refusal(&principal, &error).await;
-                return Err(error.into());
-            }
-        };
-        Ok(Response::new(stream.map(Ok).boxed()))
+        Ok(Response::new(self.open(request).await?.map(Ok).boxed()))
     }
 
     async fn acknowledge(
         &self,
         request: Request<v1::AcknowledgeRequest>,
     ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
-        let principal = principal(request.extensions())?;
+        let principal = principal(&self.0, request.extensions())?;
         let request = request.into_inner();
-        let available = self.0.acknowledge(&principal, &request.subscription_id, &request.cursor)?;
+        let stage = v1::DeliveryStage::try_from(request.stage)
+            .map_err(|_| Error::Invalid("stage: is not known here".to_owned()))?;
+        let available =
+            self.0.acknowledge_stage(&principal, &request.subscription_id, &request.cursor, stage)?;
         Ok(Response::new(v1::AcknowledgeResponse { available: Some(available) }))
     }
 
@@ -80,7 +92,8 @@ impl AlertService for AlertApi {
         &self,
         request: Request<v1::ListAlertsRequest>,
     ) -> Result<Response<v1::ListAlertsResponse>, Status> {
-        check(&principal(request.extensions())?, Right::ReadAlerts)?;
+        let principal = principal(&self.0, request.extensions())?;
+        check(&principal, Right::ReadAlerts)?;
         let request = request.into_inner();
         if request.alert_ids.len() > MAX_IDS {
             let count = request.alert_ids.len();
@@ -97,7 +110,10 @@ impl AlertService for AlertApi {
                 Err(_) => return Err(Error::Invalid("state: is not known here".to_owned()).into()),
             },
             alerts: request.alert_ids.iter().map(|id| alert_id(id)).collect::<Result<_>>()?,
-            filter: Filter::try_from(request.filter.unwrap_or_default())?,
+            filter: Filter {
+                within: principal.divisions,
+                ..Filter::try_from(request.filter.unwrap_or_default())?
+            },
             publisher: None,
             before_exclusive: page_start(&request.page_token)?,
             limit,
@@ -114,8 +130,10 @@ impl AlertService for AlertApi {
         &self,
         request: Request<v1::GetAlertRequest>,
     ) -> Result<Response<v1::GetAlertResponse>, Status> {
-        check(&principal(request.extensions())?, Right::ReadAlerts)?;
+        let principal = principal(&self.0, request.extensions())?;
+        check(&principal, Right::ReadAlerts)?;
         let id = alert_id(&request.into_inner().alert_id)?;
+        check_sees(&**self.0.store(), &principal, id).await?;
         let history = self.0.store().history(id).await?;
         let Some(latest) = history.last().cloned() else {
             return Err(Error::NotFound(format!("there is no alert {id}")).into());

@@ -20,7 +20,7 @@ impl CameraService for CameraApi {
         &self,
         request: Request<v1::ListCamerasRequest>,
     ) -> Result<Response<v1::ListCamerasResponse>, Status> {
-        check(&principal(request.extensions())?, Right::ReadCameras)?;
+        check(&principal(&self.0, request.extensions())?, Right::ReadCameras)?;
         let divisions = request.get_ref().divisions.iter().map(|code| code.parse::<DivisionCode>());
         let divisions = divisions
             .collect::<Result<Vec<_>, _>>()

@@ -65,7 +65,7 @@ impl EvidenceService for EvidenceApi {
         &self,
         request: Request<v1::GetStillRequest>,
     ) -> Result<Response<v1::GetStillResponse>, Status> {
-        let principal = principal(request.extensions())?;
+        let principal = principal(&self.0, request.extensions())?;
         let request = request.into_inner();
         let call = call(&request.alert_id, request.purpose, String::new())?;
         let (facts, jpeg) = self.0.evidence().still(&principal, &call).await?;
@@ -76,7 +76,7 @@ impl EvidenceService for EvidenceApi {
         &self,
         request: Request<v1::GetPreviewRequest>,
     ) -> Result<Response<v1::GetPreviewResponse>, Status> {
-        let principal = principal(request.extensions())?;
+        let principal = principal(&self.0, request.extensions())?;
         let request = request.into_inner();
         let call = call(&request.alert_id, request.purpose, String::new())?;
         let (facts, bundle) = self.0.evidence().preview(&principal, &call).await?;
@@ -93,7 +93,7 @@ impl EvidenceService for EvidenceApi {
         &self,
         request: Request<v1::GetClipRequest>,
     ) -> Result<Response<Self::GetClipStream>, Status> {
-        let principal = principal(request.extensions())?;
+        let principal = principal(&self.0, request.extensions())?;
         let request = request.into_inner();
         let call = call(&request.alert_id, request.purpose, request.reason)?;
         let stretch = request.stretch as usize;
@@ -109,7 +109,7 @@ impl EvidenceService for EvidenceApi {
         &self,
         request: Request<v1::ListRegisterRequest>,
     ) -> Result<Response<v1::ListRegisterResponse>, Status> {
-        check(&principal(request.extensions())?, Right::ReadRegister)?;
+        check(&principal(&self.0, request.extensions())?, Right::ReadRegister)?;
         let request = request.into_inner();
         let limit = page_size(request.page_size)?;
         let query = RegisterQuery {

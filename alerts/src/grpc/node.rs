@@ -32,8 +32,8 @@ pub struct NodeApi {
 }
 
 /// The node that calls; it may speak for itself only.
-fn node(extensions: &Extensions, node_id: Option<&str>) -> Result<Principal> {
-    let principal = principal(extensions)?;
+fn node(bus: &Bus, extensions: &Extensions, node_id: Option<&str>) -> Result<Principal> {
+    let principal = principal(bus, extensions)?;
     check(&principal, Right::RunNode)?;
     match node_id {
         Some(id) if id != principal.name => Err(Error::Forbidden(format!(
@@ -65,7 +65,7 @@ impl NodeService for NodeApi {
         &self,
         request: Request<v1::AttachRequest>,
     ) -> Result<Response<Self::AttachStream>, Status> {
-        let principal = node(request.extensions(), Some(&request.get_ref().node_id))?;
+        let principal = node(&self.bus, request.extensions(), Some(&request.get_ref().node_id))?;
         tracing::info!(node = principal.name, version = request.get_ref().version, "node attached");
         let assignments = WatchStream::new(self.assignments.clone());
         let answers =
@@ -77,7 +77,7 @@ impl NodeService for NodeApi {
         &self,
         request: Request<v1::ReportRequest>,
     ) -> Result<Response<v1::ReportResponse>, Status> {
-        let principal = node(request.extensions(), Some(&request.get_ref().node_id))?;
+        let principal = node(&self.bus, request.extensions(), Some(&request.get_ref().node_id))?;
         let report = request.into_inner();
         if report.cameras.len() > MAX_CAMERAS {
             let count = report.cameras.len();
@@ -108,7 +108,7 @@ impl NodeService for NodeApi {
         &self,
         request: Request<v1::PutEvidenceRequest>,
     ) -> Result<Response<v1::PutEvidenceResponse>, Status> {
-        node(request.extensions(), None)?;
+        node(&self.bus, request.extensions(), None)?;
         let request = request.into_inner();
         let alert = alert_id(&request.alert_id)?;
         let facts = request.evidence.ok_or_else(|| Error::Invalid("evidence: must be set".to_owned()))?;
@@ -120,7 +120,7 @@ impl NodeService for NodeApi {
         &self,
         request: Request<v1::ListActiveRequest>,
     ) -> Result<Response<v1::ListActiveResponse>, Status> {
-        let principal = node(request.extensions(), Some(&request.get_ref().node_id))?;
+        let principal = node(&self.bus, request.extensions(), Some(&request.get_ref().node_id))?;
         let query = ListQuery {
             firing: Some(true),
             publisher: Some(principal.name),

@@ -110,6 +110,21 @@ CREATE TABLE clock_step (
 CREATE TRIGGER clock_step_stays BEFORE DELETE ON clock_step BEGIN SELECT RAISE(ABORT, 'steps are append-only'); END;
 CREATE TRIGGER clock_step_as_is BEFORE UPDATE ON clock_step BEGIN SELECT RAISE(ABORT, 'steps are append-only'); END;
 ",
+    r"
+-- The audit of deliveries: who read with which filter, and which stretches of the feed came how far with them. A
+-- snapshot stands for all that was active at upto_seq.
+CREATE TABLE delivery_reader (
+    reader_id INTEGER PRIMARY KEY, principal TEXT NOT NULL, name TEXT NOT NULL, mark BLOB NOT NULL,
+    filter BLOB NOT NULL, within TEXT
+) STRICT;
+CREATE UNIQUE INDEX delivery_reader_by_name ON delivery_reader (principal, name, mark);
+CREATE TABLE delivery_range (
+    range_id INTEGER PRIMARY KEY AUTOINCREMENT, reader_id INTEGER NOT NULL, stage INTEGER NOT NULL,
+    snapshot INTEGER NOT NULL, lane INTEGER NOT NULL, after_seq INTEGER NOT NULL, upto_seq INTEGER NOT NULL,
+    from_us INTEGER NOT NULL, to_us INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX delivery_range_by_place ON delivery_range (reader_id, stage, snapshot, lane, upto_seq);
+",
 ];
 
 /// The steps of a node's spool.

@@ -6,6 +6,7 @@
 
 mod clock;
 mod convert;
+mod delivery;
 pub(super) mod file;
 mod publish;
 mod query;
@@ -38,9 +39,9 @@ use self::{
     writer::{Batch, Rows, Writer},
 };
 use super::{
-    Acked, Answer, AuditEntry, Certificate, EvidenceBytes, EvidenceRow, FeedId, FeedQuery, FeedRow, Health,
-    Incoming, ListQuery, Manifest, Missed, OnCommit, Outcome, Page, RegisterQuery, STORE_FILE, SnapshotKey,
-    Store, backup, schema,
+    Acked, Answer, AuditEntry, Certificate, Delivered, DeliveryNote, EvidenceBytes, EvidenceRow, FeedId,
+    FeedQuery, FeedRow, Health, Incoming, ListQuery, Manifest, Missed, OnCommit, Outcome, Page,
+    RegisterQuery, STORE_FILE, SnapshotKey, Store, backup, schema,
 };
 use crate::{crew::Crew, error::Error, error::Result, filter::Filter};
 
@@ -226,6 +227,15 @@ impl Store for SqliteStore {
     }
     fn save_acked(&self, acked: Vec<Acked>) -> Answer<()> {
         self.write(move |db, batch| acked.iter().try_for_each(|one| rest::save_acked(db, one, batch.wall())))
+    }
+    fn save_deliveries(&self, notes: Vec<DeliveryNote>) -> Answer<()> {
+        self.write(move |db, _| delivery::save(db, &notes))
+    }
+    fn deliveries(&self, alert: AlertId, revision: u64) -> Answer<Vec<Delivered>> {
+        self.read(move |db| delivery::list(db, alert, revision))
+    }
+    fn trim_deliveries(&self, before: Wall) -> Answer<u64> {
+        self.write(move |db, _| delivery::trim(db, before))
     }
     fn put_evidence(&self, row: EvidenceRow) -> Answer<Option<EvidenceRow>> {
         self.write(move |db, _| rest::put_evidence(db, &row))

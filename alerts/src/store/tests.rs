@@ -1,5 +1,7 @@
 //! The store by itself: what it refuses to forget, and that filters mean the same in SQL as in memory.
 
+mod deliveries;
+
 use std::path::Path;
 
 use prost::Message as _;
@@ -141,6 +143,13 @@ async fn filters_mean_the_same_in_memory_and_in_sql() {
             divisions: vec!["33".parse().unwrap()],
             ..Filter::default()
         },
+        Filter { within: Some(vec!["3302".parse().unwrap()]), ..Filter::default() },
+        Filter {
+            divisions: vec!["33".parse().unwrap()],
+            within: Some(vec!["34".parse().unwrap(), "3301".parse().unwrap()]),
+            ..Filter::default()
+        },
+        Filter { within: Some(Vec::new()), ..Filter::default() },
     ];
     let list = |filter| ListQuery { filter, limit: 1000, ..ListQuery::default() };
     let all = bench.bus.store().list(list(Filter::default())).await.unwrap();

@@ -7,7 +7,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::{Code, Request, transport::Server};
 use xueliang_alerts::{
     bus::{Bus, BusOptions},
-    rights::{Principal, PrincipalKind},
+    rights::{Grant, Principal, PrincipalKind, Right},
     store::restore,
 };
 use xueliang_base::{
@@ -289,4 +289,56 @@ async fn only_what_was_shown_is_acknowledged_and_a_console_that_restarts_goes_on
             assert_eq!(key(&desk.delivery().await), key_of(alert), "{name:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_console_that_wants_other_alerts_goes_on_with_them_on_the_same_watcher() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::at(folder.path()).await;
+    let fire = critical();
+    let garbage =
+        Alert { kind: Kind::ExposedGarbage, level: Kind::ExposedGarbage.default_level(), ..critical() };
+    served.commit(&[fire.clone(), garbage.clone()]).await;
+    let wants = |kind: v1::Kind| v1::AlertFilter { kinds: vec![kind.into()], ..v1::AlertFilter::default() };
+    let flames = v1::SubscribeRequest { filter: Some(wants(v1::Kind::FireFlame)), ..named("desk") };
+    let mut desk = Desk::at(folder.path(), flames);
+    assert_eq!(key(&desk.delivery().await), key_of(&fire));
+    desk.live().await;
+    desk.0.set_filter(wants(v1::Kind::ExposedGarbage));
+    assert_eq!(desk.until(gap).await, v1::GapReason::FilterChanged);
+    assert_eq!(key(&desk.delivery().await), key_of(&garbage));
+    desk.live().await;
+    let acknowledged = desk.0.acknowledge().await;
+    assert!(acknowledged.is_ok(), "{acknowledged:?}");
+    served.stop().await;
+}
+
+/// The reason of a gap; neither alerts nor losses come before it.
+fn gap(event: &Event) -> Option<v1::GapReason> {
+    match event {
+        Event::Item(Item::Gap(gap)) => Some(gap.reason()),
+        Event::Item(Item::Delivery(delivery)) => panic!("{delivery:?} is not to be seen"),
+        Event::Lost { reason, .. } => panic!("{reason}"),
+        _ => None,
+    }
+}
+
+#[tokio::test]
+async fn a_console_whose_rights_change_comes_back_by_itself_and_learns_when_it_has_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = Served::at(folder.path()).await;
+    let fire = critical();
+    served.commit(std::slice::from_ref(&fire)).await;
+    let mut desk = Desk::at(folder.path(), named("desk"));
+    assert_eq!(key(&desk.delivery().await), key_of(&fire));
+    desk.live().await;
+    let everything = Principal::new("desk", PrincipalKind::Operator).rights;
+    let elsewhere = Grant { rights: everything, divisions: Some(vec!["99".parse().unwrap()]) };
+    served.bus.grant("desk", Some(elsewhere));
+    assert_eq!(desk.until(gap).await, v1::GapReason::FilterChanged);
+    desk.live().await;
+    served.bus.grant("desk", Some(Grant { rights: [Right::RunNode].into(), divisions: None }));
+    desk.until(|event| lost(event).map(drop)).await;
+    assert_eq!(desk.0.refused().map(tonic::Status::code), Some(Code::PermissionDenied));
+    served.stop().await;
 }

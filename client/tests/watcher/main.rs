@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod bus;
+mod half_open;
 mod scripted;
 
 use std::{

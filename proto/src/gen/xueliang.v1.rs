@@ -731,7 +731,8 @@ pub struct SubscribeRequest {
     /// snapshot of the active alerts.
     #[prost(bytes = "bytes", tag = "2")]
     pub cursor: ::prost::bytes::Bytes,
-    /// What is wanted.
+    /// What is wanted. It may differ from the filter that the cursor was earned under: to change the filter of an open
+    /// stream, subscribe again at its cursor, and the answer begins with GAP_REASON_FILTER_CHANGED.
     #[prost(message, optional, tag = "3")]
     pub filter: ::core::option::Option<AlertFilter>,
     /// Credit wanted.
@@ -846,7 +847,8 @@ pub struct LevelCount {
     #[prost(uint64, tag = "2")]
     pub count: u64,
 }
-/// Begin or end of a snapshot.
+/// Begin or end of a snapshot. What comes between the two takes the place of what a console shows once the end has come:
+/// a snapshot that breaks off stands for nothing.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SnapshotMark {
     /// True at its begin, false at its end.
@@ -909,6 +911,9 @@ pub struct AcknowledgeRequest {
     /// Of the last delivery, summary, snapshot end or bookmark that the console has shown.
     #[prost(bytes = "bytes", tag = "2")]
     pub cursor: ::prost::bytes::Bytes,
+    /// How far the console has come with all that.
+    #[prost(enumeration = "DeliveryStage", tag = "3")]
+    pub stage: i32,
 }
 /// Credit left after the acknowledgement.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1609,6 +1614,10 @@ pub enum GapReason {
     Trimmed = 1,
     /// The store was restored or rebuilt since: the cursor's epoch is another.
     ForeignEpoch = 2,
+    /// The cursor was earned under another filter, by the console's wish or because what it may see has changed. The
+    /// snapshot tells what is active of all that is wanted now, and nothing after the cursor is left out; what the earlier
+    /// filter did not show and is over is not told.
+    FilterChanged = 3,
 }
 impl GapReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1620,6 +1629,7 @@ impl GapReason {
             Self::Unspecified => "GAP_REASON_UNSPECIFIED",
             Self::Trimmed => "GAP_REASON_TRIMMED",
             Self::ForeignEpoch => "GAP_REASON_FOREIGN_EPOCH",
+            Self::FilterChanged => "GAP_REASON_FILTER_CHANGED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1628,6 +1638,7 @@ impl GapReason {
             "GAP_REASON_UNSPECIFIED" => Some(Self::Unspecified),
             "GAP_REASON_TRIMMED" => Some(Self::Trimmed),
             "GAP_REASON_FOREIGN_EPOCH" => Some(Self::ForeignEpoch),
+            "GAP_REASON_FILTER_CHANGED" => Some(Self::FilterChanged),
             _ => None,
         }
     }
@@ -1646,6 +1657,9 @@ pub enum CloseReason {
     Renew = 3,
     /// Another stream was opened under the same name.
     Replaced = 4,
+    /// What the principal may see has changed; come back at once. What was on its way is not delivered, so the cursor lies
+    /// at the last acknowledgement.
+    RightsChanged = 5,
 }
 impl CloseReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1659,6 +1673,7 @@ impl CloseReason {
             Self::CriticalStalled => "CLOSE_REASON_CRITICAL_STALLED",
             Self::Renew => "CLOSE_REASON_RENEW",
             Self::Replaced => "CLOSE_REASON_REPLACED",
+            Self::RightsChanged => "CLOSE_REASON_RIGHTS_CHANGED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1669,6 +1684,48 @@ impl CloseReason {
             "CLOSE_REASON_CRITICAL_STALLED" => Some(Self::CriticalStalled),
             "CLOSE_REASON_RENEW" => Some(Self::Renew),
             "CLOSE_REASON_REPLACED" => Some(Self::Replaced),
+            "CLOSE_REASON_RIGHTS_CHANGED" => Some(Self::RightsChanged),
+            _ => None,
+        }
+    }
+}
+/// How far a console has come with what it was sent. Each stage includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DeliveryStage {
+    /// Not set; in Acknowledge: as DELIVERY_STAGE_DISPLAYED.
+    Unspecified = 0,
+    /// Handed to the console's connection. Noted by the bus itself.
+    Sent = 1,
+    /// Arrived at the console. Noted only: it gives no credit back and moves no acknowledged cursor.
+    Received = 2,
+    /// Shown to the people on duty.
+    Displayed = 3,
+    /// Taken note of by someone on duty.
+    Acknowledged = 4,
+}
+impl DeliveryStage {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DELIVERY_STAGE_UNSPECIFIED",
+            Self::Sent => "DELIVERY_STAGE_SENT",
+            Self::Received => "DELIVERY_STAGE_RECEIVED",
+            Self::Displayed => "DELIVERY_STAGE_DISPLAYED",
+            Self::Acknowledged => "DELIVERY_STAGE_ACKNOWLEDGED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DELIVERY_STAGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DELIVERY_STAGE_SENT" => Some(Self::Sent),
+            "DELIVERY_STAGE_RECEIVED" => Some(Self::Received),
+            "DELIVERY_STAGE_DISPLAYED" => Some(Self::Displayed),
+            "DELIVERY_STAGE_ACKNOWLEDGED" => Some(Self::Acknowledged),
             _ => None,
         }
     }
@@ -2920,6 +2977,360 @@ pub mod camera_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "xueliang.v1.CameraService";
     impl<T> tonic::server::NamedService for CameraServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Reads the audit of one alert.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeliveriesRequest {
+    /// Which.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Only this state of it; 0: whichever came first.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+}
+/// All subscriptions that were sent the alert.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDeliveriesResponse {
+    /// One a subscription, by principal and name.
+    #[prost(message, repeated, tag = "1")]
+    pub reports: ::prost::alloc::vec::Vec<DeliveryReport>,
+}
+/// How far an alert came in one subscription.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeliveryReport {
+    /// Whose.
+    #[prost(string, tag = "1")]
+    pub principal: ::prost::alloc::string::String,
+    /// Its name; empty for all streams of the principal without a name, taken together.
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+    /// Stages reached, in their order.
+    #[prost(message, repeated, tag = "3")]
+    pub stages: ::prost::alloc::vec::Vec<StageReport>,
+}
+/// When a stage was reached first. The audit keeps ranges of the feed, not single messages: the moment lies between the
+/// two. They are a second apart at most where deliveries come seldom, 10 s where they come one after the other, and longer
+/// only for a snapshot that was read slowly, or while storage was failing. A minor alert that was counted instead of delivered came with the summary that
+/// names it; an earlier state that a later one made pointless came with the later one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StageReport {
+    /// The stage.
+    #[prost(enumeration = "DeliveryStage", tag = "1")]
+    pub stage: i32,
+    /// Not before this moment.
+    #[prost(int64, tag = "2")]
+    pub from_unix_us: i64,
+    /// Not after this moment.
+    #[prost(int64, tag = "3")]
+    pub to_unix_us: i64,
+}
+/// Generated client implementations.
+pub mod delivery_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reading the audit of deliveries. It is saved once a second, apart from alerts: a crash loses at most its last second. It
+    /// reaches back 90 days.
+    #[derive(Debug, Clone)]
+    pub struct DeliveryServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl DeliveryServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> DeliveryServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> DeliveryServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            DeliveryServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Tells of each subscription that was sent an alert how far the alert came there, and when.
+        pub async fn list_deliveries(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDeliveriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeliveriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DeliveryService/ListDeliveries",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.DeliveryService", "ListDeliveries"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod delivery_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with DeliveryServiceServer.
+    #[async_trait]
+    pub trait DeliveryService: std::marker::Send + std::marker::Sync + 'static {
+        /// Tells of each subscription that was sent an alert how far the alert came there, and when.
+        async fn list_deliveries(
+            &self,
+            request: tonic::Request<super::ListDeliveriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeliveriesResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Reading the audit of deliveries. It is saved once a second, apart from alerts: a crash loses at most its last second. It
+    /// reaches back 90 days.
+    #[derive(Debug)]
+    pub struct DeliveryServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> DeliveryServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for DeliveryServiceServer<T>
+    where
+        T: DeliveryService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.DeliveryService/ListDeliveries" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDeliveriesSvc<T: DeliveryService>(pub Arc<T>);
+                    impl<
+                        T: DeliveryService,
+                    > tonic::server::UnaryService<super::ListDeliveriesRequest>
+                    for ListDeliveriesSvc<T> {
+                        type Response = super::ListDeliveriesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDeliveriesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeliveryService>::list_deliveries(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDeliveriesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for DeliveryServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.DeliveryService";
+    impl<T> tonic::server::NamedService for DeliveryServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

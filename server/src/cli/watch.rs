@@ -199,6 +199,9 @@ impl<'a> Terminal<'a> {
         let was_away = std::mem::replace(&mut self.away, matches!(event, Event::Lost { .. }));
         Some(match event {
             Event::Item(Item::Delivery(delivery)) => self.delivery(delivery)?,
+            Event::Item(Item::Gap(gap)) if gap.reason() == v1::GapReason::FilterChanged => {
+                "-- another filter than before: the active alerts follow, then what came since".to_owned()
+            }
             Event::Item(Item::Gap(gap)) => {
                 let missed: u64 = gap.missed.iter().map(|count| count.count).sum();
                 let known =

@@ -295,12 +295,10 @@ async fn serve_public(
     let serving = health::Serving::new(reporter).await;
     tokio::spawn(serving.follow(bus.clone(), stopping.clone()));
     let interceptor = move |request: Request<()>| callers.sign_in(request);
-    let router = Server::builder()
-        // A half-open connection is found within 10 s.
-        .http2_keepalive_interval(Some(Duration::from_secs(4)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(4)))
+    let router = xueliang_alerts::grpc::server()
         .layer(tonic::service::InterceptorLayer::new(interceptor))
         .add_service(bus.alert_service())
+        .add_service(bus.delivery_service())
         .add_service(bus.evidence_service())
         .add_service(bus.camera_service())
         .add_service(bus.clock_service())

@@ -46,7 +46,8 @@ async fn stream(api: &str, name: &str, credit: u32, seen: &Mutex<Seen>) -> anyho
         }
         let cursor = seen.lock().unwrap().take(&item);
         if let Some(cursor) = cursor {
-            let request = AcknowledgeRequest { subscription_id: subscription_id.clone(), cursor };
+            let request =
+                AcknowledgeRequest { subscription_id: subscription_id.clone(), cursor, ..Default::default() };
             timeout(PATIENCE, client.acknowledge(request)).await??;
         }
     }

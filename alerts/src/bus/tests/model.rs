@@ -14,6 +14,7 @@ use xueliang_proto::v1::{self, subscribe_response::Item};
 use super::{Subscribe, options};
 use crate::{
     bus::BusOptions,
+    filter::Filter,
     testing::{Bench, Console, critical, key, key_of, major, minor, next_state, resolved},
 };
 
@@ -34,41 +35,60 @@ impl Dice {
 /// What one console, over all its streams, was shown.
 #[derive(Default)]
 struct Shown {
+    told: Told,
+    /// What a snapshot tells; it takes the place of what was told before once it is whole.
+    snapshot: Option<Told>,
+    cursor: Option<bytes::Bytes>,
+    gaps: u64,
+    /// Kinds wanted now; empty: all.
+    kinds: Vec<i32>,
+}
+
+#[derive(Default)]
+struct Told {
     /// Every critical state.
     critical: BTreeSet<(String, u64)>,
     /// Latest revision of each alert that was delivered.
     latest: BTreeMap<String, u64>,
     /// Alerts that stood in a summary.
     counted: BTreeSet<String>,
-    cursor: Option<bytes::Bytes>,
-    gaps: u64,
+}
+
+impl Told {
+    fn deliver(&mut self, delivery: &v1::Delivery, stream: &mut Stream) {
+        let (id, revision) = key(delivery);
+        if delivery.lane() == v1::Lane::Critical {
+            self.critical.insert((id.clone(), revision));
+        }
+        // Within one stream the states of an alert come in order.
+        if let Some(before) = stream.revisions.insert(id.clone(), revision) {
+            assert!(before < revision, "{id}: {revision} after {before}");
+        }
+        let latest = self.latest.entry(id).or_default();
+        *latest = (*latest).max(revision);
+    }
 }
 
 impl Shown {
+    fn filter(&self) -> Filter {
+        Filter { kinds: self.kinds.clone(), ..Filter::default() }
+    }
     fn take(&mut self, item: &Item, stream: &mut Stream) {
         match item {
+            Item::Delivery(delivery) if delivery.in_snapshot => {
+                self.snapshot.as_mut().expect("a snapshot began").deliver(delivery, stream);
+            }
             Item::Delivery(delivery) => {
-                let (id, revision) = key(delivery);
-                if delivery.lane() == v1::Lane::Critical {
-                    self.critical.insert((id.clone(), revision));
-                }
-                // Within one stream the states of an alert come in order.
-                if let Some(before) = stream.revisions.insert(id.clone(), revision) {
-                    assert!(before < revision, "{id}: {revision} after {before}");
-                }
-                let latest = self.latest.entry(id).or_default();
-                *latest = (*latest).max(revision);
-                if !delivery.in_snapshot {
-                    stream.forward(&delivery.cursor);
-                    self.cursor = Some(delivery.cursor.clone());
-                }
+                self.told.deliver(delivery, stream);
+                stream.forward(&delivery.cursor);
+                self.cursor = Some(delivery.cursor.clone());
             }
             Item::Summary(summary) => {
                 assert_eq!(
                     summary.counts.iter().map(|one| one.count).sum::<u64>(),
                     summary.alert_ids.len() as u64
                 );
-                self.counted.extend(summary.alert_ids.iter().cloned());
+                self.told.counted.extend(summary.alert_ids.iter().cloned());
                 stream.forward(&summary.cursor);
                 self.cursor = Some(summary.cursor.clone());
             }
@@ -81,13 +101,11 @@ impl Shown {
             Item::Snapshot(mark) if !mark.begin => {
                 stream.forward(&mark.cursor);
                 self.cursor = Some(mark.cursor.clone());
+                self.told = self.snapshot.take().expect("a snapshot began");
             }
+            Item::Gap(gap) if gap.reason() == v1::GapReason::FilterChanged => {}
             Item::Gap(_) => self.gaps += 1,
-            // A snapshot stands for itself: a console forgets what it held before.
-            Item::Snapshot(_) => {
-                let gaps = self.gaps;
-                *self = Shown { gaps, ..Shown::default() };
-            }
+            Item::Snapshot(_) => self.snapshot = Some(Told::default()),
             Item::Opened(_) | Item::Closed(_) => {}
         }
     }
@@ -167,9 +185,12 @@ impl World {
         }
     }
     async fn connect(&mut self, who: usize) {
+        // A snapshot that was not told to its end stands for nothing.
+        self.shown[who].snapshot = None;
         let cursor = self.shown[who].cursor.as_ref().map(|cursor| Cursor::decode(cursor).unwrap());
         let credit = v1::Credit { critical: 3, major: 2, minor: 2 };
-        let wanted = Subscribe { cursor, credit: Some(credit), ..Subscribe::default() };
+        let filter = self.shown[who].filter();
+        let wanted = Subscribe { cursor, filter, credit: Some(credit), ..Subscribe::default() };
         let console = self.bench.console(&format!("console-{who}"), wanted).await;
         self.open[who] = Some((console, Stream::default()));
     }
@@ -201,7 +222,13 @@ impl World {
                 let count = self.dice.roll(20);
                 self.read(who, count).await;
             }
-            9 | 10 => self.open[who] = None,
+            9 => self.open[who] = None,
+            10 => {
+                // It wants other alerts from now on.
+                self.open[who] = None;
+                let choices: [&[i32]; 4] = [&[], &[1101], &[1101, 5102], &[1201, 5102]];
+                self.shown[who].kinds = choices[usize::try_from(self.dice.roll(4)).unwrap()].to_vec();
+            }
             _ => self.restart().await,
         }
     }
@@ -223,7 +250,9 @@ impl World {
                 let cursor = self.shown[who].cursor.as_ref().map(|cursor| Cursor::decode(cursor).unwrap());
                 if let (Some(cursor), Some((console, _))) = (cursor, &self.open[who]) {
                     let _early = console.acknowledge(&cursor.encode());
-                    if cursor.positions.iter().all(|position| *position >= head) {
+                    // One that was earned under an earlier filter covers nothing.
+                    let current = cursor.filter == Some(self.shown[who].filter().mark());
+                    if current && cursor.positions.iter().all(|position| *position >= head) {
                         break;
                     }
                 }
@@ -238,25 +267,26 @@ impl World {
         }
         for shown in &self.shown {
             assert_eq!(shown.gaps, 0, "nothing was trimmed or restored");
-            for (id, alert) in &latest {
+            let wanted = |alert: &Alert| shown.kinds.is_empty() || shown.kinds.contains(&alert.kind.number());
+            for (id, alert) in latest.iter().filter(|(_, alert)| wanted(alert)) {
                 // A console that began with a snapshot owes nothing about alerts that had ended by then.
-                let Some(known) = shown.latest.get(id) else {
+                let Some(known) = shown.told.latest.get(id) else {
                     let over = !alert.state.is_firing();
-                    assert!(shown.counted.contains(id) || over, "{id} was told in no way");
+                    assert!(shown.told.counted.contains(id) || over, "{id} was told in no way");
                     continue;
                 };
-                let minor = alert.level.lane() == Lane::Minor && shown.counted.contains(id);
+                let minor = alert.level.lane() == Lane::Minor && shown.told.counted.contains(id);
                 assert!(*known == alert.revision.0 || minor, "{id}: {known} of {}", alert.revision.0);
             }
             // From the first critical state shown of an alert on, all its states were shown.
             let mut first: BTreeMap<&str, u64> = BTreeMap::new();
-            for (id, revision) in &shown.critical {
+            for (id, revision) in &shown.told.critical {
                 first.entry(id).or_insert(*revision);
             }
-            for alert in &self.committed {
+            for alert in self.committed.iter().filter(|alert| wanted(alert)) {
                 let (id, revision) = key_of(alert);
                 if first.get(id.as_str()).is_some_and(|from| revision >= *from) {
-                    assert!(shown.critical.contains(&(id.clone(), revision)), "{id} {revision} is lost");
+                    assert!(shown.told.critical.contains(&(id.clone(), revision)), "{id} {revision} is lost");
                 }
             }
         }

@@ -7,11 +7,11 @@ use tokio::task::JoinSet;
 use xueliang_base::{cursor::Cursor, kind::Lane, time::Clock as _};
 use xueliang_proto::v1::{self, subscribe_response::Item};
 
-use super::{Bus, BusOptions, Subscribe, credit, options};
+use super::{Bus, BusOptions, Filter, Subscribe, credit, options};
 use crate::testing::{Bench, Console, alert, critical, key, key_of, major, minor, next_state};
 
 fn place(bench: &Bench, seq: u64) -> Cursor {
-    Cursor::at(bench.bus.store().epoch(), seq)
+    Cursor::at(bench.bus.store().epoch(), seq).under(Filter::default().mark())
 }
 
 /// A console that has been opened at a place.

@@ -1,6 +1,6 @@
 //! Rows to values. SQLite's integers are signed 64 bit; ours fit, because they count from 1.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use prost::Message as _;
 use rusqlite::Row;
@@ -73,5 +73,6 @@ pub(super) fn feed_row(row: &Row<'_>) -> Result<Arc<FeedRow>> {
         path: row.get(7)?,
         committed: Mono(unsigned(committed_mono)),
         record: record(content, lane_number, row.get(8)?)?,
+        encoded: OnceLock::new(),
     }))
 }

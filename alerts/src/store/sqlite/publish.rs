@@ -1,6 +1,6 @@
 //! Storing one state: who knows it already, what lane it takes, and its rows.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{Arc, OnceLock, atomic::Ordering};
 
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -118,6 +118,7 @@ pub(super) fn store(
         path,
         committed: now,
         record: v1::Record { alert: Some(wire), committed_unix_us: committed_us, lane: lane_number },
+        encoded: OnceLock::new(),
     }));
     Ok(Outcome::Committed(unsigned(seq)))
 }

@@ -3,7 +3,10 @@
 use std::{fmt::Write as _, sync::Arc};
 
 use rusqlite::{Connection, Row, params, params_from_iter, types::Value};
-use xueliang_base::{id::AlertId, kind::Lane};
+use xueliang_base::{
+    id::{AlertId, DivisionCode},
+    kind::Lane,
+};
 use xueliang_proto::v1;
 
 use super::{
@@ -50,11 +53,18 @@ impl Sql {
             self.add(&format!(" AND {level} <= ?"), [Value::from(i64::from(least.number()))]);
         }
         if !filter.divisions.is_empty() {
-            let any = vec!["instr(a.path, ?) > 0"; filter.divisions.len()].join(" OR ");
-            let codes = filter.divisions.iter().map(|code| Value::from(format!("/{code}/")));
-            self.add(&format!(" AND ({any})"), codes);
+            self.under(&filter.divisions);
+        }
+        if let Some(within) = &filter.within {
+            self.under(within);
         }
         self
+    }
+    /// Only what lies in one of these subtrees.
+    fn under(&mut self, codes: &[DivisionCode]) {
+        let any = vec!["instr(a.path, ?) > 0"; codes.len()].join(" OR ");
+        let any = if codes.is_empty() { "0" } else { &any };
+        self.add(&format!(" AND ({any})"), codes.iter().map(|code| Value::from(format!("/{code}/"))));
     }
     fn all<T>(&self, db: &Connection, read: impl Fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
         let mut query = db.prepare_cached(&self.text)?;

@@ -30,12 +30,8 @@ pub(super) fn acked(db: &Connection, principal: &str, name: &str) -> Result<Opti
 
 pub(super) fn save_acked(db: &Connection, one: &Acked, now: Wall) -> Result<()> {
     let mut cursor = one.cursor;
-    if let Some(before) = acked(db, &one.principal, &one.subscription)?
-        && before.epoch == cursor.epoch
-    {
-        for (position, kept) in cursor.positions.iter_mut().zip(before.positions) {
-            *position = kept.max(*position);
-        }
+    if let Some(before) = acked(db, &one.principal, &one.subscription)? {
+        cursor = cursor.not_before(&before);
     }
     db.prepare_cached(
         "INSERT OR REPLACE INTO subscription (principal, name, cursor, acked_us) VALUES (?1, ?2, ?3, ?4)",

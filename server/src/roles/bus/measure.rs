@@ -145,6 +145,7 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
         ("stalled", read(&counts.stalled)),
         ("opened", read(&counts.opened)),
         ("invalid", read(&counts.invalid)),
+        ("audit_lost", read(&counts.notes_lost)),
     ] {
         total(&own.deliveries, "what", what, count);
     }
@@ -216,7 +217,7 @@ async fn measure_ages(bus: &Bus, own: &BusMetrics, shared: &Shared) {
     let principal = Principal::new("bus-ages", PrincipalKind::Console);
     let mut cursor: Option<Cursor> = None;
     loop {
-        let wanted = Subscribe { cursor, ..Subscribe::default() };
+        let wanted = Subscribe { cursor, internal: true, ..Subscribe::default() };
         match bus.subscribe(&principal, wanted).await {
             Ok(mut stream) => {
                 shared.measuring.store(true, Ordering::Relaxed);

@@ -1,0 +1,79 @@
+//! `xueliang audit`: which consoles got an alert.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use xueliang_base::time::Wall;
+use xueliang_proto::v1::{self, delivery_service_client::DeliveryServiceClient};
+
+use super::block_on;
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "One line a subscription and stage: principal, subscription (- for all without a name), stage, and the two
+moments between which the alert came there first. A crash of the bus loses at most the last second of this audit."
+)]
+pub struct AuditArgs {
+    /// The alert.
+    alert: String,
+    /// Only this state of it; otherwise whichever came first.
+    #[arg(long)]
+    revision: Option<u64>,
+    /// Address of the service: http://ADDRESS:PORT or unix:/PATH.
+    #[arg(long, default_value = "http://127.0.0.1:8750")]
+    api: String,
+    /// IANA zone of the times shown.
+    #[arg(long, default_value = "Asia/Shanghai")]
+    timezone: String,
+}
+
+/// Asks and prints.
+pub fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
+    block_on(async move {
+        let channel = xueliang_client::address(&args.api)?.connect_lazy();
+        let request =
+            v1::ListDeliveriesRequest { alert_id: args.alert, revision: args.revision.unwrap_or_default() };
+        let answer = DeliveryServiceClient::new(channel).list_deliveries(request).await;
+        let reports = match answer {
+            Ok(answer) => answer.into_inner().reports,
+            Err(status) => anyhow::bail!("the service does not tell: {}", status.message()),
+        };
+        for line in reports.iter().flat_map(|report| lines(report, &args.timezone)) {
+            println!("{line}");
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn lines(report: &v1::DeliveryReport, timezone: &str) -> Vec<String> {
+    let name = if report.subscription.is_empty() { "-" } else { &report.subscription };
+    let line = |stage: &v1::StageReport| {
+        let word = stage.stage().as_str_name().trim_start_matches("DELIVERY_STAGE_").to_lowercase();
+        let time = |unix_us| Wall(unix_us).rfc3339(timezone);
+        let (from, to) = (time(stage.from_unix_us), time(stage.to_unix_us));
+        format!("{}  {name}  {word}  {from}  {to}", report.principal)
+    };
+    report.stages.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stage_of_each_subscription_is_a_line() {
+        let mut stage = v1::StageReport { from_unix_us: 1_790_000_000_000_000, ..v1::StageReport::default() };
+        stage.to_unix_us = stage.from_unix_us + 1_000_000;
+        stage.set_stage(v1::DeliveryStage::Displayed);
+        let report = v1::DeliveryReport {
+            principal: "local".into(),
+            subscription: String::new(),
+            stages: vec![stage],
+        };
+        let [line] = &lines(&report, "UTC")[..] else { panic!("one stage is one line") };
+        let words: Vec<_> = line.split("  ").collect();
+        assert_eq!(words[..3], ["local", "-", "displayed"]);
+        assert_ne!(words[3], words[4]);
+    }
+}
