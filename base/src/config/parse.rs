@@ -10,8 +10,8 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault, Hours, Listen, Rule,
-    Stream, Transport, Zone,
+    Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault, FeedBudget, Hours,
+    Listen, Retention, Rule, Stream, Transport, Zone,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule,
 };
@@ -104,6 +104,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         root.or("models", Vec::new(), |v| list(v, text)).iter().map(|path| base_dir.join(path)).collect();
     let analysis = read_analysis(root);
     let evidence = read_evidence(root);
+    let feed = read_feed(root);
     // Footage is taken out of the ring when all of it is there, and begins at the keyframe before.
     let needed = evidence.before + evidence.after + RING_MARGIN;
     if analysis.ring_seconds < needed {
@@ -129,6 +130,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         models,
         analysis,
         evidence,
+        feed,
         cameras,
     })
 }
@@ -241,8 +243,13 @@ fn read_analysis(root: &Section<'_>) -> Analysis {
 }
 
 fn read_evidence(root: &Section<'_>) -> EvidenceBudget {
-    let defaults =
-        EvidenceBudget { max_bytes: 20_000_000_000, keep_days: 30, before: 10 * SECOND, after: 10 * SECOND };
+    let defaults = EvidenceBudget {
+        max_bytes: 20_000_000_000,
+        keep_days: 30,
+        reserve_bytes: None,
+        before: 10 * SECOND,
+        after: 10 * SECOND,
+    };
     let d = defaults.clone();
     root.section("evidence", |s| EvidenceBudget {
         max_bytes: s.or("max", d.max_bytes, size(100_000_000, 1_000_000_000_000_000)),
@@ -252,10 +259,24 @@ fn read_evidence(root: &Section<'_>) -> EvidenceBudget {
                     .map_err(|e| format!("{e}: the law asks for at least 30 days (Order 799, Art. 17)"))
             })
             .map_or(d.keep_days, |n| n as u32),
+        reserve_bytes: s.opt("reserve", size(10_000_000, 1_000_000_000_000)),
         before: s.or("before", d.before, duration(Duration::ZERO, 60 * SECOND)),
         after: s.or("after", d.after, duration(Duration::ZERO, 60 * SECOND)),
     })
     .unwrap_or(defaults)
+}
+
+fn read_feed(root: &Section<'_>) -> FeedBudget {
+    let d = FeedBudget::default();
+    root.section("feed", |s| FeedBudget {
+        keep_days: s
+            .opt("keep_days", |v| {
+                whole(7, 3650)(v).map_err(|e| format!("{e}: a console may be away for at least 7 days"))
+            })
+            .map_or(d.keep_days, |n| n as u32),
+        max_records: s.opt("max_records", whole(10_000, 1_000_000_000)).unwrap_or(d.max_records),
+    })
+    .unwrap_or(d)
 }
 
 fn read_camera(s: &Section<'_>) -> Option<Camera> {
@@ -286,6 +307,11 @@ fn read_camera(s: &Section<'_>) -> Option<Camera> {
     #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than f32")]
     let weight = s.or("weight", 1.0, within(0.1, 100.0)) as f32;
     let view = s.opt("view", whole(1, u64::from(u32::MAX))).map_or(1, |n| n as u32);
+    let retention = s.or("retention", Retention::Ordinary, |v| match text(v)?.as_str() {
+        "ordinary" => Ok(Retention::Ordinary),
+        "key_point" => Ok(Retention::KeyPoint),
+        other => Err(format!("{other:?}: use \"ordinary\" (30 days) or \"key_point\" (90 days)")),
+    });
     Some(Camera {
         id: id?,
         name: name?,
@@ -299,6 +325,7 @@ fn read_camera(s: &Section<'_>) -> Option<Camera> {
         expected_on,
         weight,
         view,
+        retention,
     })
 }
 
