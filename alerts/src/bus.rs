@@ -151,7 +151,7 @@ impl Bus {
             &state_dir.join("evidence"),
             Arc::clone(&store),
             Arc::clone(&clock),
-            options.evidence,
+            options.evidence.clone(),
         )?;
         Ok(Self(Arc::new(Inner {
             store,

@@ -7,6 +7,7 @@ mod alert;
 mod camera;
 mod evidence;
 mod node;
+mod retention;
 
 use tokio::sync::watch;
 use tonic::{Code, Extensions, Status};
@@ -14,9 +15,12 @@ use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     alert_service_server::AlertServiceServer, camera_service_server::CameraServiceServer,
     evidence_service_server::EvidenceServiceServer, node_service_server::NodeServiceServer,
+    retention_service_server::RetentionServiceServer,
 };
 
-pub use self::{alert::AlertApi, camera::CameraApi, evidence::EvidenceApi, node::NodeApi};
+pub use self::{
+    alert::AlertApi, camera::CameraApi, evidence::EvidenceApi, node::NodeApi, retention::RetentionApi,
+};
 use crate::{
     assignment::Assignment,
     bus::Bus,
@@ -40,6 +44,12 @@ impl Bus {
     /// Stills, previews, clips, the register.
     pub fn evidence_service(&self) -> EvidenceServiceServer<EvidenceApi> {
         EvidenceServiceServer::new(EvidenceApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// How evidence is kept, held and deleted.
+    pub fn retention_service(&self) -> RetentionServiceServer<RetentionApi> {
+        RetentionServiceServer::new(RetentionApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }

@@ -30,8 +30,10 @@ pub enum Right {
     ViewRedacted,
     /// See original footage.
     ViewOriginal,
-    /// Read the register of calls.
+    /// Read the register of calls, certificates of deletion and holds.
     ReadRegister,
+    /// Hold evidence beyond its time, and lift holds.
+    HoldEvidence,
     /// Attach as a node, report, store evidence.
     RunNode,
     /// Set level 1, which no detector may.
@@ -53,15 +55,23 @@ impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            Publish, ReadAlerts, ReadCameras, ReadRegister, RunNode, SetExtreme, ViewOriginal, ViewRedacted,
+            HoldEvidence, Publish, ReadAlerts, ReadCameras, ReadRegister, RunNode, SetExtreme, ViewOriginal,
+            ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ViewRedacted],
             PrincipalKind::Publisher => &[Publish],
             PrincipalKind::Node => &[Publish, RunNode],
-            PrincipalKind::Operator => {
-                &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, ReadRegister, Publish, SetExtreme]
-            }
+            PrincipalKind::Operator => &[
+                ReadAlerts,
+                ReadCameras,
+                ViewRedacted,
+                ViewOriginal,
+                ReadRegister,
+                HoldEvidence,
+                Publish,
+                SetExtreme,
+            ],
         };
         Self { name: name.into(), kind, rights: rights.iter().copied().collect() }
     }

@@ -101,6 +101,65 @@ CREATE TABLE subscriber (
 ) STRICT, WITHOUT ROWID;
 INSERT INTO subscriber SELECT principal, name, acked_us FROM subscription;
 ",
+    r"
+-- Until when each piece is kept at least. A promise only grows; pieces of earlier schemas were promised 30 days.
+DROP TRIGGER evidence_comes;
+DROP TRIGGER evidence_changes;
+DROP TABLE evidence_kept;
+DROP INDEX evidence_by_time;
+ALTER TABLE evidence ADD COLUMN keep_until_us INTEGER NOT NULL DEFAULT 0;
+UPDATE evidence SET keep_until_us = stored_us + 30 * 86400000000;
+CREATE INDEX evidence_by_promise ON evidence (keep_until_us, alert_id, kind, size_bytes)
+    WHERE deleted = 0 AND sha256 <> '';
+CREATE TRIGGER evidence_promise_stays BEFORE UPDATE OF keep_until_us ON evidence
+    WHEN NEW.keep_until_us < OLD.keep_until_us AND OLD.sha256 <> '' BEGIN
+    SELECT RAISE(ABORT, 'what was promised is never shortened');
+END;
+
+-- What each kind of evidence takes, kept in step by triggers: each piece that comes asks for it.
+CREATE TABLE evidence_space (
+    kind INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, pieces INTEGER NOT NULL
+) STRICT;
+INSERT INTO evidence_space VALUES (1, 0, 0), (2, 0, 0), (3, 0, 0);
+UPDATE evidence_space SET (bytes, pieces) = (SELECT coalesce(sum(size_bytes), 0), count(*) FROM evidence
+    WHERE evidence.kind = evidence_space.kind AND deleted = 0 AND sha256 <> '');
+CREATE TRIGGER evidence_comes AFTER INSERT ON evidence WHEN NEW.deleted = 0 AND NEW.sha256 <> '' BEGIN
+    UPDATE evidence_space SET bytes = bytes + NEW.size_bytes, pieces = pieces + 1 WHERE kind = NEW.kind;
+END;
+CREATE TRIGGER evidence_changes AFTER UPDATE OF deleted, sha256, size_bytes ON evidence BEGIN
+    UPDATE evidence_space SET
+        bytes = bytes + (NEW.deleted = 0 AND NEW.sha256 <> '') * NEW.size_bytes
+            - (OLD.deleted = 0 AND OLD.sha256 <> '') * OLD.size_bytes,
+        pieces = pieces + (NEW.deleted = 0 AND NEW.sha256 <> '') - (OLD.deleted = 0 AND OLD.sha256 <> '')
+        WHERE kind = NEW.kind;
+END;
+
+-- What a deletion was verified by (a DeletionProof), and the promise that had ended.
+ALTER TABLE evidence_deleted ADD COLUMN promised_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE evidence_deleted ADD COLUMN proof INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX evidence_deleted_by_alert ON evidence_deleted (alert_id);
+CREATE INDEX evidence_deleted_by_time ON evidence_deleted (deleted_us);
+
+-- Legal holds on the evidence of alerts; in force until lifted_us is set.
+CREATE TABLE legal_hold (
+    hold_id INTEGER PRIMARY KEY AUTOINCREMENT, alert_id TEXT NOT NULL, set_by TEXT NOT NULL, reason TEXT NOT NULL,
+    set_us INTEGER NOT NULL, lifted_by TEXT NOT NULL DEFAULT '', lift_reason TEXT NOT NULL DEFAULT '',
+    lifted_us INTEGER
+) STRICT;
+CREATE INDEX legal_hold_by_alert ON legal_hold (alert_id, hold_id);
+CREATE INDEX legal_hold_in_force ON legal_hold (alert_id) WHERE lifted_us IS NULL;
+CREATE TRIGGER legal_hold_stays BEFORE DELETE ON legal_hold BEGIN SELECT RAISE(ABORT, 'holds are never deleted'); END;
+CREATE TRIGGER legal_hold_as_is BEFORE UPDATE ON legal_hold
+    WHEN OLD.lifted_us IS NOT NULL OR NEW.alert_id <> OLD.alert_id OR NEW.set_by <> OLD.set_by
+        OR NEW.reason <> OLD.reason OR NEW.set_us <> OLD.set_us BEGIN
+    SELECT RAISE(ABORT, 'a hold is lifted once and otherwise append-only');
+END;
+CREATE TRIGGER held_evidence_stays BEFORE UPDATE OF deleted ON evidence
+    WHEN NEW.deleted <> 0 AND OLD.deleted = 0
+        AND EXISTS (SELECT 1 FROM legal_hold WHERE alert_id = NEW.alert_id AND lifted_us IS NULL) BEGIN
+    SELECT RAISE(ABORT, 'evidence under legal hold is never deleted');
+END;
+",
 ];
 
 /// The steps of a node's spool.

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use rusqlite::Connection;
-use xueliang_base::kind::{Kind, Level};
+use xueliang_base::{
+    alert::Sha256,
+    kind::{Kind, Level},
+};
 
 use super::*;
 use crate::error::Error;
@@ -260,8 +263,8 @@ async fn a_store_of_the_first_schema_is_brought_up_with_its_sums_and_names() {
     let clock = xueliang_base::time::ManualClock::at(crate::testing::NOW);
     let store =
         SqliteStore::open(folder.path(), clock, &SqliteOptions::default(), Arc::new(|_: Vec<_>| ())).unwrap();
-    let bytes = store.evidence_bytes(Wall(0)).await.unwrap();
-    assert_eq!(bytes, EvidenceBytes { kept: 70, since: 70, pieces: 1 });
+    let bytes = store.evidence_bytes(Wall(0), Wall(5), 0).await.unwrap();
+    assert_eq!((bytes.kinds, bytes.since), ([(70, 1), (0, 0), (0, 0)], 70));
     // A name that has a cursor is known: it is neither audited nor refused.
     store.add_subscriber("desk".into(), "wall".into(), 0).await.unwrap();
     assert!(audited(folder.path()).is_empty());

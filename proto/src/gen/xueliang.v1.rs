@@ -3951,7 +3951,8 @@ pub struct GetRetentionResponse {
     /// used_bytes by room_bytes, 0 to 1. At 0.8 STORAGE_FAULT is raised, from 0.9 on new evidence shrinks.
     #[prost(double, tag = "4")]
     pub used_share: f64,
-    /// Days until nothing more fits: what comes as in the past 7 days, what goes as promised. Not set when that is never.
+    /// Days until nothing more fits, when as much comes as in the past 7 days and goes as promised. Not set when that is not
+    /// within the coming keep_days days.
     #[prost(double, optional, tag = "5")]
     pub days_left: ::core::option::Option<f64>,
     /// Free bytes of the disk; 0 when that cannot be read.
