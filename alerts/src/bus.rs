@@ -37,7 +37,7 @@ use crate::{
     board::CameraBoard,
     error::Result,
     evidence::{Evidence, EvidenceOptions},
-    store::{Acked, SqliteOptions, SqliteStore, Store},
+    store::{Acked, Answer, SqliteOptions, SqliteStore, Store},
 };
 
 /// How the bus runs.
@@ -64,6 +64,8 @@ pub struct BusOptions {
     pub window: usize,
     /// How long the feed reaches back, at least 7 days.
     pub feed_keep: Duration,
+    /// Of more records the oldest are trimmed, as far as they are older than 7 days.
+    pub feed_max_records: u64,
 }
 
 impl Default for BusOptions {
@@ -79,6 +81,7 @@ impl Default for BusOptions {
             max_subscriptions: 2048,
             window: 1024,
             feed_keep: Duration::from_secs(14 * 24 * 3600),
+            feed_max_records: 10_000_000,
         }
     }
 }
@@ -102,6 +105,10 @@ pub struct BusCounts {
     pub opened: AtomicU64,
     /// Publications refused as invalid.
     pub invalid: AtomicU64,
+    /// Rows of the feed trimmed because of their age.
+    pub trimmed_by_age: AtomicU64,
+    /// Rows of the feed trimmed because there were more than it may hold.
+    pub trimmed_by_size: AtomicU64,
 }
 
 impl BusCounts {
@@ -224,18 +231,10 @@ impl Bus {
     }
     async fn tidy(&self) {
         let Some(now) = self.0.evidence.calendar().now() else { return };
+        let (store, counts) = (&self.0.store, &self.0.counts);
         let before = now.minus(self.0.options.feed_keep);
-        // One call trims a bounded number of rows.
-        loop {
-            match self.0.store.trim(before).await {
-                Ok(0) => break,
-                Ok(rows) => tracing::info!(rows, "feed trimmed"),
-                Err(error) => {
-                    warn!(error = %error, "feed not trimmed");
-                    break;
-                }
-            }
-        }
+        trim_all("age", &counts.trimmed_by_age, || store.trim(before)).await;
+        trim_all("size", &counts.trimmed_by_size, || store.trim_to(self.0.options.feed_max_records)).await;
         if let Err(error) = self.0.evidence.sweep().await {
             warn!(error = %error, "evidence past its time not deleted");
         }
@@ -255,6 +254,23 @@ impl Bus {
         // Newer acknowledgements that came meanwhile stay; and nothing is forgotten when this is dropped halfway.
         self.0.unsaved().retain(|key, cursor| unsaved.get(key) != Some(cursor));
         Ok(())
+    }
+}
+
+/// Trims until nothing more is to be trimmed: one call trims a bounded number of rows.
+async fn trim_all(by: &str, counter: &AtomicU64, trim: impl Fn() -> Answer<u64>) {
+    loop {
+        match trim().await {
+            Ok(0) => return,
+            Ok(rows) => {
+                BusCounts::add(counter, rows);
+                tracing::info!(rows, by, "feed trimmed");
+            }
+            Err(error) => {
+                warn!(error = %error, by, "feed not trimmed");
+                return;
+            }
+        }
     }
 }
 

@@ -27,6 +27,7 @@ pub use retention::{
     Certificate, CertificateQuery, DueEvidence, EvidenceBytes, Feed, HoldQuery, RetentionStore,
 };
 pub(crate) use spool::{SpoolDb, SpoolItem, SpoolKind};
+pub(crate) use sqlite::evidence_in;
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 use crate::{

@@ -76,7 +76,8 @@ pub(crate) fn disk_space(folder: &Path) -> Result<DiskSpace> {
     Ok(DiskSpace { free: bytes(facts.f_bavail), total: bytes(facts.f_blocks) })
 }
 
-fn parent(path: &Path) -> &Path {
+/// The folder of a file.
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().expect("every file lies in a folder of ours")
 }
 

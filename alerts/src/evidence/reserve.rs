@@ -50,14 +50,16 @@ impl Reserve {
     /// The room there is now; `None` when the disk does not tell: whether it can be written shows in writing.
     pub(crate) async fn room(&self, files: &Files) -> Option<Room> {
         let space = files.disk().await.inspect_err(|error| debug!(%error, "free space is not known")).ok()?;
-        let free = self.taken_as_free.as_ref().map_or(space.free, |free| free.load(Ordering::Relaxed));
-        Some(Room { free, reserve: self.of(space) })
+        Some(self.of(space))
     }
-    fn of(&self, disk: DiskSpace) -> u64 {
-        match self.bytes.load(Ordering::Relaxed) {
+    /// The room on a disk of that space.
+    pub(crate) fn of(&self, disk: DiskSpace) -> Room {
+        let free = self.taken_as_free.as_ref().map_or(disk.free, |free| free.load(Ordering::Relaxed));
+        let reserve = match self.bytes.load(Ordering::Relaxed) {
             UNSAID => (disk.total / SHARE).min(MOST),
             bytes => bytes,
-        }
+        };
+        Room { free, reserve }
     }
 }
 
@@ -69,9 +71,9 @@ mod tests {
     fn a_small_disk_keeps_five_percent_and_a_large_one_a_gigabyte() {
         let reserve = Reserve::new(None, None);
         let disk = |total| DiskSpace { free: 0, total };
-        assert_eq!(reserve.of(disk(1_000_000_000)), 50_000_000);
-        assert_eq!(reserve.of(disk(1_000_000_000_000)), 1_000_000_000);
+        assert_eq!(reserve.of(disk(1_000_000_000)).reserve, 50_000_000);
+        assert_eq!(reserve.of(disk(1_000_000_000_000)).reserve, 1_000_000_000);
         reserve.set(Some(7));
-        assert_eq!(reserve.of(disk(1_000_000_000_000)), 7);
+        assert_eq!(reserve.of(disk(1_000_000_000_000)).reserve, 7);
     }
 }

@@ -3,12 +3,22 @@
 //! There is one measure for both bounds: the *room* is the budget, or what is used and what the disk has free beyond its
 //! reserve, whichever is smaller. New evidence shrinks by it in the order in which kinds give way.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
-use xueliang_base::alert::EvidenceKind;
+use xueliang_base::{alert::EvidenceKind, time::Wall};
 
-use super::{DAY, Evidence, reserve::Room};
-use crate::error::Result;
+use super::{
+    DAY, Evidence, EvidenceOptions,
+    files::disk_space,
+    reserve::{Reserve, Room},
+};
+use crate::{
+    error::Result,
+    store::{EvidenceBytes, evidence_in},
+};
 
 /// The forecast looks back this far.
 const LOOK_BACK_DAYS: u32 = 7;
@@ -38,6 +48,33 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// As the files of a state folder have it, whether a service runs on it or not; `None` where there is no store yet, or
+    /// one of an earlier version.
+    pub fn in_files(state_dir: &Path, options: &EvidenceOptions, now: Wall) -> Result<Option<Usage>> {
+        let since = now.minus(DAY * LOOK_BACK_DAYS);
+        let Some(bytes) = evidence_in(state_dir, since, now, options.keep_days)? else { return Ok(None) };
+        let reserve = Reserve::new(options.reserve_bytes, options.free_bytes.clone());
+        Ok(Some(Usage::of(
+            &bytes,
+            disk_space(state_dir).ok().map(|space| reserve.of(space)),
+            options.max_bytes,
+        )))
+    }
+    fn of(bytes: &EvidenceBytes, disk: Option<Room>, max_bytes: u64) -> Self {
+        let used_bytes = bytes.kinds.iter().map(|(bytes, _)| bytes).sum();
+        let room_bytes = disk.map_or(max_bytes, |disk| max_bytes.min(disk.open().saturating_add(used_bytes)));
+        Self {
+            used_bytes,
+            max_bytes,
+            room_bytes,
+            pieces: bytes.kinds.iter().map(|(_, pieces)| pieces).sum(),
+            kinds: bytes.kinds,
+            days_left: days_left(used_bytes, room_bytes, bytes.since, &bytes.leaving),
+            disk_free_bytes: disk.map_or(0, |disk| disk.free),
+            reserve_bytes: disk.map_or(0, |disk| disk.reserve),
+            held_alerts: bytes.held_alerts,
+        }
+    }
     /// The share of the room that is used, 0 to 1.
     #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
     pub fn share(&self) -> f64 {
@@ -114,21 +151,7 @@ impl Evidence {
         let now = self.clock.wall();
         let since = now.minus(DAY * LOOK_BACK_DAYS);
         let bytes = self.store.evidence_bytes(since, now, self.options.keep_days).await?;
-        let used_bytes = bytes.kinds.iter().map(|(bytes, _)| bytes).sum();
-        let disk = self.reserve.room(&self.files).await;
-        let max_bytes = self.options.max_bytes;
-        let room_bytes = disk.map_or(max_bytes, |disk| max_bytes.min(disk.open().saturating_add(used_bytes)));
-        Ok(Usage {
-            used_bytes,
-            max_bytes,
-            room_bytes,
-            pieces: bytes.kinds.iter().map(|(_, pieces)| pieces).sum(),
-            kinds: bytes.kinds,
-            days_left: days_left(used_bytes, room_bytes, bytes.since, &bytes.leaving),
-            disk_free_bytes: disk.map_or(0, |disk| disk.free),
-            reserve_bytes: disk.map_or(0, |disk| disk.reserve),
-            held_alerts: bytes.held_alerts,
-        })
+        Ok(Usage::of(&bytes, self.reserve.room(&self.files).await, self.options.max_bytes))
     }
 }
 

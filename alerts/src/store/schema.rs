@@ -1,10 +1,21 @@
 //! Tables, and how older files become current ones.
 //!
-//! `user_version` holds the schema. A migration is one step in [`STEPS`]; steps are only ever added.
+//! `user_version` holds the schema. A migration is one step; steps are only ever added. A file that is not new is copied
+//! first (`before-schema-N/` beside it), and a migration that fails leaves it as it was.
+//!
+//! A migration keeps the epoch as long as the places of the feed mean what they meant: a console that was away over an
+//! update gets what it missed, with no gap. A step that renumbers, drops or reorders places, or changes what a cursor is,
+//! ends with [`NEW_EPOCH`].
+
+use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::backup;
 use crate::error::{Error, Result};
+
+/// Forgets the epoch, so that whoever opens the store begins a new one.
+pub(super) const NEW_EPOCH: &str = "DELETE FROM meta WHERE key = 'epoch';";
 
 /// The steps of the bus's store, from schema 0 (an empty file) on.
 pub(super) const STORE_STEPS: &[&str] = &[
@@ -185,8 +196,9 @@ CREATE INDEX item_by_file ON item (data_file) WHERE data_file <> '';
 ",
 ];
 
-/// Brings a file to the latest schema, in one transaction.
-pub(super) fn migrate(db: &mut Connection, what: &str, steps: &[&str]) -> Result<()> {
+/// Brings a database to the latest schema, in one transaction. One that is neither new nor current is copied before,
+/// where `path` says where its file lies.
+pub(super) fn migrate(db: &mut Connection, what: &str, steps: &[&str], path: Option<&Path>) -> Result<()> {
     let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let known = i64::try_from(steps.len()).expect("there are a handful of steps");
     if found > known {
@@ -198,6 +210,9 @@ pub(super) fn migrate(db: &mut Connection, what: &str, steps: &[&str]) -> Result
     if done == steps.len() {
         return Ok(());
     }
+    if let Some(path) = path.filter(|_| found > 0) {
+        backup::before_migration(db, path, found)?;
+    }
     let step = db.transaction()?;
     for sql in &steps[done..] {
         step.execute_batch(sql)?;
@@ -206,3 +221,6 @@ pub(super) fn migrate(db: &mut Connection, what: &str, steps: &[&str]) -> Result
     step.commit()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,7 @@ use std::{
 
 #[cfg(test)]
 pub(super) use query::SCAN;
+pub(crate) use retention::evidence_in;
 use rusqlite::Connection;
 use xueliang_base::{
     alert::EvidenceKind,

@@ -270,3 +270,28 @@ async fn a_store_of_the_first_schema_is_brought_up_with_its_sums_and_names() {
     assert!(audited(folder.path()).is_empty());
     assert!(store.add_subscriber("desk".into(), "another".into(), 0).await.is_err());
 }
+
+#[tokio::test]
+async fn the_feed_is_trimmed_to_its_size_and_never_within_seven_days() {
+    let day = Duration::from_secs(24 * 3600);
+    let bench = Bench::with(crate::bus::BusOptions { feed_max_records: 4, ..crate::testing::options() });
+    let store = bench.bus.store();
+    assert_eq!(store.feed().await.unwrap(), Feed::default());
+    for _ in 0..3 {
+        bench.commit(&[alert(Kind::FireFlame, 2), alert(Kind::LeftObject, 3)]).await;
+        bench.clock.advance(day * 3);
+    }
+    // Rows are 9, 6 and 3 days old: more than four of them, and only two may go.
+    assert_eq!(store.trim_to(1).await.unwrap(), 2);
+    assert_eq!((store.trim_to(1).await.unwrap(), store.trimmed_to()), (0, 2));
+    let feed = store.feed().await.unwrap();
+    assert_eq!((feed.records, feed.oldest), (4, Some(crate::testing::NOW.plus(day * 3))));
+    bench.clock.advance(day * 30);
+    assert_eq!(store.trim_to(4).await.unwrap(), 0, "it holds no more than it may");
+    assert_eq!(store.trim_to(3).await.unwrap(), 1);
+    assert_eq!(store.trim_to(0).await.unwrap(), 3);
+    assert_eq!((store.trim_to(0).await.unwrap(), store.feed().await.unwrap().records), (0, 0));
+    assert_eq!(store.list(ListQuery { limit: 9, ..ListQuery::default() }).await.unwrap().len(), 6);
+    bench.commit(&[alert(Kind::FireFlame, 2)]).await;
+    assert_eq!(store.feed().await.unwrap().records, 1);
+}

@@ -308,4 +308,10 @@ async fn retention_is_told_with_its_shares() {
     assert_eq!((told.keep_days, told.key_point_days, told.key_points, told.held_alerts), (30, 90, 1, 1));
     let kinds: Vec<_> = told.kinds.iter().map(|one| (one.kind, one.bytes, one.pieces)).collect();
     assert_eq!(kinds, [(1, 20, 1), (2, 0, 0), (3, 700, 1)]);
+    // The files tell the same to whoever has only them.
+    let (options, now) = (&bench.options.evidence, bench.clock.wall());
+    let in_files = Usage::in_files(bench.folder.path(), options, now).unwrap().unwrap();
+    assert_eq!(in_files, bench.bus.evidence().usage().await.unwrap());
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(Usage::in_files(empty.path(), options, now), Ok(None));
 }

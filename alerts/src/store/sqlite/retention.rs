@@ -1,8 +1,11 @@
 //! Promises, holds, certificates, the space that evidence takes, and how far back the feed reaches.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
 
-use rusqlite::{Connection, OptionalExtension as _, Row, ToSql, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, ToSql, params};
 use xueliang_base::{
     alert::{EvidenceKind, Sha256},
     id::AlertId,
@@ -13,7 +16,7 @@ use xueliang_proto::v1;
 use super::{
     super::{
         Answer, AuditEntry, Certificate, CertificateQuery, DueEvidence, EvidenceBytes, FEED_FLOOR, Feed,
-        HoldQuery, RetentionStore,
+        HoldQuery, RetentionStore, STORE_FILE, schema,
     },
     SqliteStore,
     convert::{evidence_number, limit, signed, unsigned},
@@ -62,6 +65,27 @@ fn evidence_bytes(db: &Connection, since: Wall, now: Wall, days: u32) -> Result<
         db.prepare_cached("SELECT count(DISTINCT alert_id) FROM legal_hold WHERE lifted_us IS NULL")?;
     let held: i64 = query.query_row([], |row| row.get(0))?;
     Ok(EvidenceBytes { kinds: kept(db)?, since: unsigned(stored), leaving, held_alerts: unsigned(held) })
+}
+
+/// What evidence takes by the store of a state folder, whether a service runs on it or not; `None` where there is none of
+/// this schema.
+pub(crate) fn evidence_in(
+    state_dir: &Path,
+    since: Wall,
+    now: Wall,
+    days: u32,
+) -> Result<Option<EvidenceBytes>> {
+    let path = state_dir.join(STORE_FILE);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    db.execute_batch("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0")?;
+    let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if usize::try_from(found) != Ok(schema::STORE_STEPS.len()) {
+        return Ok(None);
+    }
+    evidence_bytes(&db, since, now, days).map(Some)
 }
 
 fn evidence_due(db: &Connection, now: Wall, page: usize, skip: usize) -> Result<Vec<Result<DueEvidence>>> {
@@ -253,7 +277,8 @@ impl RetentionStore for SqliteStore {
         self.read(|db| Ok(kept(db)?.iter().map(|(bytes, _)| bytes).sum()))
     }
     fn evidence_bytes(&self, since: Wall, now: Wall, days: u32) -> Answer<EvidenceBytes> {
-        self.read(move |db| evidence_bytes(db, since, now, days))
+        // It goes through all that leaves in these days: whoever waits for one answer must not wait for it.
+        self.catch_up(move |db| evidence_bytes(db, since, now, days))
     }
     fn evidence_due(&self, now: Wall, limit: usize, skip: usize) -> Answer<Vec<Result<DueEvidence>>> {
         self.read(move |db| evidence_due(db, now, limit, skip))
