@@ -77,15 +77,8 @@ fn of_schema(schema: usize, current: &Path) -> TempDir {
         let columns = names(&both).join(", ");
         // What triggers keep in step is kept in step by those of its time.
         if !columns.is_empty() && table != "evidence_space" {
-            let copy = format!(
-                "INSERT INTO main.{table} ({columns}) SELECT {columns} FROM later.{table} ORDER BY rowid"
-            );
-            let copy = if db.execute_batch(&copy).is_ok() {
-                None
-            } else {
-                Some(copy.replace(" ORDER BY rowid", ""))
-            };
-            copy.map(|without_rowid| db.execute_batch(&without_rowid).unwrap());
+            let copy = format!("INSERT INTO main.{table} ({columns}) SELECT {columns} FROM later.{table}");
+            db.execute_batch(&copy).unwrap();
         }
     }
     db.execute_batch(&format!("PRAGMA user_version = {schema}")).unwrap();
