@@ -10,7 +10,10 @@ mod node;
 mod retention;
 
 use tokio::sync::watch;
-use tonic::{Code, Extensions, Status};
+use tonic::Extensions;
+pub(crate) use tonic::{Code, Status};
+#[cfg(test)]
+pub(crate) use tonic::{Request, Response};
 use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     alert_service_server::AlertServiceServer, camera_service_server::CameraServiceServer,

@@ -1,12 +1,11 @@
 //! How long evidence stays, who holds it, what proves that it is gone, and what it leaves of the disk.
 
-use tonic::Request;
 use xueliang_base::{kind::Kind, time::Clock as _};
 use xueliang_proto::v1::{DeletionProof, retention_service_server::RetentionService as _};
 
 use super::*;
 use crate::{
-    grpc::RetentionApi,
+    grpc::{Code, Request, Response, RetentionApi, Status},
     store::{CertificateQuery, HoldQuery},
     testing::alert as alert_of,
 };
@@ -156,32 +155,31 @@ async fn holds_need_a_right_and_a_reason_and_are_listed() {
         let message = v1::SetLegalHoldRequest { alert_id: alert.to_string(), reason: reason.to_owned() };
         api.set_legal_hold(by(kind, message))
     };
-    let code =
-        |refused: Result<_, tonic::Status>| refused.map(|_: tonic::Response<_>| ()).unwrap_err().code();
+    let code = |refused: Result<_, Status>| refused.map(|_: Response<_>| ()).unwrap_err().code();
     for kind in [PrincipalKind::Console, PrincipalKind::Publisher, PrincipalKind::Node] {
-        assert_eq!(code(set(kind, "court order 7").await), tonic::Code::PermissionDenied);
+        assert_eq!(code(set(kind, "court order 7").await), Code::PermissionDenied);
         let message = v1::LiftLegalHoldRequest { hold_id: 1, reason: "case closed".into() };
         let refused = api.lift_legal_hold(by(kind, message)).await.unwrap_err();
-        assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+        assert_eq!(refused.code(), Code::PermissionDenied);
         let refused = api.list_legal_holds(by(kind, v1::ListLegalHoldsRequest::default())).await;
-        assert_eq!(refused.unwrap_err().code(), tonic::Code::PermissionDenied);
+        assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
         let refused = api.list_certificates(by(kind, v1::ListCertificatesRequest::default())).await;
-        assert_eq!(refused.unwrap_err().code(), tonic::Code::PermissionDenied);
+        assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
         let refused = api.get_retention(by(kind, v1::GetRetentionRequest {})).await;
-        assert_eq!(refused.unwrap_err().code(), tonic::Code::PermissionDenied);
+        assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
     }
-    assert_eq!(code(set(PrincipalKind::Operator, " no ").await), tonic::Code::InvalidArgument);
+    assert_eq!(code(set(PrincipalKind::Operator, " no ").await), Code::InvalidArgument);
     for number in 0..100 {
         let set = set(PrincipalKind::Operator, &format!("order {number}")).await.unwrap().into_inner();
         assert_eq!((set.hold.unwrap().hold_id, set.pieces), (number + 1, 0));
     }
-    assert_eq!(code(set(PrincipalKind::Operator, "one too many").await), tonic::Code::InvalidArgument);
+    assert_eq!(code(set(PrincipalKind::Operator, "one too many").await), Code::InvalidArgument);
     let lift = v1::LiftLegalHoldRequest { hold_id: 100, reason: "case closed".into() };
     let lifted = api.lift_legal_hold(by(PrincipalKind::Operator, lift)).await.unwrap().into_inner();
     assert_eq!(lifted.hold.unwrap().lift_reason, "case closed");
     let unknown = v1::LiftLegalHoldRequest { hold_id: 101, reason: "case closed".into() };
     let unknown = api.lift_legal_hold(by(PrincipalKind::Operator, unknown)).await.unwrap_err();
-    assert_eq!(unknown.code(), tonic::Code::NotFound);
+    assert_eq!(unknown.code(), Code::NotFound);
     let mut page_token = String::new();
     let mut ids = Vec::new();
     loop {
