@@ -44,7 +44,7 @@ use crate::{
     evidence::{Evidence, EvidenceOptions},
     external::External,
     rights::{Grant, Rights},
-    store::{Acked, DeliveryNote, SqliteOptions, SqliteStore, Store},
+    store::{Acked, Answer, DeliveryNote, SqliteOptions, SqliteStore, Store},
 };
 
 /// How the bus runs.
@@ -73,6 +73,8 @@ pub struct BusOptions {
     pub feed_keep: Duration,
     /// External publishers.
     pub external: Arc<External>,
+    /// Of more records the oldest are trimmed, as far as they are older than 7 days.
+    pub feed_max_records: u64,
 }
 
 impl Default for BusOptions {
@@ -89,6 +91,7 @@ impl Default for BusOptions {
             window: 1024,
             feed_keep: Duration::from_secs(14 * 24 * 3600),
             external: Arc::default(),
+            feed_max_records: 10_000_000,
         }
     }
 }
@@ -116,6 +119,10 @@ pub struct BusCounts {
     pub clock_steps: AtomicU64,
     /// Notes of the audit of deliveries that were lost because too many streams ended at once.
     pub notes_lost: AtomicU64,
+    /// Rows of the feed trimmed because of their age.
+    pub trimmed_by_age: AtomicU64,
+    /// Rows of the feed trimmed because there were more than it may hold.
+    pub trimmed_by_size: AtomicU64,
 }
 
 impl BusCounts {
@@ -172,7 +179,7 @@ impl Bus {
             &state_dir.join("evidence"),
             Arc::clone(&store),
             Arc::clone(&clock),
-            options.evidence,
+            options.evidence.clone(),
         )?;
         Ok(Self(Arc::new(Inner {
             store,
@@ -271,20 +278,12 @@ impl Bus {
     }
     async fn tidy(&self) {
         let Some(now) = self.0.evidence.calendar().now() else { return };
+        let (store, counts) = (&self.0.store, &self.0.counts);
         let before = now.minus(self.0.options.feed_keep);
-        // One call trims a bounded number of rows.
+        trim_all("age", &counts.trimmed_by_age, || store.trim(before)).await;
+        trim_all("size", &counts.trimmed_by_size, || store.trim_to(self.0.options.feed_max_records)).await;
         loop {
-            match self.0.store.trim(before).await {
-                Ok(0) => break,
-                Ok(rows) => info!(rows, "feed trimmed"),
-                Err(error) => {
-                    warn!(error = %error, "feed not trimmed");
-                    break;
-                }
-            }
-        }
-        loop {
-            match self.0.store.trim_deliveries(now.minus(audit::KEEP)).await {
+            match store.trim_deliveries(now.minus(audit::KEEP)).await {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
@@ -312,6 +311,23 @@ impl Bus {
         // Newer acknowledgements that came meanwhile stay; and nothing is forgotten when this is dropped halfway.
         self.0.unsaved().retain(|key, cursor| unsaved.get(key) != Some(cursor));
         Ok(())
+    }
+}
+
+/// Trims until nothing more is to be trimmed: one call trims a bounded number of rows.
+async fn trim_all(by: &str, counter: &AtomicU64, trim: impl Fn() -> Answer<u64>) {
+    loop {
+        match trim().await {
+            Ok(0) => return,
+            Ok(rows) => {
+                BusCounts::add(counter, rows);
+                tracing::info!(rows, by, "feed trimmed");
+            }
+            Err(error) => {
+                warn!(error = %error, by, "feed not trimmed");
+                return;
+            }
+        }
     }
 }
 

@@ -4,9 +4,13 @@
 //! leaves. What is stored is checked against its checksum each time it is read. Nothing is deleted before its
 //! time, and a deletion leaves a certificate. When space runs out, new evidence shrinks and old stays.
 
+mod expiry;
 pub(crate) mod files;
+pub(crate) mod reserve;
+mod space;
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{
         Arc,
@@ -18,7 +22,7 @@ use std::{
 use bytes::Bytes;
 use prost::Message as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{error, info};
+use tracing::error;
 use xueliang_base::{
     alert::{EvidenceKind, EvidenceRef, Sha256},
     id::AlertId,
@@ -26,64 +30,52 @@ use xueliang_base::{
 };
 use xueliang_proto::v1;
 
-use self::files::Files;
+pub use self::{
+    expiry::Floors,
+    space::{NoRoom, Refusals, Usage},
+};
+use self::{files::Files, reserve::Reserve};
 use crate::{
     error::{Error, Result},
     retention::Calendar,
     rights::{Principal, Right, check, check_sees},
-    store::{Certificate, EvidenceRow, Store},
+    store::{EvidenceRow, Store},
 };
 
 /// Nothing is deleted before this many days.
 pub const KEEP_DAYS_FLOOR: u32 = 30;
+/// Nothing of a key point is deleted before this many days.
+pub const KEY_POINT_DAYS: u32 = 90;
 /// Bytes of one piece.
 pub const MAX_PIECE_BYTES: usize = 64 << 20;
 const DAY: Duration = Duration::from_secs(24 * 3600);
-/// The forecast looks back this far.
-const FORECAST_DAYS: u32 = 7;
-/// Pieces looked at in one sweep, so that it ends.
-const SWEEP: usize = 1000;
-/// Pieces listed at a time.
-const SWEEP_PAGE: usize = 100;
 /// Clips on their way at once: each is held in memory as a whole, 64 MiB at most.
 const CLIPS: usize = 4;
 
 /// How evidence is kept.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct EvidenceOptions {
     /// Bytes it may take on disk.
     pub max_bytes: u64,
     /// Days before which nothing is deleted; at least [`KEEP_DAYS_FLOOR`].
     pub keep_days: u32,
+    /// Cameras whose evidence is kept for [`KEY_POINT_DAYS`] at least.
+    pub key_points: BTreeSet<String>,
+    /// Bytes of the disk that evidence leaves free for record and spool; `None`: 5 % of the disk, at most 1 GB.
+    pub reserve_bytes: Option<u64>,
+    /// What the disk is taken to have free: a bound for tests of a disk that fills up.
+    pub free_bytes: Option<Arc<AtomicU64>>,
 }
 
 impl Default for EvidenceOptions {
     fn default() -> Self {
-        Self { max_bytes: 20 << 30, keep_days: KEEP_DAYS_FLOOR }
-    }
-}
-
-/// Space taken, and how long it lasts.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Usage {
-    /// Bytes kept.
-    pub used_bytes: u64,
-    /// Bytes allowed.
-    pub max_bytes: u64,
-    /// Pieces kept.
-    pub pieces: u64,
-    /// Days until nothing more fits, at the rate of the past 7 days; `None` while nothing comes.
-    pub days_left: Option<f64>,
-}
-
-/// Pieces refused since the start, by kind.
-#[derive(Debug, Default)]
-pub struct Refusals([AtomicU64; 3]);
-
-impl Refusals {
-    /// How many of a kind.
-    pub fn of(&self, kind: EvidenceKind) -> u64 {
-        self.0[kind as usize].load(Ordering::Relaxed)
+        Self {
+            max_bytes: 20 << 30,
+            keep_days: KEEP_DAYS_FLOOR,
+            key_points: BTreeSet::new(),
+            reserve_bytes: None,
+            free_bytes: None,
+        }
     }
 }
 
@@ -114,6 +106,7 @@ pub struct Evidence {
     clock: SharedClock,
     options: EvidenceOptions,
     files: Files,
+    reserve: Reserve,
     refusals: Refusals,
     calendar: Calendar,
     sweep_failures: AtomicU64,
@@ -134,6 +127,7 @@ impl Evidence {
         let files = Files::open(folder)?;
         Ok(Self {
             store,
+            reserve: Reserve::new(options.reserve_bytes, options.free_bytes.clone()),
             options,
             files,
             refusals: Refusals::default(),
@@ -160,12 +154,13 @@ impl Evidence {
     pub async fn put(&self, alert: AlertId, facts: v1::EvidenceRef, data: Bytes) -> Result<Option<String>> {
         let refs = EvidenceRef::try_from(facts.clone()).map_err(|fault| Error::Invalid(fault.to_string()))?;
         let kind = refs.kind;
-        if !self.store.exists(alert).await? {
-            return Err(Error::NotFound(format!(
-                "there is no alert {alert}: publish it before its evidence"
-            )));
-        }
-        let row = |facts| EvidenceRow { alert, kind, facts, stored: self.clock.wall(), deleted: false };
+        let camera = self.store.camera_of(alert).await?.ok_or_else(|| {
+            Error::NotFound(format!("there is no alert {alert}: publish it before its evidence"))
+        })?;
+        let stored = self.clock.wall();
+        // The class is the bus's to say, by its own configuration, whatever a node knows.
+        let keep_until = self.promised(&camera, stored);
+        let row = |facts| EvidenceRow { alert, kind, facts, stored, keep_until, deleted: false };
         let Ok(piece) = refs.content else {
             self.store.put_evidence(row(facts)).await?;
             return Ok(None);
@@ -180,8 +175,8 @@ impl Evidence {
             return Err(Error::Invalid(format!("a {} must be redacted", kind.word())));
         }
         let _entry = self.entry.lock().await;
-        if let Some(reason) = self.no_room(kind, piece.size_bytes).await? {
-            self.refusals.0[kind as usize].fetch_add(1, Ordering::Relaxed);
+        if let Some((why, reason)) = self.no_room(kind, piece.size_bytes).await? {
+            self.refusals.count(kind, why);
             let missing = v1::EvidenceRef {
                 kind: v1::EvidenceKind::from(kind).into(),
                 missing_reason: reason.clone(),
@@ -198,39 +193,6 @@ impl Evidence {
             }
             None => Ok(None),
         }
-    }
-    /// The order in which kinds give way: clips at 90 % of the budget, previews at 95 %, stills when it is used up.
-    async fn no_room(&self, kind: EvidenceKind, size: u64) -> Result<Option<String>> {
-        let share = match kind {
-            EvidenceKind::Clip => 90,
-            EvidenceKind::Preview => 95,
-            EvidenceKind::Still => 100,
-        };
-        let bound = self.options.max_bytes / 100 * share;
-        let used = self.store.evidence_bytes(self.clock.wall()).await?.kept;
-        Ok((used.saturating_add(size) > bound).then(|| {
-            format!(
-                "evidence takes {used} of {} bytes: no {} is kept above {share} %; allow more or wait until older ones \
-                 are past their time",
-                self.options.max_bytes,
-                kind.word()
-            )
-        }))
-    }
-    /// Space taken, and how long it lasts.
-    pub async fn usage(&self) -> Result<Usage> {
-        let since = self.clock.wall().minus(DAY * FORECAST_DAYS);
-        let bytes = self.store.evidence_bytes(since).await?;
-        let left = self.options.max_bytes.saturating_sub(bytes.kept);
-        #[expect(clippy::cast_precision_loss, reason = "a forecast needs no more than 52 bits")]
-        let days_left =
-            (bytes.since > 0).then(|| left as f64 / (bytes.since as f64 / f64::from(FORECAST_DAYS)));
-        Ok(Usage {
-            used_bytes: bytes.kept,
-            max_bytes: self.options.max_bytes,
-            pieces: bytes.pieces,
-            days_left,
-        })
     }
     /// The redacted still of an alert.
     pub async fn still(&self, principal: &Principal, call: &Call) -> Result<(v1::EvidenceRef, Bytes)> {
@@ -332,63 +294,6 @@ impl Evidence {
             .map_err(|_| Error::DataLoss("the record of the evidence is damaged".to_owned()))?;
         let bytes = self.files.read(sum).await?;
         Ok((row.facts, bytes))
-    }
-    /// Deletes evidence past its time, each with a certificate. Returns how many pieces. What cannot be deleted is
-    /// counted, and passed over until the next sweep. Nothing is deleted while the date cannot be trusted.
-    pub async fn sweep(&self) -> Result<u64> {
-        let Some(now) = self.calendar.now() else { return Ok(0) };
-        let before = now.minus(DAY * self.options.keep_days);
-        let (mut gone, mut failed, mut first) = (0, 0, None);
-        while gone + failed < SWEEP {
-            // Those that failed stand before the others still.
-            let page = self.store.evidence_before(before, SWEEP_PAGE, failed).await?;
-            let last = page.len() < SWEEP_PAGE;
-            for row in page {
-                let expired = match row {
-                    Ok(row) => self.expire(row).await,
-                    Err(error) => Err(error),
-                };
-                match expired {
-                    Ok(()) => gone += 1,
-                    Err(error) => {
-                        failed += 1;
-                        first.get_or_insert(error);
-                    }
-                }
-            }
-            if last {
-                break;
-            }
-        }
-        if gone > 0 {
-            info!(pieces = gone, "evidence deleted after its time");
-        }
-        if let Some(error) = first {
-            self.sweep_failures.fetch_add(failed as u64, Ordering::Relaxed);
-            error!(pieces = failed, error = %error, "evidence past its time cannot be deleted");
-        }
-        Ok(gone as u64)
-    }
-    async fn expire(&self, row: EvidenceRow) -> Result<()> {
-        let sum: Sha256 = row
-            .facts
-            .sha256
-            .parse()
-            .map_err(|_| Error::DataLoss("the record of the evidence is damaged".to_owned()))?;
-        // Nobody may bring the same bytes back while their file is looked at.
-        let _entry = self.entry.lock().await;
-        if !self.store.evidence_shared(sum, row.alert, row.kind).await? {
-            self.files.delete(sum).await?;
-        }
-        let certificate = Certificate {
-            alert: row.alert,
-            kind: row.kind,
-            sha256: sum,
-            size_bytes: row.facts.size_bytes,
-            stored: row.stored,
-            deleted: self.clock.wall(),
-        };
-        self.store.certify(certificate).await
     }
 }
 

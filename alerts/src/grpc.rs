@@ -10,21 +10,25 @@ mod delivery;
 mod encoded;
 mod evidence;
 mod node;
+mod retention;
 
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tonic::{Code, Extensions, Status, transport::Server};
+pub(crate) use tonic::{Code, Status};
+use tonic::{Extensions, transport::Server};
+#[cfg(test)]
+pub(crate) use tonic::{Request, Response};
 use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     camera_service_server::CameraServiceServer, clock_service_server::ClockServiceServer,
     delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
-    node_service_server::NodeServiceServer,
+    node_service_server::NodeServiceServer, retention_service_server::RetentionServiceServer,
 };
 
 pub use self::{
     alert::AlertApi, camera::CameraApi, clock::ClockApi, delivery::DeliveryApi, encoded::AlertServer,
-    evidence::EvidenceApi, node::NodeApi,
+    evidence::EvidenceApi, node::NodeApi, retention::RetentionApi,
 };
 use crate::{
     assignment::Assignment,
@@ -60,6 +64,12 @@ impl Bus {
     /// Stills, previews, clips, the register.
     pub fn evidence_service(&self) -> EvidenceServiceServer<EvidenceApi> {
         EvidenceServiceServer::new(EvidenceApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// How evidence is kept, held and deleted.
+    pub fn retention_service(&self) -> RetentionServiceServer<RetentionApi> {
+        RetentionServiceServer::new(RetentionApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }

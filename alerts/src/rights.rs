@@ -40,8 +40,10 @@ pub enum Right {
     ViewRedacted,
     /// See original footage.
     ViewOriginal,
-    /// Read the register of calls and the audit of deliveries.
+    /// Read the register of calls, the audit of deliveries, certificates of deletion and holds.
     ReadRegister,
+    /// Hold evidence beyond its time, and lift holds.
+    HoldEvidence,
     /// Attach as a node, report, store evidence.
     RunNode,
     /// Set level 1, which no detector may.
@@ -65,14 +67,15 @@ impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            Publish, ReadAlerts, ReadCameras, ReadRegister, RunNode, SetExtreme, ViewOriginal, ViewRedacted,
+            HoldEvidence, Publish, ReadAlerts, ReadCameras, ReadRegister, RunNode, SetExtreme, ViewOriginal,
+            ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ViewRedacted],
             PrincipalKind::Publisher => &[Publish],
             PrincipalKind::Node => &[Publish, RunNode],
             PrincipalKind::Operator => {
-                &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, ReadRegister, SetExtreme]
+                &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, ReadRegister, HoldEvidence, SetExtreme]
             }
         };
         Self { name: name.into(), kind, rights: rights.iter().copied().collect(), divisions: None }

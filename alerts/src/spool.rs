@@ -29,7 +29,7 @@ use xueliang_proto::v1;
 use self::{backlog::Backlog, queues::Room};
 use crate::{
     error::{Error, Result},
-    evidence::files::Files,
+    evidence::{files::Files, reserve::Reserve},
     store::{SpoolDb, SpoolItem, SpoolKind},
 };
 
@@ -49,6 +49,10 @@ const WALL_DRIFT: u64 = 2000;
 pub struct SpoolOptions {
     /// Bytes of alerts and evidence together. Evidence is refused above nine tenths of it.
     pub max_bytes: u64,
+    /// Bytes of the disk that evidence leaves free for the states of alerts; `None`: 5 % of the disk, at most 1 GB.
+    pub reserve_bytes: Option<u64>,
+    /// What the disk is taken to have free: a bound for tests of a disk that fills up.
+    pub free_bytes: Option<Arc<AtomicU64>>,
     /// Pages its database may have when it is opened next: a bound for tests of a full disk.
     pub max_pages: Option<Arc<AtomicU32>>,
 }
@@ -56,7 +60,7 @@ pub struct SpoolOptions {
 impl Default for SpoolOptions {
     fn default() -> Self {
         // A town's alerts of a week without the bus, and the evidence of a night.
-        Self { max_bytes: 4 << 30, max_pages: None }
+        Self { max_bytes: 4 << 30, reserve_bytes: None, free_bytes: None, max_pages: None }
     }
 }
 
@@ -71,8 +75,10 @@ pub struct SpoolCounts {
     pub pushed: u64,
     /// States refused.
     pub refused: u64,
-    /// Pieces of evidence refused.
+    /// Pieces of evidence refused, for any reason.
     pub evidence_refused: u64,
+    /// Of them, those for which only the disk's reserve was left.
+    pub reserve_refused: u64,
     /// Items done.
     pub done: u64,
     /// Items set aside.
@@ -115,6 +121,7 @@ pub struct WaitingEvidence {
 pub struct Spool {
     db: SpoolDb,
     files: Files,
+    reserve: Reserve,
     clock: SharedClock,
     options: SpoolOptions,
     boot: String,
@@ -128,6 +135,7 @@ pub struct Spool {
     pushed: AtomicU64,
     refused: AtomicU64,
     evidence_refused: AtomicU64,
+    reserve_refused: AtomicU64,
     done: AtomicU64,
     dead: AtomicU64,
 }
@@ -146,6 +154,7 @@ impl Spool {
         Ok(Self {
             db,
             files,
+            reserve: Reserve::new(options.reserve_bytes, options.free_bytes.clone()),
             clock,
             options,
             boot: boot.as_str().to_owned(),
@@ -158,9 +167,14 @@ impl Spool {
             pushed: 0.into(),
             refused: 0.into(),
             evidence_refused: 0.into(),
+            reserve_refused: 0.into(),
             done: 0.into(),
             dead: 0.into(),
         })
+    }
+    /// Says how many bytes of the disk evidence leaves free from now on, as [`SpoolOptions::reserve_bytes`].
+    pub fn set_reserve(&self, bytes: Option<u64>) {
+        self.reserve.set(bytes);
     }
     /// What it holds.
     pub fn counts(&self) -> SpoolCounts {
@@ -171,6 +185,7 @@ impl Spool {
             pushed: get(&self.pushed),
             refused: get(&self.refused),
             evidence_refused: get(&self.evidence_refused),
+            reserve_refused: get(&self.reserve_refused),
             done: get(&self.done),
             dead: get(&self.dead),
         }
@@ -250,6 +265,11 @@ impl Spool {
     pub async fn push_evidence(&self, alert: AlertId, evidence: &EvidenceRef, data: Bytes) -> Result<()> {
         let content = v1::EvidenceRef::from(evidence).encode_to_vec();
         let size = (content.len() + data.len()) as u64;
+        if let Some(error) = self.at_the_reserve(data.len() as u64).await {
+            self.evidence_refused.fetch_add(1, Ordering::Relaxed);
+            self.reserve_refused.fetch_add(1, Ordering::Relaxed);
+            return Err(error);
+        }
         if let Err(error) = self.reserve(size, self.options.max_bytes / 10 * 9) {
             self.evidence_refused.fetch_add(1, Ordering::Relaxed);
             return Err(error);
@@ -270,6 +290,14 @@ impl Spool {
         self.append(item, &self.evidence_refused).await?;
         self.evidence_news.notify_one();
         Ok(())
+    }
+    /// Why these bytes of a piece of evidence may not be written: the states of alerts need what is left of the disk.
+    async fn at_the_reserve(&self, bytes: u64) -> Option<Error> {
+        let room = self.reserve.room(&self.files).await.filter(|room| bytes > 0 && bytes > room.open())?;
+        let (free, reserve) = (room.free, room.reserve);
+        Some(Error::Exhausted(format!(
+            "the disk of the spool has {free} bytes free, of which {reserve} are reserved for alerts: make room on it"
+        )))
     }
     fn item(
         &self,

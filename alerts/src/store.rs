@@ -6,6 +6,7 @@
 
 mod backup;
 mod delivery;
+mod retention;
 mod schema;
 mod spool;
 mod sqlite;
@@ -20,7 +21,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use prost::Message as _;
 use xueliang_base::{
-    alert::{Alert, EvidenceKind, Sha256},
+    alert::{Alert, EvidenceKind},
     cursor::{Cursor, Epoch},
     id::AlertId,
     kind::{Lane, Level},
@@ -31,7 +32,11 @@ use xueliang_proto::v1;
 
 pub use backup::{Manifest, OtherFile, backup_files, make_folder, read_manifest, restore};
 pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
+pub use retention::{
+    Certificate, CertificateQuery, DueEvidence, EvidenceBytes, Feed, HoldQuery, RetentionStore,
+};
 pub(crate) use spool::{SpoolDb, SpoolItem, SpoolKind};
+pub(crate) use sqlite::evidence_in;
 pub use sqlite::{SqliteOptions, SqliteStore};
 
 use crate::{
@@ -211,36 +216,10 @@ pub struct EvidenceRow {
     pub facts: v1::EvidenceRef,
     /// When it was stored.
     pub stored: Wall,
+    /// Until when it is kept at least.
+    pub keep_until: Wall,
     /// Whether it has been deleted after its time.
     pub deleted: bool,
-}
-
-/// Bytes of evidence on disk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct EvidenceBytes {
-    /// All that is kept.
-    pub kept: u64,
-    /// Of it, stored after the moment asked about.
-    pub since: u64,
-    /// Pieces kept.
-    pub pieces: u64,
-}
-
-/// A proof that evidence was deleted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Certificate {
-    /// The alert.
-    pub alert: AlertId,
-    /// What it was.
-    pub kind: EvidenceKind,
-    /// Of the bytes that are gone.
-    pub sha256: Sha256,
-    /// How many.
-    pub size_bytes: u64,
-    /// When it had been stored.
-    pub stored: Wall,
-    /// When the file was seen to be gone.
-    pub deleted: Wall,
 }
 
 /// What to list of the register of calls.
@@ -288,7 +267,7 @@ pub struct Health {
 pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: RetentionStore {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;
     /// The last place of the feed that is on disk.
@@ -336,15 +315,6 @@ pub trait Store: Send + Sync + 'static {
     fn put_evidence(&self, row: EvidenceRow) -> Answer<Option<EvidenceRow>>;
     /// Facts of a piece of evidence.
     fn evidence(&self, alert: AlertId, kind: EvidenceKind) -> Answer<Option<EvidenceRow>>;
-    /// Bytes kept, and those stored since a moment.
-    fn evidence_bytes(&self, since: Wall) -> Answer<EvidenceBytes>;
-    /// Evidence stored before a moment and not deleted, oldest first, without the first `skip`. Each damaged row is
-    /// an error by itself.
-    fn evidence_before(&self, before: Wall, limit: usize, skip: usize) -> Answer<Vec<Result<EvidenceRow>>>;
-    /// Whether any kept piece has these bytes besides the one given.
-    fn evidence_shared(&self, sha256: Sha256, alert: AlertId, kind: EvidenceKind) -> Answer<bool>;
-    /// Marks evidence as deleted and keeps the certificate, together.
-    fn certify(&self, certificate: Certificate) -> Answer<()>;
     /// Adds to the register of calls; `entry_id` is assigned and returned.
     fn register(&self, entry: v1::RegisterEntry) -> Answer<u64>;
     /// Reads the register, newest first.

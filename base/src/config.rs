@@ -53,6 +53,9 @@ pub struct Config {
     /// How alerts are delivered. Revisions of before it could be said hold none.
     #[serde(default)]
     pub alerts: AlertOptions,
+    /// How far back the feed reaches.
+    #[serde(default)]
+    pub feed: FeedBudget,
     /// Cameras by id.
     pub cameras: Vec<Camera>,
     /// External systems that may publish alerts. Revisions of earlier versions have none.
@@ -130,6 +133,9 @@ pub struct EvidenceBudget {
     pub max_bytes: u64,
     /// Days before which nothing is deleted; at least 30.
     pub keep_days: u32,
+    /// Bytes of the disk that evidence leaves free for the record and the spool; `None`: 5 % of the disk, at most 1 GB.
+    #[serde(default)]
+    pub reserve_bytes: Option<u64>,
     /// Footage before the incident.
     pub before: Duration,
     /// Footage after the incident was raised.
@@ -148,6 +154,33 @@ impl Default for AlertOptions {
     fn default() -> Self {
         Self { late_after: Duration::from_secs(5) }
     }
+}
+
+/// How far back the feed reaches: what a console that was away gets record by record. Never less than 7 days.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedBudget {
+    /// Older records are trimmed; at least 7.
+    pub keep_days: u32,
+    /// Of more records the oldest are trimmed, as far as they are older than 7 days.
+    pub max_records: u64,
+}
+
+impl Default for FeedBudget {
+    fn default() -> Self {
+        // A record takes some 100 bytes of the feed: 1 GB at most.
+        Self { keep_days: 14, max_records: 10_000_000 }
+    }
+}
+
+/// The class of a camera's evidence: how long it is kept at least.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Retention {
+    /// 30 days (Order 799, Art. 17), or what `evidence.keep_days` says.
+    #[default]
+    Ordinary,
+    /// 90 days, as the key targets of the Counter-Terrorism Law, Art. 32.
+    KeyPoint,
 }
 
 /// A registered camera (点位).
@@ -177,6 +210,9 @@ pub struct Camera {
     pub weight: f32,
     /// Number of the view its zones were drawn on; raise it after the camera was turned on purpose.
     pub view: u32,
+    /// How long its evidence is kept at least.
+    #[serde(default)]
+    pub retention: Retention,
 }
 
 /// How a camera is read.

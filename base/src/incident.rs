@@ -42,6 +42,10 @@ pub enum MeasureKind {
     SilenceS,
     /// Similarity of the live view with the reference, -1..=1.
     ViewMatch,
+    /// Share of the room for evidence that is used, 0..=1.
+    UsedShare,
+    /// Days until the room for evidence is used up.
+    DaysLeft,
 }
 
 /// A typed number of an incident.
@@ -77,6 +81,8 @@ pub enum ThresholdKind {
     MeanLuma,
     /// Least similarity with the reference view.
     ViewMatch,
+    /// Share of the room for evidence that is used.
+    UsedShare,
 }
 
 /// A threshold that applied.

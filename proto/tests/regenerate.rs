@@ -8,6 +8,7 @@ const FILES: &[&str] = &[
     "xueliang/v1/delivery.proto",
     "xueliang/v1/evidence.proto",
     "xueliang/v1/node.proto",
+    "xueliang/v1/retention.proto",
     "xueliang/v1/time.proto",
     "xueliang/v1/worker.proto",
 ];

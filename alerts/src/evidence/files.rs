@@ -46,6 +46,11 @@ impl Files {
         let path = self.path(sum);
         self.crew.run(move |()| read(&path, sum)).await?
     }
+    /// What is free on the disk of the folder, and how large that disk is.
+    pub(crate) async fn disk(&self) -> Result<DiskSpace> {
+        let folder = self.folder.clone();
+        self.crew.run(move |()| disk_space(&folder)).await?
+    }
     /// Deletes a file and sees to it that it is gone.
     pub(crate) async fn delete(&self, sum: Sha256) -> Result<()> {
         let path = self.path(sum);
@@ -53,7 +58,26 @@ impl Files {
     }
 }
 
-fn parent(path: &Path) -> &Path {
+/// Bytes of a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct DiskSpace {
+    /// What may still be written, without what is kept for the superuser.
+    pub(crate) free: u64,
+    /// All of it.
+    pub(crate) total: u64,
+}
+
+/// The space of the disk that a folder lies on.
+pub(crate) fn disk_space(folder: &Path) -> Result<DiskSpace> {
+    let facts = rustix::fs::statvfs(folder).map_err(|error| {
+        Error::io(format_args!("ask for the free space of {}", folder.display()))(error.into())
+    })?;
+    let bytes = |blocks: u64| blocks.saturating_mul(facts.f_frsize);
+    Ok(DiskSpace { free: bytes(facts.f_bavail), total: bytes(facts.f_blocks) })
+}
+
+/// The folder of a file.
+pub(crate) fn parent(path: &Path) -> &Path {
     path.parent().expect("every file lies in a folder of ours")
 }
 

@@ -1,5 +1,7 @@
 //! Promises of the gateway.
 
+mod retention;
+
 use std::time::Duration;
 
 use xueliang_proto::v1::Purpose;
@@ -25,7 +27,10 @@ fn facts(kind: EvidenceKind, data: &[u8]) -> v1::EvidenceRef {
 }
 
 async fn bench(max_bytes: u64) -> (Bench, AlertId) {
-    let evidence = EvidenceOptions { max_bytes, keep_days: 0 };
+    bench_with(EvidenceOptions { max_bytes, keep_days: 0, ..EvidenceOptions::default() }).await
+}
+
+async fn bench_with(evidence: EvidenceOptions) -> (Bench, AlertId) {
     let bench = Bench::with(BusOptions { evidence, ..options() });
     let alert = critical();
     bench.commit(std::slice::from_ref(&alert)).await;
@@ -121,7 +126,7 @@ async fn when_space_runs_out_new_clips_give_way_first_and_old_stays() {
     assert_eq!(put(&bench, second.id, EvidenceKind::Preview, &[3; 40]).await, Ok(None));
     assert_eq!(put(&bench, second.id, EvidenceKind::Still, &[4; 60]).await, Ok(None));
     let gateway = bench.bus.evidence();
-    assert_eq!(gateway.refusals().of(EvidenceKind::Clip), 1);
+    assert_eq!(gateway.refusals().of(EvidenceKind::Clip, NoRoom::Budget), 1);
     let usage = gateway.usage().await.unwrap();
     assert_eq!((usage.used_bytes, usage.pieces), (980, 3));
     assert!(usage.days_left.unwrap() < 1.0);

@@ -53,7 +53,7 @@ async fn what_was_pushed_is_there_in_order_after_a_restart_with_its_age() {
 #[tokio::test]
 async fn a_full_spool_refuses_evidence_first_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let options = SpoolOptions { max_bytes: 2000, max_pages: None };
+    let options = SpoolOptions { max_bytes: 2000, ..SpoolOptions::default() };
     let spool = Spool::open(folder.path(), ManualClock::at(NOW), options).unwrap();
     let alert = critical();
     spool.push(&alert).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_full_spool_refuses_evidence_first_and_says_so() {
 async fn of_many_states_as_many_of_the_first_are_spooled_as_there_is_room_for() {
     let folder = tempfile::tempdir().unwrap();
     let clock = ManualClock::at(NOW);
-    let options = SpoolOptions { max_bytes: 2000, max_pages: None };
+    let options = SpoolOptions { max_bytes: 2000, ..SpoolOptions::default() };
     let spool = Spool::open(folder.path(), clock.clone(), options).unwrap();
     let states: Vec<_> = (0..60).map(|_| critical()).collect();
     let minted = (clock.mono(), clock.wall());
@@ -290,6 +290,33 @@ async fn what_is_damaged_is_set_aside_and_holds_up_nothing() {
     assert_eq!(spool.next_evidence().await.unwrap().unwrap().item.data, Bytes::from_static(b"kept"));
     let counts = spool.counts();
     assert_eq!((counts.dead, counts.waiting, spool.dead().await.unwrap().0), (2, 2, 2));
+}
+
+#[tokio::test]
+async fn evidence_leaves_the_reserve_of_the_disk_to_the_states_of_alerts() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = Arc::new(AtomicU64::new(1000));
+    let options = SpoolOptions {
+        reserve_bytes: Some(900),
+        free_bytes: Some(Arc::clone(&free)),
+        ..SpoolOptions::default()
+    };
+    let spool = Spool::open(folder.path(), ManualClock::at(NOW), options).unwrap();
+    let alert = critical();
+    spool.push(&alert).await.unwrap();
+    let data = Bytes::from(vec![7; 101]);
+    let refused = spool.push_evidence(alert.id, &still(&data), data.clone()).await;
+    assert!(matches!(refused, Err(Error::Exhausted(text)) if text.contains("900 are reserved for alerts")));
+    free.store(0, Ordering::Relaxed);
+    // A note that there is none is no piece of evidence, and states are what the reserve is for.
+    let missing = EvidenceRef { kind: EvidenceKind::Still, content: Err("no room".to_owned()) };
+    spool.push_evidence(alert.id, &missing, Bytes::new()).await.unwrap();
+    spool.push(&next_state(&alert)).await.unwrap();
+    let counts = spool.counts();
+    assert_eq!((counts.evidence_refused, counts.reserve_refused, counts.waiting), (1, 1, 3));
+    spool.set_reserve(Some(10));
+    free.store(111, Ordering::Relaxed);
+    spool.push_evidence(alert.id, &still(&data), data).await.unwrap();
 }
 
 #[tokio::test]

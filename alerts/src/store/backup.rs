@@ -14,14 +14,22 @@ use std::{
 
 use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
+use tracing::info;
 use xueliang_base::time::Wall;
 
 use super::{
     STORE_FILE, schema,
     sqlite::{self, file},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    evidence::files::{disk_space, parent},
+};
 
+/// Where copies before a newer schema lie, with the number of the schema that they have.
+const COPY_FOLDER: &str = "before-schema-";
+/// So many of them are kept.
+const KEPT_COPIES: usize = 2;
 const MANIFEST_FILE: &str = "manifest.json";
 const FORMAT: &str = "xueliang-backup-1";
 
@@ -60,13 +68,19 @@ pub struct OtherFile {
 
 /// Makes the folder of a backup, for its owner only: it holds passwords of cameras and their key.
 pub fn make_folder(to: &Path) -> Result<()> {
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    use std::os::unix::fs::PermissionsExt as _;
     let doing = || format!("make the folder {}", to.display());
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(to).map_err(Error::io(doing()))?;
+    private_folder(to)?;
     if fs::read_dir(to).map_err(Error::io(doing()))?.next().is_some() {
         return Err(Error::Conflict(format!("{} is not empty: name a new folder", to.display())));
     }
     fs::set_permissions(to, fs::Permissions::from_mode(0o700)).map_err(Error::io(doing()))
+}
+
+fn private_folder(path: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(Error::io(format_args!("make the folder {}", path.display())))
 }
 
 /// Copies an open store into a folder made by [`make_folder`] and verifies the copy. `others` lie there already.
@@ -80,15 +94,7 @@ pub(super) fn backup(store: &Path, to: &Path, others: &[&str], at: Wall) -> Resu
     {
         let source = Connection::open(store)?;
         source.execute_batch("PRAGMA wal_autocheckpoint = 0; PRAGMA query_only = ON")?;
-        let mut target = Connection::open(&part)?;
-        // All pages in one step: a consistent copy that writers, in WAL mode, need not wait for.
-        rusqlite::backup::Backup::new(&source, &mut target)?.run_to_completion(
-            i32::MAX,
-            Duration::ZERO,
-            None,
-        )?;
-        // The copy is one file: it must not need a log beside it.
-        target.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+        copy_pages(&source, &part)?;
     }
     let (schema, epoch, head) = verify(&part)?;
     sync(&part)?;
@@ -119,6 +125,79 @@ pub(super) fn backup(store: &Path, to: &Path, others: &[&str], at: Wall) -> Resu
     rename(&file, &to.join(MANIFEST_FILE))?;
     sync(to)?;
     Ok(manifest)
+}
+
+/// Copies an open database into a new file.
+fn copy_pages(source: &Connection, to: &Path) -> Result<()> {
+    let mut target = Connection::open(to)?;
+    // All pages in one step: a consistent copy that writers, in WAL mode, need not wait for.
+    rusqlite::backup::Backup::new(source, &mut target)?.run_to_completion(i32::MAX, Duration::ZERO, None)?;
+    // The copy is one file: it must not need a log beside it.
+    target.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?;
+    Ok(())
+}
+
+/// Keeps a copy of a database, verified, in `before-schema-N/` beside it: what an older version goes on with when the
+/// newer one is taken back. Whoever puts the copy in place begins a new epoch, because what came after it is gone. The
+/// last [`KEPT_COPIES`] are kept.
+pub(super) fn before_migration(db: &Connection, path: &Path, schema: i64) -> Result<()> {
+    let folder = parent(path);
+    let place = folder.join(format!("{COPY_FOLDER}{schema}"));
+    let name = path.file_name().expect("a database is a file");
+    let size = fs::metadata(path).map_err(Error::io(format_args!("read {}", path.display())))?.len();
+    let free = disk_space(folder)?.free;
+    room_for_copy(path, size, free)?;
+    private_folder(&place)?;
+    let part = place.join(Path::new(name).with_extension("part"));
+    remove(&part)?;
+    copy_pages(db, &part)?;
+    {
+        let copy = Connection::open(&part)?;
+        copy.execute_batch("PRAGMA synchronous = FULL")?;
+        if let Err(error) = sound(&copy, &part) {
+            remove(&part)?;
+            return Err(error);
+        }
+        if copy.table_exists(None, "meta")? {
+            copy.execute_batch(schema::NEW_EPOCH)?;
+        }
+    }
+    sync(&part)?;
+    rename(&part, &place.join(name))?;
+    sync(&place)?;
+    sync(folder)?;
+    info!(schema, copy = %place.display(), "copied before a newer schema");
+    forget_older_copies(folder)
+}
+
+/// Refuses where there is no room for a copy, and for as much that the migration may write anew.
+fn room_for_copy(path: &Path, size: u64, free: u64) -> Result<()> {
+    let needed = size.saturating_mul(2);
+    if free >= needed {
+        return Ok(());
+    }
+    Err(Error::Exhausted(format!(
+        "{} is copied before it is brought to a newer schema: that takes {needed} bytes, and its disk has {free} free; \
+         make room, or go on with the version before",
+        path.display()
+    )))
+}
+
+/// Removes all but the copies of the latest schemas.
+fn forget_older_copies(folder: &Path) -> Result<()> {
+    let doing = || format!("look through {}", folder.display());
+    let mut copies = Vec::new();
+    for entry in fs::read_dir(folder).map_err(Error::io(doing()))? {
+        let name = entry.map_err(Error::io(doing()))?.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(COPY_FOLDER)?.parse::<u32>().ok());
+        copies.extend(number);
+    }
+    copies.sort_unstable();
+    for number in copies.iter().rev().skip(KEPT_COPIES) {
+        let old = folder.join(format!("{COPY_FOLDER}{number}"));
+        fs::remove_dir_all(&old).map_err(Error::io(format_args!("remove {}", old.display())))?;
+    }
+    Ok(())
 }
 
 /// Copies the store of a state folder, whether a service runs on it or not, into a folder made by [`make_folder`] and
@@ -197,7 +276,8 @@ pub fn restore(from: &Path, state_dir: &Path) -> Result<Manifest> {
     {
         let mut db = Connection::open(&part)?;
         db.execute_batch("PRAGMA synchronous = FULL")?;
-        schema::migrate(&mut db, "the backup", schema::STORE_STEPS)?;
+        // The backup itself is the copy from before.
+        schema::migrate(&mut db, "the backup", schema::STORE_STEPS, None)?;
         sqlite::set_new_epoch(&db)?;
     }
     // A log of an earlier store of this folder must not be taken for this one's.
@@ -227,12 +307,18 @@ fn put(from: &Path, state_dir: &Path, name: &str) -> Result<()> {
     sync(state_dir)
 }
 
+/// Whether a database is whole, page by page.
+fn sound(db: &Connection, path: &Path) -> Result<()> {
+    let verdict: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    Err(Error::DataLoss(format!("{} is damaged: {verdict}", path.display())))
+}
+
 fn verify(path: &Path) -> Result<(i64, String, u64)> {
     let db = Connection::open(path)?;
-    let verdict: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    if verdict != "ok" {
-        return Err(Error::DataLoss(format!("{} is damaged: {verdict}", path.display())));
-    }
+    sound(&db, path)?;
     let schema: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let known = i64::try_from(schema::STORE_STEPS.len()).expect("there are a handful of steps");
     if schema > known {
@@ -279,4 +365,17 @@ fn rename(from: &Path, to: &Path) -> Result<()> {
 fn sync(path: &Path) -> Result<()> {
     let doing = || format!("sync {}", path.display());
     File::open(path).and_then(|file| file.sync_all()).map_err(Error::io(doing()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_for_the_copy_is_told_before_anything_is_touched() {
+        let path = Path::new("state/store.db");
+        assert!(room_for_copy(path, 500, 1000).is_ok());
+        let refused = room_for_copy(path, 500, 999).unwrap_err();
+        assert!(matches!(&refused, Error::Exhausted(text) if text.contains("1000 bytes")), "{refused}");
+    }
 }

@@ -1,10 +1,21 @@
 //! Tables, and how older files become current ones.
 //!
-//! `user_version` holds the schema. A migration is one step in [`STEPS`]; steps are only ever added.
+//! `user_version` holds the schema. A migration is one step; steps are only ever added. A file that is not new is copied
+//! first (`before-schema-N/` beside it), and a migration that fails leaves it as it was.
+//!
+//! A migration keeps the epoch as long as the places of the feed mean what they meant: a console that was away over an
+//! update gets what it missed, with no gap. A step that renumbers, drops or reorders places, or changes what a cursor is,
+//! ends with [`NEW_EPOCH`].
+
+use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::backup;
 use crate::error::{Error, Result};
+
+/// Forgets the epoch, so that whoever opens the store begins a new one.
+pub(super) const NEW_EPOCH: &str = "DELETE FROM meta WHERE key = 'epoch';";
 
 /// The steps of the bus's store, from schema 0 (an empty file) on.
 pub(super) const STORE_STEPS: &[&str] = &[
@@ -125,6 +136,65 @@ CREATE TABLE delivery_range (
 ) STRICT;
 CREATE UNIQUE INDEX delivery_range_by_place ON delivery_range (reader_id, stage, snapshot, lane, upto_seq);
 ",
+    r"
+-- Until when each piece is kept at least. A promise only grows; pieces of earlier schemas were promised 30 days.
+DROP TRIGGER evidence_comes;
+DROP TRIGGER evidence_changes;
+DROP TABLE evidence_kept;
+DROP INDEX evidence_by_time;
+ALTER TABLE evidence ADD COLUMN keep_until_us INTEGER NOT NULL DEFAULT 0;
+UPDATE evidence SET keep_until_us = stored_us + 30 * 86400000000;
+CREATE INDEX evidence_by_promise ON evidence (keep_until_us, alert_id, kind, size_bytes)
+    WHERE deleted = 0 AND sha256 <> '';
+CREATE TRIGGER evidence_promise_stays BEFORE UPDATE OF keep_until_us ON evidence
+    WHEN NEW.keep_until_us < OLD.keep_until_us AND OLD.sha256 <> '' BEGIN
+    SELECT RAISE(ABORT, 'what was promised is never shortened');
+END;
+
+-- What each kind of evidence takes, kept in step by triggers: each piece that comes asks for it.
+CREATE TABLE evidence_space (
+    kind INTEGER PRIMARY KEY, bytes INTEGER NOT NULL, pieces INTEGER NOT NULL
+) STRICT;
+INSERT INTO evidence_space VALUES (1, 0, 0), (2, 0, 0), (3, 0, 0);
+UPDATE evidence_space SET (bytes, pieces) = (SELECT coalesce(sum(size_bytes), 0), count(*) FROM evidence
+    WHERE evidence.kind = evidence_space.kind AND deleted = 0 AND sha256 <> '');
+CREATE TRIGGER evidence_comes AFTER INSERT ON evidence WHEN NEW.deleted = 0 AND NEW.sha256 <> '' BEGIN
+    UPDATE evidence_space SET bytes = bytes + NEW.size_bytes, pieces = pieces + 1 WHERE kind = NEW.kind;
+END;
+CREATE TRIGGER evidence_changes AFTER UPDATE OF deleted, sha256, size_bytes ON evidence BEGIN
+    UPDATE evidence_space SET
+        bytes = bytes + (NEW.deleted = 0 AND NEW.sha256 <> '') * NEW.size_bytes
+            - (OLD.deleted = 0 AND OLD.sha256 <> '') * OLD.size_bytes,
+        pieces = pieces + (NEW.deleted = 0 AND NEW.sha256 <> '') - (OLD.deleted = 0 AND OLD.sha256 <> '')
+        WHERE kind = NEW.kind;
+END;
+
+-- What a deletion was verified by (a DeletionProof), and the promise that had ended.
+ALTER TABLE evidence_deleted ADD COLUMN promised_us INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE evidence_deleted ADD COLUMN proof INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX evidence_deleted_by_alert ON evidence_deleted (alert_id);
+CREATE INDEX evidence_deleted_by_time ON evidence_deleted (deleted_us);
+
+-- Legal holds on the evidence of alerts; in force until lifted_us is set.
+CREATE TABLE legal_hold (
+    hold_id INTEGER PRIMARY KEY AUTOINCREMENT, alert_id TEXT NOT NULL, set_by TEXT NOT NULL, reason TEXT NOT NULL,
+    set_us INTEGER NOT NULL, lifted_by TEXT NOT NULL DEFAULT '', lift_reason TEXT NOT NULL DEFAULT '',
+    lifted_us INTEGER
+) STRICT;
+CREATE INDEX legal_hold_by_alert ON legal_hold (alert_id, hold_id);
+CREATE INDEX legal_hold_in_force ON legal_hold (alert_id) WHERE lifted_us IS NULL;
+CREATE TRIGGER legal_hold_stays BEFORE DELETE ON legal_hold BEGIN SELECT RAISE(ABORT, 'holds are never deleted'); END;
+CREATE TRIGGER legal_hold_as_is BEFORE UPDATE ON legal_hold
+    WHEN OLD.lifted_us IS NOT NULL OR NEW.alert_id <> OLD.alert_id OR NEW.set_by <> OLD.set_by
+        OR NEW.reason <> OLD.reason OR NEW.set_us <> OLD.set_us BEGIN
+    SELECT RAISE(ABORT, 'a hold is lifted once and otherwise append-only');
+END;
+CREATE TRIGGER held_evidence_stays BEFORE UPDATE OF deleted ON evidence
+    WHEN NEW.deleted <> 0 AND OLD.deleted = 0
+        AND EXISTS (SELECT 1 FROM legal_hold WHERE alert_id = NEW.alert_id AND lifted_us IS NULL) BEGIN
+    SELECT RAISE(ABORT, 'evidence under legal hold is never deleted');
+END;
+",
 ];
 
 /// The steps of a node's spool.
@@ -157,8 +227,9 @@ CREATE INDEX item_by_queue ON item (lane, item_id, head, size_bytes) WHERE kind 
 ",
 ];
 
-/// Brings a file to the latest schema, in one transaction.
-pub(super) fn migrate(db: &mut Connection, what: &str, steps: &[&str]) -> Result<()> {
+/// Brings a database to the latest schema, in one transaction. One that is neither new nor current is copied before,
+/// where `path` says where its file lies.
+pub(super) fn migrate(db: &mut Connection, what: &str, steps: &[&str], path: Option<&Path>) -> Result<()> {
     let found: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     let known = i64::try_from(steps.len()).expect("there are a handful of steps");
     if found > known {
@@ -170,6 +241,9 @@ pub(super) fn migrate(db: &mut Connection, what: &str, steps: &[&str]) -> Result
     if done == steps.len() {
         return Ok(());
     }
+    if let Some(path) = path.filter(|_| found > 0) {
+        backup::before_migration(db, path, found)?;
+    }
     let step = db.transaction()?;
     for sql in &steps[done..] {
         step.execute_batch(sql)?;
@@ -178,3 +252,6 @@ pub(super) fn migrate(db: &mut Connection, what: &str, steps: &[&str]) -> Result
     step.commit()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

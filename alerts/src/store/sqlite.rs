@@ -11,6 +11,7 @@ pub(super) mod file;
 mod publish;
 mod query;
 mod rest;
+mod retention;
 pub(super) mod writer;
 
 use std::{
@@ -24,9 +25,10 @@ use std::{
 
 #[cfg(test)]
 pub(super) use query::SCAN;
+pub(crate) use retention::evidence_in;
 use rusqlite::Connection;
 use xueliang_base::{
-    alert::{EvidenceKind, Sha256},
+    alert::EvidenceKind,
     cursor::{Cursor, Epoch},
     id::AlertId,
     time::{SharedClock, Wall},
@@ -39,9 +41,9 @@ use self::{
     writer::{Batch, Rows, Writer},
 };
 use super::{
-    Acked, Answer, AuditEntry, Certificate, Delivered, DeliveryNote, EvidenceBytes, EvidenceRow, FeedId,
-    FeedQuery, FeedRow, Health, Incoming, ListQuery, Manifest, Missed, OnCommit, Outcome, Page,
-    RegisterQuery, STORE_FILE, SnapshotKey, Store, backup, schema,
+    Acked, Answer, AuditEntry, Delivered, DeliveryNote, EvidenceRow, FeedId, FeedQuery, FeedRow, Health,
+    Incoming, ListQuery, Manifest, Missed, OnCommit, Outcome, Page, RegisterQuery, STORE_FILE, SnapshotKey,
+    Store, backup, schema,
 };
 use crate::{crew::Crew, error::Error, error::Result, filter::Filter};
 
@@ -242,18 +244,6 @@ impl Store for SqliteStore {
     }
     fn evidence(&self, alert: AlertId, kind: EvidenceKind) -> Answer<Option<EvidenceRow>> {
         self.read(move |db| rest::evidence(db, alert, kind))
-    }
-    fn evidence_bytes(&self, since: Wall) -> Answer<EvidenceBytes> {
-        self.read(move |db| rest::evidence_bytes(db, since))
-    }
-    fn evidence_before(&self, before: Wall, limit: usize, skip: usize) -> Answer<Vec<Result<EvidenceRow>>> {
-        self.read(move |db| rest::evidence_before(db, before, limit, skip))
-    }
-    fn evidence_shared(&self, sha256: Sha256, alert: AlertId, kind: EvidenceKind) -> Answer<bool> {
-        self.read(move |db| rest::evidence_shared(db, sha256, alert, kind))
-    }
-    fn certify(&self, certificate: Certificate) -> Answer<()> {
-        self.write(move |db, _| rest::certify(db, &certificate))
     }
     fn register(&self, entry: v1::RegisterEntry) -> Answer<u64> {
         self.write(move |db, _| rest::register(db, &entry))

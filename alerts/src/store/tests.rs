@@ -6,7 +6,10 @@ use std::path::Path;
 
 use prost::Message as _;
 use rusqlite::Connection;
-use xueliang_base::kind::{Kind, Level};
+use xueliang_base::{
+    alert::Sha256,
+    kind::{Kind, Level},
+};
 
 use super::*;
 use crate::error::Error;
@@ -308,10 +311,35 @@ async fn a_store_of_the_first_schema_is_brought_up_with_its_sums_and_names() {
     let clock = xueliang_base::time::ManualClock::at(crate::testing::NOW);
     let store =
         SqliteStore::open(folder.path(), clock, &SqliteOptions::default(), Arc::new(|_: Vec<_>| ())).unwrap();
-    let bytes = store.evidence_bytes(Wall(0)).await.unwrap();
-    assert_eq!(bytes, EvidenceBytes { kept: 70, since: 70, pieces: 1 });
+    let bytes = store.evidence_bytes(Wall(0), Wall(5), 0).await.unwrap();
+    assert_eq!((bytes.kinds, bytes.since), ([(70, 1), (0, 0), (0, 0)], 70));
     // A name that has a cursor is known: it is neither audited nor refused.
     store.add_subscriber("desk".into(), "wall".into(), 0).await.unwrap();
     assert!(audited(folder.path()).is_empty());
     assert!(store.add_subscriber("desk".into(), "another".into(), 0).await.is_err());
+}
+
+#[tokio::test]
+async fn the_feed_is_trimmed_to_its_size_and_never_within_seven_days() {
+    let day = Duration::from_secs(24 * 3600);
+    let bench = Bench::with(crate::bus::BusOptions { feed_max_records: 4, ..crate::testing::options() });
+    let store = bench.bus.store();
+    assert_eq!(store.feed().await.unwrap(), Feed::default());
+    for _ in 0..3 {
+        bench.commit(&[alert(Kind::FireFlame, 2), alert(Kind::LeftObject, 3)]).await;
+        bench.clock.advance(day * 3);
+    }
+    // Rows are 9, 6 and 3 days old: more than four of them, and only two may go.
+    assert_eq!(store.trim_to(1).await.unwrap(), 2);
+    assert_eq!((store.trim_to(1).await.unwrap(), store.trimmed_to()), (0, 2));
+    let feed = store.feed().await.unwrap();
+    assert_eq!((feed.records, feed.oldest), (4, Some(crate::testing::NOW.plus(day * 3))));
+    bench.clock.advance(day * 30);
+    assert_eq!(store.trim_to(4).await.unwrap(), 0, "it holds no more than it may");
+    assert_eq!(store.trim_to(3).await.unwrap(), 1);
+    assert_eq!(store.trim_to(0).await.unwrap(), 3);
+    assert_eq!((store.trim_to(0).await.unwrap(), store.feed().await.unwrap().records), (0, 0));
+    assert_eq!(store.list(ListQuery { limit: 9, ..ListQuery::default() }).await.unwrap().len(), 6);
+    bench.commit(&[alert(Kind::FireFlame, 2)]).await;
+    assert_eq!(store.feed().await.unwrap().records, 1);
 }

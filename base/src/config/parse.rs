@@ -10,8 +10,8 @@ use std::{
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault, Hours,
-    Listen, Rule, Stream, Transport, Zone, publisher,
+    AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault,
+    FeedBudget, Hours, Listen, Retention, Rule, Stream, Transport, Zone, publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule,
 };
@@ -107,6 +107,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
     let analysis = read_analysis(root);
     let evidence = read_evidence(root);
     let alerts = read_alerts(root);
+    let feed = read_feed(root);
     // Footage is taken out of the ring when all of it is there, and begins at the keyframe before.
     let needed = evidence.before + evidence.after + RING_MARGIN;
     if analysis.ring_seconds < needed {
@@ -133,6 +134,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         analysis,
         evidence,
         alerts,
+        feed,
         cameras,
         publishers,
     })
@@ -246,8 +248,13 @@ fn read_analysis(root: &Section<'_>) -> Analysis {
 }
 
 fn read_evidence(root: &Section<'_>) -> EvidenceBudget {
-    let defaults =
-        EvidenceBudget { max_bytes: 20_000_000_000, keep_days: 30, before: 10 * SECOND, after: 10 * SECOND };
+    let defaults = EvidenceBudget {
+        max_bytes: 20_000_000_000,
+        keep_days: 30,
+        reserve_bytes: None,
+        before: 10 * SECOND,
+        after: 10 * SECOND,
+    };
     let d = defaults.clone();
     root.section("evidence", |s| EvidenceBudget {
         max_bytes: s.or("max", d.max_bytes, size(100_000_000, 1_000_000_000_000_000)),
@@ -257,6 +264,7 @@ fn read_evidence(root: &Section<'_>) -> EvidenceBudget {
                     .map_err(|e| format!("{e}: the law asks for at least 30 days (Order 799, Art. 17)"))
             })
             .map_or(d.keep_days, |n| n as u32),
+        reserve_bytes: s.opt("reserve", size(10_000_000, 1_000_000_000_000)),
         before: s.or("before", d.before, duration(Duration::ZERO, 60 * SECOND)),
         after: s.or("after", d.after, duration(Duration::ZERO, 60 * SECOND)),
     })
@@ -269,6 +277,19 @@ fn read_alerts(root: &Section<'_>) -> AlertOptions {
         late_after: s.or("late_after", d.late_after, duration(Duration::from_millis(500), 3600 * SECOND)),
     })
     .unwrap_or_default()
+}
+
+fn read_feed(root: &Section<'_>) -> FeedBudget {
+    let d = FeedBudget::default();
+    root.section("feed", |s| FeedBudget {
+        keep_days: s
+            .opt("keep_days", |v| {
+                whole(7, 3650)(v).map_err(|e| format!("{e}: a console may be away for at least 7 days"))
+            })
+            .map_or(d.keep_days, |n| n as u32),
+        max_records: s.opt("max_records", whole(10_000, 1_000_000_000)).unwrap_or(d.max_records),
+    })
+    .unwrap_or(d)
 }
 
 fn read_camera(s: &Section<'_>) -> Option<Camera> {
@@ -296,6 +317,11 @@ fn read_camera(s: &Section<'_>) -> Option<Camera> {
     #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than f32")]
     let weight = s.or("weight", 1.0, within(0.1, 100.0)) as f32;
     let view = s.opt("view", whole(1, u64::from(u32::MAX))).map_or(1, |n| n as u32);
+    let retention = s.or("retention", Retention::Ordinary, |v| match text(v)?.as_str() {
+        "ordinary" => Ok(Retention::Ordinary),
+        "key_point" => Ok(Retention::KeyPoint),
+        other => Err(format!("{other:?}: use \"ordinary\" (30 days) or \"key_point\" (90 days)")),
+    });
     Some(Camera {
         id: id?,
         name: name?,
@@ -309,6 +335,7 @@ fn read_camera(s: &Section<'_>) -> Option<Camera> {
         expected_on,
         weight,
         view,
+        retention,
     })
 }
 

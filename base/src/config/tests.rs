@@ -202,3 +202,26 @@ fn a_publisher_takes_no_name_of_ours_and_no_place_or_kind_that_is_not_its_own() 
     let twice = faults(&format!("{GOOD}{BOX}{BOX}")).join("\n");
     assert!(twice.contains("the name is used twice") && twice.contains("another device"), "{twice}");
 }
+
+#[test]
+fn a_key_point_and_the_bounds_of_feed_and_disk_are_read() {
+    let text = GOOD.replace("expected_on", "retention = \"key_point\"\nexpected_on")
+        + "\n[evidence]\nreserve = \"2GB\"\n[feed]\nkeep_days = 7\nmax_records = 20000\n";
+    let config = Config::parse(&text, Path::new("/etc/xueliang")).unwrap();
+    assert_eq!(config.cameras[0].retention, Retention::KeyPoint);
+    assert_eq!(config.evidence.reserve_bytes, Some(2_000_000_000));
+    assert_eq!(config.feed, FeedBudget { keep_days: 7, max_records: 20_000 });
+    let told = faults(&(text.replace("key_point", "for_ever").replace("keep_days = 7", "keep_days = 6")));
+    let told = told.join("\n");
+    assert!(told.contains("use \"ordinary\"") && told.contains("at least 7 days"), "{told}");
+}
+
+#[test]
+fn a_revision_of_an_earlier_version_is_read_as_what_it_meant() {
+    let config = Config::parse(GOOD, Path::new("/etc/xueliang")).unwrap();
+    let mut json = serde_json::to_value(&config).unwrap();
+    json.as_object_mut().unwrap().remove("feed");
+    json["evidence"].as_object_mut().unwrap().remove("reserve_bytes");
+    json["cameras"][0].as_object_mut().unwrap().remove("retention");
+    assert_eq!(serde_json::from_value::<Config>(json).unwrap(), config);
+}

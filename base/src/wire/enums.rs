@@ -82,11 +82,12 @@ both_ways!(Resolution, Resolution, resolution_of, "The resolution of a wire numb
 both_ways!(MeasureKind, MeasureKind, measure_of, "The measure of a wire number.", {
     Count = Count, DensityPerM2 = DensityPerM2, DwellS = DwellS, CoveredShare = CoveredShare,
     AngleDeg = AngleDeg, MeanLuma = MeanLuma, SilenceS = SilenceS, ViewMatch = ViewMatch,
+    UsedShare = UsedShare, DaysLeft = DaysLeft,
 });
 both_ways!(ThresholdKind, ThresholdKind, threshold_of, "The threshold of a wire number.", {
     Score = Score, DwellS = DwellS, MaxGapS = MaxGapS, ClearS = ClearS, DensityPerM2 = DensityPerM2,
     AngleDeg = AngleDeg, SeenShare = SeenShare, SilenceS = SilenceS, MeanLuma = MeanLuma,
-    ViewMatch = ViewMatch,
+    ViewMatch = ViewMatch, UsedShare = UsedShare,
 });
 both_ways!(Stage, Stage, stage_of, "The stage of a wire number.", {
     Wait = Wait, Decode = Decode, Infer = Infer, Decide = Decide, Spool = Spool, Hop = Hop,

@@ -66,6 +66,7 @@ pub(crate) fn camera(rules: Vec<Rule>) -> Camera {
         expected_on: None,
         weight: 1.0,
         view: 1,
+        retention: xueliang_base::config::Retention::Ordinary,
     }
 }
 pub(crate) fn config(cameras: Vec<Camera>) -> Config {
@@ -90,8 +91,15 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
             ring_seconds: s(20.0),
             device: Device::Cpu,
         },
-        evidence: EvidenceBudget { max_bytes: 1 << 30, keep_days: 30, before: s(10.0), after: s(10.0) },
+        evidence: EvidenceBudget {
+            max_bytes: 1 << 30,
+            keep_days: 30,
+            reserve_bytes: None,
+            before: s(10.0),
+            after: s(10.0),
+        },
         alerts: xueliang_base::config::AlertOptions::default(),
+        feed: xueliang_base::config::FeedBudget::default(),
         cameras,
         publishers: Vec::new(),
     }

@@ -219,8 +219,8 @@ fn material(told: &[Measure], now: &[Measure]) -> bool {
             MeasureKind::Count => change >= 1.0 && change >= 0.2 * before.value.abs(),
             MeasureKind::AngleDeg => change >= 20.0,
             MeasureKind::MeanLuma => change >= 10.0,
-            MeasureKind::CoveredShare | MeasureKind::ViewMatch => change >= 0.1,
-            MeasureKind::DensityPerM2 => change >= 0.2 * before.value.abs(),
+            MeasureKind::CoveredShare | MeasureKind::ViewMatch | MeasureKind::UsedShare => change >= 0.1,
+            MeasureKind::DensityPerM2 | MeasureKind::DaysLeft => change >= 0.2 * before.value.abs(),
         }
     })
 }

@@ -1365,6 +1365,10 @@ pub enum MeasureKind {
     SilenceS = 7,
     /// Similarity of the live view with its reference, -1 to 1.
     ViewMatch = 8,
+    /// Share of the room for evidence that is used, 0 to 1.
+    UsedShare = 9,
+    /// Days until the room for evidence is used up.
+    DaysLeft = 10,
 }
 impl MeasureKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1382,6 +1386,8 @@ impl MeasureKind {
             Self::MeanLuma => "MEASURE_KIND_MEAN_LUMA",
             Self::SilenceS => "MEASURE_KIND_SILENCE_S",
             Self::ViewMatch => "MEASURE_KIND_VIEW_MATCH",
+            Self::UsedShare => "MEASURE_KIND_USED_SHARE",
+            Self::DaysLeft => "MEASURE_KIND_DAYS_LEFT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1396,6 +1402,8 @@ impl MeasureKind {
             "MEASURE_KIND_MEAN_LUMA" => Some(Self::MeanLuma),
             "MEASURE_KIND_SILENCE_S" => Some(Self::SilenceS),
             "MEASURE_KIND_VIEW_MATCH" => Some(Self::ViewMatch),
+            "MEASURE_KIND_USED_SHARE" => Some(Self::UsedShare),
+            "MEASURE_KIND_DAYS_LEFT" => Some(Self::DaysLeft),
             _ => None,
         }
     }
@@ -1426,6 +1434,8 @@ pub enum ThresholdKind {
     MeanLuma = 9,
     /// Similarity with the reference view, -1 to 1.
     ViewMatch = 10,
+    /// Share of the room for evidence that is used, 0 to 1.
+    UsedShare = 11,
 }
 impl ThresholdKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1445,6 +1455,7 @@ impl ThresholdKind {
             Self::SilenceS => "THRESHOLD_KIND_SILENCE_S",
             Self::MeanLuma => "THRESHOLD_KIND_MEAN_LUMA",
             Self::ViewMatch => "THRESHOLD_KIND_VIEW_MATCH",
+            Self::UsedShare => "THRESHOLD_KIND_USED_SHARE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1461,6 +1472,7 @@ impl ThresholdKind {
             "THRESHOLD_KIND_SILENCE_S" => Some(Self::SilenceS),
             "THRESHOLD_KIND_MEAN_LUMA" => Some(Self::MeanLuma),
             "THRESHOLD_KIND_VIEW_MATCH" => Some(Self::ViewMatch),
+            "THRESHOLD_KIND_USED_SHARE" => Some(Self::UsedShare),
             _ => None,
         }
     }
@@ -4703,6 +4715,881 @@ pub mod node_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "xueliang.v1.NodeService";
     impl<T> tonic::server::NamedService for NodeServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Asks how evidence is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetRetentionRequest {}
+/// Space of one kind of evidence.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EvidenceSpace {
+    /// Which kind.
+    #[prost(enumeration = "EvidenceKind", tag = "1")]
+    pub kind: i32,
+    /// Bytes kept.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
+    /// Pieces kept.
+    #[prost(uint64, tag = "3")]
+    pub pieces: u64,
+    /// Pieces refused since the service was started, because the budget was used up.
+    #[prost(uint64, tag = "4")]
+    pub refused_budget: u64,
+    /// Pieces refused since the service was started, because the rest of the disk is reserved for record and spool.
+    #[prost(uint64, tag = "5")]
+    pub refused_reserve: u64,
+}
+/// How evidence is kept.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetRetentionResponse {
+    /// Bytes that evidence takes.
+    #[prost(uint64, tag = "1")]
+    pub used_bytes: u64,
+    /// Bytes that it may take by its budget.
+    #[prost(uint64, tag = "2")]
+    pub max_bytes: u64,
+    /// Bytes that it may take by budget and disk together.
+    #[prost(uint64, tag = "3")]
+    pub room_bytes: u64,
+    /// used_bytes by room_bytes, 0 to 1. At 0.8 STORAGE_FAULT is raised, from 0.9 on new evidence shrinks.
+    #[prost(double, tag = "4")]
+    pub used_share: f64,
+    /// Days until nothing more fits, when as much comes as in the past 7 days and goes as promised. Not set when that is not
+    /// within the coming keep_days days.
+    #[prost(double, optional, tag = "5")]
+    pub days_left: ::core::option::Option<f64>,
+    /// Free bytes of the disk; 0 when that cannot be read.
+    #[prost(uint64, tag = "6")]
+    pub disk_free_bytes: u64,
+    /// Of them, reserved for record and spool.
+    #[prost(uint64, tag = "7")]
+    pub reserve_bytes: u64,
+    /// Days for which evidence is kept at least.
+    #[prost(uint32, tag = "8")]
+    pub keep_days: u32,
+    /// Days for which evidence of key points is kept at least.
+    #[prost(uint32, tag = "9")]
+    pub key_point_days: u32,
+    /// Cameras that are key points.
+    #[prost(uint32, tag = "10")]
+    pub key_points: u32,
+    /// Alerts whose evidence is held.
+    #[prost(uint64, tag = "11")]
+    pub held_alerts: u64,
+    /// By kind.
+    #[prost(message, repeated, tag = "12")]
+    pub kinds: ::prost::alloc::vec::Vec<EvidenceSpace>,
+}
+/// Which certificates to list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCertificatesRequest {
+    /// Only of this alert; empty: all.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Only deletions at this time or later, Unix microseconds; 0: all.
+    #[prost(int64, tag = "2")]
+    pub from_unix_us: i64,
+    /// Only deletions before this time, Unix microseconds; 0: all.
+    #[prost(int64, tag = "3")]
+    pub to_unix_us: i64,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "4")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A proof that a piece of evidence was deleted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeletionCertificate {
+    /// Number of the certificate, grows.
+    #[prost(uint64, tag = "1")]
+    pub certificate_id: u64,
+    /// The alert it belonged to.
+    #[prost(string, tag = "2")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// What it was.
+    #[prost(enumeration = "EvidenceKind", tag = "3")]
+    pub kind: i32,
+    /// SHA-256 of its bytes, hexadecimal.
+    #[prost(string, tag = "4")]
+    pub sha256: ::prost::alloc::string::String,
+    /// Their number.
+    #[prost(uint64, tag = "5")]
+    pub size_bytes: u64,
+    /// When it had been stored.
+    #[prost(int64, tag = "6")]
+    pub stored_unix_us: i64,
+    /// Until when it had been promised to be kept; 0 when certified by an earlier version.
+    #[prost(int64, tag = "7")]
+    pub promised_unix_us: i64,
+    /// When it was seen to be deleted.
+    #[prost(int64, tag = "8")]
+    pub deleted_unix_us: i64,
+    /// How that was seen.
+    #[prost(enumeration = "DeletionProof", tag = "9")]
+    pub proof: i32,
+}
+/// A page of certificates.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCertificatesResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub certificates: ::prost::alloc::vec::Vec<DeletionCertificate>,
+    /// For the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Holds the evidence of an alert.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetLegalHoldRequest {
+    /// Which alert.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Why, in words: 4 to 500 characters, as the number of the order.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetLegalHoldResponse {
+    /// As it is on disk.
+    #[prost(message, optional, tag = "1")]
+    pub hold: ::core::option::Option<LegalHold>,
+    /// Pieces of the alert's evidence that are there and stay now. What was deleted before stays deleted.
+    #[prost(uint32, tag = "2")]
+    pub pieces: u32,
+}
+/// Lifts a hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LiftLegalHoldRequest {
+    /// Which hold.
+    #[prost(uint64, tag = "1")]
+    pub hold_id: u64,
+    /// Why, in words: 4 to 500 characters.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// The hold, lifted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LiftLegalHoldResponse {
+    /// As it is on disk.
+    #[prost(message, optional, tag = "1")]
+    pub hold: ::core::option::Option<LegalHold>,
+}
+/// A legal hold on the evidence of an alert. It is never deleted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LegalHold {
+    /// Its number, grows.
+    #[prost(uint64, tag = "1")]
+    pub hold_id: u64,
+    /// The alert.
+    #[prost(string, tag = "2")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Account that set it: a principal of this system.
+    #[prost(string, tag = "3")]
+    pub set_by: ::prost::alloc::string::String,
+    /// Why.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// When it was set.
+    #[prost(int64, tag = "5")]
+    pub set_unix_us: i64,
+    /// Account that lifted it; empty while it is in force.
+    #[prost(string, tag = "6")]
+    pub lifted_by: ::prost::alloc::string::String,
+    /// Why it was lifted.
+    #[prost(string, tag = "7")]
+    pub lift_reason: ::prost::alloc::string::String,
+    /// When it was lifted; 0 while it is in force.
+    #[prost(int64, tag = "8")]
+    pub lifted_unix_us: i64,
+}
+/// Which holds to list.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLegalHoldsRequest {
+    /// Only on this alert; empty: all.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Also those that were lifted.
+    #[prost(bool, tag = "2")]
+    pub lifted_too: bool,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of holds.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLegalHoldsResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub holds: ::prost::alloc::vec::Vec<LegalHold>,
+    /// For the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// What a deletion was verified by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DeletionProof {
+    /// Certified by an earlier version, which did not tell the two below apart.
+    Unspecified = 0,
+    /// The file was seen to be gone, and its folder was brought to disk.
+    FileGone = 1,
+    /// Another piece has the same bytes and is kept: this alert's claim to them is gone, the file goes with the last one.
+    BytesShared = 2,
+}
+impl DeletionProof {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DELETION_PROOF_UNSPECIFIED",
+            Self::FileGone => "DELETION_PROOF_FILE_GONE",
+            Self::BytesShared => "DELETION_PROOF_BYTES_SHARED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DELETION_PROOF_UNSPECIFIED" => Some(Self::Unspecified),
+            "DELETION_PROOF_FILE_GONE" => Some(Self::FileGone),
+            "DELETION_PROOF_BYTES_SHARED" => Some(Self::BytesShared),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod retention_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Retention of evidence.
+    #[derive(Debug, Clone)]
+    pub struct RetentionServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl RetentionServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> RetentionServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RetentionServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RetentionServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The space that evidence takes, how long it lasts, and how long evidence is kept. Needs the right to read the register.
+        pub async fn get_retention(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetRetentionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRetentionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.RetentionService/GetRetention",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.RetentionService", "GetRetention"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Certificates of deletion, newest first. Needs the right to read the register.
+        pub async fn list_certificates(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCertificatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCertificatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.RetentionService/ListCertificates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.RetentionService", "ListCertificates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Holds the evidence of an alert: nothing of it is deleted until every hold on it is lifted. What the same principal
+        /// holds already for the same reason is held once. Needs the right to hold evidence; audited.
+        pub async fn set_legal_hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetLegalHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLegalHoldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.RetentionService/SetLegalHold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.RetentionService", "SetLegalHold"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lifts one hold. One that is lifted already stays as it is. Needs the right to hold evidence; audited.
+        pub async fn lift_legal_hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LiftLegalHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LiftLegalHoldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.RetentionService/LiftLegalHold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.RetentionService", "LiftLegalHold"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Holds, newest first. Needs the right to read the register.
+        pub async fn list_legal_holds(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListLegalHoldsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLegalHoldsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.RetentionService/ListLegalHolds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.RetentionService", "ListLegalHolds"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod retention_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RetentionServiceServer.
+    #[async_trait]
+    pub trait RetentionService: std::marker::Send + std::marker::Sync + 'static {
+        /// The space that evidence takes, how long it lasts, and how long evidence is kept. Needs the right to read the register.
+        async fn get_retention(
+            &self,
+            request: tonic::Request<super::GetRetentionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetRetentionResponse>,
+            tonic::Status,
+        >;
+        /// Certificates of deletion, newest first. Needs the right to read the register.
+        async fn list_certificates(
+            &self,
+            request: tonic::Request<super::ListCertificatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCertificatesResponse>,
+            tonic::Status,
+        >;
+        /// Holds the evidence of an alert: nothing of it is deleted until every hold on it is lifted. What the same principal
+        /// holds already for the same reason is held once. Needs the right to hold evidence; audited.
+        async fn set_legal_hold(
+            &self,
+            request: tonic::Request<super::SetLegalHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetLegalHoldResponse>,
+            tonic::Status,
+        >;
+        /// Lifts one hold. One that is lifted already stays as it is. Needs the right to hold evidence; audited.
+        async fn lift_legal_hold(
+            &self,
+            request: tonic::Request<super::LiftLegalHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LiftLegalHoldResponse>,
+            tonic::Status,
+        >;
+        /// Holds, newest first. Needs the right to read the register.
+        async fn list_legal_holds(
+            &self,
+            request: tonic::Request<super::ListLegalHoldsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLegalHoldsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Retention of evidence.
+    #[derive(Debug)]
+    pub struct RetentionServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RetentionServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RetentionServiceServer<T>
+    where
+        T: RetentionService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.RetentionService/GetRetention" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetRetentionSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::GetRetentionRequest>
+                    for GetRetentionSvc<T> {
+                        type Response = super::GetRetentionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetRetentionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::get_retention(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetRetentionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.RetentionService/ListCertificates" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCertificatesSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::ListCertificatesRequest>
+                    for ListCertificatesSvc<T> {
+                        type Response = super::ListCertificatesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCertificatesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::list_certificates(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCertificatesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.RetentionService/SetLegalHold" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetLegalHoldSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::SetLegalHoldRequest>
+                    for SetLegalHoldSvc<T> {
+                        type Response = super::SetLegalHoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetLegalHoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::set_legal_hold(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetLegalHoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.RetentionService/LiftLegalHold" => {
+                    #[allow(non_camel_case_types)]
+                    struct LiftLegalHoldSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::LiftLegalHoldRequest>
+                    for LiftLegalHoldSvc<T> {
+                        type Response = super::LiftLegalHoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LiftLegalHoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::lift_legal_hold(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LiftLegalHoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.RetentionService/ListLegalHolds" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListLegalHoldsSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::ListLegalHoldsRequest>
+                    for ListLegalHoldsSvc<T> {
+                        type Response = super::ListLegalHoldsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListLegalHoldsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::list_legal_holds(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListLegalHoldsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RetentionServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.RetentionService";
+    impl<T> tonic::server::NamedService for RetentionServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -10,11 +10,12 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Args;
+use xueliang_alerts::evidence::{KEY_POINT_DAYS, Usage};
 use xueliang_base::{
-    config::{Config, CredentialSource, base_dir},
+    config::{Camera, Config, CredentialSource, Retention, base_dir},
     detection::Meaning,
     id::ModelName,
-    time::SystemClock,
+    time::{Clock as _, SystemClock},
 };
 use xueliang_inference::{
     capability,
@@ -23,7 +24,7 @@ use xueliang_inference::{
 };
 
 use super::runtime;
-use crate::roles::bus::callers::token_faults;
+use crate::roles::bus::{callers::token_faults, evidence_options};
 
 mod coverage;
 
@@ -251,17 +252,57 @@ fn network_faults(config: &Config, resolve: bool) -> Vec<(String, String)> {
     faults
 }
 
+/// Bytes of evidence that the cameras need at the rate told, each as long as its class is kept.
+fn disk_need(config: &Config, args: &CheckArgs, clip: f64) -> f64 {
+    let days = |camera: &Camera| match camera.retention {
+        Retention::Ordinary => config.evidence.keep_days,
+        Retention::KeyPoint => config.evidence.keep_days.max(KEY_POINT_DAYS),
+    };
+    // A camera with privacy masks keeps no original footage.
+    let clip = |camera: &Camera| if camera.masks.is_empty() { clip } else { 0.0 };
+    let need = |camera: &Camera| f64::from(days(camera)) * (STILL_BYTES + PREVIEW_BYTES + clip(camera));
+    args.alerts_per_day * config.cameras.iter().map(need).sum::<f64>()
+}
+
+/// What evidence takes now, and how long that lasts: from the files, whether the service runs or not.
+fn print_usage(config: &Config) {
+    let options = evidence_options(config);
+    let usage = match Usage::in_files(&config.state_dir, &options, SystemClock.wall()) {
+        Ok(Some(usage)) => usage,
+        // Nothing runs there yet.
+        Ok(None) => return,
+        Err(error) => return println!("  what evidence takes now cannot be read: {error}"),
+    };
+    let gigabytes = |bytes: u64| bytes as f64 / 1e9;
+    println!(
+        "  now {:.1} of {:.1} GB ({:.0} %) in {} pieces, {} alerts held; {}",
+        gigabytes(usage.used_bytes),
+        gigabytes(usage.room_bytes),
+        usage.share() * 100.0,
+        usage.pieces,
+        usage.held_alerts,
+        usage.days_left.map_or("it does not run out".to_owned(), |days| format!("{days:.1} days left"))
+    );
+    println!(
+        "  the disk has {:.1} GB free, of which {:.1} GB are reserved for the record and the spool",
+        gigabytes(usage.disk_free_bytes),
+        gigabytes(usage.reserve_bytes)
+    );
+}
+
 fn print_disk(config: &Config, args: &CheckArgs) {
     let evidence = &config.evidence;
     let seconds = (evidence.before + evidence.after).as_secs_f64();
     let clip = seconds * args.megabits * 1e6 / 8.0;
-    let days = Duration::from_secs(u64::from(evidence.keep_days) * 86_400).as_secs_f64() / 86_400.0;
-    let cameras = config.cameras.len() as f64;
-    let masked = config.cameras.iter().filter(|camera| !camera.masks.is_empty()).count() as f64;
-    let per_alert = STILL_BYTES + PREVIEW_BYTES;
-    let need = args.alerts_per_day * days * (cameras * per_alert + (cameras - masked) * clip);
+    let need = disk_need(config, args, clip);
+    let key_points = config.cameras.iter().filter(|camera| camera.retention == Retention::KeyPoint).count();
+    let longer = match key_points {
+        0 => String::new(),
+        count => format!(", {} days at {count} key points,", evidence.keep_days.max(KEY_POINT_DAYS)),
+    };
     println!(
-        "Disk for {days} days of evidence at {} alerts a camera a day and {} Mbit/s: {:.1} GB; the budget is {:.1} GB{}",
+        "Disk for {} days of evidence{longer} at {} alerts a camera a day and {} Mbit/s: {:.1} GB; the budget is {:.1} GB{}",
+        evidence.keep_days,
         args.alerts_per_day,
         args.megabits,
         need / 1e9,
@@ -272,6 +313,7 @@ fn print_disk(config: &Config, args: &CheckArgs) {
             ""
         }
     );
+    print_usage(config);
     println!(
         "  (a still {STILL_BYTES} B, a preview {PREVIEW_BYTES} B, {seconds} s of original footage {clip:.0} B;"
     );
@@ -320,6 +362,27 @@ mod tests {
             folder.display().to_string()
         );
         Config::parse(&text, Path::new("/")).unwrap()
+    }
+
+    #[test]
+    fn a_key_point_needs_its_disk_for_ninety_days() {
+        let args = CheckArgs {
+            config: PathBuf::new(),
+            alerts_per_day: 2.0,
+            megabits: 1.0,
+            resolve: false,
+            keyframes: 2.0,
+            fps: 25.0,
+            only_models: false,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path());
+        let ordinary = disk_need(&config, &args, 1e6);
+        assert!((ordinary - 60.0 * (STILL_BYTES + PREVIEW_BYTES + 1e6)).abs() < 1.0);
+        config.cameras[0].retention = Retention::KeyPoint;
+        assert!((disk_need(&config, &args, 1e6) - 3.0 * ordinary).abs() < 1.0);
+        config.evidence.keep_days = 120;
+        assert!((disk_need(&config, &args, 1e6) - 4.0 * ordinary).abs() < 1.0);
     }
 
     #[test]

@@ -199,6 +199,7 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
             ("pushed", spool.pushed),
             ("refused", spool.refused),
             ("evidence_refused", spool.evidence_refused),
+            ("reserve_refused", spool.reserve_refused),
             ("done", spool.done),
             ("dead", spool.dead),
             ("failures", alerting.spool_failures),

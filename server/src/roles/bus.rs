@@ -30,7 +30,7 @@ use xueliang_alerts::{
     rights::{Principal, PrincipalKind},
 };
 use xueliang_base::{
-    config::{Config, CredentialSource},
+    config::{Camera, Config, CredentialSource, Retention},
     id::CredentialName,
     metrics::Metrics,
     shutdown::{self, Stopping},
@@ -118,13 +118,8 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     Pulse::new(clock.clone()).serve(&state.pulse_socket("bus"), stopping.clone())?;
     let (config, assignment) = import(&state, wanted(config), clock.clone()).await?;
 
-    let evidence =
-        EvidenceOptions { max_bytes: config.evidence.max_bytes, keep_days: config.evidence.keep_days };
-    let late_after = config.alerts.late_after;
     let external = Arc::new(External::of(&config, assignment.revision));
-    let options =
-        BusOptions { evidence, late_after, external: Arc::clone(&external), ..BusOptions::default() };
-    let bus = Bus::open(state.root(), clock.clone(), options)?;
+    let bus = Bus::open(state.root(), clock.clone(), bus_options(&config, Arc::clone(&external)))?;
     let metrics = Arc::new(Metrics::new("bus"));
     let measuring = measure::spawn(&state, &bus, &config, assignment.revision.0, &metrics, stopping.clone())?;
 
@@ -143,6 +138,30 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
         ("own-alerts", watching),
         ("measuring", measuring),
     ])
+}
+
+/// What the configuration says about evidence.
+pub fn evidence_options(config: &Config) -> EvidenceOptions {
+    let key_point = |camera: &&Camera| camera.retention == Retention::KeyPoint;
+    EvidenceOptions {
+        max_bytes: config.evidence.max_bytes,
+        keep_days: config.evidence.keep_days,
+        key_points: config.cameras.iter().filter(key_point).map(|camera| camera.id.to_string()).collect(),
+        reserve_bytes: config.evidence.reserve_bytes,
+        ..EvidenceOptions::default()
+    }
+}
+
+/// What the configuration says about keeping.
+fn bus_options(config: &Config, external: Arc<External>) -> BusOptions {
+    BusOptions {
+        evidence: evidence_options(config),
+        late_after: config.alerts.late_after,
+        external,
+        feed_keep: Duration::from_secs(u64::from(config.feed.keep_days) * 24 * 3600),
+        feed_max_records: config.feed.max_records,
+        ..BusOptions::default()
+    }
 }
 
 /// What a configuration file asks for.
@@ -300,6 +319,7 @@ async fn serve_public(
         .add_service(bus.alert_service())
         .add_service(bus.delivery_service())
         .add_service(bus.evidence_service())
+        .add_service(bus.retention_service())
         .add_service(bus.camera_service())
         .add_service(bus.clock_service())
         .add_service(health_service)
@@ -317,6 +337,22 @@ async fn serve_public(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_configuration_says_about_keeping_reaches_the_bus() {
+        let text = "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\n\
+                    [evidence]\nkeep_days = 40\nreserve = \"2GB\"\n[feed]\nkeep_days = 8\nmax_records = 20000\n\
+                    [[division]]\ncode = \"330282\"\nname = \"n\"\n\
+                    [[camera]]\nid = \"station\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/x\"\n\
+                    retention = \"key_point\"\n\
+                    [[camera]]\nid = \"gate\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/y\"\n";
+        let options = bus_options(&Config::parse(text, Path::new("/")).unwrap(), Arc::default());
+        assert_eq!(options.evidence.keep_days, 40);
+        assert_eq!(options.evidence.reserve_bytes, Some(2_000_000_000));
+        assert_eq!(options.evidence.key_points.iter().collect::<Vec<_>>(), ["station"]);
+        assert_eq!(options.feed_keep, Duration::from_secs(8 * 86_400));
+        assert_eq!(options.feed_max_records, 20_000);
+    }
 
     #[tokio::test]
     async fn stopping_has_one_bound_however_many_tasks_hang() {

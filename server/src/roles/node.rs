@@ -80,6 +80,7 @@ pub async fn run(
 
     // The first assignment says how many workers there are and which models they load.
     let config = first_config(&channel, &node).await?;
+    spool.set_reserve(config.evidence.reserve_bytes);
     let program = std::env::current_exe()?;
     let setup = WorkerSetup {
         runtime: runtime.display().to_string(),

@@ -71,7 +71,7 @@ impl DbFile {
             let pages = pages.load(Ordering::Relaxed);
             db.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))?;
         }
-        schema::migrate(&mut db, &self.what, self.steps)?;
+        schema::migrate(&mut db, &self.what, self.steps, Some(&self.path))?;
         Ok(db)
     }
     /// A connection that commits nothing: for checkpoints.

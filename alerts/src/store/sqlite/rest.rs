@@ -1,18 +1,12 @@
-//! Subscriptions, evidence, register, audit, trimming.
+//! Subscriptions, evidence, register, audit, trimming by age.
 
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
-use xueliang_base::{
-    alert::{EvidenceKind, Sha256},
-    cursor::Cursor,
-    id::AlertId,
-    time::Wall,
-    wire,
-};
+use xueliang_base::{alert::EvidenceKind, cursor::Cursor, id::AlertId, time::Wall, wire};
 use xueliang_proto::v1;
 
 use super::{
-    super::{Acked, AuditEntry, Certificate, EvidenceBytes, EvidenceRow, RegisterQuery},
+    super::{Acked, AuditEntry, EvidenceRow, RegisterQuery},
     convert::{alert_id, damaged, evidence_number, limit, signed, unsigned},
     file,
 };
@@ -70,21 +64,24 @@ pub(super) fn add_subscriber(
     audit(db, &AuditEntry { principal, action: "subscribe", subject }, now)
 }
 
-const EVIDENCE: &str = "SELECT alert_id, kind, facts, stored_us, deleted FROM evidence";
+/// Columns of [`evidence_row`], for `evidence e`.
+pub(super) const EVIDENCE: &str = "e.alert_id, e.kind, e.facts, e.stored_us, e.keep_until_us, e.deleted";
 
-fn evidence_row(row: &Row<'_>) -> Result<EvidenceRow> {
+pub(super) fn evidence_row(row: &Row<'_>) -> Result<EvidenceRow> {
     let facts: Vec<u8> = row.get(2)?;
     Ok(EvidenceRow {
         alert: alert_id(&row.get::<_, String>(0)?)?,
         kind: wire::evidence_kind_of(row.get(1)?).map_err(|_| damaged("kind of evidence")())?,
         facts: v1::EvidenceRef::decode(facts.as_slice()).map_err(|_| damaged("piece of evidence")())?,
         stored: Wall(row.get(3)?),
-        deleted: row.get(4)?,
+        keep_until: Wall(row.get(4)?),
+        deleted: row.get(5)?,
     })
 }
 
 pub(super) fn evidence(db: &Connection, alert: AlertId, kind: EvidenceKind) -> Result<Option<EvidenceRow>> {
-    let mut query = db.prepare_cached(&format!("{EVIDENCE} WHERE alert_id = ?1 AND kind = ?2"))?;
+    let mut query =
+        db.prepare_cached(&format!("SELECT {EVIDENCE} FROM evidence e WHERE alert_id = ?1 AND kind = ?2"))?;
     let mut rows = query.query(params![alert.to_string(), evidence_number(kind)])?;
     rows.next()?.map(evidence_row).transpose()
 }
@@ -97,9 +94,9 @@ pub(super) fn put_evidence(db: &Connection, row: &EvidenceRow) -> Result<Option<
         }
     }
     db.prepare_cached(
-        "INSERT INTO evidence (alert_id, kind, sha256, size_bytes, facts, stored_us) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (alert_id, kind) DO UPDATE SET sha256 = ?3, \
-         size_bytes = ?4, facts = ?5, stored_us = ?6",
+        "INSERT INTO evidence (alert_id, kind, sha256, size_bytes, facts, stored_us, keep_until_us) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (alert_id, kind) DO UPDATE SET sha256 = ?3, \
+         size_bytes = ?4, facts = ?5, stored_us = ?6, keep_until_us = ?7",
     )?
     .execute(params![
         row.alert.to_string(),
@@ -107,75 +104,10 @@ pub(super) fn put_evidence(db: &Connection, row: &EvidenceRow) -> Result<Option<
         row.facts.sha256,
         signed(row.facts.size_bytes),
         row.facts.encode_to_vec(),
-        row.stored.0
+        row.stored.0,
+        row.keep_until.0
     ])?;
     Ok(None)
-}
-
-pub(super) fn evidence_bytes(db: &Connection, since: Wall) -> Result<EvidenceBytes> {
-    let mut query = db.prepare_cached(
-        "SELECT bytes, pieces, (SELECT coalesce(sum(size_bytes), 0) FROM evidence \
-         WHERE deleted = 0 AND sha256 <> '' AND stored_us >= ?1) FROM evidence_kept",
-    )?;
-    let bytes = query.query_row([since.0], |row| {
-        Ok(EvidenceBytes {
-            kept: unsigned(row.get(0)?),
-            pieces: unsigned(row.get(1)?),
-            since: unsigned(row.get(2)?),
-        })
-    });
-    Ok(bytes?)
-}
-
-pub(super) fn evidence_before(
-    db: &Connection,
-    before: Wall,
-    page: usize,
-    skip: usize,
-) -> Result<Vec<Result<EvidenceRow>>> {
-    let mut query = db.prepare_cached(&format!(
-        "{EVIDENCE} WHERE deleted = 0 AND stored_us < ?1 AND sha256 <> '' ORDER BY stored_us, alert_id, kind \
-         LIMIT ?2 OFFSET ?3"
-    ))?;
-    let mut rows = query.query(params![before.0, limit(page), limit(skip)])?;
-    let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
-        all.push(evidence_row(row));
-    }
-    Ok(all)
-}
-
-pub(super) fn evidence_shared(
-    db: &Connection,
-    sha256: Sha256,
-    alert: AlertId,
-    kind: EvidenceKind,
-) -> Result<bool> {
-    let mut query = db.prepare_cached(
-        "SELECT count(*) FROM evidence WHERE sha256 = ?1 AND deleted = 0 AND NOT (alert_id = ?2 AND kind = ?3)",
-    )?;
-    let others: i64 = query
-        .query_row(params![sha256.to_string(), alert.to_string(), evidence_number(kind)], |row| row.get(0))?;
-    Ok(others > 0)
-}
-
-pub(super) fn certify(db: &Connection, gone: &Certificate) -> Result<()> {
-    let (alert, kind) = (gone.alert.to_string(), evidence_number(gone.kind));
-    db.prepare_cached("UPDATE evidence SET deleted = 1 WHERE alert_id = ?1 AND kind = ?2")?
-        .execute(params![alert, kind])?;
-    db.prepare_cached(
-        "INSERT INTO evidence_deleted (alert_id, kind, sha256, size_bytes, stored_us, deleted_us) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?
-    .execute(params![
-        alert,
-        kind,
-        gone.sha256.to_string(),
-        signed(gone.size_bytes),
-        gone.stored.0,
-        gone.deleted.0
-    ])?;
-    Ok(())
 }
 
 pub(super) fn register(db: &Connection, entry: &v1::RegisterEntry) -> Result<u64> {
@@ -225,15 +157,42 @@ pub(super) fn audit(db: &Connection, entry: &AuditEntry, now: Wall) -> Result<()
     Ok(())
 }
 
-/// Trims from the front only, so that one number says how far; returns how many rows, and that number.
-pub(super) fn trim(db: &Connection, before: Wall) -> Result<(u64, u64)> {
-    // Wall time may step back between rows: the first row that must stay ends the trimming.
-    let upto: i64 = db.query_row(
-        "SELECT min(coalesce((SELECT min(seq) FROM feed WHERE committed_us >= ?1) - 1, \
-         (SELECT coalesce(max(seq), 0) FROM feed)), (SELECT coalesce(min(seq), 1) FROM feed) + ?2 - 1)",
-        params![before.0, TRIM_ROWS],
-        |row| row.get(0),
+/// The last place that goes when all rows committed before a moment go. Wall time may step back between rows: the first
+/// row that must stay ends the trimming.
+fn older_than(db: &Connection, before: Wall) -> Result<i64> {
+    let mut query = db.prepare_cached(
+        "SELECT coalesce((SELECT min(seq) FROM feed WHERE committed_us >= ?1) - 1, \
+         (SELECT coalesce(max(seq), 0) FROM feed))",
     )?;
+    Ok(query.query_row([before.0], |row| row.get(0))?)
+}
+
+/// Trims rows committed before a moment.
+pub(super) fn trim(db: &Connection, before: Wall) -> Result<(u64, u64)> {
+    let upto = older_than(db, before)?;
+    trim_upto(db, upto)
+}
+
+/// Trims rows committed before a moment as far as there are more than `max_records`.
+pub(super) fn trim_to(db: &Connection, max_records: u64, before: Wall) -> Result<(u64, u64)> {
+    let newest: i64 = db.query_row("SELECT coalesce(max(seq), 0) FROM feed", [], |row| row.get(0))?;
+    let upto = newest.saturating_sub(signed(max_records));
+    // The age of what would go is asked for only where something would.
+    let oldest: i64 = db.query_row("SELECT coalesce(min(seq), 0) FROM feed", [], |row| row.get(0))?;
+    if upto < oldest {
+        return Ok((0, 0));
+    }
+    let upto = upto.min(older_than(db, before)?);
+    trim_upto(db, upto)
+}
+
+/// Trims from the front only, so that one number says how far; returns how many rows, and that number.
+fn trim_upto(db: &Connection, upto: i64) -> Result<(u64, u64)> {
+    let bounded: i64 =
+        db.query_row("SELECT (SELECT coalesce(min(seq), 1) FROM feed) + ?1 - 1", [TRIM_ROWS], |row| {
+            row.get(0)
+        })?;
+    let upto = upto.min(bounded);
     let trimmed = db.execute("DELETE FROM feed WHERE seq <= ?1", [upto])?;
     let upto = unsigned(upto).max(file::trimmed_of(db)?);
     if trimmed > 0 {

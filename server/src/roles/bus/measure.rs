@@ -15,8 +15,9 @@ use tokio_stream::StreamExt as _;
 use tracing::{debug, warn};
 use xueliang_alerts::{
     bus::{Bus, Subscribe},
-    evidence::Usage,
+    evidence::{NoRoom, Usage},
     rights::{Principal, PrincipalKind},
+    store::Feed,
 };
 use xueliang_base::{
     alert::EvidenceKind,
@@ -42,8 +43,11 @@ struct BusMetrics {
     writes: Counters,
     subscriptions: Gauges,
     evidence: Gauges,
+    evidence_bytes: Gauges,
     refused: Counters,
     external: Counters,
+    feed: Gauges,
+    trimmed: Counters,
     ages: Histograms,
     stages: Histograms,
     config: Gauges,
@@ -60,7 +64,10 @@ impl BusMetrics {
             writes: metrics.counters("store_writes", "transactions of the store and states it refused"),
             subscriptions: metrics.gauges("subscriptions", "streams of consoles open now"),
             evidence: metrics.gauges("evidence", "space that evidence takes, and days until it is used up"),
-            refused: metrics.counters("evidence_refused", "pieces that found no room, by kind"),
+            evidence_bytes: metrics.gauges("evidence_bytes", "space that each kind of evidence takes"),
+            refused: metrics.counters("evidence_refused", "pieces that found no room, by kind and reason"),
+            feed: metrics.gauges("feed", "records that the feed holds, and when the oldest was committed"),
+            trimmed: metrics.counters("feed_trimmed", "records trimmed from the feed, by reason"),
             external: metrics.counters(
                 "external",
                 "states of external publishers by publisher and what became of them, and requests with an unknown token",
@@ -80,6 +87,7 @@ impl BusMetrics {
 #[derive(Default)]
 struct Shared {
     usage: std::sync::Mutex<Option<Usage>>,
+    feed: std::sync::Mutex<Option<Feed>>,
     /// Whether the measuring console is connected.
     measuring: AtomicBool,
 }
@@ -170,7 +178,11 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
     let ours = usize::from(shared.measuring.load(Ordering::Relaxed));
     set(&own.subscriptions, "state", "open", float(bus.subscriptions().saturating_sub(ours) as u64));
     for kind in EVIDENCE {
-        total(&own.refused, "kind", kind.word(), bus.evidence().refusals().of(kind));
+        for why in NoRoom::ALL {
+            let labels = vec![("kind", kind.word().to_owned()), ("reason", why.word().to_owned())];
+            let count = bus.evidence().refusals().of(kind, why);
+            own.refused.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
+        }
     }
     let external = bus.external();
     for (publisher, counts) in external.counts() {
@@ -185,11 +197,30 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
         }
     }
     total(&own.external, "what", "unknown_token", read(&external.unknown_tokens));
-    if let Some(usage) = *shared.usage.lock().expect("no code panics while it holds this lock") {
-        for (what, count) in
-            [("used_bytes", usage.used_bytes), ("max_bytes", usage.max_bytes), ("pieces", usage.pieces)]
-        {
+    total(&own.trimmed, "reason", "age", read(&counts.trimmed_by_age));
+    total(&own.trimmed, "reason", "size", read(&counts.trimmed_by_size));
+    if let Some(feed) = *shared.feed.lock().expect("no code panics while it holds this lock") {
+        set(&own.feed, "what", "records", float(feed.records));
+        let oldest = feed
+            .oldest
+            .map_or(0.0, |oldest| Duration::from_micros(oldest.0.max(0).unsigned_abs()).as_secs_f64());
+        set(&own.feed, "what", "oldest_unix_seconds", oldest);
+    }
+    if let Some(usage) = &*shared.usage.lock().expect("no code panics while it holds this lock") {
+        for (what, count) in [
+            ("used_bytes", usage.used_bytes),
+            ("max_bytes", usage.max_bytes),
+            ("room_bytes", usage.room_bytes),
+            ("disk_free_bytes", usage.disk_free_bytes),
+            ("reserve_bytes", usage.reserve_bytes),
+            ("held_alerts", usage.held_alerts),
+            ("pieces", usage.pieces),
+        ] {
             set(&own.evidence, "what", what, float(count));
+        }
+        set(&own.evidence, "what", "used_share", usage.share());
+        for (kind, (bytes, _)) in EVIDENCE.into_iter().zip(usage.kinds) {
+            set(&own.evidence_bytes, "kind", kind.word(), float(bytes));
         }
         match usage.days_left {
             Some(days) => set(&own.evidence, "what", "days_left", days),
@@ -209,6 +240,10 @@ async fn measure_space(bus: &Bus, shared: &Shared) {
                 *shared.usage.lock().expect("no code panics while it holds this lock") = Some(usage);
             }
             Err(error) => debug!(%error, "space of evidence not read"),
+        }
+        match bus.store().feed().await {
+            Ok(feed) => *shared.feed.lock().expect("no code panics while it holds this lock") = Some(feed),
+            Err(error) => debug!(%error, "length of the feed not read"),
         }
     }
 }
@@ -309,15 +344,20 @@ mod tests {
         let metrics = Metrics::new("bus");
         let (own, shared) = (BusMetrics::register(&metrics), Shared::default());
         *shared.usage.lock().unwrap() = Some(bus.evidence().usage().await.unwrap());
+        *shared.feed.lock().unwrap() = Some(bus.store().feed().await.unwrap());
         read(&own, &bus, &shared);
         let text = metrics.text();
         for line in [
+            "xueliang_bus_evidence{what=\"used_share\"} 0",
+            "xueliang_bus_evidence_bytes{kind=\"still\"} 0",
+            "xueliang_bus_feed{what=\"records\"} 0",
+            "xueliang_bus_feed_trimmed_total{reason=\"size\"} 0",
             "# TYPE xueliang_bus_deliveries counter",
             "xueliang_bus_deliveries_total{what=\"gaps\"} 0",
             "xueliang_bus_store_writes_total{what=\"failures\"} 0",
             "xueliang_bus_store{what=\"failing\"} 0",
             "xueliang_bus_evidence{what=\"used_bytes\"} 0",
-            "xueliang_bus_evidence_refused_total{kind=\"clip\"} 0",
+            "xueliang_bus_evidence_refused_total{kind=\"clip\",reason=\"reserve\"} 0",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

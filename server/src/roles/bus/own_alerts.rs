@@ -1,5 +1,5 @@
-//! The bus's own alerts: a node that reports no more, one whose look workers do not run its models, and a store that
-//! fails. Silence of the analysis is a fact that operators must be told, and nobody else can tell it.
+//! The bus's own alerts: a node that reports no more, one whose look workers do not run its models, a store that fails, and
+//! space for evidence that runs out. Silence of the analysis is a fact that operators must be told, and nobody else can tell it.
 //!
 //! Each is about a [`Subject`]. A state is minted once and offered again until the store has answered for it, so that
 //! a commit that failed towards us and is on disk all the same becomes no second alert. A failing store cannot take
@@ -28,6 +28,8 @@ use xueliang_base::{
 };
 use xueliang_proto::v1::{Publication, PublishOutcome, SendTime};
 
+mod space;
+
 /// A node that has not reported for so long is down, and so is one without a look worker. Reports come every second.
 const SILENT: Duration = Duration::from_secs(10);
 /// The rule of nodes that have models and no look worker.
@@ -48,6 +50,9 @@ struct Subject {
     rule: RuleId,
     /// It must hold for so long.
     patience: Duration,
+    /// What else bounds it, and what is measured of it now.
+    thresholds: Vec<Threshold>,
+    measures: Vec<Measure>,
     /// Since when it holds.
     since: Option<(Mono, Wall)>,
     /// Its alert, on disk and firing.
@@ -83,7 +88,21 @@ impl Subject {
     fn new(kind: Kind, id: &str, name: String, rule: &str, patience: Duration) -> Option<Self> {
         let (id, rule) = (id.parse().ok()?, rule.parse().ok()?);
         let (since, active, pending, refused, held) = (None, None, None, None, false);
-        Some(Self { kind, id, name, rule, patience, since, active, pending, refused, held })
+        let (thresholds, measures) = (Vec::new(), Vec::new());
+        Some(Self {
+            kind,
+            id,
+            name,
+            rule,
+            patience,
+            thresholds,
+            measures,
+            since,
+            active,
+            pending,
+            refused,
+            held,
+        })
     }
     /// Whether it is so, by the node's report of the last seconds; `None` when that cannot be told without one.
     fn holds(&self, report: Option<&NodeSeen>) -> Option<bool> {
@@ -113,6 +132,9 @@ impl Subject {
                     Some(self.begun(since, now, site))
                 }
                 (Some(active), None) => Some(ended(active, now.1)),
+                (Some(active), Some(_)) if space::rose(&active.measures, &self.measures) => {
+                    Some(self.changed(active, now.1))
+                }
                 _ => None,
             };
         }
@@ -140,6 +162,17 @@ impl Subject {
             }
         }
     }
+    /// The alert goes on with other measures.
+    fn changed(&self, alert: &Alert, wall: Wall) -> Alert {
+        Alert {
+            revision: AlertRevision(alert.revision.0 + 1),
+            measures: self.measures.clone(),
+            last_seen: wall,
+            decided: wall,
+            stages: Vec::new(),
+            ..alert.clone()
+        }
+    }
     fn begun(&self, since: (Mono, Wall), now: (Mono, Wall), site: &Site<'_>) -> Alert {
         let root = site.config.divisions.first();
         let seconds = |time: Duration| time.as_secs_f64();
@@ -162,12 +195,22 @@ impl Subject {
             last_seen: now.1,
             count: 1,
             confidence: 0.0,
-            measures: vec![Measure { kind: MeasureKind::DwellS, value: seconds(now.0.since(since.0)) }],
+            measures: std::iter::once(Measure {
+                kind: MeasureKind::DwellS,
+                value: seconds(now.0.since(since.0)),
+            })
+            .chain(self.measures.iter().copied())
+            .collect(),
             regions: Vec::new(),
             explanation: Explanation {
                 config: site.revision,
                 rule: self.rule.clone(),
-                thresholds: vec![Threshold { kind: ThresholdKind::DwellS, value: seconds(self.patience) }],
+                thresholds: std::iter::once(Threshold {
+                    kind: ThresholdKind::DwellS,
+                    value: seconds(self.patience),
+                })
+                .chain(self.thresholds.iter().copied())
+                .collect(),
                 looks: Vec::new(),
                 zone_outline: Vec::new(),
                 model: None,
@@ -204,6 +247,7 @@ pub async fn run(
     let principal = Principal::new("bus", PrincipalKind::Node);
     let site = Site { config: &config, revision };
     let mut store = Subject::store();
+    let (mut space, mut asked) = (space::subject(), space::Asked::default());
     let mut nodes: BTreeMap<String, Vec<Subject>> = BTreeMap::new();
     nodes.insert(config.node.to_string(), of_node(config.node.as_str()));
     // Which alerts an earlier bus process left firing is asked until it is known: to guess would raise them twice.
@@ -231,7 +275,7 @@ pub async fn run(
         if !known {
             match active(&bus).await {
                 Ok(alerts) => {
-                    adopt(alerts, nodes.values_mut().flatten().chain(store.as_mut()));
+                    adopt(alerts, nodes.values_mut().flatten().chain(store.as_mut()).chain(space.as_mut()));
                     known = true;
                 }
                 Err(error) => {
@@ -241,7 +285,14 @@ pub async fn run(
             }
         }
         let failing = hangs || bus.store().health().failing.is_some();
-        for (subject, holds) in told(&mut nodes, store.as_mut(), &seen, failing) {
+        if let Some(subject) = space.as_mut().filter(|_| asked.due(now)) {
+            // What cannot be read changes nothing: the store's own alert tells of that.
+            let usage = timeout(OFFER, bus.evidence().usage()).await;
+            asked.holds = usage.ok().and_then(Result::ok).map(|usage| space::take(subject, &usage));
+        }
+        let subjects = told(&mut nodes, store.as_mut(), &seen, failing);
+        let space = space.as_mut().map(|space| (space, asked.holds));
+        for (subject, holds) in subjects.into_iter().chain(space) {
             let Some(alert) = subject.step(holds, (clock.mono(), clock.wall()), &site) else { continue };
             // An offer that fails is made again with the next tick: the store has said why in the log.
             if let Some(published) = offer(&bus, &principal, &alert, clock.mono()).await {

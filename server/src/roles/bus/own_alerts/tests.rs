@@ -1,4 +1,4 @@
-use xueliang_alerts::bus::BusOptions;
+use xueliang_alerts::{bus::BusOptions, evidence::Usage};
 use xueliang_base::time::{Clock, ManualClock};
 
 use super::*;
@@ -169,4 +169,48 @@ fn workers_that_are_replaced_within_seconds_are_no_alert() {
     for second in 0..60 {
         assert_eq!(bench.step(second % 9 != 0), None);
     }
+}
+
+#[tokio::test]
+async fn space_for_evidence_is_told_at_eighty_percent_again_when_it_shrinks_and_ends_below_seventy_five() {
+    let usage = |percent: u64| Usage {
+        used_bytes: percent,
+        max_bytes: 100,
+        room_bytes: 100,
+        pieces: 1,
+        kinds: [(0, 0), (0, 0), (percent, 1)],
+        days_left: Some(3.5),
+        disk_free_bytes: 1 << 40,
+        reserve_bytes: 1,
+        held_alerts: 0,
+    };
+    let mut bench = Bench::new(space::subject());
+    let folder = tempfile::tempdir().unwrap();
+    let bus = Bus::open(folder.path(), bench.clock.clone(), BusOptions::default()).unwrap();
+    let principal = Principal::new("bus", PrincipalKind::Node);
+    let mut told = Vec::new();
+    for percent in [10, 79, 80, 85, 79, 90, 89, 91, 100, 90, 75, 76, 74, 79] {
+        let holds = space::take(&mut bench.subject, &usage(percent));
+        if let Some(alert) = bench.step(holds) {
+            let answer = offer(&bus, &principal, &alert, bench.clock.mono()).await.unwrap();
+            assert_eq!(answer.outcome, PublishOutcome::Committed, "{}", answer.message);
+            bench.subject.settle(&answer);
+            told.push((percent, alert));
+        }
+        // A later process goes on with what it finds.
+        if percent == 85 {
+            let mut later = space::subject().unwrap();
+            adopt(active(&bus).await.unwrap(), std::iter::once(&mut later));
+            assert!(later.active.is_some());
+            bench.subject = later;
+        }
+    }
+    let when: Vec<_> = told.iter().map(|(percent, alert)| (*percent, alert.state.is_firing())).collect();
+    assert_eq!(when, [(80, true), (90, true), (100, true), (74, false)]);
+    assert!(told.iter().all(|(_, alert)| alert.id == told[0].1.id && alert.kind == Kind::StorageFault));
+    let value = |alert: &Alert, kind| alert.measures.iter().find(|one| one.kind == kind).unwrap().value;
+    assert!((value(&told[1].1, MeasureKind::UsedShare) - 0.9).abs() < 1e-9);
+    assert!((value(&told[0].1, MeasureKind::DaysLeft) - 3.5).abs() < 1e-9);
+    // It is not the alert about a store that fails.
+    assert!(!Subject::store().unwrap().is_about(&told[0].1));
 }
