@@ -2,11 +2,12 @@
 
 use std::{fs, path::Path};
 
-const FILES: [&str; 5] = [
+const FILES: [&str; 6] = [
     "xueliang/v1/alert.proto",
     "xueliang/v1/camera.proto",
     "xueliang/v1/evidence.proto",
     "xueliang/v1/node.proto",
+    "xueliang/v1/sink.proto",
     "xueliang/v1/worker.proto",
 ];
 
