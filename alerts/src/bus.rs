@@ -26,6 +26,7 @@ use std::{
 use tracing::warn;
 use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
 
+pub(crate) use self::subscription::missed;
 pub use self::{
     admission::MAX_NAMES,
     deliver::SubscriptionStream,

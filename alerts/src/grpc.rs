@@ -7,6 +7,7 @@ mod alert;
 mod camera;
 mod evidence;
 mod node;
+mod sink;
 
 use tokio::sync::watch;
 use tonic::{Code, Extensions, Status};
@@ -14,15 +15,17 @@ use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     alert_service_server::AlertServiceServer, camera_service_server::CameraServiceServer,
     evidence_service_server::EvidenceServiceServer, node_service_server::NodeServiceServer,
+    sink_service_server::SinkServiceServer,
 };
 
-pub use self::{alert::AlertApi, camera::CameraApi, evidence::EvidenceApi, node::NodeApi};
+pub use self::{alert::AlertApi, camera::CameraApi, evidence::EvidenceApi, node::NodeApi, sink::SinkApi};
 use crate::{
     assignment::Assignment,
     bus::Bus,
     error::{Error, Result},
     evidence::MAX_PIECE_BYTES,
     rights::Principal,
+    sink::Sinks,
 };
 
 /// Bytes of a request: 256 alerts of a few KiB each, and room.
@@ -57,6 +60,15 @@ impl Bus {
     ) -> NodeServiceServer<NodeApi> {
         NodeServiceServer::new(NodeApi { bus: self.clone(), assignments })
             .max_decoding_message_size(MAX_RESPONSE_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+}
+
+impl Sinks {
+    /// Sinks, the share ledger, dead letters, reports of other systems.
+    pub fn service(&self) -> SinkServiceServer<SinkApi> {
+        SinkServiceServer::new(SinkApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }
 }

@@ -14,6 +14,7 @@ pub mod grpc;
 pub mod publisher;
 mod retention;
 pub mod rights;
+pub mod sink;
 pub mod spool;
 pub mod store;
 pub mod suppress;

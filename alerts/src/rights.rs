@@ -15,6 +15,8 @@ pub enum PrincipalKind {
     Node,
     /// Someone who runs the service.
     Operator,
+    /// A sink of ours, which takes redacted stills from the gateway and nothing else.
+    Sink,
 }
 
 /// What can be allowed.
@@ -36,6 +38,10 @@ pub enum Right {
     RunNode,
     /// Set level 1, which no detector may.
     SetExtreme,
+    /// Report what another system did with an alert.
+    ReportExternal,
+    /// Send dead letters again.
+    RunSinks,
 }
 
 /// Who calls: the result of signing in, or of the listener's own access control.
@@ -53,15 +59,25 @@ impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            Publish, ReadAlerts, ReadCameras, ReadRegister, RunNode, SetExtreme, ViewOriginal, ViewRedacted,
+            Publish, ReadAlerts, ReadCameras, ReadRegister, ReportExternal, RunNode, RunSinks, SetExtreme,
+            ViewOriginal, ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ViewRedacted],
-            PrincipalKind::Publisher => &[Publish],
+            PrincipalKind::Publisher => &[Publish, ReportExternal],
             PrincipalKind::Node => &[Publish, RunNode],
-            PrincipalKind::Operator => {
-                &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, ReadRegister, Publish, SetExtreme]
-            }
+            PrincipalKind::Operator => &[
+                ReadAlerts,
+                ReadCameras,
+                ViewRedacted,
+                ViewOriginal,
+                ReadRegister,
+                Publish,
+                SetExtreme,
+                ReportExternal,
+                RunSinks,
+            ],
+            PrincipalKind::Sink => &[ViewRedacted],
         };
         Self { name: name.into(), kind, rights: rights.iter().copied().collect() }
     }

@@ -6,6 +6,7 @@
 
 mod backup;
 mod schema;
+pub mod sinks;
 mod spool;
 mod sqlite;
 
@@ -273,7 +274,7 @@ pub struct Health {
 pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: sinks::SinkStore + Send + Sync + 'static {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;
     /// The last place of the feed that is on disk.

@@ -9,6 +9,7 @@ pub(super) mod file;
 mod publish;
 mod query;
 mod rest;
+mod sinks;
 pub(super) mod writer;
 
 use std::{
