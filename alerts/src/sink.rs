@@ -281,3 +281,6 @@ impl Sinks {
         &self.sinks
     }
 }
+
+#[cfg(test)]
+mod tests;

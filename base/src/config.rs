@@ -18,10 +18,12 @@ use crate::{
 mod parse;
 mod reader;
 mod rule;
+mod sink;
 
 pub use parse::{ParseError, base_dir};
 pub use reader::Fault;
 pub use rule::{RULED_KINDS, objects};
+pub use sink::Sink;
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,6 +52,9 @@ pub struct Config {
     pub evidence: EvidenceBudget,
     /// Cameras by id.
     pub cameras: Vec<Camera>,
+    /// Where alerts are sent on to; none in revisions from before there were sinks.
+    #[serde(default)]
+    pub sinks: Vec<Sink>,
 }
 
 /// Addresses. Until sign-in exists, only loopback.

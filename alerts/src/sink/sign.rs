@@ -32,7 +32,7 @@ impl Secret {
             )
         })
     }
-    fn of(bytes: &[u8]) -> Option<Self> {
+    pub(super) fn of(bytes: &[u8]) -> Option<Self> {
         let secret = bytes.trim_ascii();
         let one_line = !secret.contains(&b'\n');
         (one_line && (MIN_SECRET_BYTES..=MAX_SECRET_BYTES).contains(&secret.len()))

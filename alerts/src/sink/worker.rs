@@ -90,7 +90,10 @@ impl Worker {
             answer_within: options.answer_within,
             tls,
         };
-        let seed = spec.name.bytes().fold(bus.clock.mono().0, |seed, byte| seed * 31 + u64::from(byte));
+        let seed = spec
+            .name
+            .bytes()
+            .fold(bus.clock.mono().0, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)));
         Self {
             principal: Principal::new(format!("sink:{}", spec.name), PrincipalKind::Sink),
             heads: bus.hub.watch(),

@@ -13,7 +13,7 @@ use super::{
     Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault, Hours, Listen, Rule,
     Stream, Transport, Zone,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
-    rule,
+    rule, sink,
 };
 use crate::{
     geometry::{Point, Polygon},
@@ -104,6 +104,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         root.or("models", Vec::new(), |v| list(v, text)).iter().map(|path| base_dir.join(path)).collect();
     let analysis = read_analysis(root);
     let evidence = read_evidence(root);
+    let sinks = sink::read(root, base_dir, &divisions);
     // Footage is taken out of the ring when all of it is there, and begins at the keyframe before.
     let needed = evidence.before + evidence.after + RING_MARGIN;
     if analysis.ring_seconds < needed {
@@ -130,6 +131,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         analysis,
         evidence,
         cameras,
+        sinks,
     })
 }
 

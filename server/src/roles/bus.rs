@@ -27,6 +27,7 @@ use xueliang_alerts::{
     bus::{Bus, BusOptions},
     evidence::EvidenceOptions,
     rights::{Principal, PrincipalKind},
+    sink::Sinks,
 };
 use xueliang_base::{
     config::{Config, CredentialSource},
@@ -47,6 +48,7 @@ use crate::{
 mod health;
 mod measure;
 mod own_alerts;
+pub mod sinks;
 
 /// Exit status of a bus that could not start, `EX_CONFIG` of sysexits.h: a port in use, a store of a newer version, no
 /// usable configuration. To start it again helps only when somebody does something. A bus that has served ends
@@ -113,7 +115,7 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     state.create()?;
     // Before anything that takes long: opening a large store is no hanging.
     Pulse::new(clock.clone()).serve(&state.pulse_socket("bus"), stopping.clone())?;
-    let (config, assignment) = import(&state, wanted(config), clock.clone()).await?;
+    let (config, assignment) = import(&state, wanted(config).await, clock.clone()).await?;
 
     let evidence =
         EvidenceOptions { max_bytes: config.evidence.max_bytes, keep_days: config.evidence.keep_days };
@@ -123,7 +125,9 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
 
     let revision = assignment.revision;
     let nodes = serve_nodes(&state, &config, &bus, assignment, stopping.clone())?;
-    let consoles = serve_consoles(&config, &bus, stopping.clone()).await?;
+    let sinks = sinks::of(&bus, &config);
+    let consoles = serve_consoles(&config, &bus, &sinks, stopping.clone()).await?;
+    let sharing = sinks::spawn(sinks, clock.clone(), &metrics, stopping.clone());
     let keeping = {
         let (bus, stopping) = (bus.clone(), stopping.clone());
         tokio::spawn(async move { bus.run(stopping).await })
@@ -135,6 +139,7 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
         ("consoles", consoles),
         ("own-alerts", watching),
         ("measuring", measuring),
+        ("sharing", sharing),
     ])
 }
 
@@ -142,11 +147,12 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
 type Wanted = (Config, BTreeMap<CredentialName, Credentials>);
 
 /// Reads the configuration with all it names, and refuses what `run` refuses.
-fn wanted(path: &Path) -> anyhow::Result<Wanted> {
+async fn wanted(path: &Path) -> anyhow::Result<Wanted> {
     let config = read_config(path)?;
     // Reads manifests, sums and the graphs' bytes with our own code. Opening the models is for `run` and `check`, in a process
     // of its own (`refuse_unopenable`), and for workers.
     refuse_unserved(&config)?;
+    sinks::refuse_unsigned(&config).await?;
     let mut credentials = BTreeMap::new();
     for (name, source) in &config.credentials {
         let read = read_credentials(source).with_context(|| format!("credentials.{name}"))?;
@@ -267,7 +273,12 @@ fn serve_nodes(
     }))
 }
 
-async fn serve_consoles(config: &Config, bus: &Bus, mut stopping: Stopping) -> anyhow::Result<Serving> {
+async fn serve_consoles(
+    config: &Config,
+    bus: &Bus,
+    sinks: &Sinks,
+    mut stopping: Stopping,
+) -> anyhow::Result<Serving> {
     let address = config.listen.api;
     let listener = TcpListener::bind(address)
         .await
@@ -288,6 +299,7 @@ async fn serve_consoles(config: &Config, bus: &Bus, mut stopping: Stopping) -> a
         .add_service(bus.alert_service())
         .add_service(bus.evidence_service())
         .add_service(bus.camera_service())
+        .add_service(sinks.service())
         .add_service(health_service)
         .add_service(reflection);
     info!(%address, "consoles may connect");
