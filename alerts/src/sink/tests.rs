@@ -219,7 +219,7 @@ async fn a_hanging_sink_delays_no_other_and_loses_nothing_over_a_restart() {
     let mut got: Vec<_> = healed.got().into_iter().map(|(alert, _)| alert).collect();
     let levels: Vec<_> =
         healed.got.lock().unwrap().iter().map(|body| body["alert"]["level"].clone()).collect();
-    assert!(levels.is_sorted_by_key(|level| level.as_i64()), "the urgent ones first: {levels:?}");
+    assert!(levels.is_sorted_by_key(Value::as_i64), "the urgent ones first: {levels:?}");
     got.sort();
     let mut want: Vec<_> = alerts.iter().map(|alert| alert.id.to_string()).collect();
     want.sort();
