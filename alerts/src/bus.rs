@@ -31,6 +31,7 @@ use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
 use xueliang_proto::v1::CloseReason;
 
 pub(crate) use self::deliver::Handed;
+pub(crate) use self::subscription::missed;
 pub use self::{
     admission::MAX_NAMES,
     deliver::SubscriptionStream,

@@ -11,6 +11,7 @@ mod encoded;
 mod evidence;
 mod node;
 mod retention;
+mod sink;
 
 use std::time::Duration;
 
@@ -24,11 +25,12 @@ use xueliang_proto::v1::{
     camera_service_server::CameraServiceServer, clock_service_server::ClockServiceServer,
     delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
     node_service_server::NodeServiceServer, retention_service_server::RetentionServiceServer,
+    sink_service_server::SinkServiceServer,
 };
 
 pub use self::{
     alert::AlertApi, camera::CameraApi, clock::ClockApi, delivery::DeliveryApi, encoded::AlertServer,
-    evidence::EvidenceApi, node::NodeApi, retention::RetentionApi,
+    evidence::EvidenceApi, node::NodeApi, retention::RetentionApi, sink::SinkApi,
 };
 use crate::{
     assignment::Assignment,
@@ -36,6 +38,7 @@ use crate::{
     error::{Error, Result},
     evidence::MAX_PIECE_BYTES,
     rights::Principal,
+    sink::Sinks,
 };
 
 /// Bytes of a request: 256 alerts of a few KiB each, and room.
@@ -91,6 +94,15 @@ impl Bus {
     ) -> NodeServiceServer<NodeApi> {
         NodeServiceServer::new(NodeApi { bus: self.clone(), assignments })
             .max_decoding_message_size(MAX_RESPONSE_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+}
+
+impl Sinks {
+    /// Sinks, the share ledger, dead letters, reports of other systems.
+    pub fn service(&self) -> SinkServiceServer<SinkApi> {
+        SinkServiceServer::new(SinkApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }
 }

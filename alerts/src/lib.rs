@@ -15,6 +15,7 @@ mod hop;
 pub mod publisher;
 mod retention;
 pub mod rights;
+pub mod sink;
 pub mod spool;
 pub mod store;
 pub mod suppress;

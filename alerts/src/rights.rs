@@ -25,6 +25,8 @@ pub enum PrincipalKind {
     Node,
     /// Someone who runs the service.
     Operator,
+    /// A sink of ours, which takes redacted stills from the gateway and nothing else.
+    Sink,
 }
 
 /// What can be allowed.
@@ -48,6 +50,10 @@ pub enum Right {
     RunNode,
     /// Set level 1, which no detector may.
     SetExtreme,
+    /// Report what another system did with an alert.
+    ReportExternal,
+    /// Send dead letters again.
+    RunSinks,
 }
 
 /// Who calls: the result of signing in, or of the listener's own access control.
@@ -67,16 +73,25 @@ impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            HoldEvidence, Publish, ReadAlerts, ReadCameras, ReadRegister, RunNode, SetExtreme, ViewOriginal,
-            ViewRedacted,
+            HoldEvidence, Publish, ReadAlerts, ReadCameras, ReadRegister, ReportExternal, RunNode, RunSinks,
+            SetExtreme, ViewOriginal, ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ViewRedacted],
-            PrincipalKind::Publisher => &[Publish],
+            PrincipalKind::Publisher => &[Publish, ReportExternal],
             PrincipalKind::Node => &[Publish, RunNode],
-            PrincipalKind::Operator => {
-                &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, ReadRegister, HoldEvidence, SetExtreme]
-            }
+            PrincipalKind::Operator => &[
+                ReadAlerts,
+                ReadCameras,
+                ViewRedacted,
+                ViewOriginal,
+                ReadRegister,
+                HoldEvidence,
+                SetExtreme,
+                ReportExternal,
+                RunSinks,
+            ],
+            PrincipalKind::Sink => &[ViewRedacted],
         };
         Self { name: name.into(), kind, rights: rights.iter().copied().collect(), divisions: None }
     }

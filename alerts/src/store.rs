@@ -8,6 +8,7 @@ mod backup;
 mod delivery;
 mod retention;
 mod schema;
+pub mod sinks;
 mod spool;
 mod sqlite;
 
@@ -267,7 +268,7 @@ pub struct Health {
 pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
-pub trait Store: RetentionStore {
+pub trait Store: RetentionStore + sinks::SinkStore {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;
     /// The last place of the feed that is on disk.

@@ -19,11 +19,13 @@ mod parse;
 mod publisher;
 mod reader;
 mod rule;
+mod sink;
 
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
 pub use rule::{RULED_KINDS, objects};
+pub use sink::Sink;
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,6 +63,9 @@ pub struct Config {
     /// External systems that may publish alerts. Revisions of earlier versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub publishers: Vec<ExternalPublisher>,
+    /// Where alerts are sent on to; none in revisions from before there were sinks.
+    #[serde(default)]
+    pub sinks: Vec<Sink>,
 }
 
 /// Addresses. Until sign-in exists, only loopback.

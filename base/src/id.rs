@@ -104,6 +104,12 @@ name_id!(
     "a credential name"
 );
 
+name_id!(
+    /// A sink: another system that alerts are sent on to.
+    SinkName,
+    "a sink name"
+);
+
 /// An alert's identity, minted once by the node (UUID version 7: sorts by time of minting).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AlertId(uuid::Uuid);

@@ -267,7 +267,12 @@ async fn start(bus: &Inner, filter: &Arc<Filter>, cursor: Option<Cursor>) -> Res
 
 /// What lies between a cursor and the begin of the feed, counted slice by slice so that nobody waits long for a
 /// reader.
-async fn missed(bus: &Inner, filter: &Arc<Filter>, cursor: Cursor, trimmed_to: u64) -> Result<Missed> {
+pub(crate) async fn missed(
+    bus: &Inner,
+    filter: &Arc<Filter>,
+    cursor: Cursor,
+    trimmed_to: u64,
+) -> Result<Missed> {
     let mut counts: BTreeMap<Level, u64> = BTreeMap::new();
     let mut all = Missed::default();
     let mut from = cursor.positions.into_iter().min().unwrap_or(0);

@@ -195,6 +195,44 @@ CREATE TRIGGER held_evidence_stays BEFORE UPDATE OF deleted ON evidence
     SELECT RAISE(ABORT, 'evidence under legal hold is never deleted');
 END;
 ",
+    r"
+-- How far each sink has come in the record, lane by lane.
+CREATE TABLE sink (
+    name TEXT PRIMARY KEY, critical INTEGER NOT NULL, major INTEGER NOT NULL, minor INTEGER NOT NULL,
+    since_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+-- The share ledger: what left for which sink.
+CREATE TABLE share (
+    share_id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, sink TEXT NOT NULL,
+    alert_id TEXT NOT NULL, revision INTEGER NOT NULL, status INTEGER NOT NULL, content INTEGER NOT NULL,
+    size_bytes INTEGER NOT NULL, attempt INTEGER NOT NULL
+) STRICT;
+CREATE INDEX share_by_alert ON share (alert_id, share_id);
+CREATE INDEX share_by_sink ON share (sink, share_id);
+CREATE TRIGGER share_stays BEFORE DELETE ON share BEGIN SELECT RAISE(ABORT, 'the share ledger is append-only'); END;
+CREATE TRIGGER share_fixed BEFORE UPDATE ON share BEGIN SELECT RAISE(ABORT, 'the share ledger is append-only'); END;
+-- States that a sink did not take; seq is their place in the record.
+CREATE TABLE dead_letter (
+    letter_id INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, alert_id TEXT NOT NULL,
+    revision INTEGER NOT NULL, seq INTEGER NOT NULL, fault INTEGER NOT NULL, status INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, died_us INTEGER NOT NULL, state INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX dead_letter_by_place ON dead_letter (sink, seq);
+CREATE INDEX dead_letter_by_state ON dead_letter (sink, state, letter_id);
+CREATE TRIGGER dead_letter_stays BEFORE DELETE ON dead_letter
+    BEGIN SELECT RAISE(ABORT, 'dead letters are never deleted'); END;
+-- What other systems reported about alerts.
+CREATE TABLE external_state (
+    report_id INTEGER PRIMARY KEY AUTOINCREMENT, principal TEXT NOT NULL, key TEXT NOT NULL,
+    alert_id TEXT NOT NULL, content BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX external_state_by_key ON external_state (principal, key);
+CREATE INDEX external_state_by_alert ON external_state (alert_id, report_id);
+CREATE TRIGGER external_state_stays BEFORE DELETE ON external_state
+    BEGIN SELECT RAISE(ABORT, 'external states are append-only'); END;
+CREATE TRIGGER external_state_fixed BEFORE UPDATE ON external_state
+    BEGIN SELECT RAISE(ABORT, 'external states are append-only'); END;
+",
 ];
 
 /// The steps of a node's spool.

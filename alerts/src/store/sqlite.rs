@@ -12,6 +12,7 @@ mod publish;
 mod query;
 mod rest;
 mod retention;
+mod sinks;
 pub(super) mod writer;
 
 use std::{

@@ -13,7 +13,7 @@ use super::{
     AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault,
     FeedBudget, Hours, Listen, Retention, Rule, Stream, Transport, Zone, publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
-    rule,
+    rule, sink,
 };
 use crate::{
     geometry::{Point, Polygon},
@@ -108,6 +108,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
     let evidence = read_evidence(root);
     let alerts = read_alerts(root);
     let feed = read_feed(root);
+    let sinks = sink::read(root, base_dir, &divisions);
     // Footage is taken out of the ring when all of it is there, and begins at the keyframe before.
     let needed = evidence.before + evidence.after + RING_MARGIN;
     if analysis.ring_seconds < needed {
@@ -137,6 +138,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         feed,
         cameras,
         publishers,
+        sinks,
     })
 }
 

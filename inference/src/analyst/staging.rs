@@ -102,6 +102,7 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
         feed: xueliang_base::config::FeedBudget::default(),
         cameras,
         publishers: Vec::new(),
+        sinks: Vec::new(),
     }
 }
 pub(crate) fn models() -> Vec<ModelMeanings> {

@@ -3494,6 +3494,8 @@ pub enum Purpose {
     Supervise = 5,
     /// Asked for by law, by document number.
     LegalRequest = 6,
+    /// Sharing with another system that the configuration names (a sink).
+    Share = 7,
 }
 impl Purpose {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -3509,6 +3511,7 @@ impl Purpose {
             Self::Diagnose => "PURPOSE_DIAGNOSE",
             Self::Supervise => "PURPOSE_SUPERVISE",
             Self::LegalRequest => "PURPOSE_LEGAL_REQUEST",
+            Self::Share => "PURPOSE_SHARE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -3521,6 +3524,7 @@ impl Purpose {
             "PURPOSE_DIAGNOSE" => Some(Self::Diagnose),
             "PURPOSE_SUPERVISE" => Some(Self::Supervise),
             "PURPOSE_LEGAL_REQUEST" => Some(Self::LegalRequest),
+            "PURPOSE_SHARE" => Some(Self::Share),
             _ => None,
         }
     }
@@ -5590,6 +5594,1182 @@ pub mod retention_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "xueliang.v1.RetentionService";
     impl<T> tonic::server::NamedService for RetentionServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Asks for all sinks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSinksRequest {}
+/// All sinks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSinksResponse {
+    /// By name.
+    #[prost(message, repeated, tag = "1")]
+    pub sinks: ::prost::alloc::vec::Vec<Sink>,
+}
+/// A sink and how it goes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Sink {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Host and port it sends to; never the path, which may be secret.
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
+    /// What it receives.
+    #[prost(enumeration = "ShareContent", tag = "3")]
+    pub content: i32,
+    /// States that wait to be sent.
+    #[prost(uint64, tag = "4")]
+    pub waiting: u64,
+    /// Commit of the oldest of them; 0 when none waits.
+    #[prost(int64, tag = "5")]
+    pub oldest_waiting_unix_us: i64,
+    /// The last that was taken; 0 for none since the start of this process.
+    #[prost(int64, tag = "6")]
+    pub last_taken_unix_us: i64,
+    /// Failures in a row since then.
+    #[prost(uint64, tag = "7")]
+    pub failures: u64,
+    /// The last failure; unspecified when the last sending was taken.
+    #[prost(enumeration = "ShareFault", tag = "8")]
+    pub fault: i32,
+    /// When it is tried again; 0 when it does not wait for that.
+    #[prost(int64, tag = "9")]
+    pub next_try_unix_us: i64,
+    /// Dead letters that nobody has sent again.
+    #[prost(uint64, tag = "10")]
+    pub dead_letters: u64,
+}
+/// Asks for the share ledger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSharesRequest {
+    /// Only about this alert; empty: all.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Only of this sink; empty: all.
+    #[prost(string, tag = "2")]
+    pub sink: ::prost::alloc::string::String,
+    /// Only entries at or after this moment; 0: from the first.
+    #[prost(int64, tag = "3")]
+    pub from_unix_us: i64,
+    /// Only entries before this moment; 0: up to the last.
+    #[prost(int64, tag = "4")]
+    pub to_unix_us: i64,
+    /// At most so many, up to 1000; 0 means 100.
+    #[prost(uint32, tag = "5")]
+    pub page_size: u32,
+    /// From an earlier answer, to go on.
+    #[prost(string, tag = "6")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of the share ledger.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSharesResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub shares: ::prost::alloc::vec::Vec<Share>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// One sending of one state to one sink: something left, whatever became of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Share {
+    /// Number of the entry.
+    #[prost(uint64, tag = "1")]
+    pub share_id: u64,
+    /// When the answer came, or was no longer waited for.
+    #[prost(int64, tag = "2")]
+    pub at_unix_us: i64,
+    /// To which sink.
+    #[prost(string, tag = "3")]
+    pub sink: ::prost::alloc::string::String,
+    /// The alert.
+    #[prost(string, tag = "4")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Its revision.
+    #[prost(uint64, tag = "5")]
+    pub revision: u64,
+    /// HTTP status; 0 when no answer came.
+    #[prost(uint32, tag = "6")]
+    pub status: u32,
+    /// What was in it: the still counts only where it was there.
+    #[prost(enumeration = "ShareContent", tag = "7")]
+    pub content: i32,
+    /// Bytes of the body.
+    #[prost(uint64, tag = "8")]
+    pub size_bytes: u64,
+    /// Which try of this state it was, from 1.
+    #[prost(uint32, tag = "9")]
+    pub attempt: u32,
+}
+/// Asks for dead letters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeadLettersRequest {
+    /// Only of this sink; empty: all.
+    #[prost(string, tag = "1")]
+    pub sink: ::prost::alloc::string::String,
+    /// Also those that were taken when sent again.
+    #[prost(bool, tag = "2")]
+    pub with_settled: bool,
+    /// At most so many, up to 1000; 0 means 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// From an earlier answer, to go on.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of dead letters.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDeadLettersResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub letters: ::prost::alloc::vec::Vec<DeadLetter>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A state that a sink did not take.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeadLetter {
+    /// Its number.
+    #[prost(uint64, tag = "1")]
+    pub letter_id: u64,
+    /// Which sink.
+    #[prost(string, tag = "2")]
+    pub sink: ::prost::alloc::string::String,
+    /// The alert.
+    #[prost(string, tag = "3")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Its revision.
+    #[prost(uint64, tag = "4")]
+    pub revision: u64,
+    /// Why, at the last try.
+    #[prost(enumeration = "ShareFault", tag = "5")]
+    pub fault: i32,
+    /// HTTP status of the last answer; 0 for none.
+    #[prost(uint32, tag = "6")]
+    pub status: u32,
+    /// Tries so far, those of retries included.
+    #[prost(uint32, tag = "7")]
+    pub attempts: u32,
+    /// When it was given up last.
+    #[prost(int64, tag = "8")]
+    pub died_unix_us: i64,
+    /// Where it stands.
+    #[prost(enumeration = "DeadLetterState", tag = "9")]
+    pub state: i32,
+}
+/// Asks to send dead letters again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryDeadLettersRequest {
+    /// Of which sink.
+    #[prost(string, tag = "1")]
+    pub sink: ::prost::alloc::string::String,
+    /// Which; empty: all that are dead.
+    #[prost(uint64, repeated, tag = "2")]
+    pub letter_ids: ::prost::alloc::vec::Vec<u64>,
+}
+/// What will be sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryDeadLettersResponse {
+    /// So many.
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+}
+/// A report by another system. There is no free text on purpose.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExternalState {
+    /// The alert.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Which system: 1 to 64 characters out of letters, digits, dot, underscore and hyphen.
+    #[prost(string, tag = "2")]
+    pub system: ::prost::alloc::string::String,
+    /// Number of its case there: up to 64 characters of the same set, slash and colon besides; may be empty.
+    #[prost(string, tag = "3")]
+    pub case_id: ::prost::alloc::string::String,
+    /// What it did.
+    #[prost(enumeration = "ExternalStage", tag = "4")]
+    pub stage: i32,
+    /// Why, from a closed list.
+    #[prost(enumeration = "ExternalReason", tag = "5")]
+    pub reason: i32,
+    /// When, by that system's clock.
+    #[prost(int64, tag = "6")]
+    pub at_unix_us: i64,
+    /// Who reported it; set by the bus.
+    #[prost(string, tag = "7")]
+    pub principal: ::prost::alloc::string::String,
+    /// When the bus had it; set by the bus.
+    #[prost(int64, tag = "8")]
+    pub reported_unix_us: i64,
+}
+/// Reports what another system did.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportExternalStateRequest {
+    /// The report.
+    #[prost(message, optional, tag = "1")]
+    pub state: ::core::option::Option<ExternalState>,
+    /// Chosen by the caller, unique for it: 1 to 128 printable ASCII characters.
+    #[prost(string, tag = "2")]
+    pub idempotency_key: ::prost::alloc::string::String,
+}
+/// The report as it is kept.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportExternalStateResponse {
+    /// With principal and time.
+    #[prost(message, optional, tag = "1")]
+    pub state: ::core::option::Option<ExternalState>,
+    /// Whether it was there already, under the same key.
+    #[prost(bool, tag = "2")]
+    pub duplicate: bool,
+}
+/// Asks for reports about an alert.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListExternalStatesRequest {
+    /// Which.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+}
+/// Reports about an alert.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListExternalStatesResponse {
+    /// In the order they came, at most the latest 1000.
+    #[prost(message, repeated, tag = "1")]
+    pub states: ::prost::alloc::vec::Vec<ExternalState>,
+}
+/// What a sink receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ShareContent {
+    /// Not set.
+    Unspecified = 0,
+    /// Typed facts of the alert.
+    Metadata = 1,
+    /// The same, and the redacted still once an alert.
+    MetadataAndRedactedStill = 2,
+}
+impl ShareContent {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SHARE_CONTENT_UNSPECIFIED",
+            Self::Metadata => "SHARE_CONTENT_METADATA",
+            Self::MetadataAndRedactedStill => "SHARE_CONTENT_METADATA_AND_REDACTED_STILL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SHARE_CONTENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "SHARE_CONTENT_METADATA" => Some(Self::Metadata),
+            "SHARE_CONTENT_METADATA_AND_REDACTED_STILL" => {
+                Some(Self::MetadataAndRedactedStill)
+            }
+            _ => None,
+        }
+    }
+}
+/// Why a state was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ShareFault {
+    /// It was taken.
+    Unspecified = 0,
+    /// No connection: refused, closed, or none within the time allowed.
+    Unreachable = 1,
+    /// The address lies in none of the sink's networks, or its name has none.
+    Address = 2,
+    /// TLS failed: an unknown issuer, another name, an expired certificate.
+    Tls = 3,
+    /// The request was sent and not answered.
+    NoAnswer = 4,
+    /// Answered with 408, 429 or 5xx.
+    Busy = 5,
+    /// Answered with a redirect, which is never followed.
+    Redirect = 6,
+    /// Answered with another 4xx: refused for good.
+    Refused = 7,
+    /// The secret or the certificates of the sink cannot be read on this machine.
+    Local = 8,
+}
+impl ShareFault {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SHARE_FAULT_UNSPECIFIED",
+            Self::Unreachable => "SHARE_FAULT_UNREACHABLE",
+            Self::Address => "SHARE_FAULT_ADDRESS",
+            Self::Tls => "SHARE_FAULT_TLS",
+            Self::NoAnswer => "SHARE_FAULT_NO_ANSWER",
+            Self::Busy => "SHARE_FAULT_BUSY",
+            Self::Redirect => "SHARE_FAULT_REDIRECT",
+            Self::Refused => "SHARE_FAULT_REFUSED",
+            Self::Local => "SHARE_FAULT_LOCAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SHARE_FAULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "SHARE_FAULT_UNREACHABLE" => Some(Self::Unreachable),
+            "SHARE_FAULT_ADDRESS" => Some(Self::Address),
+            "SHARE_FAULT_TLS" => Some(Self::Tls),
+            "SHARE_FAULT_NO_ANSWER" => Some(Self::NoAnswer),
+            "SHARE_FAULT_BUSY" => Some(Self::Busy),
+            "SHARE_FAULT_REDIRECT" => Some(Self::Redirect),
+            "SHARE_FAULT_REFUSED" => Some(Self::Refused),
+            "SHARE_FAULT_LOCAL" => Some(Self::Local),
+            _ => None,
+        }
+    }
+}
+/// Where a dead letter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DeadLetterState {
+    /// Not set.
+    Unspecified = 0,
+    /// Nobody has asked to send it again.
+    Dead = 1,
+    /// Asked for; being sent again.
+    Retrying = 2,
+    /// Taken when it was sent again.
+    Settled = 3,
+}
+impl DeadLetterState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DEAD_LETTER_STATE_UNSPECIFIED",
+            Self::Dead => "DEAD_LETTER_STATE_DEAD",
+            Self::Retrying => "DEAD_LETTER_STATE_RETRYING",
+            Self::Settled => "DEAD_LETTER_STATE_SETTLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DEAD_LETTER_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DEAD_LETTER_STATE_DEAD" => Some(Self::Dead),
+            "DEAD_LETTER_STATE_RETRYING" => Some(Self::Retrying),
+            "DEAD_LETTER_STATE_SETTLED" => Some(Self::Settled),
+            _ => None,
+        }
+    }
+}
+/// What another system did with an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExternalStage {
+    /// Not set; refused.
+    Unspecified = 0,
+    /// It has it (已接收).
+    Received = 1,
+    /// It made a case of it (已受理).
+    Accepted = 2,
+    /// Somebody was sent (已派单).
+    Dispatched = 3,
+    /// Somebody is at it (处置中).
+    InProgress = 4,
+    /// Done (已办结).
+    Done = 5,
+    /// Not taken on; see reason (已退回).
+    Rejected = 6,
+    /// There was nothing (误报).
+    FalseAlarm = 7,
+}
+impl ExternalStage {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXTERNAL_STAGE_UNSPECIFIED",
+            Self::Received => "EXTERNAL_STAGE_RECEIVED",
+            Self::Accepted => "EXTERNAL_STAGE_ACCEPTED",
+            Self::Dispatched => "EXTERNAL_STAGE_DISPATCHED",
+            Self::InProgress => "EXTERNAL_STAGE_IN_PROGRESS",
+            Self::Done => "EXTERNAL_STAGE_DONE",
+            Self::Rejected => "EXTERNAL_STAGE_REJECTED",
+            Self::FalseAlarm => "EXTERNAL_STAGE_FALSE_ALARM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXTERNAL_STAGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXTERNAL_STAGE_RECEIVED" => Some(Self::Received),
+            "EXTERNAL_STAGE_ACCEPTED" => Some(Self::Accepted),
+            "EXTERNAL_STAGE_DISPATCHED" => Some(Self::Dispatched),
+            "EXTERNAL_STAGE_IN_PROGRESS" => Some(Self::InProgress),
+            "EXTERNAL_STAGE_DONE" => Some(Self::Done),
+            "EXTERNAL_STAGE_REJECTED" => Some(Self::Rejected),
+            "EXTERNAL_STAGE_FALSE_ALARM" => Some(Self::FalseAlarm),
+            _ => None,
+        }
+    }
+}
+/// Why a system did not take an alert on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExternalReason {
+    /// None given.
+    Unspecified = 0,
+    /// Another authority or area is competent.
+    NotCompetent = 1,
+    /// It has the same case already.
+    Duplicate = 2,
+    /// What it needs to act is missing.
+    Incomplete = 3,
+    /// The condition was over when somebody came.
+    AlreadyOver = 4,
+    /// It was announced: works, a drill, an event.
+    Announced = 5,
+    /// The picture shows something else.
+    Mistaken = 6,
+}
+impl ExternalReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXTERNAL_REASON_UNSPECIFIED",
+            Self::NotCompetent => "EXTERNAL_REASON_NOT_COMPETENT",
+            Self::Duplicate => "EXTERNAL_REASON_DUPLICATE",
+            Self::Incomplete => "EXTERNAL_REASON_INCOMPLETE",
+            Self::AlreadyOver => "EXTERNAL_REASON_ALREADY_OVER",
+            Self::Announced => "EXTERNAL_REASON_ANNOUNCED",
+            Self::Mistaken => "EXTERNAL_REASON_MISTAKEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXTERNAL_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXTERNAL_REASON_NOT_COMPETENT" => Some(Self::NotCompetent),
+            "EXTERNAL_REASON_DUPLICATE" => Some(Self::Duplicate),
+            "EXTERNAL_REASON_INCOMPLETE" => Some(Self::Incomplete),
+            "EXTERNAL_REASON_ALREADY_OVER" => Some(Self::AlreadyOver),
+            "EXTERNAL_REASON_ANNOUNCED" => Some(Self::Announced),
+            "EXTERNAL_REASON_MISTAKEN" => Some(Self::Mistaken),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod sink_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Sharing with other systems: how it goes, what went where, what could not, and what became of it there.
+    #[derive(Debug, Clone)]
+    pub struct SinkServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SinkServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SinkServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SinkServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SinkServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Every sink of the configuration in force, by name.
+        pub async fn list_sinks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSinksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/ListSinks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.SinkService", "ListSinks"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The share ledger, newest first: every sending of a state to a sink.
+        pub async fn list_shares(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSharesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSharesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/ListShares",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.SinkService", "ListShares"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// States that a sink refused for good or never took, newest first.
+        pub async fn list_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/ListDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.SinkService", "ListDeadLetters"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends dead letters again. Audited.
+        pub async fn retry_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/RetryDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.SinkService", "RetryDeadLetters"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reports what another system did with an alert. The same key again gets the same answer; with other content it is
+        /// refused. Append-only, audited.
+        pub async fn report_external_state(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportExternalStateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportExternalStateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/ReportExternalState",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SinkService", "ReportExternalState"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What other systems reported about an alert, in the order it came.
+        pub async fn list_external_states(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListExternalStatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExternalStatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/ListExternalStates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SinkService", "ListExternalStates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod sink_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SinkServiceServer.
+    #[async_trait]
+    pub trait SinkService: std::marker::Send + std::marker::Sync + 'static {
+        /// Every sink of the configuration in force, by name.
+        async fn list_sinks(
+            &self,
+            request: tonic::Request<super::ListSinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSinksResponse>,
+            tonic::Status,
+        >;
+        /// The share ledger, newest first: every sending of a state to a sink.
+        async fn list_shares(
+            &self,
+            request: tonic::Request<super::ListSharesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSharesResponse>,
+            tonic::Status,
+        >;
+        /// States that a sink refused for good or never took, newest first.
+        async fn list_dead_letters(
+            &self,
+            request: tonic::Request<super::ListDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        >;
+        /// Sends dead letters again. Audited.
+        async fn retry_dead_letters(
+            &self,
+            request: tonic::Request<super::RetryDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryDeadLettersResponse>,
+            tonic::Status,
+        >;
+        /// Reports what another system did with an alert. The same key again gets the same answer; with other content it is
+        /// refused. Append-only, audited.
+        async fn report_external_state(
+            &self,
+            request: tonic::Request<super::ReportExternalStateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportExternalStateResponse>,
+            tonic::Status,
+        >;
+        /// What other systems reported about an alert, in the order it came.
+        async fn list_external_states(
+            &self,
+            request: tonic::Request<super::ListExternalStatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExternalStatesResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Sharing with other systems: how it goes, what went where, what could not, and what became of it there.
+    #[derive(Debug)]
+    pub struct SinkServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SinkServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SinkServiceServer<T>
+    where
+        T: SinkService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.SinkService/ListSinks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSinksSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::ListSinksRequest>
+                    for ListSinksSvc<T> {
+                        type Response = super::ListSinksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSinksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::list_sinks(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSinksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SinkService/ListShares" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSharesSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::ListSharesRequest>
+                    for ListSharesSvc<T> {
+                        type Response = super::ListSharesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSharesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::list_shares(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSharesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SinkService/ListDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDeadLettersSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::ListDeadLettersRequest>
+                    for ListDeadLettersSvc<T> {
+                        type Response = super::ListDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::list_dead_letters(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SinkService/RetryDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetryDeadLettersSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::RetryDeadLettersRequest>
+                    for RetryDeadLettersSvc<T> {
+                        type Response = super::RetryDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetryDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::retry_dead_letters(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetryDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SinkService/ReportExternalState" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportExternalStateSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::ReportExternalStateRequest>
+                    for ReportExternalStateSvc<T> {
+                        type Response = super::ReportExternalStateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReportExternalStateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::report_external_state(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportExternalStateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SinkService/ListExternalStates" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListExternalStatesSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::ListExternalStatesRequest>
+                    for ListExternalStatesSvc<T> {
+                        type Response = super::ListExternalStatesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListExternalStatesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::list_external_states(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListExternalStatesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SinkServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.SinkService";
+    impl<T> tonic::server::NamedService for SinkServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

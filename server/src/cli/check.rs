@@ -10,9 +10,12 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Args;
-use xueliang_alerts::evidence::{KEY_POINT_DAYS, Usage};
+use xueliang_alerts::{
+    evidence::{KEY_POINT_DAYS, Usage},
+    sink::MIN_SECRET_BYTES,
+};
 use xueliang_base::{
-    config::{Camera, Config, CredentialSource, Retention, base_dir},
+    config::{Camera, Config, CredentialSource, Retention, Sink, base_dir},
     detection::Meaning,
     id::ModelName,
     time::{Clock as _, SystemClock},
@@ -187,7 +190,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         let rules = if model_faults.is_empty() { rule_faults(config, &models) } else { Vec::new() };
         let further = model_faults.into_iter().chain(rules).chain(credential_faults(config));
         let further = further.chain(token_faults(config));
-        let further = further.chain(network_faults(config, args.resolve));
+        let further = further.chain(network_faults(config, args.resolve)).chain(sink_faults(config));
         faults.extend(further.map(|(path, message)| format!("{path}: {message}")));
     }
     let Some(config) = config.filter(|_| faults.is_empty()) else {
@@ -220,6 +223,19 @@ fn credential_faults(config: &Config) -> Vec<(String, String)> {
                 .map(|error| (format!("credentials.{name}"), format!("{error:#}")))
         })
         .collect()
+}
+
+fn sink_faults(config: &Config) -> Vec<(String, String)> {
+    let read = |sink: &Sink| {
+        let fault = std::fs::read(&sink.secret_file).map(|bytes| bytes.trim_ascii().len());
+        let fault = match fault {
+            Ok(MIN_SECRET_BYTES..) => return None,
+            Ok(_) => format!("must hold one line of at least {MIN_SECRET_BYTES} bytes"),
+            Err(error) => format!("read {}: {error}", sink.secret_file.display()),
+        };
+        Some((format!("sink[{}].secret_file", sink.id), fault))
+    };
+    config.sinks.iter().filter_map(read).collect()
 }
 
 fn network_faults(config: &Config, resolve: bool) -> Vec<(String, String)> {

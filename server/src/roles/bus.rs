@@ -28,6 +28,7 @@ use xueliang_alerts::{
     evidence::EvidenceOptions,
     external::External,
     rights::{Principal, PrincipalKind},
+    sink::Sinks,
 };
 use xueliang_base::{
     config::{Camera, Config, CredentialSource, Retention},
@@ -50,6 +51,7 @@ pub mod callers;
 mod health;
 mod measure;
 mod own_alerts;
+pub mod sinks;
 
 /// Exit status of a bus that could not start, `EX_CONFIG` of sysexits.h: a port in use, a store of a newer version, no
 /// usable configuration. To start it again helps only when somebody does something. A bus that has served ends
@@ -116,7 +118,7 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     state.create()?;
     // Before anything that takes long: opening a large store is no hanging.
     Pulse::new(clock.clone()).serve(&state.pulse_socket("bus"), stopping.clone())?;
-    let (config, assignment) = import(&state, wanted(config), clock.clone()).await?;
+    let (config, assignment) = import(&state, wanted(config).await, clock.clone()).await?;
 
     let external = Arc::new(External::of(&config, assignment.revision));
     let bus = Bus::open(state.root(), clock.clone(), bus_options(&config, Arc::clone(&external)))?;
@@ -125,7 +127,10 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
 
     let revision = assignment.revision;
     let nodes = serve_nodes(&state, &config, &bus, assignment, stopping.clone())?;
-    let consoles = serve_public(&config, &bus, Callers::of(&config, external), stopping.clone()).await?;
+    let sinks = sinks::of(&bus, &config);
+    let callers = Callers::of(&config, external);
+    let consoles = serve_public(&config, &bus, callers, &sinks, stopping.clone()).await?;
+    let sharing = sinks::spawn(sinks, clock.clone(), &metrics, stopping.clone());
     let keeping = {
         let (bus, stopping) = (bus.clone(), stopping.clone());
         tokio::spawn(async move { bus.run(stopping).await })
@@ -137,6 +142,7 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
         ("consoles", consoles),
         ("own-alerts", watching),
         ("measuring", measuring),
+        ("sharing", sharing),
     ])
 }
 
@@ -168,11 +174,12 @@ fn bus_options(config: &Config, external: Arc<External>) -> BusOptions {
 type Wanted = (Config, BTreeMap<CredentialName, Credentials>);
 
 /// Reads the configuration with all it names, and refuses what `run` refuses.
-fn wanted(path: &Path) -> anyhow::Result<Wanted> {
+async fn wanted(path: &Path) -> anyhow::Result<Wanted> {
     let config = read_config(path)?;
     // Reads manifests, sums and the graphs' bytes with our own code. Opening the models is for `run` and `check`, in a process
     // of its own (`refuse_unopenable`), and for workers.
     refuse_unserved(&config)?;
+    sinks::refuse_unsigned(&config).await?;
     let mut credentials = BTreeMap::new();
     for (name, source) in &config.credentials {
         let read = read_credentials(source).with_context(|| format!("credentials.{name}"))?;
@@ -301,6 +308,7 @@ async fn serve_public(
     config: &Config,
     bus: &Bus,
     callers: Callers,
+    sinks: &Sinks,
     mut stopping: Stopping,
 ) -> anyhow::Result<Serving> {
     let address = config.listen.api;
@@ -322,6 +330,7 @@ async fn serve_public(
         .add_service(bus.retention_service())
         .add_service(bus.camera_service())
         .add_service(bus.clock_service())
+        .add_service(sinks.service())
         .add_service(health_service)
         .add_service(reflection);
     info!(%address, "consoles may connect");

@@ -234,7 +234,7 @@ async fn a_principal_that_may_no_longer_read_is_cut_off_and_refused_while_it_sta
 
 #[tokio::test]
 async fn single_calls_show_only_what_a_principal_may_see() {
-    use tonic::Request;
+    use crate::grpc::Request;
     use xueliang_proto::v1::alert_service_server::AlertService as _;
     let bench = Bench::new();
     let (here, there) = (critical(), elsewhere(critical()));
@@ -251,7 +251,7 @@ async fn single_calls_show_only_what_a_principal_may_see() {
     assert_eq!(ids, [here.id.to_string()]);
     let get = |alert: &Alert| by(v1::GetAlertRequest { alert_id: alert.id.to_string() });
     assert!(api.get_alert(get(&here)).await.is_ok());
-    assert_eq!(api.get_alert(get(&there)).await.unwrap_err().code(), tonic::Code::NotFound);
+    assert_eq!(api.get_alert(get(&there)).await.unwrap_err().code(), crate::grpc::Code::NotFound);
     let call = crate::evidence::Call { alert: there.id, purpose: v1::Purpose::Judge, reason: String::new() };
     let console = bench.bus.rights().of(&Principal::new("c", PrincipalKind::Console));
     let refused = bench.bus.evidence().still(&console, &call).await.unwrap_err();

@@ -125,6 +125,22 @@ pub(super) fn feed_page(db: &Connection, query: &FeedQuery) -> Result<Page<Arc<F
     page(db, COLUMNS, query, |row: &Arc<FeedRow>| row.seq, feed_row)
 }
 
+/// The same out of the record, of which nothing is ever trimmed.
+pub(super) fn record_page(db: &Connection, query: &FeedQuery) -> Result<Page<Arc<FeedRow>>> {
+    let upto = query.upto_inclusive.min(query.after_exclusive.saturating_add(SCAN));
+    let mut sql = Sql::new(format!("SELECT {COLUMNS} FROM alert_state s JOIN alert a USING (alert_id)"));
+    sql.add(
+        " WHERE s.seq > ? AND s.seq <= ? AND s.lane = ?",
+        [int(query.after_exclusive), int(upto), Value::from(lane_number(query.lane))],
+    );
+    sql.filter(&query.filter, "s.level");
+    sql.add(" ORDER BY s.seq LIMIT ?", [Value::from(limit(query.limit))]);
+    let rows = sql.all(db, feed_row)?;
+    let cut = rows.len() >= query.limit;
+    let last = rows.last().filter(|_| cut).map(|row| row.seq);
+    Ok(Page { upto: last.unwrap_or(upto), cut, trimmed_to: 0, rows })
+}
+
 pub(super) fn feed_ids(db: &Connection, query: &FeedQuery) -> Result<Page<FeedId>> {
     page(
         db,
