@@ -51,7 +51,7 @@ async fn what_was_pushed_is_there_in_order_after_a_restart_with_its_age() {
 #[tokio::test]
 async fn a_full_spool_refuses_evidence_first_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let options = SpoolOptions { max_bytes: 2000, max_pages: None };
+    let options = SpoolOptions { max_bytes: 2000, ..SpoolOptions::default() };
     let spool = Spool::open(folder.path(), ManualClock::at(NOW), options).unwrap();
     let alert = critical();
     spool.push(&alert).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_full_spool_refuses_evidence_first_and_says_so() {
 async fn of_many_states_as_many_of_the_first_are_spooled_as_there_is_room_for() {
     let folder = tempfile::tempdir().unwrap();
     let clock = ManualClock::at(NOW);
-    let options = SpoolOptions { max_bytes: 2000, max_pages: None };
+    let options = SpoolOptions { max_bytes: 2000, ..SpoolOptions::default() };
     let spool = Spool::open(folder.path(), clock.clone(), options).unwrap();
     let states: Vec<_> = (0..60).map(|_| critical()).collect();
     let minted = (clock.mono(), clock.wall());

@@ -51,12 +51,14 @@ pub struct SqliteOptions {
     pub checkpoint_bytes: u64,
     /// Pages the file may have when it is opened next: a bound for tests of a full disk, and of one that is emptied.
     pub max_pages: Option<Arc<AtomicU32>>,
+    /// Name of SQLite's VFS; its own where there is none. For tests of a disk that fails.
+    pub vfs: Option<String>,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
         // 4 MiB of log are written back in some 10 ms, and cover a day of a town's alerts.
-        Self { readers: 2, checkpoint_bytes: 4 << 20, max_pages: None }
+        Self { readers: 2, checkpoint_bytes: 4 << 20, max_pages: None, vfs: None }
     }
 }
 
@@ -101,6 +103,7 @@ impl SqliteStore {
             what: format!("the store {}", path.display()),
             steps: schema::STORE_STEPS,
             max_pages: options.max_pages.clone(),
+            vfs: options.vfs.clone(),
         };
         let db = file.open()?;
         let epoch = epoch_of(&db)?;
@@ -108,12 +111,11 @@ impl SqliteStore {
         shared.head.store(file::head_of(&db)?, Ordering::Release);
         shared.trimmed_to.store(file::trimmed_of(&db)?, Ordering::Release);
         let rows = Rows { shared: Arc::clone(&shared), on_commit, load: query::rows_after };
+        let read = file.clone();
         let writer = Writer::spawn("store", file, db, clock.clone(), Some(rows), options.checkpoint_bytes)?;
-        let read_path = path.clone();
-        let readers =
-            Crew::spawn("store-read", options.readers, 256, move || Reader::new(read_path.clone()))?;
-        let read_path = path.clone();
-        let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(read_path.clone()))?;
+        let desk_file = read.clone();
+        let readers = Crew::spawn("store-read", options.readers, 256, move || Reader::new(read.clone()))?;
+        let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(desk_file.clone()))?;
         Ok(Self { epoch, shared, writer, readers, desk, path, clock, _lock: lock })
     }
     fn read<T: Send + 'static>(
