@@ -29,6 +29,8 @@ pub(super) enum Out {
         cursor: bytes::Bytes,
         in_snapshot: bool,
     },
+    /// A record that is not on disk, likewise.
+    Volatile(Arc<FeedRow>),
 }
 
 /// The last item, set before the queue of items is closed.
@@ -69,6 +71,11 @@ impl Stream for SubscriptionStream {
             Some(Out::Row { row, cursor, in_snapshot }) => {
                 Some(Item::Delivery(dated(&self.bus, &row, cursor, in_snapshot)))
             }
+            Some(Out::Volatile(row)) => {
+                BusCounts::add(&self.bus.counts.volatile, 1);
+                let delivery = dated(&self.bus, &row, bytes::Bytes::new(), false);
+                Some(Item::Delivery(v1::Delivery { volatile: true, ..delivery }))
+            }
             None => {
                 let closed = self.last.lock().expect("no code panics while it holds this lock").take();
                 closed.map(Item::Closed)
@@ -84,7 +91,8 @@ fn dated(bus: &Inner, row: &FeedRow, cursor: bytes::Bytes, in_snapshot: bool) ->
     /// 0.128 s and may be away for long.
     const WALL_UNCERTAINTY_US: u64 = 1_000_000;
     let sent = bus.clock.wall();
-    let deliver = if row.seq > bus.hub.opened_at() {
+    // What is not on disk counts from its receipt.
+    let deliver = if row.seq == 0 || row.seq > bus.hub.opened_at() {
         StageTime::exact(Stage::Deliver, bus.clock.mono().since(row.committed))
     } else {
         let passed = sent.0.saturating_sub(row.record.committed_unix_us);

@@ -52,7 +52,7 @@ impl Bus {
             .collect();
         let good: Vec<Incoming> = read.iter().filter_map(|one| one.as_ref().ok()).cloned().collect();
         let first = good.first().map(|incoming| incoming.alert.id);
-        let stored = if good.is_empty() { Vec::new() } else { self.0.store.publish(good).await? };
+        let stored = if good.is_empty() { Vec::new() } else { self.commit(good).await? };
         let mut stored = stored.into_iter();
         let mut results = Vec::with_capacity(read.len());
         for one in read {

@@ -1,5 +1,6 @@
 //! Promises of the bus, one by one. `model` holds them all together on random histories.
 
+mod degraded;
 mod model;
 
 use std::time::Duration;

@@ -15,6 +15,7 @@ use xueliang_base::{
 use super::{
     schema,
     sqlite::{
+        SLOW_AFTER,
         file::{self, DbFile, Reader},
         writer::Writer,
     },
@@ -84,7 +85,7 @@ impl SpoolDb {
         let db = db_file.open()?;
         let found = found(&db)?;
         let read = db_file.clone();
-        let writer = Writer::spawn("spool", db_file, db, clock, None, 4 << 20)?;
+        let writer = Writer::spawn("spool", db_file, db, clock, None, SLOW_AFTER, 4 << 20)?;
         let reader = Crew::spawn("spool-read", 1, 64, move || Reader::new(read.clone()))?;
         Ok((Self { writer, reader, _lock: lock }, found))
     }

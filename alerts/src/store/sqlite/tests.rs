@@ -103,7 +103,7 @@ async fn a_store_that_failed_comes_back_by_itself_and_shows_all_in_order() {
         vfs: None,
     };
     let db = file.open().unwrap();
-    let other = Writer::spawn("ghost", file, db, bench.clock.clone(), None, u64::MAX).unwrap();
+    let other = Writer::spawn("ghost", file, db, bench.clock.clone(), None, SLOW_AFTER, u64::MAX).unwrap();
     let (shared, incoming) =
         (Shared::default(), Incoming { alert: ghost.clone(), received: bench.clock.mono() });
     other.run(move |db, rows| publish::store(db, rows, &shared, &incoming)).await.unwrap();
