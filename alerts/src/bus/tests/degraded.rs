@@ -119,6 +119,8 @@ async fn what_is_on_disk_already_or_belongs_to_another_is_not_shown_as_volatile(
     let alert = critical();
     let later = next_state(&alert);
     bench.commit(&[alert.clone(), later.clone()]).await;
+    // As in a running bus, the record is being read when the disk fails.
+    assert!(bench.bus.store().exists(alert.id).await.unwrap());
     disk.set(Some(Fault::Full));
     // With each comes a new one, so that there is something that cannot be written.
     assert!(bench.try_publish(&[critical(), alert, later.clone()]).await.is_err());
