@@ -196,9 +196,9 @@ async fn consoles_are_told_that_the_store_fails_while_it_does_and_that_it_works_
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         if slow {
-            disk.hold_syncs()
+            disk.hold_syncs();
         } else {
-            disk.set(Some(Fault::Full))
+            disk.set(Some(Fault::Full));
         }
         let row = Acked {
             principal: "bus".to_owned(),
