@@ -9,8 +9,6 @@ pub mod client;
 mod crew;
 pub mod error;
 pub mod evidence;
-#[cfg(any(test, feature = "faulty-disk"))]
-pub mod faulty_disk;
 pub mod filter;
 pub mod grpc;
 pub mod publisher;

@@ -5,6 +5,8 @@
 //! must do for the bus; [`sqlite`] does it embedded. SQL stands under `store/` and nowhere else.
 
 mod backup;
+#[cfg(any(test, feature = "faulty-disk"))]
+pub mod faulty_disk;
 mod schema;
 mod spool;
 mod sqlite;

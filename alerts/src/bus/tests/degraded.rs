@@ -8,8 +8,8 @@ use xueliang_proto::v1::{self, PublishOutcome};
 use super::{Subscribe, options};
 use crate::{
     bus::BusOptions,
-    faulty_disk::{Fault, FaultyDisk},
     rights::{Principal, PrincipalKind},
+    store::faulty_disk::{Fault, FaultyDisk},
     testing::{Bench, critical, key, key_of, major, minor, next_state},
 };
 

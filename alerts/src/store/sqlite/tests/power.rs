@@ -8,7 +8,7 @@ use xueliang_base::kind::Lane;
 
 use super::*;
 use crate::{
-    faulty_disk::{Fault, FaultyDisk},
+    store::faulty_disk::{Fault, FaultyDisk},
     testing::{Dice, major, minor, resolved},
 };
 

@@ -1,6 +1,6 @@
 use xueliang_alerts::{
     bus::{BusOptions, Subscribe},
-    faulty_disk::{Fault, FaultyDisk},
+    store::faulty_disk::{Fault, FaultyDisk},
 };
 use xueliang_base::{
     shutdown,

@@ -105,7 +105,10 @@ impl State {
     fn sync(&mut self, path: &Path, descriptor: u64) -> Result<(), c_int> {
         self.tick();
         let fails = matches!(self.fault, Some(Fault::Sync | Fault::Dead));
-        let Some(file) = self.files.get_mut(path) else { return Ok(()) };
+        let Some(file) = self.files.get_mut(path) else {
+            // After a cut no file is there any more, and this one is not on disk.
+            return if fails { Err(ffi::SQLITE_IOERR_FSYNC) } else { Ok(()) };
+        };
         if fails {
             file.unsynced.clear();
             file.owed = file.open.clone();
