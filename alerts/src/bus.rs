@@ -15,6 +15,7 @@ mod publish;
 mod registry;
 mod subscription;
 mod trail;
+mod volatile;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -124,6 +125,10 @@ pub struct BusCounts {
     pub trimmed_by_age: AtomicU64,
     /// Rows of the feed trimmed because there were more than it may hold.
     pub trimmed_by_size: AtomicU64,
+    /// Records handed to consoles while they were not on disk.
+    pub volatile: AtomicU64,
+    /// States that could be neither stored nor shown, or that nobody offered until they were stored.
+    pub volatile_dropped: AtomicU64,
 }
 
 impl BusCounts {
@@ -222,6 +227,10 @@ impl Bus {
     pub fn subscriptions(&self) -> usize {
         self.0.registry.len()
     }
+    /// Alerts whose latest state is shown and not on disk.
+    pub fn volatile(&self) -> usize {
+        self.0.hub.volatile.len()
+    }
     /// Ends every stream with a `Closed` that says so.
     pub fn close_subscriptions(&self) {
         self.0.registry.close_all();
@@ -261,6 +270,10 @@ impl Bus {
         every_second.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             every_second.tick().await;
+            if self.0.store.health().failing.is_none() {
+                let given_up = self.0.hub.volatile.forget(self.0.clock.mono());
+                BusCounts::add(&self.0.counts.volatile_dropped, given_up as u64);
+            }
             if let Err(error) = self.save_acked().await {
                 warn!(error = %error, "acknowledged cursors are not on disk yet");
             }

@@ -55,12 +55,14 @@ pub struct SpoolOptions {
     pub free_bytes: Option<Arc<AtomicU64>>,
     /// Pages its database may have when it is opened next: a bound for tests of a full disk.
     pub max_pages: Option<Arc<AtomicU32>>,
+    /// Name of SQLite's VFS; its own where there is none. For tests of a disk that fails.
+    pub vfs: Option<String>,
 }
 
 impl Default for SpoolOptions {
     fn default() -> Self {
         // A town's alerts of a week without the bus, and the evidence of a night.
-        Self { max_bytes: 4 << 30, reserve_bytes: None, free_bytes: None, max_pages: None }
+        Self { max_bytes: 4 << 30, reserve_bytes: None, free_bytes: None, max_pages: None, vfs: None }
     }
 }
 
@@ -147,7 +149,8 @@ impl Spool {
         let files = Files::open(&file_folder)?;
         let path = folder.join("spool.db");
         // Takes the lock: only then may files be removed that nothing names.
-        let (db, found) = SpoolDb::open(path, Arc::clone(&clock), options.max_pages.clone())?;
+        let (db, found) =
+            SpoolDb::open(path, Arc::clone(&clock), options.max_pages.clone(), options.vfs.clone())?;
         // A crash between a file and its row, or a row and its file, leaves a file that nothing names.
         remove_others(&file_folder, &found.data_files)?;
         let boot = clock.boot();

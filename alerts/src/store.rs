@@ -6,6 +6,8 @@
 
 mod backup;
 mod delivery;
+#[cfg(any(test, feature = "faulty-disk"))]
+pub mod faulty_disk;
 mod retention;
 mod schema;
 pub mod sinks;

@@ -200,3 +200,17 @@ pub(crate) fn key(delivery: &v1::Delivery) -> (String, u64) {
 pub(crate) fn key_of(alert: &Alert) -> (String, u64) {
     (alert.id.to_string(), alert.revision.0)
 }
+
+/// A small generator of our own: the crate needs no other randomness in tests.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
+        // SplitMix64 (Steele, Lea, Flood 2014).
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % sides
+    }
+}

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::timeout;
 use tracing::warn;
 use xueliang_base::{error::ErrorKind, time::Mono};
 
@@ -47,7 +48,9 @@ impl Bus {
         if self.0.admission.known().names.contains(&key) {
             return Ok(());
         }
-        let added = self.0.store.add_subscriber(key.0.clone(), key.1.clone(), MAX_NAMES).await;
+        let adding = self.0.store.add_subscriber(key.0.clone(), key.1.clone(), MAX_NAMES);
+        let slow = || Error::Unavailable("the store does not commit in time".to_owned());
+        let added = timeout(self.0.options.sqlite.slow_after, adding).await.unwrap_or_else(|_| Err(slow()));
         match added {
             Ok(()) => {
                 self.0.admission.known().names.insert(key);

@@ -31,6 +31,8 @@ pub(super) enum Out {
         cursor: bytes::Bytes,
         in_snapshot: bool,
     },
+    /// A record that is not on disk, likewise.
+    Volatile(Arc<FeedRow>),
 }
 
 /// The last item, set before the queue of items is closed.
@@ -67,7 +69,8 @@ impl SubscriptionStream {
                 }
             }
             Out::Item(Item::Snapshot(mark)) if !mark.begin => trail.sent_snapshot(now),
-            Out::Item(_) => {}
+            // What has no place in the feed stands in no stretch of it; it comes again with one.
+            Out::Item(_) | Out::Volatile(_) => {}
         }
     }
     /// Items that wait to be taken.
@@ -120,6 +123,11 @@ impl SubscriptionStream {
                 let rest = dated(&self.bus, &row, cursor, in_snapshot);
                 Some(Handed::Delivery { row, rest })
             }
+            Some(Out::Volatile(row)) => {
+                BusCounts::add(&self.bus.counts.volatile, 1);
+                let rest = dated(&self.bus, &row, bytes::Bytes::new(), false);
+                Some(Handed::Delivery { row, rest: v1::Delivery { volatile: true, ..rest } })
+            }
             None => {
                 let closed = self.last.lock().expect("no code panics while it holds this lock").take();
                 closed.map(|closed| Handed::Item(Item::Closed(closed)))
@@ -142,7 +150,8 @@ fn dated(bus: &Inner, row: &FeedRow, cursor: bytes::Bytes, in_snapshot: bool) ->
     /// 0.128 s and may be away for long.
     const WALL_UNCERTAINTY_US: u64 = 1_000_000;
     let sent = bus.clock.wall();
-    let deliver = if row.seq > bus.boot_began {
+    // What is not on disk counts from its receipt.
+    let deliver = if row.seq == 0 || row.seq > bus.boot_began {
         StageTime::exact(Stage::Deliver, bus.clock.mono().since(row.committed))
     } else {
         let passed = sent.0.saturating_sub(row.record.committed_unix_us);

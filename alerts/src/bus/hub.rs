@@ -7,8 +7,9 @@ use std::{
 };
 
 use tokio::sync::watch;
-use xueliang_base::{id::AlertId, kind::Lane};
+use xueliang_base::{id::AlertId, kind::Lane, time::Mono};
 
+use super::volatile::{Showing, Volatile, revision};
 use crate::{filter::Filter, store::FeedRow};
 
 /// Older rows leave a lane as newer ones come, though there is room: who is so far behind reads from the store, and what
@@ -26,6 +27,7 @@ struct Window {
 /// lane's window while an older one still stands in a quiet lane's.
 struct Latest {
     seq: u64,
+    revision: u64,
     /// Rows of the alert in all windows.
     rows: usize,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Hub {
     windows: RwLock<Windows>,
     capacity: usize,
     head: watch::Sender<u64>,
+    /// What is shown and not on disk.
+    pub(super) volatile: Volatile,
 }
 
 /// What a lane holds after a place.
@@ -62,7 +66,7 @@ pub(crate) struct Found {
 impl Hub {
     pub(crate) fn new(capacity: usize) -> Self {
         let head = watch::channel(0).0;
-        Self { windows: RwLock::default(), capacity: capacity.max(1), head }
+        Self { windows: RwLock::default(), capacity: capacity.max(1), head, volatile: Volatile::default() }
     }
     /// Begins after what is on disk already; before the first push.
     pub(crate) fn start_at(&self, head: u64) {
@@ -85,8 +89,10 @@ impl Hub {
         let windows = &mut *guard;
         for row in rows {
             windows.head = row.seq;
-            let latest = windows.latest.entry(row.alert).or_insert(Latest { seq: 0, rows: 0 });
+            let latest = windows.latest.entry(row.alert).or_insert(Latest { seq: 0, revision: 0, rows: 0 });
             latest.seq = row.seq;
+            latest.revision = revision(&row);
+            self.volatile.committed(&row);
             latest.rows += 1;
             windows.lanes[row.lane.index()].rows.push_back(Arc::clone(&row));
             windows.forget(&row, self.capacity);
@@ -94,6 +100,19 @@ impl Hub {
         let head = windows.head;
         drop(guard);
         self.head.send_replace(head);
+    }
+    /// Shows a state that is not on disk; never after the same state was shown from there.
+    pub(super) fn show(&self, row: Arc<FeedRow>, now: Mono) -> Showing {
+        let windows = self.windows.read().expect("no code panics under this lock");
+        if windows.latest.get(&row.alert).is_some_and(|latest| latest.revision >= revision(&row)) {
+            return Showing::Known;
+        }
+        let showing = self.volatile.show(row, now);
+        drop(windows);
+        if showing == Showing::Shown {
+            self.head.send_modify(|_| {});
+        }
+        showing
     }
     /// Rows of a lane after a place; `None` when the window no longer reaches back to it.
     pub(crate) fn after(

@@ -78,7 +78,7 @@ impl Bus {
         let kinds: Vec<Option<Kind>> =
             read.iter().map(|one| one.as_ref().ok().map(|one| one.alert.kind)).collect();
         let first = good.first().map(|incoming| incoming.alert.id);
-        let stored = if good.is_empty() { Vec::new() } else { self.0.store.publish(good).await? };
+        let stored = if good.is_empty() { Vec::new() } else { self.commit(good).await? };
         let mut stored = stored.into_iter();
         let mut results = Vec::with_capacity(read.len());
         for one in read {

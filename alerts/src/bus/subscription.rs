@@ -173,6 +173,7 @@ impl Bus {
             bookmarks,
             renew_at,
             stuck_since: None,
+            volatile: [0; 3],
             placed: false,
             resumable: false,
         };
@@ -311,6 +312,8 @@ struct Task {
     renew_at: Mono,
     /// Since when a critical record has waited for credit.
     stuck_since: Option<Mono>,
+    /// The last volatile states sent, by lane.
+    volatile: [u64; 3],
     /// Whether the lanes stand where this stream reads.
     placed: bool,
     /// Whether the lanes' cursor leads back to all that was not sent: not before the end of a snapshot.
@@ -433,6 +436,9 @@ impl Task {
                 }
             }
         }
+        if self.show(Lane::Critical).await? {
+            return Ok(true);
+        }
         if self.free(Lane::Major) == 0 {
             self.lanes.forget(Lane::Major);
         } else {
@@ -446,7 +452,24 @@ impl Task {
                 }
             }
         }
-        self.step_minor().await
+        Ok(self.show(Lane::Major).await? || self.step_minor().await? || self.show(Lane::Minor).await?)
+    }
+
+    /// Sends the next state of a lane that is not on disk; whether there was one. It has no place that could be
+    /// acknowledged, so it takes no credit: what is held is bounded, and each is sent once.
+    async fn show(&mut self, lane: Lane) -> Result<bool, End> {
+        let after = self.volatile[lane.index()];
+        if self.bus.hub.volatile.next(lane, after, &self.filter).is_none() {
+            return Ok(false);
+        }
+        let permit = self.reserve().await?;
+        // It may have been committed meanwhile.
+        let next = self.bus.hub.volatile.next(lane, after, &self.filter);
+        if let Some((place, row)) = next {
+            self.volatile[lane.index()] = place;
+            permit.send(Out::Volatile(row));
+        }
+        Ok(true)
     }
 
     async fn step_minor(&mut self) -> Result<bool, End> {

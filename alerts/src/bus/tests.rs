@@ -2,6 +2,7 @@
 
 mod audit;
 mod clock;
+mod degraded;
 mod entitled;
 mod group;
 mod model;

@@ -16,6 +16,7 @@ use xueliang_base::{
 use super::{
     schema,
     sqlite::{
+        SLOW_AFTER,
         file::{self, DbFile, Reader},
         writer::Writer,
     },
@@ -95,14 +96,16 @@ impl SpoolDb {
         path: PathBuf,
         clock: SharedClock,
         max_pages: Option<Arc<AtomicU32>>,
+        vfs: Option<String>,
     ) -> Result<(Self, Found)> {
         let lock = file::lock(&path.with_extension("lock"), "node process")?;
         let what = format!("the spool {}", path.display());
-        let db_file = DbFile { path: path.clone(), what, steps: schema::SPOOL_STEPS, max_pages };
+        let db_file = DbFile { path, what, steps: schema::SPOOL_STEPS, max_pages, vfs };
         let db = db_file.open()?;
         let found = found(&db)?;
-        let writer = Writer::spawn("spool", db_file, db, clock, None, 4 << 20)?;
-        let reader = Crew::spawn("spool-read", 1, 64, move || Reader::new(path.clone()))?;
+        let read = db_file.clone();
+        let writer = Writer::spawn("spool", db_file, db, clock, None, SLOW_AFTER, 4 << 20)?;
+        let reader = Crew::spawn("spool-read", 1, 64, move || Reader::new(read.clone()))?;
         Ok((Self { writer, reader, _lock: lock }, found))
     }
     /// Appends; on disk when the answer comes. A state that waits already is appended once: `false` when its

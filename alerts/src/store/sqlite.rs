@@ -22,6 +22,7 @@ use std::{
         Arc,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 #[cfg(test)]
@@ -48,6 +49,9 @@ use super::{
 };
 use crate::{crew::Crew, error::Error, error::Result, filter::Filter};
 
+/// An fsync takes some 10 ms, on a busy hard disk some 100 ms. People are to be told of a disk that hangs within 1 s.
+pub(super) const SLOW_AFTER: Duration = Duration::from_millis(500);
+
 /// How the embedded store runs.
 #[derive(Debug, Clone)]
 pub struct SqliteOptions {
@@ -57,12 +61,17 @@ pub struct SqliteOptions {
     pub checkpoint_bytes: u64,
     /// Pages the file may have when it is opened next: a bound for tests of a full disk, and of one that is emptied.
     pub max_pages: Option<Arc<AtomicU32>>,
+    /// A commit that takes longer counts as failing until it is done.
+    pub slow_after: Duration,
+    /// Name of SQLite's VFS; its own where there is none. For tests of a disk that fails.
+    pub vfs: Option<String>,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
         // 4 MiB of log are written back in some 10 ms, and cover a day of a town's alerts.
-        Self { readers: 2, checkpoint_bytes: 4 << 20, max_pages: None }
+        let slow_after = SLOW_AFTER;
+        Self { readers: 2, checkpoint_bytes: 4 << 20, max_pages: None, slow_after, vfs: None }
     }
 }
 
@@ -108,6 +117,7 @@ impl SqliteStore {
             what: format!("the store {}", path.display()),
             steps: schema::STORE_STEPS,
             max_pages: options.max_pages.clone(),
+            vfs: options.vfs.clone(),
         };
         let db = file.open()?;
         let epoch = epoch_of(&db)?;
@@ -116,12 +126,13 @@ impl SqliteStore {
         shared.head.store(file::head_of(&db)?, Ordering::Release);
         shared.trimmed_to.store(file::trimmed_of(&db)?, Ordering::Release);
         let rows = Rows { shared: Arc::clone(&shared), on_commit, load: query::rows_after };
-        let writer = Writer::spawn("store", file, db, clock.clone(), Some(rows), options.checkpoint_bytes)?;
-        let read_path = path.clone();
-        let readers =
-            Crew::spawn("store-read", options.readers, 256, move || Reader::new(read_path.clone()))?;
-        let read_path = path.clone();
-        let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(read_path.clone()))?;
+        let read = file.clone();
+        let (slow_after, checkpoint_bytes) = (options.slow_after, options.checkpoint_bytes);
+        let writer =
+            Writer::spawn("store", file, db, clock.clone(), Some(rows), slow_after, checkpoint_bytes)?;
+        let desk_file = read.clone();
+        let readers = Crew::spawn("store-read", options.readers, 256, move || Reader::new(read.clone()))?;
+        let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(desk_file.clone()))?;
         Ok(Self { epoch, shared, writer, readers, desk, path, clock, boot_began, _lock: lock })
     }
     /// Rows after this place were committed since the machine's boot, in this life of the process or an earlier one.

@@ -15,22 +15,8 @@ use super::{Subscribe, options};
 use crate::{
     bus::BusOptions,
     filter::Filter,
-    testing::{Bench, Console, critical, key, key_of, major, minor, next_state, resolved},
+    testing::{Bench, Console, Dice, critical, key, key_of, major, minor, next_state, resolved},
 };
-
-/// A small generator of our own: the crate needs no other randomness in tests.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        // SplitMix64 (Steele, Lea, Flood 2014).
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % sides
-    }
-}
 
 /// What one console, over all its streams, was shown.
 #[derive(Default)]

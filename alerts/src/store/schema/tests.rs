@@ -239,7 +239,7 @@ async fn a_spool_of_the_first_schema_is_sent_on() {
     db.execute_batch("PRAGMA user_version = 1").unwrap();
     drop(db);
     let clock = xueliang_base::time::ManualClock::at(NOW);
-    let (spool, found) = SpoolDb::open(path, clock, None).unwrap();
+    let (spool, found) = SpoolDb::open(path, clock, None, None).unwrap();
     assert_eq!((found.items, found.bytes, found.data_files.len()), (2, 77, 1));
     let room = Room { count: 9, bytes: 1000 };
     let states = spool.next_states(found.last, room).await.unwrap().states;

@@ -59,6 +59,8 @@ pub(in super::super) struct DbFile {
     pub(in super::super) what: String,
     pub(in super::super) steps: &'static [&'static str],
     pub(in super::super) max_pages: Option<Arc<AtomicU32>>,
+    /// Name of SQLite's VFS; its own where there is none.
+    pub(in super::super) vfs: Option<String>,
 }
 
 impl DbFile {
@@ -76,10 +78,16 @@ impl DbFile {
     }
     /// A connection that commits nothing: for checkpoints.
     pub(super) fn connect(&self) -> Result<Connection> {
-        let db = Connection::open(&self.path)?;
+        let db = self.connection(OpenFlags::default())?;
         pragmas(&db)?;
         db.execute_batch("PRAGMA wal_autocheckpoint = 0")?;
         Ok(db)
+    }
+    fn connection(&self, flags: OpenFlags) -> Result<Connection> {
+        Ok(match &self.vfs {
+            None => Connection::open_with_flags(&self.path, flags)?,
+            Some(vfs) => Connection::open_with_flags_and_vfs(&self.path, flags, vfs.as_str())?,
+        })
     }
 }
 
@@ -123,20 +131,20 @@ fn settle(db: &Connection) -> Result<()> {
 
 /// A connection that only reads, opened when first needed and again after an error of the disk.
 pub(in super::super) struct Reader {
-    path: PathBuf,
+    file: DbFile,
     db: Option<Connection>,
 }
 
 impl Reader {
-    pub(in super::super) fn new(path: PathBuf) -> Self {
-        Self { path, db: None }
+    pub(in super::super) fn new(file: DbFile) -> Self {
+        Self { file, db: None }
     }
     pub(in super::super) fn with<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let db = match self.db.take() {
             Some(db) => db,
             None => {
                 let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-                let db = Connection::open_with_flags(&self.path, flags)?;
+                let db = self.file.connection(flags)?;
                 pragmas(&db)?;
                 db.execute_batch("PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0")?;
                 db

@@ -10,6 +10,8 @@ use xueliang_base::{
 use super::*;
 use crate::testing::{NOW, critical, key_of, next_state};
 
+mod power;
+
 /// A store and what it showed to consoles, in order.
 struct Bench {
     folder: tempfile::TempDir,
@@ -98,9 +100,10 @@ async fn a_store_that_failed_comes_back_by_itself_and_shows_all_in_order() {
         what: "the store".to_owned(),
         steps: schema::STORE_STEPS,
         max_pages: None,
+        vfs: None,
     };
     let db = file.open().unwrap();
-    let other = Writer::spawn("ghost", file, db, bench.clock.clone(), None, u64::MAX).unwrap();
+    let other = Writer::spawn("ghost", file, db, bench.clock.clone(), None, SLOW_AFTER, u64::MAX).unwrap();
     let (shared, incoming) =
         (Shared::default(), Incoming { alert: ghost.clone(), received: bench.clock.mono() });
     other.run(move |db, rows| publish::store(db, rows, &shared, &incoming)).await.unwrap();

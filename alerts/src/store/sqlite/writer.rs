@@ -4,10 +4,11 @@ use std::{
     path::Path,
     sync::{
         Arc, Mutex,
-        atomic::Ordering,
+        atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
     thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use rusqlite::Connection;
@@ -93,6 +94,10 @@ pub(in super::super) struct Writer {
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
     threads: Vec<JoinHandle<()>>,
     health: Arc<Mutex<Health>>,
+    /// When the commit that runs began, in nanoseconds; 0 while none does.
+    began: Arc<AtomicU64>,
+    clock: SharedClock,
+    slow_after: Duration,
 }
 
 impl Writer {
@@ -102,6 +107,7 @@ impl Writer {
         db: Connection,
         clock: SharedClock,
         rows: Option<Rows>,
+        slow_after: Duration,
         checkpoint_bytes: u64,
     ) -> Result<Self> {
         let (jobs, waiting) = mpsc::channel(QUEUE);
@@ -112,14 +118,30 @@ impl Writer {
         let thread = thread::Builder::new().name(format!("{name}-checkpoint"));
         let checkpoints =
             thread.spawn(move || checkpointer.run(&woken)).map_err(start(format!("{name}-checkpoint")))?;
-        let own =
-            Thread { file, db: Some(db), clock, rows, health: Arc::clone(&health), wake, checkpoint_bytes };
+        let began = Arc::new(AtomicU64::new(0));
+        let own = Thread {
+            file,
+            db: Some(db),
+            clock: Arc::clone(&clock),
+            rows,
+            health: Arc::clone(&health),
+            began: Arc::clone(&began),
+            wake,
+            checkpoint_bytes,
+        };
         let thread = thread::Builder::new().name(format!("{name}-write"));
         let writes = thread.spawn(move || own.run(waiting)).map_err(start(format!("{name}-write")))?;
-        Ok(Self { jobs: Some(jobs), threads: vec![writes, checkpoints], health })
+        Ok(Self { jobs: Some(jobs), threads: vec![writes, checkpoints], health, began, clock, slow_after })
     }
     pub(in super::super) fn health(&self) -> Health {
-        self.health.lock().expect("no code panics while it holds this lock").clone()
+        let mut health = self.health.lock().expect("no code panics while it holds this lock").clone();
+        let began = self.began.load(Ordering::Relaxed);
+        let takes = self.clock.mono().since(Mono(began));
+        if began != 0 && takes >= self.slow_after && health.failing.is_none() {
+            health.failing =
+                Some(format!("a commit has taken {:.1} s so far: check the disk", takes.as_secs_f64()));
+        }
+        health
     }
     /// Runs `work` in a transaction. The answer comes when it is on disk.
     pub(in super::super) fn run<T: Send + 'static>(
@@ -157,6 +179,7 @@ struct Thread {
     clock: SharedClock,
     rows: Option<Rows>,
     health: Arc<Mutex<Health>>,
+    began: Arc<AtomicU64>,
     wake: SyncSender<()>,
     checkpoint_bytes: u64,
 }
@@ -175,7 +198,9 @@ impl Thread {
     }
     fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
         let began = self.clock.mono();
+        self.began.store(began.0, Ordering::Relaxed);
         let result = self.attempt(&mut jobs);
+        self.began.store(0, Ordering::Relaxed);
         let took_us = micros(self.clock.mono().since(began));
         self.note(result.as_ref().err(), took_us);
         match result {

@@ -154,6 +154,8 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
         ("opened", read(&counts.opened)),
         ("invalid", read(&counts.invalid)),
         ("audit_lost", read(&counts.notes_lost)),
+        ("volatile", read(&counts.volatile)),
+        ("volatile_dropped", read(&counts.volatile_dropped)),
     ] {
         total(&own.deliveries, "what", what, count);
     }
@@ -163,6 +165,7 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
         ("failing", u64::from(health.failing.is_some())),
         ("feed_head", bus.store().head()),
         ("wal_bytes", health.wal_bytes),
+        ("volatile", bus.volatile() as u64),
         ("last_commit_us", health.last_commit_us),
     ] {
         set(&own.store, "what", what, float(count));

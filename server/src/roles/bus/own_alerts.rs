@@ -3,16 +3,19 @@
 //!
 //! Each is about a [`Subject`]. A state is minted once and offered again until the store has answered for it, so that
 //! a commit that failed towards us and is on disk all the same becomes no second alert. A failing store cannot take
-//! the alert about itself: it is stored as soon as it can be, dated from when the failure began. What is offered each
-//! second meanwhile is also what finds out that the store works again.
+//! the alert about itself: consoles see it as volatile at once, and it is stored as soon as it can be, dated from when the
+//! failure began. What is offered each second meanwhile is also what finds out that the store works again. Nothing here
+//! waits for a disk that hangs: one offer of each alert, and one try of the store, are under way at a time.
 
 use std::{collections::BTreeMap, time::Duration};
 
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use tokio::time::timeout;
 use tracing::{debug, error, info, warn};
 use xueliang_alerts::{
     board::NodeSeen,
     bus::{Bus, Published},
+    error::Error,
     rights::{Principal, PrincipalKind},
     store::{Acked, ListQuery},
 };
@@ -38,8 +41,14 @@ const NO_WORKER: &str = "no_look_worker";
 const STORE: &str = "store";
 /// Between two tries of the store: one commit each, of one small row that replaces itself.
 const TRY: Duration = Duration::from_secs(5);
-/// An offer that hangs for longer is made again; it may have landed.
-const OFFER: Duration = Duration::from_secs(10);
+/// Between two offers of one state.
+const OFFER: Duration = Duration::from_secs(1);
+/// How soon a change is seen: a store that fails is to be told within a second.
+const TICK: Duration = Duration::from_millis(250);
+/// The store's answer about the alerts of an earlier life is waited for so long at a time.
+const READ: Duration = Duration::from_secs(5);
+/// A store that fails now and then is one alert, not one each time.
+const CALM: Duration = Duration::from_secs(5);
 
 /// What an alert of the bus is about, and how far its alert has come.
 struct Subject {
@@ -63,6 +72,10 @@ struct Subject {
     refused: Option<bool>,
     /// Whether it held when that could be told last.
     held: bool,
+    /// When the pending state was offered last.
+    offered: Option<Mono>,
+    /// That offer is under way.
+    offering: bool,
 }
 
 /// Where the alerts belong, and under which configuration.
@@ -89,6 +102,7 @@ impl Subject {
         let (id, rule) = (id.parse().ok()?, rule.parse().ok()?);
         let (since, active, pending, refused, held) = (None, None, None, None, false);
         let (thresholds, measures) = (Vec::new(), Vec::new());
+        let (offered, offering) = (None, false);
         Some(Self {
             kind,
             id,
@@ -102,6 +116,8 @@ impl Subject {
             pending,
             refused,
             held,
+            offered,
+            offering,
         })
     }
     /// Whether it is so, by the node's report of the last seconds; `None` when that cannot be told without one.
@@ -110,6 +126,9 @@ impl Subject {
             NO_WORKER => report.map(|report| report.not_analysing),
             _ => Some(report.is_none()),
         }
+    }
+    fn key(&self) -> (CameraId, RuleId) {
+        (self.id.clone(), self.rule.clone())
     }
     fn is_about(&self, alert: &Alert) -> bool {
         alert.kind == self.kind && alert.place.camera == self.id && alert.explanation.rule == self.rule
@@ -143,6 +162,8 @@ impl Subject {
     /// Takes the store's answer about the pending state; whether what is on disk must be read again.
     fn settle(&mut self, published: &Published) -> bool {
         let Some(alert) = self.pending.take() else { return false };
+        // What follows is another state: it need not wait.
+        self.offered = None;
         match published.outcome {
             PublishOutcome::Committed | PublishOutcome::Duplicate => {
                 if alert.state.is_firing() {
@@ -252,19 +273,40 @@ pub async fn run(
     nodes.insert(config.node.to_string(), of_node(config.node.as_str()));
     // Which alerts an earlier bus process left firing is asked until it is known: to guess would raise them twice.
     let mut known = false;
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let (mut tried, mut hangs) = (None::<Mono>, false);
+    let (mut tried, mut trying, mut failed) = (None::<Mono>, false, None::<Mono>);
+    let mut doing: FuturesUnordered<BoxFuture<'static, Done>> = FuturesUnordered::new();
     loop {
         tokio::select! {
             () = stopping.wait() => return,
             _ = tick.tick() => {}
+            Some(done) = doing.next() => match done {
+                Done::Tried => trying = false,
+                Done::Offered(about, published) => {
+                    let mut subjects =
+                        nodes.values_mut().flatten().chain(store.as_mut()).chain(space.as_mut());
+                    if let Some(subject) = subjects.find(|subject| subject.key() == about) {
+                        subject.offering = false;
+                        // An offer that fails is made again: the store has said why in the log.
+                        known &= !published.is_some_and(|published| subject.settle(&published));
+                    }
+                }
+            },
         }
         let now = clock.mono();
-        if tried.is_none_or(|tried| now.since(tried) >= TRY) {
-            tried = Some(now);
-            // The store's health says what came of it, unless nothing does.
-            hangs = timeout(OFFER, try_store(&bus)).await.is_err();
+        let failing = bus.store().health().failing.is_some();
+        if failing {
+            failed = Some(now);
+        }
+        let wait = if failing { OFFER } else { TRY };
+        if !trying && tried.is_none_or(|tried| now.since(tried) >= wait) {
+            (tried, trying) = (Some(now), true);
+            let bus = bus.clone();
+            doing.push(Box::pin(async move {
+                try_store(&bus).await;
+                Done::Tried
+            }));
         }
         let seen = bus.board().nodes_seen();
         for name in seen.iter().map(|seen| &seen.node) {
@@ -273,7 +315,8 @@ pub async fn run(
             }
         }
         if !known {
-            match active(&bus).await {
+            let found = timeout(READ, active(&bus)).await;
+            match found.unwrap_or_else(|_| Err(Error::Unavailable("no answer in time".to_owned()))) {
                 Ok(alerts) => {
                     adopt(alerts, nodes.values_mut().flatten().chain(store.as_mut()).chain(space.as_mut()));
                     known = true;
@@ -284,22 +327,33 @@ pub async fn run(
                 }
             }
         }
-        let failing = hangs || bus.store().health().failing.is_some();
-        if let Some(subject) = space.as_mut().filter(|_| asked.due(now)) {
+        if let Some(subject) = space.as_mut().filter(|_| !failing && asked.due(now)) {
             // What cannot be read changes nothing: the store's own alert tells of that.
             let usage = timeout(OFFER, bus.evidence().usage()).await;
             asked.holds = usage.ok().and_then(Result::ok).map(|usage| space::take(subject, &usage));
         }
-        let subjects = told(&mut nodes, store.as_mut(), &seen, failing);
+        let fails = failed.is_some_and(|failed| now.since(failed) < CALM);
+        let subjects = told(&mut nodes, store.as_mut(), &seen, fails);
         let space = space.as_mut().map(|space| (space, asked.holds));
         for (subject, holds) in subjects.into_iter().chain(space) {
             let Some(alert) = subject.step(holds, (clock.mono(), clock.wall()), &site) else { continue };
-            // An offer that fails is made again with the next tick: the store has said why in the log.
-            if let Some(published) = offer(&bus, &principal, &alert, clock.mono()).await {
-                known &= !subject.settle(&published);
+            if subject.offering || subject.offered.is_some_and(|offered| now.since(offered) < OFFER) {
+                continue;
             }
+            (subject.offered, subject.offering) = (Some(now), true);
+            let (about, bus, principal) = (subject.key(), bus.clone(), principal.clone());
+            doing.push(Box::pin(
+                async move { Done::Offered(about, offer(&bus, &principal, &alert, now).await) },
+            ));
         }
     }
+}
+
+/// What was under way.
+enum Done {
+    Tried,
+    /// Of a subject; `None` when it is not known what became of it.
+    Offered((CameraId, RuleId), Option<Published>),
 }
 
 /// What there is to tell of a node.
@@ -332,7 +386,7 @@ async fn offer(bus: &Bus, principal: &Principal, alert: &Alert, now: Mono) -> Op
     let boot_id = Boot::of_this_machine().as_str().to_owned();
     let sent = Some(SendTime { boot_id, sent_mono_ns: now.0, receiver: None });
     let publication = Publication { alert: Some(alert.into()), sent, ..Publication::default() };
-    timeout(OFFER, bus.publish(principal, vec![publication], now)).await.ok()?.ok()?.pop()
+    bus.publish(principal, vec![publication], now).await.ok()?.pop()
 }
 
 /// Writes a row that means nothing.

@@ -1,5 +1,13 @@
-use xueliang_alerts::{bus::BusOptions, evidence::Usage};
-use xueliang_base::time::{Clock, ManualClock};
+use xueliang_alerts::{
+    bus::{BusOptions, Subscribe},
+    evidence::Usage,
+    store::faulty_disk::{Fault, FaultyDisk},
+};
+use xueliang_base::{
+    shutdown,
+    time::{Clock, ManualClock, SystemClock},
+};
+use xueliang_proto::v1::subscribe_response::Item;
 
 use super::*;
 
@@ -120,7 +128,7 @@ async fn a_store_that_nobody_uses_is_tried_and_does_not_grow() {
     let folder = tempfile::tempdir().unwrap();
     // As many pages as the schema needs and a few more: the disk is full soon.
     let mut options = BusOptions::default();
-    options.sqlite.max_pages = Some(std::sync::Arc::new(40.into()));
+    options.sqlite.max_pages = Some(std::sync::Arc::new(120.into()));
     let bus = Bus::open(folder.path(), bench.clock.clone(), options).unwrap();
     let before = bus.store().health();
     try_store(&bus).await;
@@ -213,4 +221,53 @@ async fn space_for_evidence_is_told_at_eighty_percent_again_when_it_shrinks_and_
     assert!((value(&told[0].1, MeasureKind::DaysLeft) - 3.5).abs() < 1e-9);
     // It is not the alert about a store that fails.
     assert!(!Subject::store().unwrap().is_about(&told[0].1));
+}
+
+#[tokio::test]
+async fn consoles_are_told_that_the_store_fails_while_it_does_and_that_it_works_again() {
+    for slow in [false, true] {
+        let disk = FaultyDisk::new();
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = BusOptions::default();
+        options.sqlite.vfs = Some(disk.vfs());
+        let clock = SystemClock::shared();
+        let bus = Bus::open(folder.path(), clock.clone(), options).unwrap();
+        let console = Principal::new("desk", PrincipalKind::Console);
+        let mut stream = bus.subscribe(&console, Subscribe::default()).await.unwrap();
+        let (stop, stopping) = shutdown::pair();
+        let watching = tokio::spawn(run(bus.clone(), config(), ConfigRevision(3), clock.clone(), stopping));
+        // The first try of the store is over, and the next far away: what fails is an alert.
+        while bus.store().health().commits == 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        if slow {
+            disk.hold_syncs();
+        } else {
+            disk.set(Some(Fault::Full));
+        }
+        let row = Acked {
+            principal: "bus".to_owned(),
+            subscription: "fails".to_owned(),
+            cursor: Cursor::start(bus.store().epoch()),
+        };
+        let write = tokio::spawn(bus.store().save_acked(vec![row]));
+        let mut next = async || loop {
+            let item = timeout(Duration::from_secs(30), stream.next()).await.unwrap().unwrap().item;
+            if let Some(Item::Delivery(delivery)) = item {
+                let alert = delivery.record.unwrap().alert.unwrap();
+                break (delivery.volatile, alert.alert_id, alert.revision, alert.kind);
+            }
+        };
+        let (volatile, id, revision, kind) = next().await;
+        assert!(volatile, "slow: {slow}");
+        assert_eq!((revision, kind), (1, 8301));
+        assert!(bus.store().health().failing.is_some());
+        disk.set(None);
+        disk.release_syncs();
+        assert_eq!(next().await, (false, id.clone(), 1, 8301), "stored under its id");
+        assert_eq!(next().await, (false, id, 2, 8301), "and ended");
+        drop(write.await.unwrap());
+        stop.ask();
+        watching.await.unwrap();
+    }
 }
