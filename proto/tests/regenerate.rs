@@ -2,11 +2,12 @@
 
 use std::{fs, path::Path};
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "xueliang/v1/alert.proto",
     "xueliang/v1/camera.proto",
     "xueliang/v1/evidence.proto",
     "xueliang/v1/node.proto",
+    "xueliang/v1/suppression.proto",
     "xueliang/v1/time.proto",
     "xueliang/v1/worker.proto",
 ];
