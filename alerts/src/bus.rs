@@ -13,6 +13,7 @@ mod lanes;
 mod publish;
 mod registry;
 mod subscription;
+mod suppression;
 
 use std::{
     collections::BTreeMap,
@@ -206,6 +207,7 @@ impl Bus {
             () = stopping.wait() => {}
             () = self.save_every_second() => {}
             () = self.watch_clock() => {}
+            () = self.watch_suppressed() => {}
             () = self.keep_house() => {}
         }
         self.close_subscriptions();

@@ -8,6 +8,7 @@ mod camera;
 mod clock;
 mod evidence;
 mod node;
+mod suppression;
 
 use tokio::sync::watch;
 use tonic::{Code, Extensions, Status};
@@ -15,10 +16,13 @@ use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     alert_service_server::AlertServiceServer, camera_service_server::CameraServiceServer,
     clock_service_server::ClockServiceServer, evidence_service_server::EvidenceServiceServer,
-    node_service_server::NodeServiceServer,
+    node_service_server::NodeServiceServer, suppression_service_server::SuppressionServiceServer,
 };
 
-pub use self::{alert::AlertApi, camera::CameraApi, clock::ClockApi, evidence::EvidenceApi, node::NodeApi};
+pub use self::{
+    alert::AlertApi, camera::CameraApi, clock::ClockApi, evidence::EvidenceApi, node::NodeApi,
+    suppression::SuppressionApi,
+};
 use crate::{
     assignment::Assignment,
     bus::Bus,
@@ -54,6 +58,12 @@ impl Bus {
     /// Steps of wall clocks.
     pub fn clock_service(&self) -> ClockServiceServer<ClockApi> {
         ClockServiceServer::new(ClockApi(self.clone())).max_decoding_message_size(MAX_REQUEST_BYTES)
+    }
+    /// Silences, and what was suppressed.
+    pub fn suppression_service(&self) -> SuppressionServiceServer<SuppressionApi> {
+        SuppressionServiceServer::new(SuppressionApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }
     /// For nodes: the newest assignment and each that follows (`None` until there is one), reports, evidence.
     /// A node's principal bears the node's id as its name.

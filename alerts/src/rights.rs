@@ -36,6 +36,8 @@ pub enum Right {
     RunNode,
     /// Set level 1, which no detector may.
     SetExtreme,
+    /// Make and end silences.
+    Silence,
 }
 
 /// Who calls: the result of signing in, or of the listener's own access control.
@@ -53,15 +55,23 @@ impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            Publish, ReadAlerts, ReadCameras, ReadRegister, RunNode, SetExtreme, ViewOriginal, ViewRedacted,
+            Publish, ReadAlerts, ReadCameras, ReadRegister, RunNode, SetExtreme, Silence, ViewOriginal,
+            ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ViewRedacted],
             PrincipalKind::Publisher => &[Publish],
             PrincipalKind::Node => &[Publish, RunNode],
-            PrincipalKind::Operator => {
-                &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, ReadRegister, Publish, SetExtreme]
-            }
+            PrincipalKind::Operator => &[
+                ReadAlerts,
+                ReadCameras,
+                ViewRedacted,
+                ViewOriginal,
+                ReadRegister,
+                Publish,
+                SetExtreme,
+                Silence,
+            ],
         };
         Self { name: name.into(), kind, rights: rights.iter().copied().collect() }
     }

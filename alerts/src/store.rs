@@ -8,6 +8,7 @@ mod backup;
 mod schema;
 mod spool;
 mod sqlite;
+mod suppression;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -25,6 +26,7 @@ use xueliang_proto::v1;
 pub use backup::{Manifest, OtherFile, backup_files, make_folder, read_manifest, restore};
 pub(crate) use spool::{SpoolDb, SpoolItem, SpoolKind};
 pub use sqlite::{SqliteOptions, SqliteStore};
+pub use suppression::{SilenceQuery, SuppressionQuery, Suppressions};
 
 use crate::{
     error::Result,
@@ -51,7 +53,7 @@ pub struct Incoming {
 /// What became of a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// On disk, at this place of the feed.
+    /// On disk, at this place of the feed; a suppressed one has a place too, and no row at it.
     Committed(u64),
     /// Was on disk already with the same content.
     Duplicate,
@@ -274,7 +276,7 @@ pub struct Health {
 pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Suppressions + Send + Sync + 'static {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;
     /// The last place of the feed that is on disk.

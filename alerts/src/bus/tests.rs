@@ -2,6 +2,7 @@
 
 mod clock;
 mod model;
+mod suppression;
 mod watch_bugs;
 
 use std::time::Duration;

@@ -10,6 +10,8 @@ pub(super) mod file;
 mod publish;
 mod query;
 mod rest;
+mod silence;
+mod suppression;
 pub(super) mod writer;
 
 use std::{
@@ -69,6 +71,8 @@ pub(super) struct Shared {
     pub(super) trimmed_to: AtomicU64,
     pub(super) stale: AtomicU64,
     pub(super) conflicts: AtomicU64,
+    /// See [`SqliteStore::boot_began`].
+    pub(super) boot_began: AtomicU64,
 }
 
 /// The embedded store.
@@ -110,6 +114,7 @@ impl SqliteStore {
         let boot_began = clock::boot_began(&db, &clock.boot())?;
         let shared = Arc::new(Shared::default());
         shared.head.store(file::head_of(&db)?, Ordering::Release);
+        shared.boot_began.store(boot_began, Ordering::Release);
         shared.trimmed_to.store(file::trimmed_of(&db)?, Ordering::Release);
         let rows = Rows { shared: Arc::clone(&shared), on_commit, load: query::rows_after };
         let writer = Writer::spawn("store", file, db, clock.clone(), Some(rows), options.checkpoint_bytes)?;

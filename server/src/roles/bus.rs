@@ -291,6 +291,7 @@ async fn serve_consoles(config: &Config, bus: &Bus, mut stopping: Stopping) -> a
         .add_service(bus.evidence_service())
         .add_service(bus.camera_service())
         .add_service(bus.clock_service())
+        .add_service(bus.suppression_service())
         .add_service(health_service)
         .add_service(reflection);
     info!(%address, "consoles may connect");
