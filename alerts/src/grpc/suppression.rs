@@ -184,7 +184,8 @@ mod tests {
             api.create_silence(by(PrincipalKind::Operator, window(&bench, "work on masts"))).await.unwrap();
         }
         let more = by(PrincipalKind::Operator, window(&bench, "work on masts"));
-        assert_eq!(api.create_silence(more).await.unwrap_err().code(), Code::ResourceExhausted);
+        assert_eq!(api.create_silence(more).await.unwrap_err().code(), Code::FailedPrecondition);
+        assert_eq!(bench.bus.store().health().failures, 0);
         bench.clock.advance(Duration::from_secs(600));
         let more = by(PrincipalKind::Operator, window(&bench, "work on masts"));
         api.create_silence(more).await.unwrap();

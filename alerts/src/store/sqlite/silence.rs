@@ -101,7 +101,8 @@ fn add(db: &Connection, silence: v1::Silence, now: Wall) -> Result<v1::Silence> 
     let mut query = db.prepare_cached("SELECT count(*) FROM silence WHERE expired_us = 0 AND end_us > ?1")?;
     let there: u32 = query.query_row([now.0], |row| row.get(0))?;
     if there >= MOST {
-        return Err(Error::Exhausted(format!(
+        // Nothing is wrong with the storage, so this must not look like it.
+        return Err(Error::Conflict(format!(
             "{there} silences have not ended, no more are kept: let some expire, or widen one"
         )));
     }
