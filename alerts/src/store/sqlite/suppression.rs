@@ -358,3 +358,6 @@ fn show(db: &Connection, batch: &mut Batch<'_>, shared: &Shared, held: &Held) ->
     }));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
