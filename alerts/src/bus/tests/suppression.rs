@@ -410,7 +410,7 @@ async fn history(steps: Vec<Step>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 100, ..ProptestConfig::default() })]
     #[test]
     fn every_publication_is_shown_or_listed_with_a_reason_that_held(
         steps in prop::collection::vec(step(), 1..40),
