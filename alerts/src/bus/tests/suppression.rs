@@ -166,12 +166,14 @@ async fn whoever_was_shown_an_alert_is_shown_its_end() {
     bench.commit(std::slice::from_ref(&second)).await;
     // What was shown before it was silenced is still delivered to whoever comes from far behind.
     bench.clock.advance(Duration::from_secs(61));
-    let other = critical();
+    let mut other = minor();
+    other.place.camera = "pier".parse().unwrap();
     bench.commit(std::slice::from_ref(&other)).await;
     let mut late = reader(&bench).await;
-    assert_eq!(key(&late.delivery().await), key_of(&other));
     assert_eq!(key(&late.delivery().await), key_of(&first));
+    assert_eq!(key(&late.delivery().await), key_of(&other));
     bench.commit(&[resolved(&second)]).await;
+    assert_eq!(feed(&bench).await.last(), Some(&key_of(&resolved(&second))));
     assert_eq!(key(&late.delivery().await), key_of(&resolved(&second)));
 }
 
