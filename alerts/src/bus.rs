@@ -14,6 +14,7 @@ mod lanes;
 mod publish;
 mod registry;
 mod subscription;
+mod suppression;
 mod trail;
 mod volatile;
 
@@ -255,6 +256,7 @@ impl Bus {
             () = stopping.wait() => {}
             () = self.save_every_second() => {}
             () = self.watch_clock() => {}
+            () = self.watch_suppressed() => {}
             () = self.keep_house() => {}
         }
         self.close_subscriptions();

@@ -12,6 +12,7 @@ mod evidence;
 mod node;
 mod retention;
 mod sink;
+mod suppression;
 
 use std::time::Duration;
 
@@ -25,12 +26,13 @@ use xueliang_proto::v1::{
     camera_service_server::CameraServiceServer, clock_service_server::ClockServiceServer,
     delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
     node_service_server::NodeServiceServer, retention_service_server::RetentionServiceServer,
-    sink_service_server::SinkServiceServer,
+    sink_service_server::SinkServiceServer, suppression_service_server::SuppressionServiceServer,
 };
 
 pub use self::{
     alert::AlertApi, camera::CameraApi, clock::ClockApi, delivery::DeliveryApi, encoded::AlertServer,
     evidence::EvidenceApi, node::NodeApi, retention::RetentionApi, sink::SinkApi,
+    suppression::SuppressionApi,
 };
 use crate::{
     assignment::Assignment,
@@ -85,6 +87,12 @@ impl Bus {
     /// Steps of wall clocks.
     pub fn clock_service(&self) -> ClockServiceServer<ClockApi> {
         ClockServiceServer::new(ClockApi(self.clone())).max_decoding_message_size(MAX_REQUEST_BYTES)
+    }
+    /// Silences, and what was suppressed.
+    pub fn suppression_service(&self) -> SuppressionServiceServer<SuppressionApi> {
+        SuppressionServiceServer::new(SuppressionApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }
     /// For nodes: the newest assignment and each that follows (`None` until there is one), reports, evidence.
     /// A node's principal bears the node's id as its name.

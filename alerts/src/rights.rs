@@ -54,6 +54,8 @@ pub enum Right {
     ReportExternal,
     /// Send dead letters again.
     RunSinks,
+    /// Make and end silences.
+    Silence,
 }
 
 /// Who calls: the result of signing in, or of the listener's own access control.
@@ -74,7 +76,7 @@ impl Principal {
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
             HoldEvidence, Publish, ReadAlerts, ReadCameras, ReadRegister, ReportExternal, RunNode, RunSinks,
-            SetExtreme, ViewOriginal, ViewRedacted,
+            SetExtreme, Silence, ViewOriginal, ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ViewRedacted],
@@ -88,6 +90,7 @@ impl Principal {
                 ReadRegister,
                 HoldEvidence,
                 SetExtreme,
+                Silence,
                 ReportExternal,
                 RunSinks,
             ],

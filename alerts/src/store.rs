@@ -13,6 +13,7 @@ mod schema;
 pub mod sinks;
 mod spool;
 mod sqlite;
+mod suppression;
 
 use std::{
     path::PathBuf,
@@ -41,6 +42,7 @@ pub use retention::{
 pub(crate) use spool::{SpoolDb, SpoolItem, SpoolKind};
 pub(crate) use sqlite::evidence_in;
 pub use sqlite::{SqliteOptions, SqliteStore};
+pub use suppression::{SilenceQuery, SuppressionQuery, Suppressions};
 
 use crate::{
     error::Result,
@@ -67,7 +69,7 @@ pub struct Incoming {
 /// What became of a state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// On disk, at this place of the feed.
+    /// On disk, at this place of the feed; a suppressed one has a place too, and no row at it.
     Committed(u64),
     /// Was on disk already with the same content.
     Duplicate,
@@ -270,7 +272,7 @@ pub struct Health {
 pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
-pub trait Store: RetentionStore + sinks::SinkStore {
+pub trait Store: RetentionStore + sinks::SinkStore + Suppressions {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;
     /// The last place of the feed that is on disk.

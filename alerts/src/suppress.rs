@@ -1,7 +1,8 @@
 //! Suppression on the node, before an alert is minted: one place and kind of hazard is one alert at a time.
 //!
 //! Pure: edges of incidents in, decisions out, time as a parameter. Nothing is dropped silently: every edge that
-//! makes no alert of its own says why, and is counted.
+//! makes no alert of its own says why, and is counted. What an alert that was minted is suppressed by, silences and other
+//! alerts, is decided by the bus (`silence.rs`).
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -89,7 +90,8 @@ pub struct Suppressor {
 }
 
 impl Suppressor {
-    /// `cooldown` starts when an alert is resolved.
+    /// `cooldown` starts when an alert is resolved. The node uses none: the cooldown of a rule's timing, which a higher
+    /// level breaks, holds back the incident itself. One here would hold for all rules of a place and kind together.
     pub fn new(cooldown: Duration) -> Self {
         Self { cooldown, active: BTreeMap::new(), ended: BTreeMap::new(), counts: BTreeMap::new() }
     }

@@ -222,13 +222,15 @@ pub enum Stage {
     Hop,
     /// From receipt by the bus until it was on disk.
     Commit,
+    /// While a suppression held it back.
+    Held,
     /// From the commit until it was handed to a subscription's connection.
     Deliver,
 }
 
 impl Stage {
     /// Every stage in order.
-    pub const ALL: [Stage; 8] = [
+    pub const ALL: [Stage; 9] = [
         Stage::Wait,
         Stage::Decode,
         Stage::Infer,
@@ -236,6 +238,7 @@ impl Stage {
         Stage::Spool,
         Stage::Hop,
         Stage::Commit,
+        Stage::Held,
         Stage::Deliver,
     ];
     /// The word for logs and metrics.
@@ -248,6 +251,7 @@ impl Stage {
             Stage::Spool => "spool",
             Stage::Hop => "hop",
             Stage::Commit => "commit",
+            Stage::Held => "held",
             Stage::Deliver => "deliver",
         }
     }

@@ -6,6 +6,7 @@ mod degraded;
 mod entitled;
 mod group;
 mod model;
+mod suppression;
 mod watch_bugs;
 
 use std::time::Duration;

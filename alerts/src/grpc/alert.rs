@@ -120,7 +120,10 @@ impl AlertService for AlertApi {
         };
         let rows = self.0.store().list(query).await?;
         let next = rows.last().filter(|_| rows.len() == limit).map(|row| row.seq.to_string());
+        let listed = rows.iter().map(|row| row.alert).collect();
+        let suppressed = self.0.store().suppressed_among(listed).await?;
         Ok(Response::new(v1::ListAlertsResponse {
+            suppressed_alert_ids: suppressed.iter().map(ToString::to_string).collect(),
             records: rows.iter().map(|row| row.record.clone()).collect(),
             next_page_token: next.unwrap_or_default(),
         }))

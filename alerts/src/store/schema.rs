@@ -233,6 +233,39 @@ CREATE TRIGGER external_state_stays BEFORE DELETE ON external_state
 CREATE TRIGGER external_state_fixed BEFORE UPDATE ON external_state
     BEGIN SELECT RAISE(ABORT, 'external states are append-only'); END;
 ",
+    r"
+-- What is silenced. The scope is a SilenceScope of suppression.proto.
+CREATE TABLE silence (
+    silence_id INTEGER PRIMARY KEY AUTOINCREMENT, scope BLOB NOT NULL, purpose INTEGER NOT NULL, author TEXT NOT NULL,
+    reason TEXT NOT NULL, begin_us INTEGER NOT NULL, end_us INTEGER NOT NULL, created_us INTEGER NOT NULL,
+    expired_us INTEGER NOT NULL DEFAULT 0, expired_by TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX silence_by_end ON silence (end_us) WHERE expired_us = 0;
+CREATE TRIGGER silence_stays BEFORE DELETE ON silence BEGIN SELECT RAISE(ABORT, 'silences are never deleted'); END;
+
+-- For how long an alert was suppressed for one reason: cause 1 is a silence, 2 an alert that inhibits. shown_seq is the
+-- last place of the feed at which the alert was shown before; 0: it was not.
+CREATE TABLE suppression (
+    suppression_id INTEGER PRIMARY KEY AUTOINCREMENT, alert_id TEXT NOT NULL, level INTEGER NOT NULL,
+    cause INTEGER NOT NULL, silence_id INTEGER NOT NULL, inhibitor TEXT NOT NULL, inhibitor_kind INTEGER NOT NULL,
+    since_us INTEGER NOT NULL, until_us INTEGER, ended INTEGER NOT NULL DEFAULT 0, first_revision INTEGER NOT NULL,
+    last_revision INTEGER NOT NULL, states INTEGER NOT NULL, shown_seq INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX suppression_lasting ON suppression (alert_id) WHERE until_us IS NULL;
+CREATE TRIGGER suppression_stays BEFORE DELETE ON suppression BEGIN SELECT RAISE(ABORT, 'suppressions are never deleted'); END;
+CREATE INDEX alert_firing_by_camera ON alert (camera, kind) WHERE firing = 1;
+
+-- States that were committed and have no place in the feed. What is shown later is a copy of the state at a place of its
+-- own: one revision may have two rows, and both say the same.
+CREATE TABLE suppressed_state (seq INTEGER PRIMARY KEY, suppression_id INTEGER NOT NULL) STRICT;
+CREATE TRIGGER suppressed_state_stays BEFORE DELETE ON suppressed_state BEGIN SELECT RAISE(ABORT, 'the history is append-only'); END;
+DROP INDEX alert_state_by_revision;
+CREATE INDEX alert_state_by_revision ON alert_state (alert_id, revision);
+CREATE TRIGGER alert_state_says_one_thing BEFORE INSERT ON alert_state WHEN EXISTS (
+    SELECT 1 FROM alert_state s WHERE s.alert_id = NEW.alert_id AND s.revision = NEW.revision
+        AND (s.identity <> NEW.identity OR NOT EXISTS (SELECT 1 FROM suppressed_state x WHERE x.seq = s.seq))
+) BEGIN SELECT RAISE(ABORT, 'a state never changes'); END;
+",
 ];
 
 /// The steps of a node's spool.

@@ -12,7 +12,9 @@ mod publish;
 mod query;
 mod rest;
 mod retention;
+mod silence;
 mod sinks;
+mod suppression;
 pub(super) mod writer;
 
 use std::{
@@ -82,6 +84,8 @@ pub(super) struct Shared {
     pub(super) trimmed_to: AtomicU64,
     pub(super) stale: AtomicU64,
     pub(super) conflicts: AtomicU64,
+    /// See [`SqliteStore::boot_began`].
+    pub(super) boot_began: AtomicU64,
 }
 
 /// The embedded store.
@@ -124,6 +128,7 @@ impl SqliteStore {
         let boot_began = clock::boot_began(&db, &clock.boot())?;
         let shared = Arc::new(Shared::default());
         shared.head.store(file::head_of(&db)?, Ordering::Release);
+        shared.boot_began.store(boot_began, Ordering::Release);
         shared.trimmed_to.store(file::trimmed_of(&db)?, Ordering::Release);
         let rows = Rows { shared: Arc::clone(&shared), on_commit, load: query::rows_after };
         let read = file.clone();

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     alert::{
         Alert, AlertState, EvidenceFacts, EvidenceRef, Explanation, MAX_LOOKS, MAX_REGIONS, ModelRef, Place,
-        StageTime, Stretch,
+        Stage, StageTime, Stretch,
     },
     geometry::{Point, Rect},
     id::{AlertRevision, ConfigRevision, LookId},
@@ -361,8 +361,8 @@ fn read_evidence(path: &str, wire: v1::EvidenceRef, faults: &mut Faults) -> Opti
 }
 
 fn read_stages(wire: &[v1::StageTime], faults: &mut Faults) -> Vec<StageTime> {
-    faults.count("stages", wire.len(), 8);
-    let stages = wire.iter().take(8).filter_map(|time| {
+    faults.count("stages", wire.len(), Stage::ALL.len());
+    let stages = wire.iter().take(Stage::ALL.len()).filter_map(|time| {
         Some(StageTime {
             stage: faults.take("stages.stage", stage_of(time.stage))?,
             duration_us: time.duration_us,

@@ -91,7 +91,7 @@ both_ways!(ThresholdKind, ThresholdKind, threshold_of, "The threshold of a wire 
 });
 both_ways!(Stage, Stage, stage_of, "The stage of a wire number.", {
     Wait = Wait, Decode = Decode, Infer = Infer, Decide = Decide, Spool = Spool, Hop = Hop,
-    Commit = Commit, Deliver = Deliver,
+    Commit = Commit, Held = Held, Deliver = Deliver,
 });
 both_ways!(EvidenceKind, EvidenceKind, evidence_kind_of, "The kind of evidence of a wire number.", {
     Still = Still, Preview = Preview, Clip = Clip,

@@ -950,6 +950,9 @@ pub struct ListAlertsResponse {
     /// For the next page; empty on the last.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// Those of records that are suppressed in this state. SuppressionService says why.
+    #[prost(string, repeated, tag = "3")]
+    pub suppressed_alert_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Reads one alert.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1499,6 +1502,8 @@ pub enum Stage {
     Commit = 7,
     /// From the commit until it was handed to this subscription's connection.
     Deliver = 8,
+    /// Between commit and deliver: how long a suppression held it back. Absent where none did.
+    Held = 9,
 }
 impl Stage {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1516,6 +1521,7 @@ impl Stage {
             Self::Hop => "STAGE_HOP",
             Self::Commit => "STAGE_COMMIT",
             Self::Deliver => "STAGE_DELIVER",
+            Self::Held => "STAGE_HELD",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1530,6 +1536,7 @@ impl Stage {
             "STAGE_HOP" => Some(Self::Hop),
             "STAGE_COMMIT" => Some(Self::Commit),
             "STAGE_DELIVER" => Some(Self::Deliver),
+            "STAGE_HELD" => Some(Self::Held),
             _ => None,
         }
     }
@@ -6770,6 +6777,839 @@ pub mod sink_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "xueliang.v1.SinkService";
     impl<T> tonic::server::NamedService for SinkServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// What a silence holds for. Conditions on different fields must all hold; at least one of divisions, kinds and camera_ids
+/// must be set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SilenceScope {
+    /// Divisions whose subtrees are meant; empty: all.
+    #[prost(string, repeated, tag = "1")]
+    pub divisions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Kinds meant; empty: all.
+    #[prost(enumeration = "Kind", repeated, tag = "2")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// Levels meant, of the most severe one that the alert had. Empty: levels 3 and 4. Levels 1 and 2 only where they are
+    /// listed here, and then for at most 8 hours.
+    #[prost(enumeration = "Level", repeated, tag = "3")]
+    pub levels: ::prost::alloc::vec::Vec<i32>,
+    /// Cameras meant; empty: all.
+    #[prost(string, repeated, tag = "4")]
+    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A silence.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Silence {
+    /// Number of the silence.
+    #[prost(uint64, tag = "1")]
+    pub silence_id: u64,
+    /// What it holds for.
+    #[prost(message, optional, tag = "2")]
+    pub scope: ::core::option::Option<SilenceScope>,
+    /// What it is for.
+    #[prost(enumeration = "SilencePurpose", tag = "3")]
+    pub purpose: i32,
+    /// The account that made it.
+    #[prost(string, tag = "4")]
+    pub author: ::prost::alloc::string::String,
+    /// Why, in the author's words.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// From when on.
+    #[prost(int64, tag = "6")]
+    pub begin_unix_us: i64,
+    /// Until when.
+    #[prost(int64, tag = "7")]
+    pub end_unix_us: i64,
+    /// When it was made.
+    #[prost(int64, tag = "8")]
+    pub created_unix_us: i64,
+    /// When it was ended before its time; 0: it was not.
+    #[prost(int64, tag = "9")]
+    pub expired_unix_us: i64,
+    /// The account that ended it; empty: nobody did.
+    #[prost(string, tag = "10")]
+    pub expired_by: ::prost::alloc::string::String,
+}
+/// Makes a silence.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSilenceRequest {
+    /// What it holds for.
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<SilenceScope>,
+    /// What it is for.
+    #[prost(enumeration = "SilencePurpose", tag = "2")]
+    pub purpose: i32,
+    /// Why: 4 to 500 characters.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// From when on, at most 30 days ahead; 0 or past: now.
+    #[prost(int64, tag = "4")]
+    pub begin_unix_us: i64,
+    /// Until when, at most 30 days after its begin.
+    #[prost(int64, tag = "5")]
+    pub end_unix_us: i64,
+}
+/// The silence is on disk, and audited.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSilenceResponse {
+    /// As it holds.
+    #[prost(message, optional, tag = "1")]
+    pub silence: ::core::option::Option<Silence>,
+}
+/// Ends a silence.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExpireSilenceRequest {
+    /// Which.
+    #[prost(uint64, tag = "1")]
+    pub silence_id: u64,
+}
+/// The silence has ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExpireSilenceResponse {
+    /// As it is now.
+    #[prost(message, optional, tag = "1")]
+    pub silence: ::core::option::Option<Silence>,
+}
+/// Asks for silences.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSilencesRequest {
+    /// Also those that have ended.
+    #[prost(bool, tag = "1")]
+    pub with_ended: bool,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of silences.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSilencesResponse {
+    /// Latest made first.
+    #[prost(message, repeated, tag = "1")]
+    pub silences: ::prost::alloc::vec::Vec<Silence>,
+    /// For the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Another alert made it needless.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Inhibition {
+    /// The alert that inhibits.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Its kind.
+    #[prost(enumeration = "Kind", tag = "2")]
+    pub kind: i32,
+}
+/// A stretch of time for which an alert was suppressed for one reason.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Suppression {
+    /// Number of the entry.
+    #[prost(uint64, tag = "1")]
+    pub suppression_id: u64,
+    /// The alert.
+    #[prost(string, tag = "2")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Its kind.
+    #[prost(enumeration = "Kind", tag = "3")]
+    pub kind: i32,
+    /// The most severe level it had by then.
+    #[prost(enumeration = "Level", tag = "4")]
+    pub level: i32,
+    /// Its camera.
+    #[prost(string, tag = "5")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// Since when.
+    #[prost(int64, tag = "8")]
+    pub since_unix_us: i64,
+    /// Until when; 0 while it lasts.
+    #[prost(int64, tag = "9")]
+    pub until_unix_us: i64,
+    /// How it ended.
+    #[prost(enumeration = "SuppressionEnd", tag = "10")]
+    pub end: i32,
+    /// The first state that was held back.
+    #[prost(uint64, tag = "11")]
+    pub first_revision: u64,
+    /// The last one.
+    #[prost(uint64, tag = "12")]
+    pub last_revision: u64,
+    /// How many states were held back.
+    #[prost(uint64, tag = "13")]
+    pub states: u64,
+    /// Why.
+    #[prost(oneof = "suppression::Cause", tags = "6, 7")]
+    pub cause: ::core::option::Option<suppression::Cause>,
+}
+/// Nested message and enum types in `Suppression`.
+pub mod suppression {
+    /// Why.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Cause {
+        /// A silence, as it is now.
+        #[prost(message, tag = "6")]
+        Silence(super::Silence),
+        /// Another alert of the same camera.
+        #[prost(message, tag = "7")]
+        Inhibition(super::Inhibition),
+    }
+}
+/// Asks what was suppressed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSuppressedRequest {
+    /// Of which alerts, by their place, kind and most severe level.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<AlertFilter>,
+    /// Only what was suppressed at or after this moment; 0: from the beginning.
+    #[prost(int64, tag = "2")]
+    pub from_unix_us: i64,
+    /// Only what was suppressed before this moment; 0: until now.
+    #[prost(int64, tag = "3")]
+    pub to_unix_us: i64,
+    /// Only what is suppressed now.
+    #[prost(bool, tag = "4")]
+    pub only_lasting: bool,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "5")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "6")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of suppressions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSuppressedResponse {
+    /// Latest begun first.
+    #[prost(message, repeated, tag = "1")]
+    pub suppressions: ::prost::alloc::vec::Vec<Suppression>,
+    /// For the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// What a silence is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SilencePurpose {
+    /// Not set.
+    Unspecified = 0,
+    /// A known cause raises the same alert over and over.
+    Nuisance = 1,
+    /// Planned work on cameras, network or scene.
+    Maintenance = 2,
+    /// A drill.
+    Drill = 3,
+}
+impl SilencePurpose {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SILENCE_PURPOSE_UNSPECIFIED",
+            Self::Nuisance => "SILENCE_PURPOSE_NUISANCE",
+            Self::Maintenance => "SILENCE_PURPOSE_MAINTENANCE",
+            Self::Drill => "SILENCE_PURPOSE_DRILL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SILENCE_PURPOSE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SILENCE_PURPOSE_NUISANCE" => Some(Self::Nuisance),
+            "SILENCE_PURPOSE_MAINTENANCE" => Some(Self::Maintenance),
+            "SILENCE_PURPOSE_DRILL" => Some(Self::Drill),
+            _ => None,
+        }
+    }
+}
+/// How a suppression ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SuppressionEnd {
+    /// It lasts.
+    Unspecified = 0,
+    /// The alert was delivered: the reason no longer held, or held no longer for what the alert had become.
+    Shown = 1,
+    /// The alert was resolved and nobody had been shown it.
+    Resolved = 2,
+    /// Another reason took over: the next entry of the alert.
+    OtherCause = 3,
+}
+impl SuppressionEnd {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUPPRESSION_END_UNSPECIFIED",
+            Self::Shown => "SUPPRESSION_END_SHOWN",
+            Self::Resolved => "SUPPRESSION_END_RESOLVED",
+            Self::OtherCause => "SUPPRESSION_END_OTHER_CAUSE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUPPRESSION_END_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUPPRESSION_END_SHOWN" => Some(Self::Shown),
+            "SUPPRESSION_END_RESOLVED" => Some(Self::Resolved),
+            "SUPPRESSION_END_OTHER_CAUSE" => Some(Self::OtherCause),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod suppression_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Silences, and what they and other alerts suppressed.
+    #[derive(Debug, Clone)]
+    pub struct SuppressionServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SuppressionServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SuppressionServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SuppressionServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SuppressionServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Silences what matches for a time. A maintenance window is a silence with that purpose; it may begin later.
+        pub async fn create_silence(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateSilenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSilenceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SuppressionService/CreateSilence",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SuppressionService", "CreateSilence"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a silence now. What it held back and still fires is delivered. One that has ended already is returned as it is.
+        pub async fn expire_silence(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExpireSilenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExpireSilenceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SuppressionService/ExpireSilence",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SuppressionService", "ExpireSilence"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists silences, latest made first.
+        pub async fn list_silences(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSilencesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSilencesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SuppressionService/ListSilences",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SuppressionService", "ListSilences"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what was suppressed, when and why, latest begun first.
+        pub async fn list_suppressed(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSuppressedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSuppressedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SuppressionService/ListSuppressed",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SuppressionService", "ListSuppressed"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod suppression_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SuppressionServiceServer.
+    #[async_trait]
+    pub trait SuppressionService: std::marker::Send + std::marker::Sync + 'static {
+        /// Silences what matches for a time. A maintenance window is a silence with that purpose; it may begin later.
+        async fn create_silence(
+            &self,
+            request: tonic::Request<super::CreateSilenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSilenceResponse>,
+            tonic::Status,
+        >;
+        /// Ends a silence now. What it held back and still fires is delivered. One that has ended already is returned as it is.
+        async fn expire_silence(
+            &self,
+            request: tonic::Request<super::ExpireSilenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExpireSilenceResponse>,
+            tonic::Status,
+        >;
+        /// Lists silences, latest made first.
+        async fn list_silences(
+            &self,
+            request: tonic::Request<super::ListSilencesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSilencesResponse>,
+            tonic::Status,
+        >;
+        /// Lists what was suppressed, when and why, latest begun first.
+        async fn list_suppressed(
+            &self,
+            request: tonic::Request<super::ListSuppressedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSuppressedResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Silences, and what they and other alerts suppressed.
+    #[derive(Debug)]
+    pub struct SuppressionServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SuppressionServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SuppressionServiceServer<T>
+    where
+        T: SuppressionService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.SuppressionService/CreateSilence" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateSilenceSvc<T: SuppressionService>(pub Arc<T>);
+                    impl<
+                        T: SuppressionService,
+                    > tonic::server::UnaryService<super::CreateSilenceRequest>
+                    for CreateSilenceSvc<T> {
+                        type Response = super::CreateSilenceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateSilenceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SuppressionService>::create_silence(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateSilenceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SuppressionService/ExpireSilence" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExpireSilenceSvc<T: SuppressionService>(pub Arc<T>);
+                    impl<
+                        T: SuppressionService,
+                    > tonic::server::UnaryService<super::ExpireSilenceRequest>
+                    for ExpireSilenceSvc<T> {
+                        type Response = super::ExpireSilenceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExpireSilenceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SuppressionService>::expire_silence(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExpireSilenceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SuppressionService/ListSilences" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSilencesSvc<T: SuppressionService>(pub Arc<T>);
+                    impl<
+                        T: SuppressionService,
+                    > tonic::server::UnaryService<super::ListSilencesRequest>
+                    for ListSilencesSvc<T> {
+                        type Response = super::ListSilencesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSilencesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SuppressionService>::list_silences(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSilencesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SuppressionService/ListSuppressed" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSuppressedSvc<T: SuppressionService>(pub Arc<T>);
+                    impl<
+                        T: SuppressionService,
+                    > tonic::server::UnaryService<super::ListSuppressedRequest>
+                    for ListSuppressedSvc<T> {
+                        type Response = super::ListSuppressedResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSuppressedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SuppressionService>::list_suppressed(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSuppressedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SuppressionServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.SuppressionService";
+    impl<T> tonic::server::NamedService for SuppressionServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

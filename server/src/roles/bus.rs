@@ -331,6 +331,7 @@ async fn serve_public(
         .add_service(bus.camera_service())
         .add_service(bus.clock_service())
         .add_service(sinks.service())
+        .add_service(bus.suppression_service())
         .add_service(health_service)
         .add_service(reflection);
     info!(%address, "consoles may connect");

@@ -127,9 +127,14 @@ impl Way {
         self.take().await
     }
     async fn take(&mut self) -> v1::Delivery {
-        let delivery = self.console.delivery().await;
-        self.console.acknowledge(&delivery.cursor).unwrap();
-        delivery
+        loop {
+            let delivery = self.console.delivery().await;
+            // A commit that takes long on a busy machine is shown as volatile before it is told of.
+            if !delivery.volatile {
+                self.console.acknowledge(&delivery.cursor).unwrap();
+                return delivery;
+            }
+        }
     }
 }
 

@@ -149,10 +149,11 @@ fn about(db: &Connection, alert: &str) -> Result<Option<About>> {
     Ok(about.optional()?)
 }
 
-/// The states asked about, in order.
+/// The states asked about, in order, as they were shown: one that was suppressed stands where it was shown later.
 fn states(db: &Connection, alert: &str, revision: u64) -> Result<Vec<State>> {
     let mut query = db.prepare_cached(
-        "SELECT seq, revision, lane, level, committed_us FROM alert_state WHERE alert_id = ?1 ORDER BY revision",
+        "SELECT seq, revision, lane, level, committed_us FROM alert_state s WHERE alert_id = ?1 \
+         AND NOT EXISTS (SELECT 1 FROM suppressed_state x WHERE x.seq = s.seq) ORDER BY seq",
     )?;
     let mut rows = query.query([alert])?;
     let mut all: Vec<(State, u64)> = Vec::new();

@@ -15,13 +15,20 @@ use super::{
     super::{FeedRow, Incoming, Outcome},
     Shared,
     convert::{lane, lane_number, level, signed, unsigned},
+    suppression::{self, Subject},
     writer::Batch,
 };
-use crate::{error::Result, external, filter::path_of};
+use crate::{
+    error::Result,
+    external,
+    filter::{Facts, path_of},
+    inhibit::may_inhibit,
+};
 
 /// What is known of an alert.
 struct Known {
     revision: u64,
+    change_seq: i64,
     kind: i32,
     camera: String,
     lane: i32,
@@ -46,7 +53,8 @@ fn identity(alert: &v1::Alert) -> Sha256 {
             .map(|why| v1::Explanation { thresholds: why.thresholds, ..v1::Explanation::default() });
     }
     said.stages.retain(|time| {
-        !matches!(time.stage(), v1::Stage::Spool | v1::Stage::Hop | v1::Stage::Commit | v1::Stage::Deliver)
+        use v1::Stage::{Commit, Deliver, Held, Hop, Spool};
+        !matches!(time.stage(), Spool | Hop | Commit | Held | Deliver)
     });
     Sha256::of(&said.encode_to_vec())
 }
@@ -85,12 +93,25 @@ pub(super) fn store(
     let committed_us = batch.wall().0;
     let (kind, class) = (wire.kind, wire.kind_class);
     // Whoever was told of an alert is told of its end: its place among the divisions is the one it was raised in.
+    let known_seq = known.as_ref().map(|known| known.change_seq);
     let path = known.map_or_else(|| path_of(&alert.place.division_path), |known| known.path);
+    let camera = alert.place.camera.as_str();
+    let subject = Subject {
+        id: &id,
+        revision: wire.revision,
+        firing: alert.state.is_firing(),
+        facts: Facts { path: &path, kind, class, level: peak, camera },
+    };
+    let suppressed = suppression::consider(db, &subject, known_seq, batch.wall())?;
     let lane_number = lane_number(lane_now);
 
     db.prepare_cached("INSERT INTO feed (lane, alert_id, committed_us) VALUES (?1, ?2, ?3)")?
         .execute(params![lane_number, id, committed_us])?;
     let seq = db.last_insert_rowid();
+    if suppressed.is_some() {
+        // The place is taken, and nothing is told there.
+        db.prepare_cached("DELETE FROM feed WHERE seq = ?1")?.execute([seq])?;
+    }
     db.prepare_cached(
         "INSERT INTO alert_state (seq, alert_id, revision, lane, level, identity, committed_us, \
          committed_mono_ns, content) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
@@ -107,6 +128,10 @@ pub(super) fn store(
         wire.encode_to_vec()
     ])?;
     upsert(db, alert, seq, peak, lane_number, &path, committed_us)?;
+    if let Some(suppression) = suppressed {
+        suppression::keep(db, seq, suppression)?;
+        return Ok(Outcome::Committed(unsigned(seq)));
+    }
     batch.rows.push(Arc::new(FeedRow {
         seq: unsigned(seq),
         lane: lane_now,
@@ -120,12 +145,15 @@ pub(super) fn store(
         record: v1::Record { alert: Some(wire), committed_unix_us: committed_us, lane: lane_number },
         encoded: OnceLock::new(),
     }));
+    if !alert.state.is_firing() && may_inhibit(kind) {
+        suppression::release_camera(db, batch, shared, camera)?;
+    }
     Ok(Outcome::Committed(unsigned(seq)))
 }
 
 fn known(db: &Connection, id: &str) -> Result<Option<Known>> {
     let mut query = db.prepare_cached(
-        "SELECT revision, kind, camera, lane, level, path, publisher FROM alert WHERE alert_id = ?1",
+        "SELECT revision, kind, camera, lane, level, path, publisher, change_seq FROM alert WHERE alert_id = ?1",
     )?;
     let known = query.query_row([id], |row| {
         Ok(Known {
@@ -136,6 +164,7 @@ fn known(db: &Connection, id: &str) -> Result<Option<Known>> {
             level: row.get(4)?,
             path: row.get(5)?,
             publisher: row.get(6)?,
+            change_seq: row.get(7)?,
         })
     });
     Ok(known.optional()?)
@@ -193,10 +222,16 @@ fn commit_stage(incoming: &Incoming, now: Mono, batch: &Batch<'_>) -> StageTime 
 /// A row that is on disk now: what is delivered at once says exactly when.
 pub(super) fn settle(row: &mut FeedRow, now: Mono) {
     let stages = row.record.alert.as_mut().map(|alert| &mut alert.stages);
-    if let Some(commit) = stages.and_then(|all| all.iter_mut().find(|time| time.stage() == v1::Stage::Commit))
+    let last = |all: &mut Vec<v1::StageTime>| {
+        all.iter().rposition(|time| matches!(time.stage(), v1::Stage::Commit | v1::Stage::Held))
+    };
+    if let Some(all) = stages
+        && let Some(commit) = last(all).and_then(|last| all.get_mut(last))
     {
         commit.duration_us = commit.duration_us.saturating_add(micros(now.since(row.committed)));
-        commit.uncertainty_us = 0;
+        if commit.stage() == v1::Stage::Commit {
+            commit.uncertainty_us = 0;
+        }
         row.committed = now;
     }
 }

@@ -23,17 +23,17 @@ pub(in super::super) const SCAN: u64 = 5_000;
 const MAX_HISTORY: i64 = 1000;
 
 /// A statement that grows, with its parameters.
-struct Sql {
+pub(super) struct Sql {
     text: String,
     values: Vec<Value>,
 }
 
 impl Sql {
-    fn new(text: impl Into<String>) -> Self {
+    pub(super) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), values: Vec::new() }
     }
     /// Adds text in which `?` stands for each of the values in order.
-    fn add(&mut self, text: &str, values: impl IntoIterator<Item = Value>) -> &mut Self {
+    pub(super) fn add(&mut self, text: &str, values: impl IntoIterator<Item = Value>) -> &mut Self {
         self.text.push_str(text);
         self.values.extend(values);
         self
@@ -45,7 +45,7 @@ impl Sql {
         }
     }
     /// Adds the conditions of a filter on `a` (alert); `level` names the column of the most severe level.
-    fn filter(&mut self, filter: &Filter, level: &str) -> &mut Self {
+    pub(super) fn filter(&mut self, filter: &Filter, level: &str) -> &mut Self {
         self.one_of("a.kind", filter.kinds.iter().map(|n| Value::from(*n)).collect());
         self.one_of("a.class", filter.classes.iter().map(|n| Value::from(*n)).collect());
         self.one_of("a.camera", filter.cameras.iter().map(|id| Value::from(id.to_string())).collect());
@@ -66,7 +66,7 @@ impl Sql {
         let any = if codes.is_empty() { "0" } else { &any };
         self.add(&format!(" AND ({any})"), codes.iter().map(|code| Value::from(format!("/{code}/"))));
     }
-    fn all<T>(&self, db: &Connection, read: impl Fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+    pub(super) fn all<T>(&self, db: &Connection, read: impl Fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
         let mut query = db.prepare_cached(&self.text)?;
         let mut rows = query.query(params_from_iter(&self.values))?;
         let mut all = Vec::new();
@@ -77,14 +77,17 @@ impl Sql {
     }
 }
 
-fn int(value: u64) -> Value {
+pub(super) fn int(value: u64) -> Value {
     Value::from(signed(value))
 }
+
+/// A condition on `s` (alert_state): it was shown, now or when a suppression ended.
+const SHOWN: &str = " AND NOT EXISTS (SELECT 1 FROM suppressed_state x WHERE x.seq = s.seq)";
 
 /// All rows after a place.
 pub(super) fn rows_after(db: &Connection, after: u64) -> Result<Vec<Arc<FeedRow>>> {
     let mut sql = Sql::new(format!("SELECT {COLUMNS} FROM alert_state s JOIN alert a USING (alert_id)"));
-    sql.add(" WHERE s.seq > ? ORDER BY s.seq", [int(after)]).all(db, feed_row)
+    sql.add(" WHERE s.seq > ?", [int(after)]).add(SHOWN, []).add(" ORDER BY s.seq", []).all(db, feed_row)
 }
 
 fn lane_rows(columns: &str, query: &FeedQuery, upto_inclusive: u64) -> Sql {
@@ -96,7 +99,12 @@ fn lane_rows(columns: &str, query: &FeedQuery, upto_inclusive: u64) -> Sql {
         [Value::from(lane_number(query.lane)), int(query.after_exclusive), int(upto_inclusive)],
     );
     if query.latest_only {
-        sql.add(" AND a.change_seq = f.seq", []);
+        // Of an alert that is suppressed, the latest that was shown.
+        sql.add(
+            " AND (a.change_seq = f.seq OR f.seq = (SELECT p.shown_seq FROM suppression p \
+             WHERE p.alert_id = f.alert_id AND p.until_us IS NULL))",
+            [],
+        );
     }
     sql.filter(&query.filter, "s.level");
     sql.add(" ORDER BY f.seq LIMIT ?", [Value::from(limit(query.limit))]);
@@ -133,6 +141,8 @@ pub(super) fn record_page(db: &Connection, query: &FeedQuery) -> Result<Page<Arc
         " WHERE s.seq > ? AND s.seq <= ? AND s.lane = ?",
         [int(query.after_exclusive), int(upto), Value::from(lane_number(query.lane))],
     );
+    // What is suppressed goes nowhere else either; it does once it is shown.
+    sql.add(SHOWN, []);
     sql.filter(&query.filter, "s.level");
     sql.add(" ORDER BY s.seq LIMIT ?", [Value::from(limit(query.limit))]);
     let rows = sql.all(db, feed_row)?;
@@ -166,7 +176,7 @@ pub(super) fn snapshot_page(
 ) -> Result<Vec<Arc<FeedRow>>> {
     let mut sql =
         Sql::new(format!("SELECT {COLUMNS} FROM alert a JOIN alert_state s ON s.seq = a.change_seq"));
-    sql.add(" WHERE a.firing = 1 AND a.change_seq <= ?", [int(at_inclusive)]);
+    sql.add(" WHERE a.firing = 1 AND a.change_seq <= ?", [int(at_inclusive)]).add(SHOWN, []);
     if let Some((lane, seq)) = after {
         sql.add(" AND (a.lane, a.change_seq) > (?, ?)", [Value::from(lane_number(lane)), int(seq)]);
     }
@@ -192,7 +202,7 @@ pub(super) fn missed(
         let number = lane_number(lane);
         let _infallible = write!(any, "{or}(s.lane = {number} AND s.seq > ?)");
     }
-    sql.add(&format!(" AND ({any})"), after.map(int));
+    sql.add(&format!(" AND ({any})"), after.map(int)).add(SHOWN, []);
     sql.filter(filter, "s.level").add(" GROUP BY s.level ORDER BY s.level", []);
     let rows = sql.all(db, |row| {
         let times: (i64, i64) = (row.get(2)?, row.get(3)?);
@@ -223,8 +233,10 @@ pub(super) fn list(db: &Connection, query: &ListQuery) -> Result<Vec<Arc<FeedRow
 }
 
 pub(super) fn history(db: &Connection, alert: AlertId) -> Result<Vec<v1::Record>> {
+    // Of a state that was suppressed and shown later, as it was shown: with max(), the other columns are of that row.
     let mut query = db.prepare_cached(
-        "SELECT content, lane, committed_us FROM alert_state WHERE alert_id = ?1 ORDER BY revision DESC LIMIT ?2",
+        "SELECT content, lane, committed_us, max(seq) FROM alert_state WHERE alert_id = ?1 GROUP BY revision \
+         ORDER BY revision DESC LIMIT ?2",
     )?;
     let mut rows = query.query(params![alert.to_string(), MAX_HISTORY])?;
     let mut states = Vec::new();

@@ -67,7 +67,7 @@ prop_compose! {
         (revision, kind, level) in (1..i64::MAX as u64, 0..Kind::all().count(), 1u8..=4),
         resolved in option::of(moment()), place in place(), (started, last_seen, decided) in (moment(), moment(), moment()),
         count: u64, confidence in share(), value in -1e9..1e9, corners in vec((share(), share(), share(), share()), 0..32),
-        explanation in explanation(), evidence in vec(evidence(), 0..4), stages in 0usize..8, spent: u64,
+        explanation in explanation(), evidence in vec(evidence(), 0..4), stages in 0usize..9, spent: u64,
         camera_time in option::of((moment(), any::<u64>())), publisher in text(), drill: bool,
     ) -> Alert {
         Alert {
