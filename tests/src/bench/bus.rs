@@ -19,10 +19,14 @@ use super::{Table, percentile};
 mod alerts;
 mod console;
 mod load;
+#[cfg(feature = "peers")]
+mod peers;
 mod process;
 mod record;
 mod scenes;
 
+/// Servers that are measured beside the bus, in builds with the feature `peers`.
+const PEERS: [&str; 2] = ["NATS JetStream", "Redis Streams"];
 /// Turns of what is compared.
 const TURNS: usize = 3;
 /// Most memory that a stalled console may cost.
@@ -118,15 +122,32 @@ fn processor(measured: &Measured) -> String {
 
 async fn fan_out(table: &mut Table, total: &mut Tally) -> anyhow::Result<()> {
     let what = "100 consoles, 200 alerts/s of 1 KB, each acknowledged";
-    let load = Load::critical(100, 200, 8);
-    let mut ages = Ages::default();
+    let load = Load::critical(100, 200, 6);
+    let mut ours = Ages::default();
+    let mut theirs = PEERS.map(|_| Ages::default());
     for _ in 0..TURNS {
         let measured = scenes::run(&load).await?;
-        ages.add(ages_of(&measured, &load, Lane::Critical));
+        ours.add(ages_of(&measured, &load, Lane::Critical));
         table.note(&format!("{what}: processor, of one core"), processor(&measured));
         total.add_faults(&measured.tally);
+        peers_turn(table, what, &load, &mut theirs).await;
     }
-    table.note(&format!("{what}: durable publish to console"), ages.to_string());
+    let figure = format!("{what}: durable publish to console");
+    for (name, ages) in PEERS.into_iter().zip(&theirs) {
+        match ages.values {
+            0 => table.no_data(&format!("{figure}, {name}"), "-"),
+            _ => table.note(&format!("{figure}, {name}"), ages.to_string()),
+        }
+    }
+    let bar = "p99 <= that of the better peer";
+    let measured = theirs.iter().filter(|ages| ages.values > 0).map(Ages::p99_ms).reduce(f64::min);
+    match measured {
+        Some(best) => table.row(&figure, ours.to_string(), bar, ours.p99_ms() <= best),
+        None => {
+            table.note(&figure, ours.to_string());
+            table.no_data(&format!("{figure}, beside the peers"), bar);
+        }
+    }
 
     let what = "1000 consoles, 10 alerts/s of 1 KB, each acknowledged";
     let load = Load::critical(1000, 10, 10);
@@ -138,6 +159,30 @@ async fn fan_out(table: &mut Table, total: &mut Tally) -> anyhow::Result<()> {
     total.add_faults(&measured.tally);
     Ok(())
 }
+
+/// A turn of each peer that is there.
+#[cfg(feature = "peers")]
+async fn peers_turn(table: &mut Table, what: &str, load: &Load, ages: &mut [Ages; 2]) {
+    for (peer, ages) in peers::Peer::ALL.into_iter().zip(ages) {
+        let name = peer.name();
+        if !peer.is_there() {
+            continue;
+        }
+        match peer.measure(load).await {
+            Ok((measured, setting)) => {
+                ages.add(ages_of(&measured, load, Lane::Critical));
+                let faults = measured.tally.faults();
+                table.note(
+                    &format!("{what}, {name}: processor, of one core"),
+                    format!("{}; {setting}; lost, reordered, doubled, gaps {faults:?}", processor(&measured)),
+                );
+            }
+            Err(error) => table.note(&format!("{what}, {name}"), format!("failed: {error:#}")),
+        }
+    }
+}
+#[cfg(not(feature = "peers"))]
+async fn peers_turn(_: &mut Table, _: &str, _: &Load, _: &mut [Ages; 2]) {}
 
 async fn stalled(table: &mut Table, total: &mut Tally) -> anyhow::Result<()> {
     let flows = vec![Flow { lane: Lane::Major, rate: 200, batch: 1 }];
