@@ -7,7 +7,8 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use tokio::time::timeout;
 use xueliang_base::kind::Lane;
 
 use self::{
@@ -27,6 +28,8 @@ mod scenes;
 
 /// Servers that are measured beside the bus, in builds with the feature `peers`.
 const PEERS: [&str; 2] = ["NATS JetStream", "Redis Streams"];
+/// All of it takes some five minutes, and a minute more where the record must be made first.
+const LIMIT: Duration = Duration::from_secs(600);
 /// Turns of what is compared.
 const TURNS: usize = 3;
 /// Most memory that a stalled console may cost.
@@ -44,22 +47,8 @@ pub async fn run(only: Option<&str>) -> anyhow::Result<Table> {
     println!("figure | measured | bar | verdict");
     table.note("machine", super::main::machine());
     let mut total = Tally::default();
-    let wanted = |part| only.is_none_or(|only| only == part);
-    if wanted("fan-out") {
-        fan_out(&mut table, &mut total).await?;
-    }
-    if wanted("stalled") {
-        stalled(&mut table, &mut total).await?;
-    }
-    if wanted("flood") {
-        flood(&mut table, &mut total).await?;
-    }
-    if wanted("reconnect") {
-        reconnect(&mut table, &mut total).await?;
-    }
-    if wanted("restart") {
-        restart(&mut table).await?;
-    }
+    let parts = parts(&mut table, &mut total, only);
+    timeout(LIMIT, parts).await.with_context(|| format!("not done within {LIMIT:?}"))??;
     table.row(
         "the whole run: lost, reordered, doubled, gaps",
         format!("{:?}; {} streams closed by the bus, and gone on with", total.faults(), total.closed),
@@ -67,6 +56,26 @@ pub async fn run(only: Option<&str>) -> anyhow::Result<Table> {
         total.faults() == [0; 4],
     );
     Ok(table)
+}
+
+async fn parts(table: &mut Table, total: &mut Tally, only: Option<&str>) -> anyhow::Result<()> {
+    let wanted = |part| only.is_none_or(|only| only == part);
+    if wanted("fan-out") {
+        fan_out(table, total).await?;
+    }
+    if wanted("stalled") {
+        stalled(table, total).await?;
+    }
+    if wanted("flood") {
+        flood(table, total).await?;
+    }
+    if wanted("reconnect") {
+        reconnect(table, total).await?;
+    }
+    if wanted("restart") {
+        restart(table).await?;
+    }
+    Ok(())
 }
 
 /// Median and p99 of several turns.

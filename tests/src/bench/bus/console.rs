@@ -73,7 +73,7 @@ pub(super) async fn follow(shared: Arc<Shared>, cuts: bool) -> anyhow::Result<Ta
     loop {
         let lost = async {
             if !cuttable || cut.wait_for(|cut| *cut).await.is_err() {
-                std::future::pending().await
+                std::future::pending().await;
             }
         };
         tokio::select! {
