@@ -78,6 +78,13 @@ bench-%: setup ## run one bench, for instance make bench-decode
 	cargo build --locked --release --workspace --bin xueliang --bin bench
 	"$(TARGET_DIR)/release/bench" $* $(ARGS)
 
+# The clients of the servers beside the bus are built for this bench only.
+.PHONY: bench-bus
+bench-bus: setup ## measure the alert bus beside NATS and Redis (ARGS=flood: one part)
+	@tools/peers.sh
+	cargo build --locked --release --workspace --features xueliang-tests/peers --bin xueliang --bin bench
+	"$(TARGET_DIR)/release/bench" bus $(ARGS)
+
 .PHONY: setup
 setup: ## install and fetch what building and running need
 	@tools/setup.sh

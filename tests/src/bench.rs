@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 pub mod accuracy;
+pub mod bus;
 pub mod main;
 
 /// Rows of figures with their bars.

@@ -19,8 +19,11 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
-use tonic::{Request, transport::Server};
+use tokio_stream::wrappers::UnixListenerStream;
+use tonic::{
+    Request,
+    transport::{Server, server::TcpIncoming},
+};
 use tracing::{error, info, warn};
 use xueliang_alerts::{
     assignment::{Assignment, Secret},
@@ -334,11 +337,12 @@ async fn serve_public(
         .add_service(bus.suppression_service())
         .add_service(health_service)
         .add_service(reflection);
+    // Small answers go at once: one that waits for the console's receipt of another comes some 40 ms late.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     info!(%address, "consoles may connect");
     Ok(tokio::spawn(async move {
         let stop = async move { stopping.wait().await };
-        if let Err(error) = router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop).await
-        {
+        if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop).await {
             error!(%error, "the consoles' listener ended");
         }
     }))

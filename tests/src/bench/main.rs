@@ -42,7 +42,7 @@ pub async fn run() -> anyhow::Result<Table> {
     Ok(table)
 }
 
-fn machine() -> String {
+pub(super) fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =

@@ -20,8 +20,13 @@ fn main() -> ExitCode {
     };
     let outcome = match name.as_str() {
         "main" => runtime.block_on(bench::main::run()),
+        "bus" => runtime.block_on(bench::bus::run(std::env::args().nth(2).as_deref())),
         _ => {
-            println!("benches: main (accuracy, replay, first alert, ages, overload)");
+            println!(
+                "benches: main (accuracy, replay, first alert, ages, overload), bus (publish to console; or one of its parts \
+                 by name: {})",
+                bench::bus::PARTS.join(", ")
+            );
             println!(
                 "XUELIANG_DEV_DATA names a folder with eval/ and models/; rows that need it say `no data` without it"
             );

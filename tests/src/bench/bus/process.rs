@@ -1,0 +1,95 @@
+//! The bus as a process of its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::{process::Child, time::timeout};
+use tonic::transport::{Channel, Endpoint};
+use xueliang_proto::v1::alert_service_client::AlertServiceClient;
+
+use crate::service::{command, free_ports, until};
+
+/// Whatever takes longer does not come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where consoles connect.
+#[derive(Clone)]
+pub(super) struct Api(String);
+
+impl Api {
+    /// A connection of its own.
+    pub(super) async fn connect(&self) -> anyhow::Result<AlertServiceClient<Channel>> {
+        Ok(AlertServiceClient::new(Endpoint::new(self.0.clone())?.connect().await?))
+    }
+}
+
+pub(super) struct BusProcess {
+    folder: tempfile::TempDir,
+    state: PathBuf,
+    api: Api,
+    child: Child,
+}
+
+impl BusProcess {
+    /// Starts the role as the supervisor does, in a folder of its own.
+    pub(super) async fn start() -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let state = folder.path().join("state");
+        let bus = Self::spawn(folder, state)?;
+        let up = until("the bus serves", PATIENCE, async || bus.api.connect().await.ok()).await;
+        up.with_context(|| fs::read_to_string(bus.folder.path().join("bus.log")).unwrap_or_default())?;
+        Ok(bus)
+    }
+    /// Starts it on a state folder that stays, and waits for nothing.
+    pub(super) fn start_on(state: &Path) -> anyhow::Result<Self> {
+        Self::spawn(tempfile::tempdir()?, state.to_owned())
+    }
+    fn spawn(folder: tempfile::TempDir, state: PathBuf) -> anyhow::Result<Self> {
+        let [api] = free_ports()?;
+        let config = folder.path().join("xueliang.toml");
+        fs::write(
+            &config,
+            format!(
+                "site = \"bench\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = []\n\
+                 [listen]\napi = \"127.0.0.1:{api}\"\n[[division]]\ncode = \"330282\"\nname = \"Bench\"\n\
+                 [[camera]]\nid = \"gate\"\nname = \"Gate\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1:1/gate\"\n"
+            ),
+        )?;
+        let log = fs::File::create(folder.path().join("bus.log"))?;
+        let mut bus = command()?;
+        bus.args(["bus", "--config"]).arg(&config).arg("--state-dir").arg(&state);
+        let child = bus.stdout(Stdio::null()).stderr(Stdio::from(log)).spawn()?;
+        Ok(Self { folder, state, api: Api(format!("http://127.0.0.1:{api}")), child })
+    }
+    /// Stops it as the supervisor does.
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.end(Signal::TERM).await
+    }
+    /// Stops it as a failure of power does, nearly.
+    pub(super) async fn kill(self) -> anyhow::Result<()> {
+        self.end(Signal::KILL).await
+    }
+    async fn end(mut self, signal: Signal) -> anyhow::Result<()> {
+        kill_process(Pid::from_raw(i32::try_from(self.pid()?)?).context("it has an id")?, signal)?;
+        timeout(PATIENCE, self.child.wait()).await??;
+        Ok(())
+    }
+    pub(super) fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().context("the bus has ended")
+    }
+    pub(super) fn api(&self) -> &Api {
+        &self.api
+    }
+    /// The node's way in.
+    pub(super) async fn publisher(&self) -> anyhow::Result<AlertServiceClient<Channel>> {
+        let socket = self.state.join("run/bus.sock");
+        let channel = Endpoint::new(format!("unix:{}", socket.display()))?.connect().await?;
+        Ok(AlertServiceClient::new(channel))
+    }
+}
