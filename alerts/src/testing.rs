@@ -161,12 +161,16 @@ impl Console {
     }
     /// The next item that is no bookmark.
     pub(crate) async fn news(&mut self) -> Item {
-        loop {
-            match self.item().await.expect("the stream ended") {
-                Item::Bookmark(_) => {}
-                item => return item,
+        let news = async {
+            loop {
+                match self.item().await.expect("the stream ended") {
+                    Item::Bookmark(_) => {}
+                    item => return item,
+                }
             }
-        }
+        };
+        // Bookmarks alone keep a stream alive for ever.
+        tokio::time::timeout(Duration::from_secs(10), news).await.expect("nothing but bookmarks comes")
     }
     pub(crate) async fn delivery(&mut self) -> v1::Delivery {
         match self.news().await {

@@ -208,7 +208,7 @@ impl Bus {
             return Ok(open.credits().available());
         }
         let cursor = Cursor::decode(cursor).map_err(|fault| Error::Invalid(format!("cursor: {fault}")))?;
-        let (acked, available) = {
+        let (acked, available, starved) = {
             let mut credits = open.credits();
             credits.check(&cursor)?;
             if let Some(mut trail) = open.trail() {
@@ -217,12 +217,17 @@ impl Bus {
             if stage < DeliveryStage::Displayed {
                 return Ok(credits.available());
             }
-            credits.acknowledge(cursor)
+            let starved = Lane::ALL.iter().any(|lane| credits.free(*lane) == 0);
+            let (acked, available) = credits.acknowledge(cursor);
+            (acked, available, starved)
         };
         if !open.name.is_empty() {
             self.0.acked(&open.principal, &open.name, acked);
         }
-        open.acknowledged.notify_one();
+        // A lane waits for credit only where it had none.
+        if starved {
+            open.acknowledged.notify_one();
+        }
         Ok(available)
     }
 }

@@ -337,7 +337,7 @@ async fn serve_public(
         .add_service(bus.suppression_service())
         .add_service(health_service)
         .add_service(reflection);
-    // Small answers go at once: one that waits for the console's receipt of another comes some 40 ms late.
+    // Small answers go at once, and do not wait for the receipt of the one before.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     info!(%address, "consoles may connect");
     Ok(tokio::spawn(async move {

@@ -51,7 +51,7 @@ pub async fn run(only: Option<&str>) -> anyhow::Result<Table> {
     timeout(LIMIT, parts).await.with_context(|| format!("not done within {LIMIT:?}"))??;
     table.row(
         "the whole run: lost, reordered, doubled, gaps",
-        format!("{:?}; {} streams closed by the bus, and gone on with", total.faults(), total.closed),
+        format!("{:?}; {} streams ended early, and gone on with", total.faults(), total.closed),
         "0, 0, 0, 0",
         total.faults() == [0; 4],
     );

@@ -42,6 +42,8 @@ struct Console {
     ids: HashSet<String>,
     last: [u64; 3],
     cursor: Bytes,
+    /// Whether it is to be told when the stream stands: the first one does, and the first after a cut.
+    tell: bool,
 }
 
 /// Opens a stream and reads nothing of it after the snapshot; returns never.
@@ -67,6 +69,7 @@ pub(super) async fn follow(shared: Arc<Shared>, cuts: bool) -> anyhow::Result<Ta
         ids: HashSet::new(),
         last: [0; 3],
         cursor: Bytes::new(),
+        tell: true,
     };
     let end = Instant::now() + PATIENCE * 2;
     let mut cuttable = cuts;
@@ -86,7 +89,10 @@ pub(super) async fn follow(shared: Arc<Shared>, cuts: bool) -> anyhow::Result<Ta
                     sleep(Duration::from_millis(200)).await;
                 }
             },
-            () = lost => cuttable = false,
+            () = lost => {
+                cuttable = false;
+                console.tell = true;
+            }
         }
     }
 }
@@ -111,7 +117,7 @@ impl Console {
         let mut client = timeout(PATIENCE, self.shared.api.connect()).await??;
         let mut stream = client.subscribe(request(self.cursor.clone())).await?.into_inner();
         let mut acknowledging = FuturesUnordered::new();
-        let (mut id, mut ready, mut shown) = (String::new(), false, None);
+        let (mut id, mut shown) = (String::new(), None);
         let mut silent = Instant::now() + PATIENCE;
         while !self.has_all() {
             let item = tokio::select! {
@@ -140,19 +146,11 @@ impl Console {
                 Some(Item::Closed(closed)) => anyhow::bail!("closed: {:?}", closed.reason()),
                 // A stream stands with the end of its snapshot; one that goes on at a cursor, with its first bookmark.
                 Some(Item::Snapshot(mark)) if !mark.begin => {
-                    self.cursor = mark.cursor;
-                    if !ready {
-                        ready = true;
-                        self.shared.ready.send(()).await?;
-                    }
+                    self.stands(mark.cursor).await?;
                     continue;
                 }
                 Some(Item::Bookmark(mark)) if !mark.cursor.is_empty() => {
-                    self.cursor = mark.cursor;
-                    if !ready {
-                        ready = true;
-                        self.shared.ready.send(()).await?;
-                    }
+                    self.stands(mark.cursor).await?;
                     continue;
                 }
                 _ => continue,
@@ -164,6 +162,13 @@ impl Console {
             } else {
                 shown = Some(cursor);
             }
+        }
+        Ok(())
+    }
+    async fn stands(&mut self, cursor: Bytes) -> anyhow::Result<()> {
+        self.cursor = cursor;
+        if std::mem::take(&mut self.tell) {
+            self.shared.ready.send(()).await?;
         }
         Ok(())
     }

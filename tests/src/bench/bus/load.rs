@@ -117,7 +117,7 @@ pub(super) struct Tally {
     pub(super) reordered: usize,
     pub(super) doubled: usize,
     pub(super) gaps: usize,
-    /// Streams that the bus closed.
+    /// Streams that the bus closed or refused before all was there.
     pub(super) closed: usize,
     /// Minor alerts counted in summaries.
     pub(super) summarised: usize,
