@@ -26,10 +26,7 @@ use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::Wall};
 use xueliang_proto::v1;
 
 use self::worker::Worker;
-pub use self::{
-    body::SCHEMA,
-    sign::{MIN_SECRET_BYTES, Secret},
-};
+pub use self::{body::SCHEMA, sign::Secret};
 use crate::{
     bus::Bus,
     crew::Crew,

@@ -6,7 +6,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::Sha256;
 
 /// Bytes a secret has at least: what `openssl rand -hex 16` prints, or more.
-pub const MIN_SECRET_BYTES: usize = 32;
+const MIN_SECRET_BYTES: usize = 32;
 /// And at most: what is longer is some other file.
 const MAX_SECRET_BYTES: usize = 4096;
 
@@ -23,8 +23,15 @@ impl Secret {
     /// Reads a secret: all of a file but white space at its ends. It is read again for each sending, so that it can be
     /// replaced while the service runs. The error says what to do and nothing of what was read.
     pub async fn read(path: &Path) -> Result<Self, String> {
+        Self::found(path, tokio::fs::read(path).await)
+    }
+    /// The same where waiting for the disk holds up nobody.
+    pub fn read_blocking(path: &Path) -> Result<Self, String> {
+        Self::found(path, std::fs::read(path))
+    }
+    fn found(path: &Path, read: std::io::Result<Vec<u8>>) -> Result<Self, String> {
         let shown = path.display();
-        let bytes = tokio::fs::read(path).await.map_err(|error| format!("read {shown}: {error}"))?;
+        let bytes = read.map_err(|error| format!("read {shown}: {error}"))?;
         Self::of(&bytes).ok_or_else(|| {
             format!(
                 "{shown} must hold one line of {MIN_SECRET_BYTES} to {MAX_SECRET_BYTES} bytes: write one with \

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use xueliang_alerts::{
     evidence::{KEY_POINT_DAYS, Usage},
-    sink::MIN_SECRET_BYTES,
+    sink::Secret,
 };
 use xueliang_base::{
     config::{Camera, Config, CredentialSource, Retention, Sink, base_dir},
@@ -226,24 +226,25 @@ fn credential_faults(config: &Config) -> Vec<(String, String)> {
 }
 
 fn sink_faults(config: &Config) -> Vec<(String, String)> {
-    let read = |sink: &Sink| {
-        let fault = std::fs::read(&sink.secret_file).map(|bytes| bytes.trim_ascii().len());
-        let fault = match fault {
-            Ok(MIN_SECRET_BYTES..) => return None,
-            Ok(_) => format!("must hold one line of at least {MIN_SECRET_BYTES} bytes"),
-            Err(error) => format!("read {}: {error}", sink.secret_file.display()),
-        };
+    let fault = |sink: &Sink| {
+        let fault = Secret::read_blocking(&sink.secret_file).err()?;
         Some((format!("sink[{}].secret_file", sink.id), fault))
     };
-    config.sinks.iter().filter_map(read).collect()
+    config.sinks.iter().filter_map(fault).collect()
 }
 
 fn network_faults(config: &Config, resolve: bool) -> Vec<(String, String)> {
     let mut faults = Vec::new();
-    for camera in &config.cameras {
-        let path = format!("camera[{}].url", camera.id);
-        let Some(host) = camera.stream.url.host_str() else { continue };
-        let port = camera.stream.url.port().unwrap_or(554);
+    let cameras = config.cameras.iter().map(|camera| {
+        let url = &camera.stream.url;
+        (format!("camera[{}].url", camera.id), url, url.port().unwrap_or(554), &config.networks)
+    });
+    let sinks = config.sinks.iter().map(|sink| {
+        let port = sink.url.port_or_known_default().unwrap_or(443);
+        (format!("sink[{}].url", sink.id), &sink.url, port, &sink.networks)
+    });
+    for (path, url, port, networks) in cameras.chain(sinks) {
+        let Some(host) = url.host_str() else { continue };
         let literal = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().ok();
         let addresses = match literal {
             Some(ip) => vec![ip],
@@ -257,7 +258,7 @@ fn network_faults(config: &Config, resolve: bool) -> Vec<(String, String)> {
             None => continue,
         };
         for ip in addresses {
-            if !config.networks.iter().any(|network| network.contains(&ip)) {
+            if !networks.iter().any(|network| network.contains(&ip)) {
                 faults.push((
                     path.clone(),
                     format!("{ip} lies in none of the allowed networks: add it to networks"),
@@ -378,6 +379,30 @@ mod tests {
             folder.display().to_string()
         );
         Config::parse(&text, Path::new("/")).unwrap()
+    }
+
+    #[test]
+    fn a_sink_outside_its_networks_or_without_a_good_secret_is_a_fault_with_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("city.secret");
+        fs::write(&secret, "a line of thirty-two bytes or so\nand another\n").unwrap();
+        let text = format!(
+            "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"10.0.0.0/8\"]\nmodels = []\n\
+             [[division]]\ncode = \"330282\"\nname = \"n\"\n\
+             [[camera]]\nid = \"c\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://10.0.0.1/x\"\n\
+             [[sink]]\nid = \"city\"\nurl = \"https://10.9.9.9/hook\"\nnetworks = [\"192.168.0.0/16\"]\n\
+             secret_file = {:?}\n",
+            secret.display().to_string()
+        );
+        let mut config = Config::parse(&text, Path::new("/")).unwrap();
+        let [(path, fault)] = &network_faults(&config, false)[..] else { panic!("one fault") };
+        assert!(path == "sink[city].url" && fault.starts_with("10.9.9.9 lies in none"), "{path}: {fault}");
+        let [(path, fault)] = &sink_faults(&config)[..] else { panic!("one fault") };
+        assert!(path == "sink[city].secret_file" && fault.contains("one line"), "{path}: {fault}");
+        fs::write(&secret, "a line of thirty-two bytes or so\n").unwrap();
+        config.sinks[0].networks = vec!["10.9.0.0/16".parse().unwrap()];
+        assert_eq!(network_faults(&config, false), []);
+        assert_eq!(sink_faults(&config), []);
     }
 
     #[test]
