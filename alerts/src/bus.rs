@@ -4,6 +4,7 @@
 //! subscription is a task that reads from the window, or from the store where the window no longer reaches,
 //! with nothing kept for it but its places and its unacknowledged deliveries.
 
+mod acknowledge;
 mod admission;
 mod audit;
 mod clock;

@@ -117,7 +117,12 @@ impl Sinks {
 
 /// Who calls, as it is held to now.
 fn principal(bus: &Bus, extensions: &Extensions) -> Result<Principal> {
-    extensions.get::<Principal>().map(|one| bus.rights().of(one)).ok_or(Error::Unauthenticated)
+    signed_in(extensions).map(|one| bus.rights().of(one))
+}
+
+/// Who calls, with what it signed in with: for what asks [`crate::rights::Rights`] itself.
+fn signed_in(extensions: &Extensions) -> Result<&Principal> {
+    extensions.get::<Principal>().ok_or(Error::Unauthenticated)
 }
 
 /// The one place where error kinds become codes.

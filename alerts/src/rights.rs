@@ -125,6 +125,14 @@ impl Rights {
         let rights = principal.rights.intersection(&grant.rights).copied().collect();
         Principal { rights, divisions: grant.divisions.clone(), ..principal.clone() }
     }
+    /// Refuses a principal that lacks a right now.
+    pub fn check(&self, principal: &Principal, right: Right) -> Result<()> {
+        let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        match grants.get(&principal.name) {
+            Some(grant) if !grant.rights.contains(&right) => Err(lacks(principal, right)),
+            _ => check(principal, right),
+        }
+    }
     /// Holds a principal to a grant, or to none. Returns whether that is a change.
     pub(crate) fn set(&self, name: &str, grant: Option<Grant>) -> bool {
         let mut grants = self.0.write().unwrap_or_else(PoisonError::into_inner);
@@ -138,14 +146,12 @@ impl Rights {
 
 /// Refuses a principal that lacks a right.
 pub fn check(principal: &Principal, right: Right) -> Result<()> {
-    if principal.may(right) {
-        Ok(())
-    } else {
-        let name = &principal.name;
-        Err(Error::Forbidden(format!(
-            "{name} lacks the right {right:?}: ask whoever runs the service for it"
-        )))
-    }
+    if principal.may(right) { Ok(()) } else { Err(lacks(principal, right)) }
+}
+
+fn lacks(principal: &Principal, right: Right) -> Error {
+    let name = &principal.name;
+    Error::Forbidden(format!("{name} lacks the right {right:?}: ask whoever runs the service for it"))
 }
 
 /// Refuses a principal that may not see an alert, as if there were none.

@@ -13,7 +13,7 @@ use std::{
 use futures::FutureExt as _;
 use tokio::{
     sync::{mpsc, watch},
-    time::{Interval, MissedTickBehavior},
+    time::{Instant, Interval, MissedTickBehavior, sleep, sleep_until},
 };
 use tracing::{debug, info, warn};
 use xueliang_base::{
@@ -21,7 +21,7 @@ use xueliang_base::{
     kind::{Lane, Level},
     time::Mono,
 };
-use xueliang_proto::v1::{self, CloseReason, DeliveryStage, subscribe_response::Item};
+use xueliang_proto::v1::{self, CloseReason, subscribe_response::Item};
 
 use super::{
     Bus, BusCounts, Inner,
@@ -44,6 +44,11 @@ const IN_FLIGHT: usize = 16;
 const SNAPSHOT_PAGE: usize = 64;
 /// Places of the history counted at a time.
 const MISSED_SLICE: u64 = 20_000;
+/// Items of the minor lane within a [`TURN`]. What comes on top waits for the next one, and is summarised there when there
+/// is much of it: a flood leaves the processor to the other lanes.
+const MINOR_A_TURN: u32 = 16;
+/// The longest that a minor alert is held back for that.
+const TURN: Duration = Duration::from_millis(100);
 /// How soon a stuck subscription looks at the clock again.
 const STUCK_TICK: Duration = Duration::from_millis(100);
 
@@ -173,62 +178,13 @@ impl Bus {
             bookmarks,
             renew_at,
             stuck_since: None,
+            minor_turn: (Instant::now(), 0),
             volatile: [0; 3],
             placed: false,
             resumable: false,
         };
         tokio::spawn(task.run(opened, start));
         Ok(stream)
-    }
-    /// Gives credit back for everything up to a cursor that was shown, and remembers it for a named subscription.
-    pub fn acknowledge(&self, principal: &Principal, id: &str, cursor: &[u8]) -> Result<v1::Credit> {
-        self.acknowledge_stage(principal, id, cursor, DeliveryStage::Displayed)
-    }
-    /// Notes how far a console has come with everything up to a cursor; from "displayed" on this acknowledges it.
-    pub fn acknowledge_stage(
-        &self,
-        principal: &Principal,
-        id: &str,
-        cursor: &[u8],
-        stage: DeliveryStage,
-    ) -> Result<v1::Credit> {
-        let stage = match stage {
-            DeliveryStage::Unspecified => DeliveryStage::Displayed,
-            DeliveryStage::Sent => {
-                return Err(Error::Invalid(
-                    "stage: that it was sent is known, tell what comes after".to_owned(),
-                ));
-            }
-            told => told,
-        };
-        check(&self.0.rights.of(principal), Right::ReadAlerts)?;
-        let open = self.0.registry.find(&principal.name, id)?;
-        if cursor.is_empty() {
-            // Of a bookmark that is a sign of life only: it acknowledges nothing.
-            return Ok(open.credits().available());
-        }
-        let cursor = Cursor::decode(cursor).map_err(|fault| Error::Invalid(format!("cursor: {fault}")))?;
-        let (acked, available, starved) = {
-            let mut credits = open.credits();
-            credits.check(&cursor)?;
-            if let Some(mut trail) = open.trail() {
-                trail.reach(stage, &cursor, self.0.clock.wall());
-            }
-            if stage < DeliveryStage::Displayed {
-                return Ok(credits.available());
-            }
-            let starved = Lane::ALL.iter().any(|lane| credits.free(*lane) == 0);
-            let (acked, available) = credits.acknowledge(cursor);
-            (acked, available, starved)
-        };
-        if !open.name.is_empty() {
-            self.0.acked(&open.principal, &open.name, acked);
-        }
-        // A lane waits for credit only where it had none.
-        if starved {
-            open.acknowledged.notify_one();
-        }
-        Ok(available)
     }
 }
 
@@ -317,6 +273,8 @@ struct Task {
     renew_at: Mono,
     /// Since when a critical record has waited for credit.
     stuck_since: Option<Mono>,
+    /// When the next turn of the minor lane begins, and what went out in this one.
+    minor_turn: (Instant, u32),
     /// The last volatile states sent, by lane.
     volatile: [u64; 3],
     /// Whether the lanes stand where this stream reads.
@@ -411,15 +369,32 @@ impl Task {
     /// Until there may be something to do.
     async fn wait(&mut self) -> Result<(), End> {
         let stuck = self.stuck_since.is_some();
+        let minor_due = self.minor_rests();
         tokio::select! {
             _ = self.heads.changed() => {}
             () = self.open.acknowledged.notified() => {}
             _ = self.closing.changed() => {}
             () = self.out.closed() => return Err(End::Gone),
             _ = self.bookmarks.tick() => self.bookmark()?,
-            () = tokio::time::sleep(STUCK_TICK), if stuck => {}
+            () = sleep(STUCK_TICK), if stuck => {}
+            () = sleep_until(minor_due.unwrap_or_else(Instant::now)), if minor_due.is_some() => {}
         }
         Ok(())
+    }
+
+    /// Until when the minor lane is left alone; `None` where it is not.
+    fn minor_rests(&self) -> Option<Instant> {
+        let (until, sent) = self.minor_turn;
+        (sent >= MINOR_A_TURN && Instant::now() < until).then_some(until)
+    }
+
+    /// Counts an item that went out in the minor lane.
+    fn minor_sent(&mut self) {
+        let now = Instant::now();
+        if now >= self.minor_turn.0 {
+            self.minor_turn = (now + TURN, 0);
+        }
+        self.minor_turn.1 += 1;
     }
 
     /// Sends at most one item: the most urgent one that may go. Returns whether there was one, or may be at once.
@@ -478,6 +453,9 @@ impl Task {
     }
 
     async fn step_minor(&mut self) -> Result<bool, End> {
+        if self.minor_rests().is_some() {
+            return Ok(false);
+        }
         let free = self.free(Lane::Minor);
         if free == 0 {
             self.lanes.forget(Lane::Minor);
@@ -492,10 +470,12 @@ impl Task {
                     return Err(End::Close(CloseReason::Renew));
                 };
                 self.summarise(counted).await?;
+                self.minor_sent();
                 Ok(true)
             }
             Next::Row(row) => {
                 self.deliver(row).await?;
+                self.minor_sent();
                 Ok(true)
             }
         }
@@ -664,7 +644,7 @@ impl Task {
                 biased;
                 permit = self.out.clone().reserve_owned() => return permit.map_err(|_| End::Gone),
                 _ = closing.changed() => {}
-                () = tokio::time::sleep(STUCK_TICK) => {}
+                () = sleep(STUCK_TICK) => {}
             }
             let now = self.bus.clock.mono();
             let stuck = |since: Mono, bound| now.since(since) > bound;

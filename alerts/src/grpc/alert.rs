@@ -4,15 +4,15 @@ use std::pin::Pin;
 
 use futures::StreamExt as _;
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 use xueliang_proto::v1::{self, alert_service_server::AlertService};
 
-use super::{alert_id, page_size, page_start, principal};
+use super::{alert_id, page_size, page_start, principal, signed_in};
 use crate::{
     bus::{Bus, Subscribe, SubscriptionStream},
     error::{Error, Result},
     filter::Filter,
-    rights::{Right, check, check_sees},
+    rights::{Principal, Right, check, check_sees},
     store::ListQuery,
 };
 
@@ -42,6 +42,12 @@ impl AlertApi {
                 Err(error.into())
             }
         }
+    }
+    /// Acknowledges; the credit that is left.
+    fn acknowledged(&self, principal: &Principal, request: &v1::AcknowledgeRequest) -> Result<v1::Credit> {
+        let stage = v1::DeliveryStage::try_from(request.stage)
+            .map_err(|_| Error::Invalid("stage: is not known here".to_owned()))?;
+        self.0.acknowledge_stage(principal, &request.subscription_id, &request.cursor, stage)
     }
 }
 
@@ -79,13 +85,21 @@ impl AlertService for AlertApi {
         &self,
         request: Request<v1::AcknowledgeRequest>,
     ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
-        let principal = principal(&self.0, request.extensions())?;
-        let request = request.into_inner();
-        let stage = v1::DeliveryStage::try_from(request.stage)
-            .map_err(|_| Error::Invalid("stage: is not known here".to_owned()))?;
-        let available =
-            self.0.acknowledge_stage(&principal, &request.subscription_id, &request.cursor, stage)?;
+        let available = self.acknowledged(signed_in(request.extensions())?, request.get_ref())?;
         Ok(Response::new(v1::AcknowledgeResponse { available: Some(available) }))
+    }
+
+    async fn acknowledge_stream(
+        &self,
+        request: Request<Streaming<v1::AcknowledgeRequest>>,
+    ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
+        let principal = signed_in(request.extensions())?.clone();
+        let mut requests = request.into_inner();
+        let mut available = None;
+        while let Some(request) = requests.message().await? {
+            available = Some(self.acknowledged(&principal, &request)?);
+        }
+        Ok(Response::new(v1::AcknowledgeResponse { available }))
     }
 
     async fn list_alerts(
@@ -142,5 +156,77 @@ impl AlertService for AlertApi {
             return Err(Error::NotFound(format!("there is no alert {id}")).into());
         };
         Ok(Response::new(v1::GetAlertResponse { record: Some(latest), history }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+    use tokio_stream::wrappers::ReceiverStream;
+    use xueliang_proto::v1::alert_service_client::AlertServiceClient;
+
+    use super::*;
+    use crate::{
+        rights::{Grant, PrincipalKind},
+        testing::{Bench, Console, critical},
+    };
+
+    /// A console with room for one critical delivery, and the call over which it acknowledges.
+    async fn console(
+        bench: &Bench,
+    ) -> (
+        Console,
+        mpsc::Sender<v1::AcknowledgeRequest>,
+        tokio::task::JoinHandle<Result<Response<v1::AcknowledgeResponse>, Status>>,
+    ) {
+        let credit = v1::Credit { critical: 1, ..v1::Credit::default() };
+        let mut console =
+            bench.console("c", Subscribe { credit: Some(credit), ..Subscribe::default() }).await;
+        console.item().await;
+        console.snapshot().await;
+        let (messages, waiting) = mpsc::channel(4);
+        let mut request = Request::new(ReceiverStream::new(waiting));
+        request.extensions_mut().insert(Principal::new("c", PrincipalKind::Console));
+        let mut client = AlertServiceClient::new(bench.bus.alert_service());
+        let call = tokio::spawn(async move { client.acknowledge_stream(request).await });
+        (console, messages, call)
+    }
+
+    fn of(console: &Console, cursor: bytes::Bytes) -> v1::AcknowledgeRequest {
+        let subscription_id = console.stream.id().to_owned();
+        v1::AcknowledgeRequest { subscription_id, cursor, ..v1::AcknowledgeRequest::default() }
+    }
+
+    #[tokio::test]
+    async fn acknowledgements_over_one_call_make_room_one_by_one_and_the_first_wrong_one_ends_it() {
+        let bench = Bench::new();
+        let (mut console, messages, call) = console(&bench).await;
+        bench.commit(&[critical(), critical(), critical()]).await;
+        for _ in 0..3 {
+            // Without the one before, there would be no room for it.
+            let delivery = console.delivery().await;
+            messages.send(of(&console, delivery.cursor)).await.unwrap();
+        }
+        messages.send(of(&console, "of another bus".into())).await.unwrap();
+        let refused = call.await.unwrap().unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::InvalidArgument, "{refused}");
+        assert!(refused.message().starts_with("cursor: "), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn acknowledgements_over_one_call_are_answered_at_its_end_and_need_the_right_all_along() {
+        let bench = Bench::new();
+        let (mut console, messages, call) = console(&bench).await;
+        bench.commit(&[critical()]).await;
+        let delivery = console.delivery().await;
+        messages.send(of(&console, delivery.cursor.clone())).await.unwrap();
+        drop(messages);
+        let answer = call.await.unwrap().unwrap().into_inner();
+        assert_eq!(answer.available.unwrap().critical, 1);
+
+        let (console, messages, call) = self::console(&bench).await;
+        bench.bus.grant("c", Some(Grant { rights: [].into(), divisions: None }));
+        messages.send(of(&console, delivery.cursor)).await.unwrap();
+        assert_eq!(call.await.unwrap().unwrap_err().code(), tonic::Code::PermissionDenied);
     }
 }

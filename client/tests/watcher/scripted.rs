@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::{Request, Response, Status, transport::Server};
+use tonic::{Request, Response, Status, Streaming, transport::Server};
 use xueliang_client::{ACKNOWLEDGE_EVERY, Event, Item, v1};
 use xueliang_proto::v1::alert_service_server::{AlertService, AlertServiceServer};
 
@@ -60,6 +60,12 @@ impl AlertService for Service {
             std::future::pending::<()>().await;
         }
         Ok(Response::new(v1::AcknowledgeResponse::default()))
+    }
+    async fn acknowledge_stream(
+        &self,
+        _: Request<Streaming<v1::AcknowledgeRequest>>,
+    ) -> Result<Response<v1::AcknowledgeResponse>, Status> {
+        Err(Status::unimplemented("not asked"))
     }
     async fn publish(&self, _: Request<v1::PublishRequest>) -> Result<Response<v1::PublishResponse>, Status> {
         Err(Status::unimplemented("not asked"))

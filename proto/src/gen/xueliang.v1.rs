@@ -1919,6 +1919,37 @@ pub mod alert_service_client {
                 .insert(GrpcMethod::new("xueliang.v1.AlertService", "Acknowledge"));
             self.inner.unary(req, path, codec).await
         }
+        /// The same for a console that acknowledges each delivery by itself: many acknowledgements over one call, at a fraction
+        /// of the cost. The first that is wrong ends the call and says what is wrong with it; those before it hold. The answer
+        /// comes when the console ends the call, after the last one.
+        pub async fn acknowledge_stream(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::AcknowledgeRequest,
+            >,
+        ) -> std::result::Result<
+            tonic::Response<super::AcknowledgeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.AlertService/AcknowledgeStream",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.AlertService", "AcknowledgeStream"),
+                );
+            self.inner.client_streaming(req, path, codec).await
+        }
         /// Reads the latest states of alerts, newest first.
         pub async fn list_alerts(
             &mut self,
@@ -2007,6 +2038,16 @@ pub mod alert_service_server {
         async fn acknowledge(
             &self,
             request: tonic::Request<super::AcknowledgeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AcknowledgeResponse>,
+            tonic::Status,
+        >;
+        /// The same for a console that acknowledges each delivery by itself: many acknowledgements over one call, at a fraction
+        /// of the cost. The first that is wrong ends the call and says what is wrong with it; those before it hold. The answer
+        /// comes when the console ends the call, after the last one.
+        async fn acknowledge_stream(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::AcknowledgeRequest>>,
         ) -> std::result::Result<
             tonic::Response<super::AcknowledgeResponse>,
             tonic::Status,
@@ -2237,6 +2278,54 @@ pub mod alert_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.AlertService/AcknowledgeStream" => {
+                    #[allow(non_camel_case_types)]
+                    struct AcknowledgeStreamSvc<T: AlertService>(pub Arc<T>);
+                    impl<
+                        T: AlertService,
+                    > tonic::server::ClientStreamingService<super::AcknowledgeRequest>
+                    for AcknowledgeStreamSvc<T> {
+                        type Response = super::AcknowledgeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                tonic::Streaming<super::AcknowledgeRequest>,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AlertService>::acknowledge_stream(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AcknowledgeStreamSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.client_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -4,7 +4,11 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use bytes::Bytes;
-use futures::{StreamExt as _, stream::FuturesUnordered};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::BoxFuture,
+    stream::{FuturesUnordered, unfold},
+};
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep, sleep_until, timeout},
@@ -18,7 +22,7 @@ use xueliang_proto::v1::{
 
 use super::{
     alerts::KINDS,
-    load::{Load, Started, Tally},
+    load::{Acks, Load, Started, Tally},
     process::{Api, PATIENCE},
 };
 
@@ -103,12 +107,65 @@ fn request(cursor: Bytes) -> SubscribeRequest {
     SubscribeRequest { cursor, filter: Some(filter), ..SubscribeRequest::default() }
 }
 
-async fn acknowledge(
-    mut client: AlertServiceClient<Channel>,
-    subscription_id: String,
-    cursor: Bytes,
-) -> Result<Response<AcknowledgeResponse>, Status> {
-    client.acknowledge(AcknowledgeRequest { subscription_id, cursor, ..AcknowledgeRequest::default() }).await
+/// Acknowledgements that wait to be written: as many as a console has credit for.
+const WAITING: usize = 64;
+
+type Answer = Result<Response<AcknowledgeResponse>, Status>;
+
+/// How one stream is acknowledged.
+struct Acknowledging {
+    client: AlertServiceClient<Channel>,
+    acks: Acks,
+    id: String,
+    /// The messages of the call that stays open.
+    messages: Option<mpsc::Sender<AcknowledgeRequest>>,
+    /// Calls under way.
+    calls: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// The newest that waits for the answer of the call before.
+    newest: Option<Bytes>,
+}
+
+impl Acknowledging {
+    fn new(client: AlertServiceClient<Channel>, acks: Acks) -> Self {
+        let (id, calls) = (String::new(), FuturesUnordered::new());
+        Self { client, acks, id, messages: None, calls, newest: None }
+    }
+    fn opened(&mut self, id: String) {
+        self.id = id;
+        if self.acks == Acks::Stream {
+            let (messages, waiting) = mpsc::channel(WAITING);
+            let next = |mut waiting: mpsc::Receiver<_>| async move { Some((waiting.recv().await?, waiting)) };
+            let mut client = self.client.clone();
+            let call = async move { client.acknowledge_stream(unfold(waiting, next)).await };
+            self.calls.push(call.boxed());
+            self.messages = Some(messages);
+        }
+    }
+    async fn shown(&mut self, cursor: Bytes) -> anyhow::Result<()> {
+        if let Some(messages) = &self.messages {
+            return Ok(messages.send(self.request(cursor)).await?);
+        }
+        if self.acks == Acks::Calls || self.calls.is_empty() {
+            self.call(cursor);
+        } else {
+            self.newest = Some(cursor);
+        }
+        Ok(())
+    }
+    fn request(&self, cursor: Bytes) -> AcknowledgeRequest {
+        AcknowledgeRequest { subscription_id: self.id.clone(), cursor, ..AcknowledgeRequest::default() }
+    }
+    fn call(&mut self, cursor: Bytes) {
+        let (mut client, request) = (self.client.clone(), self.request(cursor));
+        self.calls.push(async move { client.acknowledge(request).await }.boxed());
+    }
+    fn answered(&mut self, answer: Answer) -> anyhow::Result<()> {
+        let _credit = answer?;
+        if let Some(cursor) = self.newest.take() {
+            self.call(cursor);
+        }
+        Ok(())
+    }
 }
 
 impl Console {
@@ -116,25 +173,20 @@ impl Console {
     async fn stream(&mut self) -> anyhow::Result<()> {
         let mut client = timeout(PATIENCE, self.shared.api.connect()).await??;
         let mut stream = client.subscribe(request(self.cursor.clone())).await?.into_inner();
-        let mut acknowledging = FuturesUnordered::new();
-        let (mut id, mut shown) = (String::new(), None);
+        let mut acknowledging = Acknowledging::new(client, self.shared.load.acks);
         let mut silent = Instant::now() + PATIENCE;
         while !self.has_all() {
             let item = tokio::select! {
                 item = stream.message() => item?.context("the stream ended")?.item,
-                Some(answer) = acknowledging.next() => {
-                    let _credit: Response<AcknowledgeResponse> = answer?;
-                    // In the manner of one call at a time: the newest of what came meanwhile.
-                    if let Some(cursor) = shown.take() {
-                        acknowledging.push(acknowledge(client.clone(), id.clone(), cursor));
-                    }
+                Some(answer) = acknowledging.calls.next() => {
+                    acknowledging.answered(answer)?;
                     continue;
                 }
                 () = sleep_until(silent) => break,
             };
             let cursor = match item {
                 Some(Item::Opened(opened)) => {
-                    id = opened.subscription_id;
+                    acknowledging.opened(opened.subscription_id);
                     continue;
                 }
                 Some(Item::Delivery(delivery)) if !delivery.in_snapshot => self.delivered(delivery)?,
@@ -157,11 +209,7 @@ impl Console {
             };
             silent = Instant::now() + PATIENCE;
             self.cursor = cursor.clone();
-            if self.shared.load.each || acknowledging.is_empty() {
-                acknowledging.push(acknowledge(client.clone(), id.clone(), cursor));
-            } else {
-                shown = Some(cursor);
-            }
+            acknowledging.shown(cursor).await?;
         }
         Ok(())
     }

@@ -22,6 +22,17 @@ pub(super) struct Flow {
     pub(super) batch: usize,
 }
 
+/// How consoles acknowledge.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Acks {
+    /// Each delivery by a message of its own, all over one call.
+    Stream,
+    /// Each delivery by a call of its own.
+    Calls,
+    /// The newest, once the call before is answered.
+    Newest,
+}
+
 /// A load.
 #[derive(Clone)]
 pub(super) struct Load {
@@ -32,15 +43,14 @@ pub(super) struct Load {
     pub(super) warm: usize,
     /// Seconds measured.
     pub(super) seconds: usize,
-    /// Whether consoles acknowledge each delivery by a call of its own, or the newest once the call before is answered.
-    pub(super) each: bool,
+    pub(super) acks: Acks,
 }
 
 impl Load {
     /// Critical alerts one by one, each delivery acknowledged by itself.
     pub(super) fn critical(consoles: usize, rate: usize, seconds: usize) -> Self {
         let flows = vec![Flow { lane: Lane::Critical, rate, batch: 1 }];
-        Self { consoles, flows, warm: 2, seconds, each: true }
+        Self { consoles, flows, warm: 2, seconds, acks: Acks::Stream }
     }
     /// Alerts of a lane in all.
     pub(super) fn count(&self, lane: Lane) -> usize {
