@@ -260,6 +260,8 @@ pub struct Health {
     pub commits: u64,
     /// Transactions that failed.
     pub failures: u64,
+    /// Times that the log was written back into the database.
+    pub checkpoints: u64,
     /// Duration of the latest commit.
     pub last_commit_us: u64,
     /// States refused because a later revision was on disk.

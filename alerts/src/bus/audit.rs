@@ -8,8 +8,8 @@ use tracing::warn;
 use super::{Bus, BusCounts};
 use crate::{error::Result, store::DeliveryNote};
 
-/// Notes of one transaction: a millisecond or two.
-const CHUNK: usize = 128;
+/// Notes of one job of the writer: half a millisecond, so that no alert waits long behind them.
+const CHUNK: usize = 32;
 /// How long the audit reaches back.
 pub(super) const KEEP: Duration = Duration::from_secs(90 * 24 * 3600);
 

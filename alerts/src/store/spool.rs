@@ -18,7 +18,7 @@ use super::{
     sqlite::{
         SLOW_AFTER,
         file::{self, DbFile, Reader},
-        writer::Writer,
+        writer::{Urgency, Writer},
     },
 };
 use crate::{
@@ -111,7 +111,7 @@ impl SpoolDb {
     /// Appends; on disk when the answer comes. A state that waits already is appended once: `false` when its
     /// content is the same, an error when it is another.
     pub(crate) fn push(&self, item: SpoolItem) -> impl Future<Output = Result<bool>> + Send + 'static {
-        self.writer.run(move |db, _| insert(db, &item))
+        self.writer.run(Urgency::Usual, move |db, _| insert(db, &item))
     }
     /// Appends these in this order with one commit, up to the first that waits already with other content: for each
     /// whether it was new, and what was wrong with the one that stopped it.
@@ -119,7 +119,7 @@ impl SpoolDb {
         &self,
         items: Vec<SpoolItem>,
     ) -> impl Future<Output = Result<(Vec<bool>, Option<Error>)>> + Send + 'static {
-        self.writer.run(move |db, _| {
+        self.writer.run(Urgency::Usual, move |db, _| {
             let mut new = Vec::with_capacity(items.len());
             for item in &items {
                 match insert(db, item) {
@@ -171,14 +171,14 @@ impl SpoolDb {
     }
     /// Removes items that the bus has.
     pub(crate) fn done(&self, ids: Vec<i64>) -> impl Future<Output = Result<()>> + Send + 'static {
-        self.writer.run(move |db, _| {
+        self.writer.run(Urgency::Usual, move |db, _| {
             let mut delete = db.prepare_cached("DELETE FROM item WHERE item_id = ?1")?;
             ids.iter().try_for_each(|id| delete.execute([id]).map(drop)).map_err(Error::from)
         })
     }
     /// Sets an item aside that the bus will never take.
     pub(crate) fn bury(&self, id: i64, reason: String) -> impl Future<Output = Result<()>> + Send + 'static {
-        self.writer.run(move |db, batch| {
+        self.writer.run(Urgency::Usual, move |db, batch| {
             db.execute(
                 "INSERT OR REPLACE INTO dead (item_id, kind, alert_id, content, reason, died_us) \
                  SELECT item_id, kind, alert_id, content, ?2, ?3 FROM item WHERE item_id = ?1",

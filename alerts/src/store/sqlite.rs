@@ -27,6 +27,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::try_join_all;
 #[cfg(test)]
 pub(super) use query::SCAN;
 pub(crate) use retention::evidence_in;
@@ -35,6 +36,7 @@ use xueliang_base::{
     alert::EvidenceKind,
     cursor::{Cursor, Epoch},
     id::AlertId,
+    kind::Lane,
     time::{SharedClock, Wall},
     wall_step::WallStep,
 };
@@ -42,7 +44,7 @@ use xueliang_proto::v1;
 
 use self::{
     file::{DbFile, Reader},
-    writer::{Batch, Rows, Writer},
+    writer::{Batch, Rows, Urgency, Writer},
 };
 use super::{
     Acked, Answer, AuditEntry, Delivered, DeliveryNote, EvidenceRow, FeedId, FeedQuery, FeedRow, Health,
@@ -53,6 +55,9 @@ use crate::{crew::Crew, error::Error, error::Result, filter::Filter};
 
 /// An fsync takes some 10 ms, on a busy hard disk some 100 ms. People are to be told of a disk that hangs within 1 s.
 pub(super) const SLOW_AFTER: Duration = Duration::from_millis(500);
+
+/// States of one job of the writer, so that nothing urgent waits long behind a batch.
+const A_JOB: usize = 4;
 
 /// How the embedded store runs.
 #[derive(Debug, Clone)]
@@ -71,9 +76,10 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        // 4 MiB of log are written back in some 10 ms, and cover a day of a town's alerts.
+        // What is written back at once is little, since the next commit waits for the disk with it; and the log stays short
+        // enough to be written over again and again, which costs the disk less than a log that grows.
         let slow_after = SLOW_AFTER;
-        Self { readers: 2, checkpoint_bytes: 4 << 20, max_pages: None, slow_after, vfs: None }
+        Self { readers: 2, checkpoint_bytes: 1 << 20, max_pages: None, slow_after, vfs: None }
     }
 }
 
@@ -162,7 +168,7 @@ impl SqliteStore {
         &self,
         work: impl FnOnce(&Connection, &mut Batch<'_>) -> Result<T> + Send + 'static,
     ) -> Answer<T> {
-        Box::pin(self.writer.run(work))
+        Box::pin(self.writer.run(Urgency::Usual, work))
     }
 }
 
@@ -201,9 +207,21 @@ impl Store for SqliteStore {
         Health { stale, conflicts, ..self.writer.health() }
     }
     fn publish(&self, batch: Vec<Incoming>) -> Answer<Vec<Outcome>> {
-        let shared = Arc::clone(&self.shared);
-        self.write(move |db, rows| {
-            batch.into_iter().map(|incoming| publish::store(db, rows, &shared, &incoming)).collect()
+        let critical = batch.iter().any(|incoming| incoming.alert.level.lane() == Lane::Critical);
+        // All of them: a later state must not overtake an earlier one of its alert.
+        let urgency = if critical { Urgency::Urgent } else { Urgency::Usual };
+        let mut batch = batch.into_iter().peekable();
+        let mut jobs = Vec::new();
+        while batch.peek().is_some() {
+            let some: Vec<_> = batch.by_ref().take(A_JOB).collect();
+            let shared = Arc::clone(&self.shared);
+            jobs.push(self.writer.run(urgency, move |db, rows| {
+                some.iter().map(|incoming| publish::store(db, rows, &shared, incoming)).collect()
+            }));
+        }
+        Box::pin(async move {
+            let outcomes: Vec<Vec<Outcome>> = try_join_all(jobs).await?;
+            Ok(outcomes.concat())
         })
     }
     fn feed_page(&self, query: FeedQuery) -> Answer<Page<Arc<FeedRow>>> {

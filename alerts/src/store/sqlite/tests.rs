@@ -7,7 +7,7 @@ use xueliang_base::{
     time::{Clock as _, ManualClock},
 };
 
-use super::*;
+use super::{writer::Urgency, *};
 use crate::testing::{NOW, critical, key_of, next_state};
 
 mod power;
@@ -33,7 +33,11 @@ impl Bench {
             let keys = rows.iter().map(|row| row.record.alert.as_ref().unwrap());
             told.lock().unwrap().extend(keys.map(|alert| (alert.alert_id.clone(), alert.revision)));
         });
-        let options = SqliteOptions { max_pages: Some(Arc::clone(&pages)), ..SqliteOptions::default() };
+        let options = SqliteOptions {
+            max_pages: Some(Arc::clone(&pages)),
+            checkpoint_bytes: 256 << 10,
+            ..SqliteOptions::default()
+        };
         let store = SqliteStore::open(folder.path(), clock.clone(), &options, on_commit).unwrap();
         Self { folder, clock, shown, pages, store }
     }
@@ -106,7 +110,7 @@ async fn a_store_that_failed_comes_back_by_itself_and_shows_all_in_order() {
     let other = Writer::spawn("ghost", file, db, bench.clock.clone(), None, SLOW_AFTER, u64::MAX).unwrap();
     let (shared, incoming) =
         (Shared::default(), Incoming { alert: ghost.clone(), received: bench.clock.mono() });
-    other.run(move |db, rows| publish::store(db, rows, &shared, &incoming)).await.unwrap();
+    other.run(Urgency::Usual, move |db, rows| publish::store(db, rows, &shared, &incoming)).await.unwrap();
     drop(other);
     kept.push(ghost);
 
@@ -120,7 +124,7 @@ async fn a_store_that_failed_comes_back_by_itself_and_shows_all_in_order() {
     assert_eq!(bench.store.head(), kept.len() as u64);
     assert_eq!(*bench.shown.lock().unwrap(), kept.iter().map(key_of).collect::<Vec<_>>());
     let page = bench.store.feed_page(FeedQuery {
-        lane: xueliang_base::kind::Lane::Critical,
+        lane: Lane::Critical,
         filter: Arc::default(),
         after_exclusive: 0,
         upto_inclusive: bench.store.head(),
@@ -129,4 +133,53 @@ async fn a_store_that_failed_comes_back_by_itself_and_shows_all_in_order() {
     });
     let stored = page.await.unwrap().rows;
     assert_eq!(stored.len(), kept.len());
+}
+
+#[tokio::test]
+async fn what_is_urgent_goes_before_what_waits_and_commits_are_kept_short() {
+    let bench = Bench::new();
+    let done: Arc<Mutex<Vec<&str>>> = Arc::default();
+    let (busy, working) = std::sync::mpsc::channel::<()>();
+    let (begin, begun) = tokio::sync::oneshot::channel();
+    let blocking = bench.store.write(move |_, _| {
+        begin.send(()).unwrap();
+        Ok(working.recv().unwrap_or_default())
+    });
+    let job = |name: &'static str, urgency| {
+        let (done, clock) = (Arc::clone(&done), Arc::clone(&bench.clock));
+        bench.store.writer.run(urgency, move |_, _| {
+            clock.advance(Duration::from_millis(4));
+            done.lock().unwrap().push(name);
+            Ok(())
+        })
+    };
+    let commits = bench.store.health().commits;
+    let blocking = tokio::spawn(blocking);
+    begun.await.unwrap();
+    let usual = ["a", "b", "c"].map(|name| tokio::spawn(job(name, Urgency::Usual)));
+    tokio::task::yield_now().await;
+    let urgent = ["u", "v"].map(|name| tokio::spawn(job(name, Urgency::Urgent)));
+    tokio::task::yield_now().await;
+    busy.send(()).unwrap();
+    blocking.await.unwrap().unwrap();
+    for task in usual.into_iter().chain(urgent) {
+        task.await.unwrap().unwrap();
+    }
+    // The commit that was under way takes the urgent ones; then each has worked long enough with one.
+    assert_eq!(*done.lock().unwrap(), ["u", "v", "a", "b", "c"]);
+    assert_eq!(bench.store.health().commits - commits, 4);
+}
+
+#[tokio::test]
+async fn the_log_is_written_back_now_and_then_and_begins_anew() {
+    let bench = Bench::new();
+    for _ in 0..400 {
+        bench.publish(&large()).await.unwrap();
+    }
+    let log = fs::metadata(bench.folder.path().join("store.db-wal")).unwrap().len();
+    let commits = bench.store.health().commits;
+    let checkpoints = bench.store.health().checkpoints;
+    // 400 commits of some pages each are many times the 256 KiB after which it is written back.
+    assert!((2..=commits / 4).contains(&checkpoints), "{checkpoints} of {commits}, {log} bytes");
+    assert!(log < 4 << 20, "{log} bytes after {checkpoints} of {commits}");
 }

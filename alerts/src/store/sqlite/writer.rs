@@ -1,6 +1,8 @@
-//! The one writer: a thread that commits whatever has gathered while it committed the batch before.
+//! The one writer: a thread that commits whatever has gathered while it committed the batch before. Urgent jobs go
+//! first, and a commit is kept short for them: what takes long is many small jobs, done over several commits.
 
 use std::{
+    collections::VecDeque,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -11,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, hooks::Wal};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 use xueliang_base::{
@@ -30,6 +32,12 @@ use crate::error::{Error, Result};
 const QUEUE: usize = 1024;
 /// Jobs of one commit: enough to share an fsync, few enough to keep a commit short.
 const BATCH: usize = 256;
+/// Once a commit's jobs have taken so long, those that are not urgent are left for the next, except for one.
+const WORK: Duration = Duration::from_millis(3);
+/// The same where something urgent is among them.
+const WORK_BESIDE_URGENT: Duration = Duration::from_micros(500);
+/// A page and what the log says of it.
+const PAGE_BYTES: u64 = 4096 + 24;
 /// A log this much larger than the checkpoint's threshold is reported: some reader never ends.
 const WAL_ALARM_FACTOR: u64 = 32;
 
@@ -89,9 +97,55 @@ where
     }
 }
 
+/// Whether a job goes before others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Urgency {
+    /// Someone waits for it at a desk.
+    Urgent,
+    /// In its turn.
+    Usual,
+}
+
+type Queued = (Urgency, Box<dyn Job>);
+
+/// What was taken from the queue and waits for a commit; as much again as the queue holds, at most.
+#[derive(Default)]
+struct Waiting {
+    urgent: VecDeque<Box<dyn Job>>,
+    usual: VecDeque<Box<dyn Job>>,
+}
+
+impl Waiting {
+    fn add(&mut self, (urgency, job): Queued) {
+        match urgency {
+            Urgency::Urgent => self.urgent.push_back(job),
+            Urgency::Usual => self.usual.push_back(job),
+        }
+    }
+    /// Takes what is in the queue by now.
+    fn gather(&mut self, queue: &mut mpsc::Receiver<Queued>) {
+        while self.urgent.len() + self.usual.len() < QUEUE
+            && let Ok(next) = queue.try_recv()
+        {
+            self.add(next);
+        }
+    }
+    fn is_empty(&self) -> bool {
+        self.urgent.is_empty() && self.usual.is_empty()
+    }
+    /// The next job of a commit: the urgent ones, then one of the others, then more of them while there is time.
+    fn next(&mut self, tired: bool) -> Option<Queued> {
+        if let Some(job) = self.urgent.pop_front() {
+            return Some((Urgency::Urgent, job));
+        }
+        let job = if tired { None } else { self.usual.pop_front() };
+        job.map(|job| (Urgency::Usual, job))
+    }
+}
+
 /// The writer's handle. Dropping it ends the thread after the jobs that wait.
 pub(in super::super) struct Writer {
-    jobs: Option<mpsc::Sender<Box<dyn Job>>>,
+    jobs: Option<mpsc::Sender<Queued>>,
     threads: Vec<JoinHandle<()>>,
     health: Arc<Mutex<Health>>,
     /// When the commit that runs began, in nanoseconds; 0 while none does.
@@ -114,14 +168,25 @@ impl Writer {
         let (wake, woken) = sync_channel(1);
         let health = Arc::new(Mutex::new(Health::default()));
         let start = |thread: String| Error::io(format!("start the thread {thread}"));
-        let checkpointer = Checkpointer { file: file.clone(), health: Arc::clone(&health), checkpoint_bytes };
+        let (done, turn): (Arc<AtomicU64>, Arc<Mutex<()>>) = Default::default();
+        let checkpointer = Checkpointer {
+            file: file.clone(),
+            done: Arc::clone(&done),
+            turn: Arc::clone(&turn),
+            health: Arc::clone(&health),
+            checkpoint_bytes,
+        };
         let thread = thread::Builder::new().name(format!("{name}-checkpoint"));
         let checkpoints =
             thread.spawn(move || checkpointer.run(&woken)).map_err(start(format!("{name}-checkpoint")))?;
         let began = Arc::new(AtomicU64::new(0));
-        let own = Thread {
+        let mut own = Thread {
             file,
-            db: Some(db),
+            db: None,
+            log: Arc::default(),
+            written_back: 0,
+            done: Arc::clone(&done),
+            turn,
             clock: Arc::clone(&clock),
             rows,
             health: Arc::clone(&health),
@@ -129,6 +194,7 @@ impl Writer {
             wake,
             checkpoint_bytes,
         };
+        own.take(db)?;
         let thread = thread::Builder::new().name(format!("{name}-write"));
         let writes = thread.spawn(move || own.run(waiting)).map_err(start(format!("{name}-write")))?;
         Ok(Self { jobs: Some(jobs), threads: vec![writes, checkpoints], health, began, clock, slow_after })
@@ -146,6 +212,7 @@ impl Writer {
     /// Runs `work` in a transaction. The answer comes when it is on disk.
     pub(in super::super) fn run<T: Send + 'static>(
         &self,
+        urgency: Urgency,
         work: impl FnOnce(&Connection, &mut Batch<'_>) -> Result<T> + Send + 'static,
     ) -> impl Future<Output = Result<T>> + Send + 'static {
         let jobs = self.jobs.clone();
@@ -153,7 +220,7 @@ impl Writer {
             let stopped = || Error::Unavailable("the store is closing: try again".to_owned());
             let (reply, answer) = oneshot::channel();
             let job = Box::new(Work { work: Some(work), made: None, reply });
-            jobs.ok_or_else(stopped)?.send(job).await.map_err(|_| stopped())?;
+            jobs.ok_or_else(stopped)?.send((urgency, job)).await.map_err(|_| stopped())?;
             answer
                 .await
                 .map_err(|_| Error::Internal("the store's writer has died: see its log".to_owned()))?
@@ -176,6 +243,14 @@ impl Drop for Writer {
 struct Thread {
     file: DbFile,
     db: Option<Connection>,
+    /// Pages in the log, as of the last commit.
+    log: Arc<AtomicU64>,
+    /// Pages that the log had when a checkpoint was last asked for.
+    written_back: u64,
+    /// Pages that the checkpointer has written back, until this thread has seen to the rest.
+    done: Arc<AtomicU64>,
+    /// Held by whoever writes the log back on a connection of its own: a second one would be refused.
+    turn: Arc<Mutex<()>>,
     clock: SharedClock,
     rows: Option<Rows>,
     health: Arc<Mutex<Health>>,
@@ -185,21 +260,21 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
-        while let Some(first) = jobs.blocking_recv() {
-            let mut batch = vec![first];
-            while batch.len() < BATCH
-                && let Ok(next) = jobs.try_recv()
-            {
-                batch.push(next);
+    fn run(mut self, mut queue: mpsc::Receiver<Queued>) {
+        let mut waiting = Waiting::default();
+        loop {
+            if waiting.is_empty() {
+                let Some(first) = queue.blocking_recv() else { return };
+                waiting.add(first);
             }
-            self.commit(batch);
+            self.commit(&mut waiting, &mut queue);
         }
     }
-    fn commit(&mut self, mut jobs: Vec<Box<dyn Job>>) {
+    fn commit(&mut self, waiting: &mut Waiting, queue: &mut mpsc::Receiver<Queued>) {
         let began = self.clock.mono();
         self.began.store(began.0, Ordering::Relaxed);
-        let result = self.attempt(&mut jobs);
+        let mut jobs = Vec::new();
+        let result = self.attempt(&mut jobs, waiting, queue, began);
         self.began.store(0, Ordering::Relaxed);
         let took_us = micros(self.clock.mono().since(began));
         self.note(result.as_ref().err(), took_us);
@@ -208,23 +283,44 @@ impl Thread {
                 job.finish(result);
                 reach("answered");
             }),
-            Err(error) => jobs.into_iter().for_each(|job| job.finish(Err(error.clone()))),
+            // What waits would fail likewise.
+            Err(error) => {
+                let all = jobs.into_iter().chain(waiting.urgent.drain(..)).chain(waiting.usual.drain(..));
+                all.for_each(|job| job.finish(Err(error.clone())));
+            }
         }
     }
-    /// One transaction for all jobs: a job that fails by itself is undone alone; when the storage fails, all are.
-    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Result<()>>> {
+    /// One transaction: `jobs` gets what it does of what waits and of what comes meanwhile. A job that fails by itself
+    /// is undone alone; when the storage fails, all are.
+    fn attempt(
+        &mut self,
+        jobs: &mut Vec<Box<dyn Job>>,
+        waiting: &mut Waiting,
+        queue: &mut mpsc::Receiver<Queued>,
+        began: Mono,
+    ) -> Result<Vec<Result<()>>> {
+        if self.db.is_none() {
+            self.reopen()?;
+        }
         // The connection is put back only after a success.
-        let db = match self.db.take() {
-            Some(db) => db,
-            None => self.reopen()?,
-        };
+        let db = self.db.take().expect("it was just opened");
         let last_commit_us = self.health.lock().expect("no code panics under this lock").last_commit_us;
         let mut batch = Batch { clock: &self.clock, last_commit_us, rows: Vec::new() };
         db.execute_batch("BEGIN IMMEDIATE")?;
-        let mut results = Vec::with_capacity(jobs.len());
-        for job in jobs {
+        let mut results = Vec::new();
+        let (mut work, mut usual) = (WORK, 0);
+        while jobs.len() < BATCH {
+            waiting.gather(queue);
+            let tired = usual > 0 && self.clock.mono().since(began) >= work;
+            let Some((urgency, job)) = waiting.next(tired) else { break };
+            match urgency {
+                Urgency::Urgent => work = WORK_BESIDE_URGENT,
+                Urgency::Usual => usual += 1,
+            }
+            jobs.push(job);
+            let job = jobs.last_mut().expect("one was just added");
             let rows = batch.rows.len();
-            db.execute_batch("SAVEPOINT job")?;
+            db.prepare_cached("SAVEPOINT job")?.execute([])?;
             let result = job.run(&db, &mut batch);
             match &result {
                 Ok(()) => {}
@@ -234,7 +330,7 @@ impl Thread {
                     db.execute_batch("ROLLBACK TO job")?;
                 }
             }
-            db.execute_batch("RELEASE job")?;
+            db.prepare_cached("RELEASE job")?.execute([])?;
             reach("job");
             results.push(result);
         }
@@ -259,13 +355,26 @@ impl Thread {
             to.shared.head.store(head, Ordering::Release);
         }
     }
-    fn reopen(&self) -> Result<Connection> {
-        let db = self.file.open()?;
+    /// Commits over this connection from now on.
+    fn take(&mut self, mut db: Connection) -> Result<()> {
+        let log = Arc::clone(&self.log);
+        db.wal_hook(Some(move |_: &mut Wal, pages| {
+            log.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        self.db = Some(db);
+        Ok(())
+    }
+    fn reopen(&mut self) -> Result<()> {
+        let db = {
+            let _turn = self.turn.lock().expect("no code panics while it holds this lock");
+            self.file.open()?
+        };
         // A commit that was reported as failed may be on disk after all: then it was made visible to nobody.
         if let Some(to) = &self.rows {
             self.show((to.load)(&db, to.shared.head.load(Ordering::Acquire))?);
         }
-        Ok(db)
+        self.take(db)
     }
     fn note(&self, failed: Option<&Error>, took_us: u64) {
         let mut health = self.health.lock().expect("no code panics under this lock");
@@ -283,14 +392,40 @@ impl Thread {
             }
         }
     }
-    fn watch_log(&self) {
-        let bytes = log_bytes(&self.file.path);
-        self.health.lock().expect("no code panics under this lock").wal_bytes = bytes;
-        if bytes >= self.checkpoint_bytes {
+    fn watch_log(&mut self) {
+        let pages = self.log.load(Ordering::Relaxed);
+        let done = self.done.swap(0, Ordering::Relaxed);
+        if done > 0 && pages > done {
+            // Only a log that is written back to its end begins anew, and while commits follow one another nobody else
+            // comes there. It is a few pages. When it fails, the next commit shows what is wrong with the disk.
+            let written = self.db.as_ref().map(checkpoint);
+            if let Some(Err(error)) = written {
+                warn!(file = %self.file.what, error = %error, "checkpoint failed, the log grows");
+                self.db = None;
+            }
+        }
+        if pages < self.written_back {
+            // It began anew.
+            self.written_back = 0;
+        }
+        if (pages - self.written_back).saturating_mul(PAGE_BYTES) >= self.checkpoint_bytes {
+            self.written_back = pages;
+            self.health.lock().expect("no code panics under this lock").wal_bytes =
+                log_bytes(&self.file.path);
             // When the checkpointer is still at it, it has been asked already.
             let _asked = self.wake.try_send(());
         }
     }
+}
+
+/// Writes back what can be without making anyone wait. Pages in the log, and how many of them are written back.
+fn checkpoint(db: &Connection) -> Result<(u64, u64)> {
+    reach("checkpoint");
+    let (log, done): (i64, i64) =
+        db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
+    reach("checkpointed");
+    // Where there is no log, both are -1.
+    Ok((u64::try_from(log).unwrap_or(0), u64::try_from(done).unwrap_or(0)))
 }
 
 fn log_bytes(path: &Path) -> u64 {
@@ -301,6 +436,8 @@ fn log_bytes(path: &Path) -> u64 {
 
 struct Checkpointer {
     file: DbFile,
+    done: Arc<AtomicU64>,
+    turn: Arc<Mutex<()>>,
     health: Arc<Mutex<Health>>,
     checkpoint_bytes: u64,
 }
@@ -313,15 +450,19 @@ impl Checkpointer {
             }
         }
     }
-    /// Writes back what can be without making anyone wait. The writer begins the log anew once all is back.
+    /// The writer begins the log anew once all of it is written back.
     fn run_once(&self) -> Result<()> {
-        let db = self.file.connect()?;
-        reach("checkpoint");
-        let (log, done): (i64, i64) =
-            db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))?;
-        reach("checkpointed");
+        let (log, done) = {
+            let _turn = self.turn.lock().expect("no code panics while it holds this lock");
+            checkpoint(&self.file.connect()?)?
+        };
+        self.done.store(done, Ordering::Relaxed);
         let bytes = log_bytes(&self.file.path);
-        self.health.lock().expect("no code panics under this lock").wal_bytes = bytes;
+        {
+            let mut health = self.health.lock().expect("no code panics under this lock");
+            health.wal_bytes = bytes;
+            health.checkpoints += 1;
+        }
         if done < log && bytes > self.checkpoint_bytes.saturating_mul(WAL_ALARM_FACTOR) {
             warn!(file = %self.file.what, bytes, "the log is large and cannot be written back: a reader holds it");
         }

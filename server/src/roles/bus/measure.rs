@@ -173,6 +173,7 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
     for (what, count) in [
         ("commits", health.commits),
         ("failures", health.failures),
+        ("checkpoints", health.checkpoints),
         ("stale", health.stale),
         ("conflicts", health.conflicts),
     ] {
