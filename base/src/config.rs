@@ -117,8 +117,16 @@ pub struct Analysis {
     pub ring_bytes: usize,
     /// Seconds that one camera's ring may hold.
     pub ring_seconds: Duration,
+    /// Memory that one camera's journal may take, approximately: what looks saw, or why they could not.
+    #[serde(default = "journal_bytes")]
+    pub journal_bytes: usize,
     /// Where inference runs.
     pub device: Device,
+}
+
+/// Six hours of looks every 15 s, or five minutes of five a second.
+fn journal_bytes() -> usize {
+    8_000_000
 }
 
 /// Where inference runs.

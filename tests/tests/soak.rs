@@ -384,7 +384,9 @@ async fn cameras_come_and_go_for_long_and_nothing_grows() {
     let minutes =
         std::env::var("XUELIANG_SOAK_MINUTES").map_or(30, |text| text.parse().expect("whole minutes"));
     let length = Duration::from_secs(60 * minutes);
-    let mut service = Service::start((0..CAMERAS).map(camera).collect(), "").await.unwrap();
+    // What is kept on purpose is full before the warm-up is over.
+    let bounded = "[analysis]\njournal = \"256KB\"\n";
+    let mut service = Service::start((0..CAMERAS).map(camera).collect(), bounded).await.unwrap();
     until("all cameras deliver", Duration::from_secs(60), async || {
         let streaming = service.metric("xueliang_node_camera_streaming", &[]).await.ok()?;
         (streaming == CAMERAS as f64).then_some(())
@@ -425,6 +427,7 @@ async fn cameras_come_and_go_for_long_and_nothing_grows() {
         "length of the run, cameras, failures",
         format!("{minutes} min, {CAMERAS}, {}", town.failures.load(Ordering::Relaxed)),
     );
+    table.note("journal of a camera, full within the warm-up", "256 KB".to_owned());
     memory_rows(&mut table, &series, length);
     live_rows(&mut table, &alive, length);
     return_rows(&mut table, &mut town.returns.lock().unwrap());

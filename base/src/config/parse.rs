@@ -227,6 +227,7 @@ fn read_analysis(root: &Section<'_>) -> Analysis {
         max_height: 2304,
         ring_bytes: 16_000_000,
         ring_seconds: 30 * SECOND,
+        journal_bytes: super::journal_bytes(),
         device: Device::Cpu,
     };
     let d = defaults.clone();
@@ -240,6 +241,7 @@ fn read_analysis(root: &Section<'_>) -> Analysis {
         max_height: s.opt("max_height", whole(64, 8192)).map_or(d.max_height, |n| n as u32),
         ring_bytes: s.opt("ring", size(1_000_000, 1_000_000_000)).map_or(d.ring_bytes, to_usize),
         ring_seconds: s.or("ring_seconds", d.ring_seconds, duration(2 * SECOND, 600 * SECOND)),
+        journal_bytes: s.opt("journal", size(100_000, 1_000_000_000)).map_or(d.journal_bytes, to_usize),
         device: s.or("device", d.device, |v| match text(v)?.as_str() {
             "cpu" => Ok(Device::Cpu),
             "cuda" => Ok(Device::Cuda),

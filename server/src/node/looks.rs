@@ -25,7 +25,7 @@ use xueliang_base::{
 use xueliang_inference::{
     analyst::{Analyst, Reference},
     attention::{Attention, AttentionParams, Offer, WorkerId},
-    journal::{Journal, JournalBounds},
+    journal::Journal,
 };
 use xueliang_ingest::ring::Span;
 use xueliang_proto::v1::{WorkerRelease, worker_request::Ask, worker_response::Answer};
@@ -50,8 +50,8 @@ use super::{
 /// How often cameras are visited that have nothing new: the pace at which silence is noticed.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Journal kept per camera.
-const JOURNAL: JournalBounds = JournalBounds { max_age: Duration::from_secs(6 * 3600), max_bytes: 8 << 20 };
+/// What a camera's journal keeps at most, whatever room it has.
+const JOURNAL_AGE: Duration = Duration::from_secs(6 * 3600);
 
 /// Without a worker for so long, cameras are watched all the same: silence needs no model.
 const WORKERS_PATIENCE: Duration = Duration::from_secs(20);

@@ -16,11 +16,11 @@ use xueliang_base::{
 };
 use xueliang_inference::{
     analyst::{Analyst, ModelMeanings},
-    journal::Journal,
+    journal::{Journal, JournalBounds},
 };
 use xueliang_proto::v1::LoadedModel;
 
-use super::{CameraFacts, JOURNAL, Looks, Running, need_of};
+use super::{CameraFacts, JOURNAL_AGE, Looks, Running, need_of};
 use crate::node::camera::Cell;
 
 /// A configuration revision with the cells of its cameras.
@@ -119,10 +119,11 @@ impl Looks {
         }
         ended.extend(adopted.into_iter().filter_map(|incident| analyst.adopt(incident)));
         self.attention.set_camera(need_of(&camera, &self.models));
+        let bounds = JournalBounds { max_age: JOURNAL_AGE, max_bytes: self.spec.analysis.journal_bytes };
         let running = Running {
             cell,
             analyst,
-            journal: Arc::new(Journal::new(JOURNAL)),
+            journal: Arc::new(Journal::new(bounds)),
             stored: reference.clone(),
             began_with: reference,
             last_fed: None,
