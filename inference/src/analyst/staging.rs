@@ -89,6 +89,7 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
             max_height: 2304,
             ring_bytes: 1 << 20,
             ring_seconds: s(20.0),
+            journal_bytes: 1 << 20,
             device: Device::Cpu,
         },
         evidence: EvidenceBudget {
