@@ -171,7 +171,7 @@ impl Bus {
         let shown = Arc::clone(&hub);
         let on_commit = Arc::new(move |rows| shown.push(rows));
         let store = SqliteStore::open(state_dir, Arc::clone(&clock), &options.sqlite, on_commit)?;
-        hub.start_at(store.head());
+        hub.start_at(store.head(), store.inhibitors());
         let boot_began = store.boot_began();
         Self::over(Arc::new(store), hub, boot_began, state_dir, clock, options)
     }

@@ -13,8 +13,9 @@ use xueliang_base::{
     id::AlertId,
     kind::{Kind, Level},
 };
+use xueliang_proto::v1;
 
-use crate::filter::Facts;
+use crate::{filter::Facts, flood, store::FeedRow};
 
 /// Kinds of hazard that a picture shows.
 const SCENE: std::ops::Range<i32> = 1000..8000;
@@ -39,6 +40,14 @@ const BLIND: [Kind; 6] =
 /// Whether alerts of this kind inhibit any.
 pub fn may_inhibit(kind: i32) -> bool {
     kind == Kind::FireFlame.number() || BLIND.iter().any(|blind| blind.number() == kind)
+}
+
+/// What a state says of an alert that may inhibit, and whether it fires. A flood group's inhibits nothing.
+pub(crate) fn firing_of(row: &FeedRow) -> Option<(Firing, bool)> {
+    let alert = row.record.alert.as_ref()?;
+    let source = || Firing { alert: row.alert, kind: row.kind, level: row.level, camera: row.camera.clone() };
+    let fires = alert.state() == v1::AlertState::Firing;
+    (may_inhibit(row.kind) && alert.publisher != flood::PUBLISHER).then(|| (source(), fires))
 }
 
 /// Kinds that may inhibit an alert with these facts.

@@ -10,6 +10,7 @@ pub mod error;
 pub mod evidence;
 pub mod external;
 pub mod filter;
+pub mod flood;
 pub mod grpc;
 mod hop;
 pub mod inhibit;

@@ -1,5 +1,5 @@
 //! Silences: what people do not want to be shown for a time, with author and reason. And the one decision about a state:
-//! whether a silence or another alert suppresses it. Pure: time is a parameter.
+//! whether a silence, another alert or a flood group suppresses it. Pure: time is a parameter.
 
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use xueliang_proto::v1;
 use crate::{
     error::{Error, Result},
     filter::{Facts, Filter},
+    flood::Group,
     inhibit::{Firing, inhibits},
 };
 
@@ -118,22 +119,35 @@ pub enum Cause {
     Silence(u64),
     /// This alert, of this kind.
     Inhibition(AlertId, i32),
+    /// It is a member of the flood group that this alert stands for.
+    Flood(AlertId),
+}
+
+/// What may suppress and is known without asking for it: as the last commit left it.
+#[derive(Debug, Clone, Default)]
+pub struct Reasons {
+    /// Silences that nobody ended, in order of their numbers; those of them that hold now are found by [`decide`].
+    pub silences: Vec<Silence>,
+    /// Flood groups that last.
+    pub floods: Vec<Group>,
 }
 
 /// Why an alert with these facts is not shown now; `None` when it is. The reason that held before stays the reason as
-/// long as it holds.
+/// long as it holds. `flood` is the group that it is in, or that takes it.
 pub fn decide(
     facts: &Facts<'_>,
     at: Wall,
     silences: &[Silence],
     firing: &[Firing],
+    flood: Option<AlertId>,
     before: Option<Cause>,
 ) -> Option<Cause> {
     let silenced = silences.iter().filter(|silence| silence.covers(facts, at));
     let inhibited = firing.iter().filter(|source| inhibits(source, facts));
     let mut causes = silenced
         .map(|silence| Cause::Silence(silence.wire.silence_id))
-        .chain(inhibited.map(|source| Cause::Inhibition(source.alert, source.kind)));
+        .chain(inhibited.map(|source| Cause::Inhibition(source.alert, source.kind)))
+        .chain(flood.map(Cause::Flood));
     let first = causes.next();
     before.filter(|before| first == Some(*before) || causes.any(|cause| cause == *before)).or(first)
 }

@@ -64,6 +64,8 @@ pub struct Incoming {
     pub alert: Alert,
     /// When the bus received it.
     pub received: Mono,
+    /// Consoles were shown it, or an earlier state of its alert, while that was not on disk: it is shown again, stored.
+    pub told: bool,
 }
 
 /// What became of a state.

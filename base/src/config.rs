@@ -155,17 +155,33 @@ pub struct EvidenceBudget {
     pub after: Duration,
 }
 
-/// How alerts are delivered.
+/// How alerts are delivered, and when many of one kind and place become one line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AlertOptions {
     /// A delivery whose age, from the arrival of its picture, is above this is marked late.
     pub late_after: Duration,
+    /// Alerts of one kind and camera, of level 3 or 4, within the window that make no flood group yet; 0: none ever do.
+    pub flood_per_camera: u32,
+    /// Likewise of one kind and division.
+    pub flood_per_division: u32,
+    /// What is counted at once.
+    pub flood_window: Duration,
+    /// A group ends when no more than the limit came within this time. At least the window.
+    pub flood_quiet: Duration,
 }
 
 impl Default for AlertOptions {
     fn default() -> Self {
-        Self { late_after: Duration::from_secs(5) }
+        // An operator reads a line in some seconds: of 20 a minute none gets a look any more. A rule that raises more
+        // than 5 a minute at one camera flaps.
+        Self {
+            late_after: Duration::from_secs(5),
+            flood_per_camera: 5,
+            flood_per_division: 20,
+            flood_window: Duration::from_secs(60),
+            flood_quiet: Duration::from_secs(300),
+        }
     }
 }
 

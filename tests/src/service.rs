@@ -151,7 +151,8 @@ impl Service {
         Ok(service)
     }
 
-    /// As [`Service::start`], but only the town runs: the configuration may still be edited.
+    /// As [`Service::start`], but only the town runs: the configuration may still be edited. However many alerts come, each is
+    /// shown.
     pub async fn prepare(cameras: Vec<TestCamera>, extra: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let (specs, rules): (Vec<_>, Vec<_>) =
@@ -160,6 +161,7 @@ impl Service {
         let [api, admin] = free_ports()?;
         let mut text = format!(
             "site = \"test\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = [{:?}]\n{extra}\n\
+             [alerts]\nflood_per_camera = 0\nflood_per_division = 0\n\
              [listen]\napi = \"127.0.0.1:{api}\"\nadmin = \"127.0.0.1:{admin}\"\n\
              [credentials.test]\nfile = \"camera.secret\"\n\
              [[division]]\ncode = \"330282\"\nname = \"Test\"\n",

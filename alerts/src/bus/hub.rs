@@ -10,11 +10,17 @@ use tokio::sync::watch;
 use xueliang_base::{id::AlertId, kind::Lane, time::Mono};
 
 use super::volatile::{Showing, Volatile, revision};
-use crate::{filter::Filter, store::FeedRow};
+use crate::{
+    filter::Filter,
+    inhibit::{Firing, firing_of},
+    store::FeedRow,
+};
 
 /// Older rows leave a lane as newer ones come, though there is room: who is so far behind reads from the store, and what
 /// is kept in memory settles within minutes.
 const KEEP: Duration = Duration::from_secs(60);
+/// Alerts of one camera that may inhibit, remembered.
+const MAX_SOURCES: usize = 64;
 
 /// Rows of one lane; every row of the lane after `floor` is here.
 #[derive(Default)]
@@ -40,6 +46,8 @@ struct Windows {
     latest: HashMap<AlertId, Latest>,
     /// The last place of which the windows have forgotten anything.
     forgotten: u64,
+    /// Of each camera the alerts that were shown, fire, and may inhibit: for when the store cannot be asked.
+    inhibitors: HashMap<String, Vec<Firing>>,
 }
 
 /// All windows, and the news that there are more rows.
@@ -69,9 +77,10 @@ impl Hub {
         Self { windows: RwLock::default(), capacity: capacity.max(1), head, volatile: Volatile::default() }
     }
     /// Begins after what is on disk already; before the first push.
-    pub(crate) fn start_at(&self, head: u64) {
+    pub(crate) fn start_at(&self, head: u64, inhibitors: &[Firing]) {
         let mut windows = self.windows.write().expect("no code panics under this lock");
         windows.head = head;
+        inhibitors.iter().for_each(|one| windows.note(one.clone(), true));
         windows.lanes.iter_mut().for_each(|lane| lane.floor = head);
         self.head.send_replace(head);
     }
@@ -94,12 +103,20 @@ impl Hub {
             latest.revision = revision(&row);
             self.volatile.committed(&row);
             latest.rows += 1;
+            if let Some((source, fires)) = firing_of(&row) {
+                windows.note(source, fires);
+            }
             windows.lanes[row.lane.index()].rows.push_back(Arc::clone(&row));
             windows.forget(&row, self.capacity);
         }
         let head = windows.head;
         drop(guard);
         self.head.send_replace(head);
+    }
+    /// Alerts of a camera that were shown from disk, fire, and may inhibit.
+    pub(super) fn inhibitors(&self, camera: &str) -> Vec<Firing> {
+        let windows = self.windows.read().expect("no code panics under this lock");
+        windows.inhibitors.get(camera).cloned().unwrap_or_default()
     }
     /// Shows a state that is not on disk; never after the same state was shown from there.
     pub(super) fn show(&self, row: Arc<FeedRow>, now: Mono) -> Showing {
@@ -153,6 +170,18 @@ impl Hub {
 }
 
 impl Windows {
+    /// An alert that may inhibit fires, or has ended.
+    fn note(&mut self, source: Firing, fires: bool) {
+        let camera = source.camera.clone();
+        let of_camera = self.inhibitors.entry(camera.clone()).or_default();
+        of_camera.retain(|known| known.alert != source.alert);
+        if fires && of_camera.len() < MAX_SOURCES {
+            of_camera.push(source);
+        }
+        if of_camera.is_empty() {
+            self.inhibitors.remove(&camera);
+        }
+    }
     /// Drops what a lane need not keep now that this row has come.
     fn forget(&mut self, newest: &FeedRow, capacity: usize) {
         let lane = &mut self.lanes[newest.lane.index()];

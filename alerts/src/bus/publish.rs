@@ -71,8 +71,13 @@ impl Bus {
         received: Mono,
     ) -> Result<Vec<Published>> {
         let boot = self.0.clock.boot();
-        let read =
-            |one| read(principal, scope, one, received, &boot).map(|alert| Incoming { alert, received });
+        let read = |one| {
+            read(principal, scope, one, received, &boot).map(|alert| Incoming {
+                alert,
+                received,
+                told: false,
+            })
+        };
         let read: Vec<Result<Incoming, String>> = publications.into_iter().map(read).collect();
         let good: Vec<Incoming> = read.iter().filter_map(|one| one.as_ref().ok()).cloned().collect();
         let kinds: Vec<Option<Kind>> =

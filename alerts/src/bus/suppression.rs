@@ -1,4 +1,4 @@
-//! Silences by request, and the look each second at what they and other alerts held back.
+//! Silences by request, and the look each second at flood groups and at what no reason holds back any more.
 
 use std::time::Duration;
 
@@ -48,6 +48,9 @@ impl Bus {
         }
     }
     async fn release_suppressed(&self) -> Result<()> {
+        if self.0.store.floods_due().await? {
+            self.0.store.tend_floods().await?;
+        }
         let mut after = Some(0);
         while let Some(from) = after {
             let (due, next) = self.0.store.releasable(from).await?;

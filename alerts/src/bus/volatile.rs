@@ -2,10 +2,12 @@
 //!
 //! A state that is not on disk within a bound is shown to consoles as volatile: without a place in the feed, so it moves
 //! no cursor and takes no credit, and without an answer to its publisher, who goes on offering it. Once it is committed it
-//! comes by the feed like any other, and is forgotten here.
+//! comes by the feed like any other, whatever would suppress it then, and is forgotten here.
+//!
+//! What a silence, another alert or a flood group suppresses is not shown here either, as far as is known in memory.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -18,7 +20,10 @@ use xueliang_proto::v1;
 use super::{Bus, BusCounts};
 use crate::{
     error::Result,
-    filter::{Filter, path_of},
+    filter::{Facts, Filter, path_of},
+    flood::{group_of, may_join},
+    inhibit::{Firing, firing_of},
+    silence::{Reasons, decide},
     store::{FeedRow, Incoming, ListQuery, Outcome},
 };
 
@@ -116,15 +121,28 @@ impl Volatile {
         let found = later.find(|(_, one)| filter.wants(&one.row.facts()));
         found.map(|(place, one)| (*place, Arc::clone(&one.row)))
     }
+    /// Whether a state of this alert is held.
+    fn holds(&self, alert: AlertId) -> bool {
+        self.held().places.contains_key(&alert)
+    }
+    /// Alerts held that may inhibit, and whether they fire.
+    fn sources(&self) -> Vec<(Firing, bool)> {
+        let held = self.held();
+        held.lanes.iter().flat_map(BTreeMap::values).filter_map(|one| firing_of(&one.row)).collect()
+    }
+    /// Forgets what the store has answered for.
+    fn settle(&self, alert: AlertId, upto_revision: u64) {
+        let mut held = self.held();
+        let Some((lane, place)) = held.places.get(&alert).copied() else { return };
+        let later =
+            held.lanes[lane.index()].get(&place).is_some_and(|one| revision(&one.row) > upto_revision);
+        if !later {
+            held.remove(alert);
+        }
+    }
     /// Takes note of what is on disk.
     pub(super) fn committed(&self, row: &FeedRow) {
-        let mut held = self.held();
-        let Some((lane, place)) = held.places.get(&row.alert).copied() else { return };
-        let later =
-            held.lanes[lane.index()].get(&place).is_some_and(|one| revision(&one.row) > revision(row));
-        if !later {
-            held.remove(row.alert);
-        }
+        self.settle(row.alert, revision(row));
     }
     /// Forgets what nobody offers any more; how many.
     pub(super) fn forget(&self, now: Mono) -> usize {
@@ -143,43 +161,59 @@ pub(super) fn revision(row: &FeedRow) -> u64 {
 impl Bus {
     /// Stores states. What is not on disk within the bound is shown as volatile; the answer comes when it is on disk
     /// all the same, or an error.
-    pub(super) async fn commit(&self, states: Vec<Incoming>) -> Result<Vec<Outcome>> {
+    pub(super) async fn commit(&self, mut states: Vec<Incoming>) -> Result<Vec<Outcome>> {
+        let volatile = &self.0.hub.volatile;
+        states.iter_mut().for_each(|one| one.told = volatile.holds(one.alert.id));
         let slow_after = self.0.options.sqlite.slow_after;
         // A store that fails already need not be waited for so long.
         let failing = self.0.store.health().failing.is_some();
         let within = if failing { slow_after / 8 } else { slow_after };
         let mut answer = self.0.store.publish(states.clone());
-        match timeout(within, &mut answer).await {
-            Ok(Ok(outcomes)) => Ok(outcomes),
+        let ids: Vec<_> = states.iter().map(|one| (one.alert.id, one.alert.revision.0)).collect();
+        let outcomes = match timeout(within, &mut answer).await {
+            Ok(Ok(outcomes)) => outcomes,
             Ok(Err(error)) => {
                 self.show(states).await;
-                Err(error)
+                return Err(error);
             }
             Err(_) => {
                 self.show(states).await;
-                answer.await
+                answer.await?
             }
-        }
+        };
+        // What was suppressed comes by no feed.
+        ids.into_iter().for_each(|(alert, revision)| volatile.settle(alert, revision));
+        Ok(outcomes)
     }
-    /// Shows states as volatile, unless the record has them, or something against them.
+    /// Shows states as volatile, unless the record has them, or something against them, or suppresses them.
     async fn show(&self, states: Vec<Incoming>) {
         let alerts: Vec<AlertId> = states.iter().map(|one| one.alert.id).collect();
-        let query = ListQuery { limit: alerts.len(), alerts, ..ListQuery::default() };
-        let known = timeout(LOOK_UP, self.0.store.list(query)).await;
-        let known: HashMap<AlertId, Arc<FeedRow>> = match known {
-            Ok(Ok(rows)) => rows.into_iter().map(|row| (row.alert, row)).collect(),
-            // The record cannot be asked: that is no reason to say nothing.
-            _ => HashMap::new(),
-        };
+        // The record may not answer: that is no reason to say nothing.
+        let on_record = timeout(LOOK_UP, self.on_record(alerts)).await.ok().and_then(Result::ok);
         let now = self.0.clock.mono();
+        let reasons = self.0.store.reasons();
+        let mut sources = self.0.hub.volatile.sources();
         let (mut shown, mut dropped) = (0, 0);
         for one in states {
-            let before = known.get(&one.alert.id);
+            let before = on_record.as_ref().and_then(|record| record.latest.get(&one.alert.id));
             if before.is_some_and(|before| !follows(&one, before)) {
                 continue;
             }
-            match self.0.hub.show(Arc::new(volatile_row(&one, before.map(Arc::as_ref))), now) {
-                Showing::Shown => shown += 1,
+            let row = Arc::new(volatile_row(&one, before.map(Arc::as_ref)));
+            let told = self.0.hub.volatile.holds(row.alert)
+                || match &on_record {
+                    Some(record) => before.is_some() && !record.suppressed.contains(&row.alert),
+                    None => revision(&row) > 1,
+                };
+            if self.suppresses(&row, told, &reasons, &sources) {
+                continue;
+            }
+            match self.0.hub.show(Arc::clone(&row), now) {
+                Showing::Shown => {
+                    shown += 1;
+                    sources.retain(|(source, _)| source.alert != row.alert);
+                    sources.extend(firing_of(&row));
+                }
                 Showing::Known => {}
                 Showing::Dropped => dropped += 1,
             }
@@ -189,6 +223,41 @@ impl Bus {
             warn!(shown, dropped, "states cannot be stored now, consoles see them as volatile");
         }
     }
+    async fn on_record(&self, alerts: Vec<AlertId>) -> Result<OnRecord> {
+        let query = ListQuery { limit: alerts.len(), alerts: alerts.clone(), ..ListQuery::default() };
+        let rows = self.0.store.list(query).await?;
+        let suppressed = self.0.store.suppressed_among(alerts).await?;
+        let latest = rows.into_iter().map(|row| (row.alert, row)).collect();
+        Ok(OnRecord { latest, suppressed: suppressed.into_iter().collect() })
+    }
+    /// Whether a reason that is known in memory is against showing a state; `told` says whether anyone was shown its
+    /// alert. `sources` are alerts that are held and may inhibit, and whether they fire.
+    fn suppresses(&self, row: &FeedRow, told: bool, reasons: &Reasons, sources: &[(Firing, bool)]) -> bool {
+        let facts = row.facts();
+        let wall = self.0.clock.wall();
+        let alert = row.record.alert.as_ref();
+        let fires = alert.is_none_or(|alert| alert.state() == v1::AlertState::Firing);
+        if told && !fires {
+            return false;
+        }
+        let mut firing = self.0.hub.inhibitors(facts.camera);
+        firing.retain(|one| !sources.iter().any(|(later, _)| later.alert == one.alert));
+        firing.extend(sources.iter().filter(|(_, fires)| *fires).map(|(source, _)| source.clone()));
+        // What is itself silenced inhibits nothing.
+        firing.retain(|one| {
+            let facts = Facts { kind: one.kind, level: one.level, ..facts };
+            one.alert != row.alert && !reasons.silences.iter().any(|silence| silence.covers(&facts, wall))
+        });
+        let publisher = alert.map_or("", |alert| alert.publisher.as_str());
+        let group = group_of(&reasons.floods, &facts).filter(|_| !told && may_join(&facts, publisher));
+        decide(&facts, wall, &reasons.silences, &firing, group, None).is_some()
+    }
+}
+
+/// What the record has of some alerts.
+struct OnRecord {
+    latest: HashMap<AlertId, Arc<FeedRow>>,
+    suppressed: HashSet<AlertId>,
 }
 
 /// Whether the store would take a state after what it has of the alert.

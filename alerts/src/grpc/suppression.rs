@@ -6,6 +6,7 @@ use xueliang_proto::v1::{self, suppression_service_server::SuppressionService};
 use super::{page_size, page_start, principal};
 use crate::{
     bus::Bus,
+    error::Error,
     filter::Filter,
     rights::{Right, check},
     store::{SilenceQuery, SuppressionQuery},
@@ -63,6 +64,10 @@ impl SuppressionService for SuppressionApi {
             from_unix_us: moment(request.from_unix_us),
             to_unix_us: moment(request.to_unix_us),
             only_lasting: request.only_lasting,
+            by: match request.by_alert_id.as_str() {
+                "" => None,
+                id => Some(id.parse().map_err(|error| Error::Invalid(format!("by_alert_id: {error}")))?),
+            },
             before_exclusive: page_start(&request.page_token)?,
             limit: page_size(request.page_size)?,
         };

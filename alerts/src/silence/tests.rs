@@ -112,7 +112,7 @@ proptest! {
     fn a_reason_holds_when_it_is_given_and_stays_while_it_holds(
         silences in prop::collection::vec(silence(), 0..5),
         sources in prop::collection::vec((0usize..42, 1u8..=4, "gate|pier"), 0..5),
-        kind in 0usize..42, level in 1u8..=4, minute in 0u64..200, before in 0usize..10,
+        kind in 0usize..42, level in 1u8..=4, minute in 0u64..200, before in 0usize..10, flood in any::<bool>(),
     ) {
         let at = NOW.plus(Duration::from_secs(60 * minute));
         let target = facts(Kind::all().nth(kind).unwrap(), level);
@@ -122,17 +122,19 @@ proptest! {
             level: Level::try_from(level).unwrap(),
             camera,
         }).collect();
+        let group = flood.then(AlertId::mint);
         let held: Vec<_> = silences.iter().filter(|one| one.covers(&target, at))
             .map(|one| Cause::Silence(one.wire.silence_id))
             .chain(firing.iter().filter(|one| inhibits(one, &target)).map(|one| Cause::Inhibition(one.alert, one.kind)))
+            .chain(group.map(Cause::Flood))
             .collect();
-        let decided = decide(&target, at, &silences, &firing, None);
+        let decided = decide(&target, at, &silences, &firing, group, None);
         prop_assert_eq!(decided.is_some(), !held.is_empty());
         prop_assert!(decided.is_none_or(|cause| held.contains(&cause)));
         if let Some(before) = held.get(before) {
-            prop_assert_eq!(decide(&target, at, &silences, &firing, Some(*before)), Some(*before));
+            prop_assert_eq!(decide(&target, at, &silences, &firing, group, Some(*before)), Some(*before));
         }
         let gone = Cause::Silence(99);
-        prop_assert_eq!(decide(&target, at, &silences, &firing, Some(gone)), decided);
+        prop_assert_eq!(decide(&target, at, &silences, &firing, group, Some(gone)), decided);
     }
 }

@@ -266,6 +266,21 @@ CREATE TRIGGER alert_state_says_one_thing BEFORE INSERT ON alert_state WHEN EXIS
         AND (s.identity <> NEW.identity OR NOT EXISTS (SELECT 1 FROM suppressed_state x WHERE x.seq = s.seq))
 ) BEGIN SELECT RAISE(ABORT, 'a state never changes'); END;
 ",
+    r"
+-- Flood groups. alert_id is the alert of the bus that stands for the group, place a camera or a division path; members is
+-- how many alerts it has had, told how many its alert says. In suppression, cause 3 is a group and inhibitor its alert.
+CREATE TABLE flood (
+    alert_id TEXT PRIMARY KEY, kind INTEGER NOT NULL, place TEXT NOT NULL, level INTEGER NOT NULL,
+    since_us INTEGER NOT NULL, until_us INTEGER, members INTEGER NOT NULL, told INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX flood_lasting ON flood (kind, place) WHERE until_us IS NULL;
+CREATE TRIGGER flood_stays BEFORE DELETE ON flood BEGIN SELECT RAISE(ABORT, 'flood groups are never deleted'); END;
+CREATE INDEX suppression_by_alert ON suppression (inhibitor, suppression_id) WHERE inhibitor <> '';
+-- When alerts of a kind came at a place last, by the monotonic clock of the boot that meta.flood_boot names.
+CREATE TABLE flood_arrival (
+    kind INTEGER NOT NULL, place TEXT NOT NULL, times BLOB NOT NULL, PRIMARY KEY (kind, place)
+) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The steps of a node's spool.

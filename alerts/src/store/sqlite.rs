@@ -8,6 +8,7 @@ mod clock;
 mod convert;
 mod delivery;
 pub(super) mod file;
+mod flood;
 mod publish;
 mod query;
 mod rest;
@@ -21,7 +22,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -51,7 +52,14 @@ use super::{
     Incoming, ListQuery, Manifest, Missed, OnCommit, Outcome, Page, RegisterQuery, STORE_FILE, SnapshotKey,
     Store, backup, schema,
 };
-use crate::{crew::Crew, error::Error, error::Result, filter::Filter};
+use crate::{
+    crew::Crew,
+    error::{Error, Result},
+    filter::Filter,
+    flood::Limits,
+    inhibit::Firing,
+    silence::Reasons,
+};
 
 /// An fsync takes some 10 ms, on a busy hard disk some 100 ms. People are to be told of a disk that hangs within 1 s.
 pub(super) const SLOW_AFTER: Duration = Duration::from_millis(500);
@@ -72,6 +80,8 @@ pub struct SqliteOptions {
     pub slow_after: Duration,
     /// Name of SQLite's VFS; its own where there is none. For tests of a disk that fails.
     pub vfs: Option<String>,
+    /// When flood groups begin and end; none do by default.
+    pub floods: Limits,
 }
 
 impl Default for SqliteOptions {
@@ -79,7 +89,14 @@ impl Default for SqliteOptions {
         // What is written back at once is little, since the next commit waits for the disk with it; and the log stays short
         // enough to be written over again and again, which costs the disk less than a log that grows.
         let slow_after = SLOW_AFTER;
-        Self { readers: 2, checkpoint_bytes: 1 << 20, max_pages: None, slow_after, vfs: None }
+        Self {
+            readers: 2,
+            checkpoint_bytes: 1 << 20,
+            max_pages: None,
+            slow_after,
+            vfs: None,
+            floods: Limits::default(),
+        }
     }
 }
 
@@ -92,6 +109,18 @@ pub(super) struct Shared {
     pub(super) conflicts: AtomicU64,
     /// See [`SqliteStore::boot_began`].
     pub(super) boot_began: AtomicU64,
+    /// What may suppress, as the last commit left it.
+    reasons: Mutex<Arc<Reasons>>,
+    pub(super) floods: Limits,
+}
+
+impl Shared {
+    pub(super) fn reasons(&self) -> Arc<Reasons> {
+        Arc::clone(&self.reasons.lock().expect("no code panics under this lock"))
+    }
+    pub(super) fn set_reasons(&self, reasons: Arc<Reasons>) {
+        *self.reasons.lock().expect("no code panics under this lock") = reasons;
+    }
 }
 
 /// The embedded store.
@@ -106,6 +135,8 @@ pub struct SqliteStore {
     path: PathBuf,
     clock: SharedClock,
     boot_began: u64,
+    /// See [`SqliteStore::inhibitors`].
+    inhibitors: Vec<Firing>,
     /// Held as long as the store is open, so that no second process opens it.
     _lock: fs::File,
 }
@@ -132,7 +163,10 @@ impl SqliteStore {
         let db = file.open()?;
         let epoch = epoch_of(&db)?;
         let boot_began = clock::boot_began(&db, &clock.boot())?;
-        let shared = Arc::new(Shared::default());
+        flood::begin_boot(&db, &clock.boot(), clock.mono());
+        let inhibitors = suppression::inhibitors(&db)?;
+        let shared = Arc::new(Shared { floods: options.floods, ..Shared::default() });
+        shared.set_reasons(Arc::new(silence::reasons(&db)?));
         shared.head.store(file::head_of(&db)?, Ordering::Release);
         shared.boot_began.store(boot_began, Ordering::Release);
         shared.trimmed_to.store(file::trimmed_of(&db)?, Ordering::Release);
@@ -144,7 +178,11 @@ impl SqliteStore {
         let desk_file = read.clone();
         let readers = Crew::spawn("store-read", options.readers, 256, move || Reader::new(read.clone()))?;
         let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(desk_file.clone()))?;
-        Ok(Self { epoch, shared, writer, readers, desk, path, clock, boot_began, _lock: lock })
+        Ok(Self { epoch, shared, writer, readers, desk, path, clock, boot_began, inhibitors, _lock: lock })
+    }
+    /// Alerts that fired, were shown and may inhibit when the store was opened.
+    pub fn inhibitors(&self) -> &[Firing] {
+        &self.inhibitors
     }
     /// Rows after this place were committed since the machine's boot, in this life of the process or an earlier one.
     pub fn boot_began(&self) -> u64 {

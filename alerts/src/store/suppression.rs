@@ -1,10 +1,15 @@
 //! What the store keeps of suppression.
 
+use std::sync::Arc;
+
 use xueliang_base::id::AlertId;
 use xueliang_proto::v1;
 
 use super::Answer;
-use crate::{filter::Filter, silence::Silence};
+use crate::{
+    filter::Filter,
+    silence::{Reasons, Silence},
+};
 
 /// Which silences to list, latest made first.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +33,8 @@ pub struct SuppressionQuery {
     pub to_unix_us: Option<i64>,
     /// Only what lasts.
     pub only_lasting: bool,
+    /// Only what this alert suppressed: one that inhibits, or a flood group's.
+    pub by: Option<AlertId>,
     /// Only entries before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.
@@ -46,6 +53,12 @@ pub trait Suppressions {
     fn suppressions(&self, query: SuppressionQuery) -> Answer<Vec<v1::Suppression>>;
     /// Those of these alerts whose latest state is suppressed.
     fn suppressed_among(&self, alerts: Vec<AlertId>) -> Answer<Vec<AlertId>>;
+    /// Silences and flood groups, without asking the disk.
+    fn reasons(&self) -> Arc<Reasons>;
+    /// Whether the alert of a flood group has something to say, its end or its growth.
+    fn floods_due(&self) -> Answer<bool>;
+    /// Lets each flood group's alert say how many members it has, and ends those groups that have become calm.
+    fn tend_floods(&self) -> Answer<()>;
     /// Suppressions that last and that no reason holds up any more, of one page after this one; and the last that was
     /// looked at, where there may be more.
     fn releasable(&self, after_exclusive: u64) -> Answer<(Vec<u64>, Option<u64>)>;

@@ -277,8 +277,24 @@ fn read_evidence(root: &Section<'_>) -> EvidenceBudget {
 
 fn read_alerts(root: &Section<'_>) -> AlertOptions {
     let d = AlertOptions::default();
-    root.section("alerts", |s| AlertOptions {
-        late_after: s.or("late_after", d.late_after, duration(Duration::from_millis(500), 3600 * SECOND)),
+    root.section("alerts", |s| {
+        // Of each kind and place so many times are kept, and written with each alert.
+        let limit = |key: &'static str, default: u32| s.opt(key, whole(0, 500)).map_or(default, |n| n as u32);
+        let time = duration(10 * SECOND, 3600 * SECOND);
+        let options = AlertOptions {
+            late_after: s.or("late_after", d.late_after, duration(Duration::from_millis(500), 3600 * SECOND)),
+            flood_per_camera: limit("flood_per_camera", d.flood_per_camera),
+            flood_per_division: limit("flood_per_division", d.flood_per_division),
+            flood_window: s.or("flood_window", d.flood_window, &time),
+            flood_quiet: s.or("flood_quiet", d.flood_quiet, &time),
+        };
+        if options.flood_quiet < options.flood_window {
+            s.fault_at(
+                "flood_quiet",
+                "is shorter than flood_window: a flood would end as it begins, make it longer",
+            );
+        }
+        options
     })
     .unwrap_or_default()
 }

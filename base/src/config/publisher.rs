@@ -19,8 +19,8 @@ use crate::{
 
 /// Names of ours that stand as publisher on records and in the audit.
 const OURS: [&str; 3] = ["bus", "bus-ages", "local"];
-/// Stands in the place of a camera in alerts about the store.
-const STORE: &str = "store";
+/// Stand in the place of a camera in alerts about the store, and about a flood of alerts in a division.
+const NO_CAMERAS: [&str; 2] = ["store", "flood"];
 
 /// An external system that may publish alerts, as an analytics box does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ fn read_publisher(s: &Section<'_>, known: &Known<'_>) -> Option<ExternalPublishe
         if !division_path(known.divisions, &device.division).iter().any(within) {
             s.fault_at("device", format!("{}: lies in none of this publisher's divisions", device.id));
         }
-        if ours(device.id.as_str()) || device.id.as_str() == STORE {
+        if ours(device.id.as_str()) || NO_CAMERAS.contains(&device.id.as_str()) {
             s.fault_at("device", format!("{}: stands for a part of this service, use another id", device.id));
         }
     }

@@ -79,6 +79,28 @@ fn what_counts_as_late_is_set_within_reason_and_a_revision_of_before_has_the_usu
 }
 
 #[test]
+fn floods_have_limits_that_can_be_set_and_none_is_off() {
+    let read = |text: &str| Config::parse(&format!("{GOOD}\n[alerts]\n{text}\n"), Path::new("/etc/xueliang"));
+    let limits = |text: &str| {
+        let alerts = read(text).unwrap().alerts;
+        let (window, quiet) = (alerts.flood_window.as_secs(), alerts.flood_quiet.as_secs());
+        (alerts.flood_per_camera, alerts.flood_per_division, window, quiet)
+    };
+    assert_eq!(limits(""), (5, 20, 60, 300));
+    let all = "flood_per_camera = 0\nflood_per_division = 500\nflood_window = \"2m\"\nflood_quiet = \"2m\"";
+    assert_eq!(limits(all), (0, 500, 120, 120));
+    for (wrong, said) in [
+        ("flood_per_division = 501", "alerts.flood_per_division"),
+        ("flood_per_camera = -1", "alerts.flood_per_camera"),
+        ("flood_window = \"1s\"", "alerts.flood_window"),
+        ("flood_quiet = \"30s\"", "is shorter than flood_window"),
+    ] {
+        let fault = read(wrong).unwrap_err().to_string();
+        assert!(fault.contains(said), "{wrong}: {fault}");
+    }
+}
+
+#[test]
 fn all_faults_are_reported_in_one_go_with_path_and_line() {
     let bad = GOOD
         .replace("site = \"Test town\"", "sit = \"Test town\"")

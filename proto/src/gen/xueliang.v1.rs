@@ -602,7 +602,7 @@ pub struct Alert {
     /// When it was resolved; 0 while firing.
     #[prost(int64, tag = "11")]
     pub resolved_unix_us: i64,
-    /// Looks that saw it.
+    /// Looks that saw it; of a flood group, its members.
     #[prost(uint64, tag = "12")]
     pub count: u64,
     /// Best confidence so far, 0 to 1; 0 where the rule does not use scores.
@@ -6994,6 +6994,17 @@ pub struct Inhibition {
     #[prost(enumeration = "Kind", tag = "2")]
     pub kind: i32,
 }
+/// It is a member of a flood group: many alerts of one kind came at one camera or in one division.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FloodGroup {
+    /// The alert that stands for the group, published by the bus under the rule "flood": of the same kind and place, at the most
+    /// severe level of its members, and with how many they have been as its count.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// How many members it has had up to now.
+    #[prost(uint64, tag = "2")]
+    pub members: u64,
+}
 /// A stretch of time for which an alert was suppressed for one reason.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Suppression {
@@ -7031,7 +7042,7 @@ pub struct Suppression {
     #[prost(uint64, tag = "13")]
     pub states: u64,
     /// Why.
-    #[prost(oneof = "suppression::Cause", tags = "6, 7")]
+    #[prost(oneof = "suppression::Cause", tags = "6, 7, 14")]
     pub cause: ::core::option::Option<suppression::Cause>,
 }
 /// Nested message and enum types in `Suppression`.
@@ -7045,6 +7056,9 @@ pub mod suppression {
         /// Another alert of the same camera.
         #[prost(message, tag = "7")]
         Inhibition(super::Inhibition),
+        /// Too many of its kind came at once.
+        #[prost(message, tag = "14")]
+        Flood(super::FloodGroup),
     }
 }
 /// Asks what was suppressed.
@@ -7068,6 +7082,9 @@ pub struct ListSuppressedRequest {
     /// From an earlier answer.
     #[prost(string, tag = "6")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only what this alert suppressed: the members of a flood group, or what an alert inhibited; empty: all.
+    #[prost(string, tag = "7")]
+    pub by_alert_id: ::prost::alloc::string::String,
 }
 /// A page of suppressions.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7164,7 +7181,7 @@ pub mod suppression_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// Silences, and what they and other alerts suppressed.
+    /// Silences, and what they, other alerts and flood groups suppressed.
     #[derive(Debug, Clone)]
     pub struct SuppressionServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -7401,7 +7418,7 @@ pub mod suppression_service_server {
             tonic::Status,
         >;
     }
-    /// Silences, and what they and other alerts suppressed.
+    /// Silences, and what they, other alerts and flood groups suppressed.
     #[derive(Debug)]
     pub struct SuppressionServiceServer<T> {
         inner: Arc<T>,

@@ -15,7 +15,7 @@ use xueliang_alerts::{
     sink::Secret,
 };
 use xueliang_base::{
-    config::{Camera, Config, CredentialSource, Retention, Sink, base_dir},
+    config::{AlertOptions, Camera, Config, CredentialSource, Retention, Sink, base_dir},
     detection::Meaning,
     id::ModelName,
     time::{Clock as _, SystemClock},
@@ -210,7 +210,21 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     print_disk(&config, args);
     print_publishers(&config);
     println!("Deliveries of alerts are marked late above an age of {:?}", config.alerts.late_after);
+    print_floods(&config.alerts);
     Ok(ExitCode::SUCCESS)
+}
+
+fn print_floods(alerts: &AlertOptions) {
+    let AlertOptions { flood_per_camera: camera, flood_per_division: division, flood_window: within, .. } =
+        alerts;
+    for (limit, place) in [(camera, "camera"), (division, "division")] {
+        match limit {
+            0 => println!("However many alerts of one kind come at one {place}, each is shown"),
+            limit => println!(
+                "More than {limit} alerts of one kind at one {place} within {within:?} become one line"
+            ),
+        }
+    }
 }
 
 fn credential_faults(config: &Config) -> Vec<(String, String)> {

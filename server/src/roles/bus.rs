@@ -30,12 +30,14 @@ use xueliang_alerts::{
     bus::{Bus, BusOptions},
     evidence::EvidenceOptions,
     external::External,
+    flood::Limits,
     rights::{Principal, PrincipalKind},
     sink::Sinks,
+    store::SqliteOptions,
 };
 use xueliang_base::{
     config::{Camera, Config, CredentialSource, Retention},
-    id::CredentialName,
+    id::{ConfigRevision, CredentialName},
     metrics::Metrics,
     shutdown::{self, Stopping},
     time::{SharedClock, SystemClock},
@@ -124,7 +126,8 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     let (config, assignment) = import(&state, wanted(config).await, clock.clone()).await?;
 
     let external = Arc::new(External::of(&config, assignment.revision));
-    let bus = Bus::open(state.root(), clock.clone(), bus_options(&config, Arc::clone(&external)))?;
+    let options = bus_options(&config, assignment.revision, Arc::clone(&external));
+    let bus = Bus::open(state.root(), clock.clone(), options)?;
     let metrics = Arc::new(Metrics::new("bus"));
     let measuring = measure::spawn(&state, &bus, &config, assignment.revision.0, &metrics, stopping.clone())?;
 
@@ -162,10 +165,19 @@ pub fn evidence_options(config: &Config) -> EvidenceOptions {
 }
 
 /// What the configuration says about keeping.
-fn bus_options(config: &Config, external: Arc<External>) -> BusOptions {
+fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External>) -> BusOptions {
+    let alerts = &config.alerts;
+    let floods = Limits {
+        per_camera: alerts.flood_per_camera,
+        per_division: alerts.flood_per_division,
+        window: alerts.flood_window,
+        quiet: alerts.flood_quiet,
+        config: revision,
+    };
     BusOptions {
+        sqlite: SqliteOptions { floods, ..SqliteOptions::default() },
         evidence: evidence_options(config),
-        late_after: config.alerts.late_after,
+        late_after: alerts.late_after,
         external,
         feed_keep: Duration::from_secs(u64::from(config.feed.keep_days) * 24 * 3600),
         feed_max_records: config.feed.max_records,
@@ -355,12 +367,17 @@ mod tests {
     #[test]
     fn what_the_configuration_says_about_keeping_reaches_the_bus() {
         let text = "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\n\
+                    [alerts]\nflood_per_camera = 3\nflood_per_division = 9\nflood_window = \"30s\"\nflood_quiet = \"2m\"\n\
                     [evidence]\nkeep_days = 40\nreserve = \"2GB\"\n[feed]\nkeep_days = 8\nmax_records = 20000\n\
                     [[division]]\ncode = \"330282\"\nname = \"n\"\n\
                     [[camera]]\nid = \"station\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/x\"\n\
                     retention = \"key_point\"\n\
                     [[camera]]\nid = \"gate\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/y\"\n";
-        let options = bus_options(&Config::parse(text, Path::new("/")).unwrap(), Arc::default());
+        let config = Config::parse(text, Path::new("/")).unwrap();
+        let options = bus_options(&config, ConfigRevision(7), Arc::default());
+        let (window, quiet) = (Duration::from_secs(30), Duration::from_secs(120));
+        let floods = Limits { per_camera: 3, per_division: 9, window, quiet, config: ConfigRevision(7) };
+        assert_eq!(options.sqlite.floods, floods);
         assert_eq!(options.evidence.keep_days, 40);
         assert_eq!(options.evidence.reserve_bytes, Some(2_000_000_000));
         assert_eq!(options.evidence.key_points.iter().collect::<Vec<_>>(), ["station"]);

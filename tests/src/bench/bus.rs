@@ -25,6 +25,7 @@ mod peers;
 mod process;
 mod record;
 mod scenes;
+mod silences;
 
 /// Servers that are measured beside the bus, in builds with the feature `peers`.
 const PEERS: [&str; 2] = ["NATS JetStream", "Redis Streams"];
@@ -36,7 +37,7 @@ const TURNS: usize = 5;
 const STALLED_BYTES: u64 = 4 << 20;
 
 /// What can be measured by itself.
-pub const PARTS: [&str; 5] = ["fan-out", "stalled", "flood", "reconnect", "restart"];
+pub const PARTS: [&str; 6] = ["fan-out", "stalled", "flood", "reconnect", "restart", "silences"];
 
 /// Measures and prints all, or one of [`PARTS`].
 pub async fn run(only: Option<&str>) -> anyhow::Result<Table> {
@@ -74,6 +75,9 @@ async fn parts(table: &mut Table, total: &mut Tally, only: Option<&str>) -> anyh
     }
     if wanted("restart") {
         restart(table).await?;
+    }
+    if wanted("silences") {
+        silences(table).await?;
     }
     Ok(())
 }
@@ -260,6 +264,16 @@ async fn flood(table: &mut Table, total: &mut Tally) -> anyhow::Result<()> {
         "0, 0, 0",
         [flooded.lost, flooded.doubled, flooded.miscounted] == [0; 3],
     );
+    Ok(())
+}
+
+async fn silences(table: &mut Table) -> anyhow::Result<()> {
+    let rates = silences::measure().await?;
+    let share = |rate: f64| format!("{rate:.0}/s, {:.2} of {:.0}/s", rate / rates.plain, rates.plain);
+    let bar = ">= 0.90";
+    for (what, rate) in [("256 silences hold", rates.silenced), ("floods are counted", rates.counted)] {
+        table.row(&format!("publishing while {what}"), share(rate), bar, rate >= rates.plain * 0.9);
+    }
     Ok(())
 }
 

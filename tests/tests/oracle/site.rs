@@ -27,8 +27,10 @@ pub struct Site {
 impl Site {
     pub fn new() -> Self {
         let site = Self { folder: tempfile::tempdir().unwrap(), port: free_ports::<1>().unwrap()[0] };
+        // The oracle follows each alert by itself.
         let text = format!(
             "site = \"test\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = []\n\
+             [alerts]\nflood_per_camera = 0\nflood_per_division = 0\n\
              [listen]\napi = \"127.0.0.1:{}\"\n[[division]]\ncode = \"330282\"\nname = \"Test\"\n\
              [[camera]]\nid = \"gate\"\nname = \"Gate\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1:1/gate\"\n",
             site.port

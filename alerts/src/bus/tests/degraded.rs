@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use xueliang_base::time::Clock as _;
+use xueliang_base::{alert::Alert, kind::Kind, time::Clock as _};
 use xueliang_proto::v1::{self, PublishOutcome};
 
 use super::{Subscribe, options};
 use crate::{
     bus::BusOptions,
+    flood::Limits,
     rights::{Principal, PrincipalKind},
     store::faulty_disk::{Fault, FaultyDisk},
-    testing::{Bench, critical, key, key_of, major, minor, next_state},
+    testing::{Bench, Console, alert, critical, key, key_of, major, minor, next_state, resolved},
 };
 
 fn on(disk: &FaultyDisk) -> BusOptions {
@@ -131,6 +132,138 @@ async fn what_is_on_disk_already_or_belongs_to_another_is_not_shown_as_volatile(
     let theirs = vec![publication(&critical()), publication(&next_state(&later))];
     assert!(bench.bus.publish(&other, theirs, bench.clock.mono()).await.is_err());
     assert_eq!(bench.bus.volatile(), 2, "only its publisher can change an alert");
+}
+
+fn at(camera: &str) -> Alert {
+    let mut one = minor();
+    one.place.camera = camera.parse().unwrap();
+    one
+}
+
+/// What a console is shown while nothing can be stored, in order; the last of it is `last`.
+async fn shown(console: &mut Console, last: &Alert) -> Vec<(String, u64)> {
+    let mut seen = Vec::new();
+    while seen.last() != Some(&key_of(last)) {
+        let one = console.delivery().await;
+        assert!(one.volatile);
+        seen.push(key(&one));
+    }
+    seen
+}
+
+#[tokio::test]
+async fn what_a_silence_covers_is_not_shown_as_volatile_either() {
+    let disk = FaultyDisk::new();
+    let bench = Bench::with(on(&disk));
+    let request = v1::CreateSilenceRequest {
+        scope: Some(v1::SilenceScope { camera_ids: vec!["gate".to_owned()], ..v1::SilenceScope::default() }),
+        purpose: v1::SilencePurpose::Maintenance.into(),
+        reason: "work at the gate".to_owned(),
+        begin_unix_us: 0,
+        end_unix_us: bench.clock.wall().plus(Duration::from_secs(600)).0,
+    };
+    let operator = Principal::new("ana", PrincipalKind::Operator);
+    let before = at("gate");
+    bench.commit(std::slice::from_ref(&before)).await;
+    let silence = bench.bus.create_silence(&operator, request).await.unwrap();
+    // Also by a bus that was started after it was made.
+    let bench = bench.reopen().await;
+    let mut console = bench.console("desk", Subscribe::default()).await;
+    console.snapshot().await;
+    disk.set(Some(Fault::Full));
+    let (silenced, other, fire) = (at("gate"), at("pier"), critical());
+    // Whoever was shown an alert is shown its end, and nothing in between.
+    let between = next_state(&before);
+    let states = [silenced.clone(), other.clone(), fire.clone(), between.clone()];
+    assert!(bench.try_publish(&states).await.is_err());
+    assert!(bench.try_publish(&[resolved(&silenced)]).await.is_err());
+    let end = resolved(&between);
+    assert!(bench.try_publish(std::slice::from_ref(&end)).await.is_err());
+    let mut seen = shown(&mut console, &end).await;
+    seen.sort();
+    let mut expected = [&other, &fire, &end].map(key_of);
+    expected.sort();
+    assert_eq!(seen, expected);
+    // Nobody can end the silence now, but its time passes.
+    assert!(bench.bus.expire_silence(&operator, silence.silence_id).await.is_err());
+    bench.clock.advance(Duration::from_secs(600));
+    let late = at("gate");
+    assert!(bench.try_publish(&[silenced.clone(), late.clone()]).await.is_err());
+    let mut seen = shown(&mut console, &late).await;
+    seen.sort();
+    let mut expected = [&silenced, &late].map(key_of);
+    expected.sort();
+    assert_eq!(seen, expected);
+    disk.set(None);
+    bench.commit(&[silenced, other, fire, between, end, late]).await;
+    assert_eq!(bench.bus.volatile(), 0);
+}
+
+#[tokio::test]
+async fn what_another_alert_makes_needless_is_not_shown_as_volatile_either() {
+    for stored in [true, false] {
+        let disk = FaultyDisk::new();
+        let bench = Bench::with(on(&disk));
+        let covered = alert(Kind::CamCovered, 3);
+        if stored {
+            bench.commit(std::slice::from_ref(&covered)).await;
+        }
+        let bench = bench.reopen().await;
+        let mut console = bench.console("desk", Subscribe::default()).await;
+        console.snapshot().await;
+        disk.set(Some(Fault::Full));
+        if !stored {
+            assert!(bench.try_publish(std::slice::from_ref(&covered)).await.is_err());
+        }
+        let (hidden, elsewhere, fire) = (at("gate"), at("pier"), critical());
+        assert!(bench.try_publish(&[hidden.clone(), elsewhere.clone()]).await.is_err());
+        assert!(bench.try_publish(std::slice::from_ref(&fire)).await.is_err());
+        let seen = shown(&mut console, &fire).await;
+        assert!(!seen.contains(&key_of(&hidden)) && seen.contains(&key_of(&elsewhere)), "{stored}: {seen:?}");
+        // The camera sees again: what it sees is offered again, and shown.
+        let end = resolved(&covered);
+        assert!(bench.try_publish(std::slice::from_ref(&end)).await.is_err());
+        assert!(bench.try_publish(std::slice::from_ref(&hidden)).await.is_err());
+        let seen = shown(&mut console, &hidden).await;
+        assert_eq!(seen, [&end, &hidden].map(key_of), "{stored}");
+        disk.set(None);
+    }
+}
+
+#[tokio::test]
+async fn members_of_a_flood_are_not_shown_as_volatile_and_what_was_shown_so_joins_none() {
+    let disk = FaultyDisk::new();
+    let mut options = on(&disk);
+    let (window, quiet) = (Duration::from_secs(60), Duration::from_secs(300));
+    options.sqlite.floods = Limits { per_division: 5, window, quiet, ..Limits::default() };
+    let bench = Bench::with(options);
+    let before: Vec<_> = (0..8).map(|index| at(&format!("camera-{index}"))).collect();
+    bench.commit(&before).await;
+    let mut console = bench.console("desk", Subscribe::default()).await;
+    console.snapshot().await;
+    disk.set(Some(Fault::Full));
+    let (line, member, new) = (next_state(&before[0]), next_state(&before[7]), at("new"));
+    let fire = critical();
+    // Another kind, of which many come while nothing can be stored.
+    let many: Vec<_> = (0..20).map(|_| major()).collect();
+    let states = [&[line.clone(), member.clone(), new.clone(), fire.clone()][..], &many[..]].concat();
+    assert!(bench.try_publish(&states).await.is_err());
+    assert_eq!(bench.bus.volatile(), 2 + many.len());
+    for _ in 0..2 + many.len() {
+        let one = key(&console.delivery().await);
+        assert!(one != key_of(&member) && one != key_of(&new), "{one:?}");
+    }
+    disk.set(None);
+    bench.commit(&states).await;
+    assert_eq!(bench.bus.volatile(), 0);
+    let mut stored = std::collections::BTreeSet::new();
+    while stored.len() < 2 + many.len() {
+        let one = console.delivery().await;
+        console.acknowledge(&one.cursor).unwrap();
+        stored.insert(key(&one));
+    }
+    let expected: std::collections::BTreeSet<_> = many.iter().chain([&line, &fire]).map(key_of).collect();
+    assert_eq!(stored, expected);
 }
 
 #[tokio::test]

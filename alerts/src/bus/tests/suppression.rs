@@ -1,6 +1,9 @@
 //! What is suppressed is kept with its reason, and shown when the reason ends while it still fires.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use xueliang_base::{
@@ -13,11 +16,13 @@ use xueliang_proto::v1::{self, SuppressionEnd, subscribe_response::Item, suppres
 
 use crate::{
     bus::Subscribe,
-    inhibit,
+    flood, inhibit,
     rights::{Principal, PrincipalKind},
-    store::{FeedQuery, SilenceQuery, SuppressionQuery},
+    store::{FeedQuery, ListQuery, SilenceQuery, SuppressionQuery},
     testing::{Bench, Console, alert, critical, key, key_of, minor, next_state, resolved},
 };
+
+mod flooded;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -254,12 +259,12 @@ async fn a_snapshot_leaves_out_what_is_suppressed() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Raise { kind: usize, level: u8 },
+    Raise { kind: usize, level: u8, pier: bool, count: u8 },
     Next { which: usize, level: u8 },
     Resolve { which: usize },
     Silence { levels: Vec<i32>, minutes: u32 },
     Expire { which: usize },
-    Wait { minutes: u32 },
+    Wait { seconds: u64 },
     Look,
     Restart,
 }
@@ -269,13 +274,14 @@ const KINDS: [Kind; 5] =
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0..KINDS.len(), 2u8..=4).prop_map(|(kind, level)| Step::Raise { kind, level }),
+        4 => (0..KINDS.len(), 2u8..=4, any::<bool>(), 1u8..6)
+            .prop_map(|(kind, level, pier, count)| Step::Raise { kind, level, pier, count }),
         4 => (any::<usize>(), 2u8..=4).prop_map(|(which, level)| Step::Next { which, level }),
         2 => any::<usize>().prop_map(|which| Step::Resolve { which }),
         2 => (prop::collection::vec(2i32..=4, 0..2), 1u32..20)
             .prop_map(|(levels, minutes)| Step::Silence { levels, minutes }),
         1 => any::<usize>().prop_map(|which| Step::Expire { which }),
-        2 => (1u32..10).prop_map(|minutes| Step::Wait { minutes }),
+        2 => (5u64..600).prop_map(|seconds| Step::Wait { seconds }),
         2 => Just(Step::Look),
         1 => Just(Step::Restart),
     ]
@@ -288,6 +294,7 @@ struct Known {
     peaks: BTreeMap<String, Level>,
     /// Levels named, end.
     silences: BTreeMap<u64, (Vec<i32>, Wall)>,
+    floods: flooded::Floods,
 }
 
 impl Known {
@@ -302,7 +309,9 @@ impl Known {
     /// Whether the reason of a suppression holds for this alert.
     fn holds(&self, alert: &str, cause: &Cause, now: Wall) -> bool {
         let peak = self.peaks[alert];
+        let target = &self.latest[alert];
         match cause {
+            Cause::Flood(group) => self.floods.holds(group, target, peak),
             Cause::Silence(silence) => {
                 let (levels, end) = &self.silences[&silence.silence_id];
                 let named = if levels.is_empty() {
@@ -310,19 +319,19 @@ impl Known {
                 } else {
                     levels.contains(&peak.number().into())
                 };
-                named && now < *end
+                named && now < *end && target.place.camera.as_str() == "gate"
             }
             Cause::Inhibition(by) => {
                 let source = &self.latest[&by.alert_id];
-                let target = self.latest[alert].kind;
                 let smoke = source.kind == Kind::FireFlame
-                    && target == Kind::FireSmoke
+                    && target.kind == Kind::FireSmoke
                     && self.peaks[&by.alert_id] <= peak;
                 let blind = source.kind != Kind::FireFlame
                     && inhibit::may_inhibit(source.kind.number())
-                    && target.number() < 8000
+                    && target.kind.number() < 8000
                     && peak >= Level::MAJOR;
-                source.state.is_firing() && (smoke || blind)
+                let here = source.place.camera == target.place.camera;
+                here && source.state.is_firing() && (smoke || blind)
             }
         }
     }
@@ -331,6 +340,7 @@ impl Known {
 async fn publish(bench: &Bench, known: &mut Known, state: &Alert) {
     bench.commit(std::slice::from_ref(state)).await;
     known.note(state);
+    flooded::look(bench, known).await;
     let (id, revision) = key_of(state);
     let shown = feed(bench).await.contains(&(id.clone(), revision));
     let all = listed(bench).await;
@@ -345,11 +355,17 @@ async fn publish(bench: &Bench, known: &mut Known, state: &Alert) {
 }
 
 async fn history(steps: Vec<Step>) {
-    let mut bench = Bench::new();
+    let mut bench = Bench::with(flooded::options());
     let mut known = Known::default();
     for step in steps {
         match step {
-            Step::Raise { kind, level } => publish(&bench, &mut known, &alert(KINDS[kind], level)).await,
+            Step::Raise { kind, level, pier, count } => {
+                for _ in 0..count {
+                    let mut one = alert(KINDS[kind], level);
+                    one.place.camera = if pier { "pier" } else { "gate" }.parse().unwrap();
+                    publish(&bench, &mut known, &one).await;
+                }
+            }
             Step::Next { which, level } => {
                 let firing = known.firing();
                 if let Some(one) = firing.get(which % firing.len().max(1)) {
@@ -375,13 +391,21 @@ async fn history(steps: Vec<Step>) {
                     let now = bench.clock.wall();
                     let (_, end) = known.silences.get_mut(id).unwrap();
                     *end = now.min(*end);
+                    flooded::look(&bench, &mut known).await;
                 }
             }
-            Step::Wait { minutes } => bench.clock.advance(MINUTE * minutes),
+            Step::Wait { seconds } => bench.clock.advance(Duration::from_secs(seconds)),
             Step::Look => {
                 bench.bus.look_at_suppressed().await;
+                flooded::look(&bench, &mut known).await;
+                flooded::judge(&bench).await;
                 let now = bench.clock.wall();
-                for one in listed(&bench).await.iter().filter(|one| one.until_unix_us == 0) {
+                let all = listed(&bench).await;
+                // The alert of a flood may be silenced itself.
+                let lasting = |one: &&v1::Suppression| {
+                    one.until_unix_us == 0 && known.latest.contains_key(&one.alert_id)
+                };
+                for one in all.iter().filter(lasting) {
                     assert!(known.holds(&one.alert_id, one.cause.as_ref().unwrap(), now), "{one:?}");
                 }
             }
@@ -395,11 +419,20 @@ async fn history(steps: Vec<Step>) {
             publish(&bench, &mut known, &resolved(&one)).await;
         }
     }
+    // What other reasons held back may come as a flood, and that is over, too, when it has been quiet.
+    for _ in 0..2 {
+        bench.bus.look_at_suppressed().await;
+        flooded::look(&bench, &mut known).await;
+        bench.clock.advance(MINUTE * 60);
+    }
     bench.bus.look_at_suppressed().await;
-    let feed = feed(&bench).await;
+    assert_eq!(flooded::judge(&bench).await, 0, "floods that last");
+    let mut feed = feed(&bench).await;
     for one in known.firing() {
         assert!(feed.contains(&key_of(&one)), "{one:?}");
     }
+    // What the alerts of floods say has been judged.
+    feed.retain(|(id, _)| known.latest.contains_key(id));
     let mut latest = BTreeMap::new();
     for (id, revision) in &feed {
         let before = latest.insert(id, revision);

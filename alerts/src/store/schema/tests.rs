@@ -137,8 +137,11 @@ async fn a_store_of_every_schema_gives_what_it_held() {
         let audited = super::super::tests::audited(folder.path());
         assert_eq!(audited, super::super::tests::audited(bench.folder.path()), "schema {schema}");
         // It works on: a state is taken, and the copy from before is there unless nothing was to be done.
-        let incoming =
-            super::super::Incoming { alert: alert(Kind::FireFlame, 2), received: bench.clock.mono() };
+        let incoming = super::super::Incoming {
+            alert: alert(Kind::FireFlame, 2),
+            received: bench.clock.mono(),
+            told: false,
+        };
         store.publish(vec![incoming]).await.unwrap();
         assert_eq!(copy_of(folder.path(), schema).exists(), schema < STORE_STEPS.len(), "schema {schema}");
     }

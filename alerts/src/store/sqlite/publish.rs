@@ -100,9 +100,11 @@ pub(super) fn store(
         id: &id,
         revision: wire.revision,
         firing: alert.state.is_firing(),
+        told: incoming.told,
+        publisher: &alert.publisher,
         facts: Facts { path: &path, kind, class, level: peak, camera },
     };
-    let suppressed = suppression::consider(db, &subject, known_seq, batch.wall())?;
+    let suppressed = suppression::consider(db, batch, shared, &subject, &alert.place, known_seq)?;
     let lane_number = lane_number(lane_now);
 
     db.prepare_cached("INSERT INTO feed (lane, alert_id, committed_us) VALUES (?1, ?2, ?3)")?

@@ -1,4 +1,4 @@
-//! Silences and lists of what was suppressed.
+//! Silences, lists of what was suppressed, and reading what may suppress.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -13,21 +13,23 @@ use xueliang_proto::v1;
 use super::{
     super::{Answer, AuditEntry, SilenceQuery, SqliteStore, SuppressionQuery, Suppressions},
     convert::{damaged, limit, signed, unsigned},
+    flood,
     query::{Sql, int},
     rest,
     suppression::{read_cause, releasable, release},
+    writer::Batch,
 };
 use crate::{
     error::{Error, Result},
-    silence::{Cause, MOST, Silence},
+    silence::{Cause, MOST, Reasons, Silence},
 };
 
 impl Suppressions for SqliteStore {
     fn add_silence(&self, silence: Silence) -> Answer<v1::Silence> {
-        self.write(move |db, batch| add(db, silence.wire, batch.wall()))
+        self.write(move |db, batch| add(db, batch, silence.wire))
     }
     fn expire_silence(&self, silence: u64, principal: String) -> Answer<v1::Silence> {
-        self.write(move |db, batch| expire(db, silence, &principal, batch.wall()))
+        self.write(move |db, batch| expire(db, batch, silence, &principal))
     }
     fn silences(&self, query: SilenceQuery) -> Answer<Vec<v1::Silence>> {
         let now = self.clock.wall();
@@ -39,9 +41,20 @@ impl Suppressions for SqliteStore {
     fn suppressed_among(&self, alerts: Vec<AlertId>) -> Answer<Vec<AlertId>> {
         self.read(move |db| suppressed_among(db, alerts))
     }
+    fn reasons(&self) -> Arc<Reasons> {
+        self.shared.reasons()
+    }
+    fn floods_due(&self) -> Answer<bool> {
+        let (limits, now) = (self.shared.floods, self.clock.mono());
+        self.read(move |db| Ok(!flood::due(db, &limits, now)?.is_empty()))
+    }
+    fn tend_floods(&self) -> Answer<()> {
+        let shared = Arc::clone(&self.shared);
+        self.write(move |db, batch| flood::tend(db, batch, &shared))
+    }
     fn releasable(&self, after_exclusive: u64) -> Answer<(Vec<u64>, Option<u64>)> {
-        let now = self.clock.wall();
-        self.read(move |db| releasable(db, after_exclusive, now))
+        let (now, reasons) = (self.clock.wall(), self.shared.reasons());
+        self.read(move |db| releasable(db, &reasons, after_exclusive, now))
     }
     fn release(&self, suppressions: Vec<u64>) -> Answer<()> {
         let shared = Arc::clone(&self.shared);
@@ -68,17 +81,18 @@ fn read(row: &Row<'_>) -> Result<v1::Silence> {
     })
 }
 
-/// Silences that hold now.
-pub(super) fn active(db: &Connection, now: Wall) -> Result<Vec<Silence>> {
-    let mut query = db.prepare_cached(&format!(
-        "{SILENCE} WHERE expired_us = 0 AND end_us > ?1 AND begin_us <= ?1 ORDER BY silence_id"
-    ))?;
-    let mut rows = query.query([now.0])?;
-    let mut all = Vec::new();
+/// What may suppress. No more silences than [`MOST`] have not ended, so those that end last are all of them, whatever the
+/// time is.
+pub(super) fn reasons(db: &Connection) -> Result<Reasons> {
+    let mut query =
+        db.prepare_cached(&format!("{SILENCE} WHERE expired_us = 0 ORDER BY end_us DESC LIMIT ?1"))?;
+    let mut rows = query.query([MOST])?;
+    let mut silences = Vec::new();
     while let Some(row) = rows.next()? {
-        all.push(Silence::read(read(row)?)?);
+        silences.push(Silence::read(read(row)?)?);
     }
-    Ok(all)
+    silences.sort_by_key(|silence| silence.wire.silence_id);
+    Ok(Reasons { silences, floods: flood::lasting(db)? })
 }
 
 fn one(db: &Connection, id: u64) -> Result<v1::Silence> {
@@ -97,7 +111,8 @@ fn audit(db: &Connection, who: &str, action: &'static str, silence: &v1::Silence
     rest::audit(db, &AuditEntry { principal: who.to_owned(), action, subject }, now)
 }
 
-fn add(db: &Connection, silence: v1::Silence, now: Wall) -> Result<v1::Silence> {
+fn add(db: &Connection, batch: &mut Batch<'_>, silence: v1::Silence) -> Result<v1::Silence> {
+    let now = batch.wall();
     let mut query = db.prepare_cached("SELECT count(*) FROM silence WHERE expired_us = 0 AND end_us > ?1")?;
     let there: u32 = query.query_row([now.0], |row| row.get(0))?;
     if there >= MOST {
@@ -120,17 +135,19 @@ fn add(db: &Connection, silence: v1::Silence, now: Wall) -> Result<v1::Silence> 
         silence.created_unix_us
     ])?;
     let silence = v1::Silence { silence_id: unsigned(db.last_insert_rowid()), ..silence };
+    batch.reasons_changed();
     audit(db, &silence.author, "silence_made", &silence, now)?;
     Ok(silence)
 }
 
-fn expire(db: &Connection, id: u64, principal: &str, now: Wall) -> Result<v1::Silence> {
-    let silence = one(db, id)?;
+fn expire(db: &Connection, batch: &mut Batch<'_>, id: u64, principal: &str) -> Result<v1::Silence> {
+    let (silence, now) = (one(db, id)?, batch.wall());
     if silence.expired_unix_us != 0 || silence.end_unix_us <= now.0 {
         return Ok(silence);
     }
     db.prepare_cached("UPDATE silence SET expired_us = ?2, expired_by = ?3 WHERE silence_id = ?1")?
         .execute(params![signed(id), now.0, principal])?;
+    batch.reasons_changed();
     audit(db, principal, "silence_expired", &silence, now)?;
     one(db, id)
 }
@@ -161,6 +178,9 @@ fn suppressions(db: &Connection, query: &SuppressionQuery) -> Result<Vec<v1::Sup
     if let Some(to) = query.to_unix_us {
         sql.add(" AND p.since_us < ?", [to.into()]);
     }
+    if let Some(by) = query.by {
+        sql.add(" AND p.inhibitor = ? AND p.inhibitor <> ''", [by.to_string().into()]);
+    }
     if let Some(before) = query.before_exclusive {
         sql.add(" AND p.suppression_id < ?", [int(before)]);
     }
@@ -180,6 +200,10 @@ fn suppressions(db: &Connection, query: &SuppressionQuery) -> Result<Vec<v1::Sup
             }
             Cause::Inhibition(alert, kind) => {
                 v1::suppression::Cause::Inhibition(v1::Inhibition { alert_id: alert.to_string(), kind })
+            }
+            Cause::Flood(alert) => {
+                let members = flood::members(db, alert)?;
+                v1::suppression::Cause::Flood(v1::FloodGroup { alert_id: alert.to_string(), members })
             }
         });
         all.push(suppression);

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use xueliang_base::{
-    alert::{Stage, StageTime},
+    alert::{Place, Stage, StageTime},
     time::{Mono, Wall},
 };
 use xueliang_proto::v1::{self, SuppressionEnd};
@@ -14,15 +14,16 @@ use super::{
     super::FeedRow,
     Shared,
     convert::{alert_id, damaged, lane, level, limit, signed, unsigned},
+    flood,
     query::{Sql, int},
-    silence,
     writer::Batch,
 };
 use crate::{
     error::Result,
     filter::Facts,
+    flood::{PUBLISHER, group_of, may_join},
     inhibit::{self, Firing},
-    silence::{Cause, Silence, decide},
+    silence::{Cause, Reasons, decide},
 };
 
 /// Suppressed alerts looked at in one read, or released in one transaction.
@@ -32,6 +33,7 @@ const MAX_SOURCES: i64 = 64;
 /// Numbers of causes in the table.
 pub(super) const BY_SILENCE: i32 = 1;
 pub(super) const BY_ALERT: i32 = 2;
+pub(super) const BY_FLOOD: i32 = 3;
 /// What the wall clock may be off by between two boots of the machine.
 const WALL_UNCERTAINTY_US: u64 = 1_000_000;
 
@@ -40,6 +42,9 @@ pub(super) struct Subject<'a> {
     pub(super) id: &'a str,
     pub(super) revision: u64,
     pub(super) firing: bool,
+    /// It was shown as volatile, or an earlier state was.
+    pub(super) told: bool,
+    pub(super) publisher: &'a str,
     pub(super) facts: Facts<'a>,
 }
 
@@ -63,6 +68,7 @@ pub(super) fn read_cause(row: &Row<'_>, first: usize) -> Result<Cause> {
     match row.get(first)? {
         BY_SILENCE => Ok(Cause::Silence(unsigned(row.get(first + 1)?))),
         BY_ALERT => Ok(Cause::Inhibition(alert_id(&row.get::<_, String>(first + 2)?)?, row.get(first + 3)?)),
+        BY_FLOOD => Ok(Cause::Flood(alert_id(&row.get::<_, String>(first + 2)?)?)),
         _ => Err(damaged("reason of a suppression")()),
     }
 }
@@ -71,10 +77,13 @@ pub(super) fn read_cause(row: &Row<'_>, first: usize) -> Result<Cause> {
 /// when it is shown. `known_seq` is the place of the state before.
 pub(super) fn consider(
     db: &Connection,
+    batch: &mut Batch<'_>,
+    shared: &Shared,
     subject: &Subject<'_>,
+    place: &Place,
     known_seq: Option<i64>,
-    now: Wall,
 ) -> Result<Option<i64>> {
+    let now = batch.wall();
     let mut query = db.prepare_cached(&format!(
         "SELECT {LASTING} FROM suppression p WHERE p.alert_id = ?1 AND p.until_us IS NULL"
     ))?;
@@ -86,15 +95,15 @@ pub(super) fn consider(
         (None, _) => 0,
     };
     // Whoever was shown an alert is shown its end.
-    let cause = if !subject.firing && shown_seq > 0 {
+    let cause = if subject.told || (!subject.firing && shown_seq > 0) {
         None
     } else {
-        let silences = silence::active(db, now)?;
-        cause_of(db, subject, &silences, now, lasting.map(|lasting| lasting.cause))?
+        let before = lasting.map(|lasting| lasting.cause);
+        why(db, batch, shared, subject, shown_seq, before, || Ok(place.clone()))?
     };
     let id = match (lasting, cause) {
         (Some(lasting), Some(cause)) if lasting.cause == cause => {
-            extend(db, lasting.id, subject)?;
+            extend(db, &lasting, subject)?;
             Some(lasting.id)
         }
         (lasting, cause) => {
@@ -123,15 +132,53 @@ fn is_suppressed(db: &Connection, seq: i64) -> Result<bool> {
     Ok(query.query_row([seq], |row| row.get(0))?)
 }
 
+/// Why an alert is not shown. One that would be shown first is counted, and may begin a flood group.
+fn why(
+    db: &Connection,
+    batch: &mut Batch<'_>,
+    shared: &Shared,
+    subject: &Subject<'_>,
+    shown_seq: i64,
+    before: Option<Cause>,
+    place: impl FnOnce() -> Result<Place>,
+) -> Result<Option<Cause>> {
+    let reasons = batch.reasons(db)?;
+    let cause = cause_of(db, &reasons, subject, shown_seq, batch.wall(), before)?;
+    match cause {
+        Some(Cause::Flood(group)) if before != cause => {
+            flood::came(db, batch, shared, &reasons, group)?;
+            Ok(cause)
+        }
+        None if is_new(subject, shown_seq, before) => {
+            Ok(flood::arrive(db, batch, shared, subject, place)?.map(Cause::Flood))
+        }
+        _ => Ok(cause),
+    }
+}
+
+/// Whether an alert may come to a flood group: nobody was shown it, and it has been in none.
+fn is_new(subject: &Subject<'_>, shown_seq: i64, before: Option<Cause>) -> bool {
+    shown_seq == 0 && !matches!(before, Some(Cause::Flood(_))) && may_join(&subject.facts, subject.publisher)
+}
+
 fn cause_of(
     db: &Connection,
+    reasons: &Reasons,
     subject: &Subject<'_>,
-    silences: &[Silence],
+    shown_seq: i64,
     now: Wall,
     before: Option<Cause>,
 ) -> Result<Option<Cause>> {
     let firing = sources(db, subject)?;
-    Ok(decide(&subject.facts, now, silences, &firing, before))
+    let group = match before {
+        Some(Cause::Flood(group)) => {
+            let lasts = reasons.floods.iter().any(|one| one.alert == group);
+            (lasts && may_join(&subject.facts, subject.publisher)).then_some(group)
+        }
+        _ if is_new(subject, shown_seq, before) => group_of(&reasons.floods, &subject.facts),
+        _ => None,
+    };
+    Ok(decide(&subject.facts, now, &reasons.silences, &firing, group, before))
 }
 
 /// Alerts of the same camera that fire, are shown, and may inhibit this one.
@@ -141,13 +188,31 @@ fn sources(db: &Connection, subject: &Subject<'_>) -> Result<Vec<Firing>> {
     for kind in inhibit::sources(&subject.facts) {
         let mut query = db.prepare_cached(
             "SELECT a.alert_id, a.level FROM alert a WHERE a.camera = ?1 AND a.kind = ?2 AND a.firing = 1 \
-             AND a.alert_id <> ?3 AND NOT EXISTS (SELECT 1 FROM suppression p WHERE p.alert_id = a.alert_id \
-             AND p.until_us IS NULL) LIMIT ?4",
+             AND a.alert_id <> ?3 AND a.publisher <> ?5 AND NOT EXISTS (SELECT 1 FROM suppression p \
+             WHERE p.alert_id = a.alert_id AND p.until_us IS NULL) LIMIT ?4",
         )?;
-        let mut rows = query.query(params![camera, kind, subject.id, MAX_SOURCES])?;
+        let mut rows = query.query(params![camera, kind, subject.id, MAX_SOURCES, PUBLISHER])?;
         while let Some(row) = rows.next()? {
             let alert = alert_id(&row.get::<_, String>(0)?)?;
             all.push(Firing { alert, kind, level: level(row.get(1)?)?, camera: camera.to_owned() });
+        }
+    }
+    Ok(all)
+}
+
+/// All alerts that fire, are shown, and may inhibit others.
+pub(super) fn inhibitors(db: &Connection) -> Result<Vec<Firing>> {
+    let mut query = db.prepare(
+        "SELECT a.alert_id, a.kind, a.level, a.camera FROM alert a WHERE a.firing = 1 AND a.publisher <> ?1 \
+         AND NOT EXISTS (SELECT 1 FROM suppression p WHERE p.alert_id = a.alert_id AND p.until_us IS NULL)",
+    )?;
+    let mut rows = query.query([PUBLISHER])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let kind = row.get(1)?;
+        if inhibit::may_inhibit(kind) {
+            let alert = alert_id(&row.get::<_, String>(0)?)?;
+            all.push(Firing { alert, kind, level: level(row.get(2)?)?, camera: row.get(3)? });
         }
     }
     Ok(all)
@@ -157,6 +222,7 @@ fn begin(db: &Connection, subject: &Subject<'_>, cause: Cause, shown_seq: i64, n
     let (number, silence, inhibitor, kind) = match cause {
         Cause::Silence(silence) => (BY_SILENCE, silence, String::new(), 0),
         Cause::Inhibition(alert, kind) => (BY_ALERT, 0, alert.to_string(), kind),
+        Cause::Flood(alert) => (BY_FLOOD, 0, alert.to_string(), 0),
     };
     db.prepare_cached(
         "INSERT INTO suppression (alert_id, level, cause, silence_id, inhibitor, inhibitor_kind, since_us, \
@@ -173,14 +239,21 @@ fn begin(db: &Connection, subject: &Subject<'_>, cause: Cause, shown_seq: i64, n
         signed(subject.revision),
         shown_seq
     ])?;
-    Ok(db.last_insert_rowid())
+    let id = db.last_insert_rowid();
+    if let Cause::Flood(group) = cause {
+        flood::note(db, group, 1, subject.facts.level)?;
+    }
+    Ok(id)
 }
 
-fn extend(db: &Connection, id: i64, subject: &Subject<'_>) -> Result<()> {
+fn extend(db: &Connection, lasting: &Lasting, subject: &Subject<'_>) -> Result<()> {
     db.prepare_cached(
         "UPDATE suppression SET last_revision = ?2, level = ?3, states = states + 1 WHERE suppression_id = ?1",
     )?
-    .execute(params![id, signed(subject.revision), subject.facts.level.number()])?;
+    .execute(params![lasting.id, signed(subject.revision), subject.facts.level.number()])?;
+    if let Cause::Flood(group) = lasting.cause {
+        flood::note(db, group, 0, subject.facts.level)?;
+    }
     Ok(())
 }
 
@@ -202,6 +275,7 @@ struct Held {
     lane: i32,
     camera: String,
     path: String,
+    publisher: String,
 }
 
 impl Held {
@@ -217,36 +291,48 @@ impl Held {
             lane: row.get(12)?,
             camera: row.get(13)?,
             path: row.get(14)?,
+            publisher: row.get(15)?,
         })
     }
     fn subject(&self) -> Result<Subject<'_>> {
         let (path, camera) = (&self.path, &self.camera);
         let level = level(self.level)?;
         let facts = Facts { path, kind: self.kind, class: self.class, level, camera };
-        Ok(Subject { id: &self.id, revision: self.revision, firing: true, facts })
+        let publisher = &self.publisher;
+        Ok(Subject { id: &self.id, revision: self.revision, firing: true, told: false, publisher, facts })
     }
     /// The reason that holds now.
-    fn cause(&self, db: &Connection, silences: &[Silence], now: Wall) -> Result<Option<Cause>> {
-        cause_of(db, &self.subject()?, silences, now, Some(self.lasting.cause))
+    fn cause(&self, db: &Connection, reasons: &Reasons, now: Wall) -> Result<Option<Cause>> {
+        let Lasting { cause, shown_seq, .. } = self.lasting;
+        cause_of(db, reasons, &self.subject()?, shown_seq, now, Some(cause))
     }
 }
 
 fn held() -> Sql {
     Sql::new(format!(
-        "SELECT {LASTING}, a.alert_id, a.revision, a.change_seq, a.kind, a.class, a.level, a.lane, a.camera, a.path \
-         FROM suppression p JOIN alert a USING (alert_id) WHERE p.until_us IS NULL"
+        "SELECT {LASTING}, a.alert_id, a.revision, a.change_seq, a.kind, a.class, a.level, a.lane, a.camera, a.path, \
+         a.publisher FROM suppression p JOIN alert a USING (alert_id) WHERE p.until_us IS NULL"
     ))
 }
 
 /// One page of suppressions that last: those whose reason no longer holds, and the last one where there may be more.
-pub(super) fn releasable(db: &Connection, after: u64, now: Wall) -> Result<(Vec<u64>, Option<u64>)> {
+pub(super) fn releasable(
+    db: &Connection,
+    reasons: &Reasons,
+    after: u64,
+    now: Wall,
+) -> Result<(Vec<u64>, Option<u64>)> {
     let mut sql = held();
+    // Of the members of a flood that lasts there may be thousands, and none is due.
+    sql.add(
+        " AND NOT (p.cause = ? AND EXISTS (SELECT 1 FROM flood f WHERE f.alert_id = p.inhibitor AND f.until_us IS NULL))",
+        [BY_FLOOD.into()],
+    );
     sql.add(" AND p.suppression_id > ? ORDER BY p.suppression_id LIMIT ?", [int(after), limit(PAGE).into()]);
     let page = sql.all(db, Held::read)?;
-    let silences = silence::active(db, now)?;
     let mut due = Vec::new();
     for held in &page {
-        if held.cause(db, &silences, now)? != Some(held.lasting.cause) {
+        if held.cause(db, reasons, now)? != Some(held.lasting.cause) {
             due.push(unsigned(held.lasting.id));
         }
     }
@@ -282,15 +368,17 @@ fn end_all(db: &Connection, batch: &mut Batch<'_>, shared: &Shared, mut all: Vec
         return Ok(());
     }
     let now = batch.wall();
-    let silences = silence::active(db, now)?;
     // In the order in which they came.
     all.sort_by_key(|held| held.change_seq);
     for held in all {
-        match held.cause(db, &silences, now)? {
-            Some(cause) if cause == held.lasting.cause => {}
+        let Lasting { cause: before, shown_seq, id } = held.lasting;
+        let subject = held.subject()?;
+        let place = || Ok(flood::state_at(db, held.change_seq)?.place);
+        match why(db, batch, shared, &subject, shown_seq, Some(before), place)? {
+            Some(cause) if cause == before => {}
             Some(cause) => {
-                end(db, held.lasting.id, SuppressionEnd::OtherCause, now)?;
-                begin(db, &held.subject()?, cause, held.lasting.shown_seq, now)?;
+                end(db, id, SuppressionEnd::OtherCause, now)?;
+                begin(db, &subject, cause, shown_seq, now)?;
             }
             None => show(db, batch, shared, &held)?,
         }

@@ -42,7 +42,7 @@ impl Bench {
         Self { folder, clock, shown, pages, store }
     }
     async fn publish(&self, alert: &Alert) -> Result<Outcome> {
-        let incoming = Incoming { alert: alert.clone(), received: self.clock.mono() };
+        let incoming = Incoming { alert: alert.clone(), received: self.clock.mono(), told: false };
         self.store.publish(vec![incoming]).await.map(|outcomes| outcomes[0].clone())
     }
     fn pragma(&self, name: &'static str) -> impl Future<Output = Result<String>> {
@@ -109,7 +109,7 @@ async fn a_store_that_failed_comes_back_by_itself_and_shows_all_in_order() {
     let db = file.open().unwrap();
     let other = Writer::spawn("ghost", file, db, bench.clock.clone(), None, SLOW_AFTER, u64::MAX).unwrap();
     let (shared, incoming) =
-        (Shared::default(), Incoming { alert: ghost.clone(), received: bench.clock.mono() });
+        (Shared::default(), Incoming { alert: ghost.clone(), received: bench.clock.mono(), told: false });
     other.run(Urgency::Usual, move |db, rows| publish::store(db, rows, &shared, &incoming)).await.unwrap();
     drop(other);
     kept.push(ghost);

@@ -25,8 +25,12 @@ use super::{
     super::{FeedRow, Health, OnCommit},
     Shared,
     file::{self, DbFile},
+    silence,
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    silence::Reasons,
+};
 
 /// Jobs that may wait for the writer; callers beyond wait themselves.
 const QUEUE: usize = 1024;
@@ -48,9 +52,26 @@ pub(in super::super) struct Batch<'a> {
     pub(super) last_commit_us: u64,
     /// Rows that become visible once all is on disk.
     pub(super) rows: Vec<Arc<FeedRow>>,
+    /// What may suppress, as this transaction sees it; `None` until it is read again.
+    reasons: Option<Arc<Reasons>>,
+    /// They are others than before this transaction.
+    others: bool,
 }
 
 impl Batch<'_> {
+    /// What may suppress now.
+    pub(super) fn reasons(&mut self, db: &Connection) -> Result<Arc<Reasons>> {
+        if let Some(reasons) = &self.reasons {
+            return Ok(Arc::clone(reasons));
+        }
+        let reasons = Arc::new(silence::reasons(db)?);
+        self.reasons = Some(Arc::clone(&reasons));
+        Ok(reasons)
+    }
+    /// To be called with every change of what may suppress.
+    pub(super) fn reasons_changed(&mut self) {
+        (self.reasons, self.others) = (None, true);
+    }
     /// Now.
     pub(in super::super) fn wall(&self) -> Wall {
         self.clock.wall()
@@ -305,7 +326,9 @@ impl Thread {
         // The connection is put back only after a success.
         let db = self.db.take().expect("it was just opened");
         let last_commit_us = self.health.lock().expect("no code panics under this lock").last_commit_us;
-        let mut batch = Batch { clock: &self.clock, last_commit_us, rows: Vec::new() };
+        let reasons = self.rows.as_ref().map(|to| to.shared.reasons());
+        let mut batch =
+            Batch { clock: &self.clock, last_commit_us, rows: Vec::new(), reasons, others: false };
         db.execute_batch("BEGIN IMMEDIATE")?;
         let mut results = Vec::new();
         let (mut work, mut usual) = (WORK, 0);
@@ -328,15 +351,23 @@ impl Thread {
                 Err(_) => {
                     batch.rows.truncate(rows);
                     db.execute_batch("ROLLBACK TO job")?;
+                    if batch.others {
+                        batch.reasons = None;
+                    }
                 }
             }
             db.prepare_cached("RELEASE job")?.execute([])?;
             reach("job");
             results.push(result);
         }
+        // Read while the transaction can still fail.
+        let reasons = if batch.others { Some(batch.reasons(&db)?) } else { None };
         reach("commit");
         db.execute_batch("COMMIT")?;
         reach("committed");
+        if let (Some(to), Some(reasons)) = (&self.rows, reasons) {
+            to.shared.set_reasons(reasons);
+        }
         let mut rows = batch.rows;
         let now = self.clock.mono();
         // Nobody else holds them yet.
@@ -372,6 +403,7 @@ impl Thread {
         };
         // A commit that was reported as failed may be on disk after all: then it was made visible to nobody.
         if let Some(to) = &self.rows {
+            to.shared.set_reasons(Arc::new(silence::reasons(&db)?));
             self.show((to.load)(&db, to.shared.head.load(Ordering::Acquire))?);
         }
         self.take(db)

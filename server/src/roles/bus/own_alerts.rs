@@ -16,6 +16,7 @@ use xueliang_alerts::{
     board::NodeSeen,
     bus::{Bus, Published},
     error::Error,
+    flood::PUBLISHER,
     rights::{Principal, PrincipalKind},
     store::{Acked, ListQuery},
 };
@@ -265,7 +266,7 @@ pub async fn run(
     clock: SharedClock,
     mut stopping: Stopping,
 ) {
-    let principal = Principal::new("bus", PrincipalKind::Node);
+    let principal = Principal::new(PUBLISHER, PrincipalKind::Node);
     let site = Site { config: &config, revision };
     let mut store = Subject::store();
     let (mut space, mut asked) = (space::subject(), space::Asked::default());
@@ -400,7 +401,7 @@ async fn try_store(bus: &Bus) {
 
 /// The bus's own alerts that are firing.
 async fn active(bus: &Bus) -> xueliang_alerts::error::Result<Vec<Alert>> {
-    let publisher = Some("bus".to_owned());
+    let publisher = Some(PUBLISHER.to_owned());
     let query = ListQuery { firing: Some(true), publisher, limit: 1000, ..ListQuery::default() };
     let rows = bus.store().list(query).await?;
     Ok(rows.iter().filter_map(|row| Alert::try_from(row.record.alert.clone()?).ok()).collect())

@@ -102,7 +102,8 @@ async fn fill(folder: &Path) -> anyhow::Result<()> {
     let batches = (0..ALERTS).step_by(BATCH).map(|first| {
         let received = clock.mono();
         async move {
-            let of = |index| anyhow::Ok(Incoming { alert: Alert::try_from(ended(index))?, received });
+            let of =
+                |index| anyhow::Ok(Incoming { alert: Alert::try_from(ended(index))?, received, told: false });
             let batch = (first..first + BATCH).map(of).collect::<Result<Vec<_>, _>>()?;
             let outcomes = store.publish(batch).await?;
             let committed = |one: &Outcome| matches!(one, Outcome::Committed(_));
