@@ -28,7 +28,6 @@ use std::{
     time::Duration,
 };
 
-use futures::future::try_join_all;
 #[cfg(test)]
 pub(super) use query::SCAN;
 pub(crate) use retention::evidence_in;
@@ -249,18 +248,16 @@ impl Store for SqliteStore {
         // All of them: a later state must not overtake an earlier one of its alert.
         let urgency = if critical { Urgency::Urgent } else { Urgency::Usual };
         let mut batch = batch.into_iter().peekable();
-        let mut jobs = Vec::new();
+        let mut works = Vec::new();
         while batch.peek().is_some() {
             let some: Vec<_> = batch.by_ref().take(A_JOB).collect();
             let shared = Arc::clone(&self.shared);
-            jobs.push(self.writer.run(urgency, move |db, rows| {
+            works.push(move |db: &Connection, rows: &mut Batch<'_>| -> Result<Vec<Outcome>> {
                 some.iter().map(|incoming| publish::store(db, rows, &shared, incoming)).collect()
-            }));
+            });
         }
-        Box::pin(async move {
-            let outcomes: Vec<Vec<Outcome>> = try_join_all(jobs).await?;
-            Ok(outcomes.concat())
-        })
+        let outcomes = self.writer.run_all(urgency, works);
+        Box::pin(async move { Ok(outcomes.await?.concat()) })
     }
     fn feed_page(&self, query: FeedQuery) -> Answer<Page<Arc<FeedRow>>> {
         self.catch_up(move |db| query::feed_page(db, &query))

@@ -139,11 +139,12 @@ async fn a_store_that_failed_comes_back_by_itself_and_shows_all_in_order() {
 async fn what_is_urgent_goes_before_what_waits_and_commits_are_kept_short() {
     let bench = Bench::new();
     let done: Arc<Mutex<Vec<&str>>> = Arc::default();
-    let (busy, working) = std::sync::mpsc::channel::<()>();
+    let (busy, working) = std::sync::mpsc::sync_channel(1);
     let (begin, begun) = tokio::sync::oneshot::channel();
     let blocking = bench.store.write(move |_, _| {
         begin.send(()).unwrap();
-        Ok(working.recv().unwrap_or_default())
+        let () = working.recv().unwrap();
+        Ok(())
     });
     let job = |name: &'static str, urgency| {
         let (done, clock) = (Arc::clone(&done), Arc::clone(&bench.clock));

@@ -127,7 +127,8 @@ pub(in super::super) enum Urgency {
     Usual,
 }
 
-type Queued = (Urgency, Box<dyn Job>);
+/// Jobs that came together; they are done in order, and in one commit where that stays short.
+type Queued = (Urgency, Vec<Box<dyn Job>>);
 
 /// What was taken from the queue and waits for a commit; as much again as the queue holds, at most.
 #[derive(Default)]
@@ -137,10 +138,10 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn add(&mut self, (urgency, job): Queued) {
+    fn add(&mut self, (urgency, jobs): Queued) {
         match urgency {
-            Urgency::Urgent => self.urgent.push_back(job),
-            Urgency::Usual => self.usual.push_back(job),
+            Urgency::Urgent => self.urgent.extend(jobs),
+            Urgency::Usual => self.usual.extend(jobs),
         }
     }
     /// Takes what is in the queue by now.
@@ -155,7 +156,7 @@ impl Waiting {
         self.urgent.is_empty() && self.usual.is_empty()
     }
     /// The next job of a commit: the urgent ones, then one of the others, then more of them while there is time.
-    fn next(&mut self, tired: bool) -> Option<Queued> {
+    fn next(&mut self, tired: bool) -> Option<(Urgency, Box<dyn Job>)> {
         if let Some(job) = self.urgent.pop_front() {
             return Some((Urgency::Urgent, job));
         }
@@ -236,15 +237,34 @@ impl Writer {
         urgency: Urgency,
         work: impl FnOnce(&Connection, &mut Batch<'_>) -> Result<T> + Send + 'static,
     ) -> impl Future<Output = Result<T>> + Send + 'static {
-        let jobs = self.jobs.clone();
+        let all = self.run_all(urgency, vec![work]);
+        async move {
+            let none = || Error::Internal("the store's writer gave no answer".to_owned());
+            all.await?.pop().ok_or_else(none)
+        }
+    }
+    /// The same for works that come together, in order. The answer comes when all are on disk.
+    pub(in super::super) fn run_all<T: Send + 'static>(
+        &self,
+        urgency: Urgency,
+        works: Vec<impl FnOnce(&Connection, &mut Batch<'_>) -> Result<T> + Send + 'static>,
+    ) -> impl Future<Output = Result<Vec<T>>> + Send + 'static {
+        let queue = self.jobs.clone();
         async move {
             let stopped = || Error::Unavailable("the store is closing: try again".to_owned());
-            let (reply, answer) = oneshot::channel();
-            let job = Box::new(Work { work: Some(work), made: None, reply });
-            jobs.ok_or_else(stopped)?.send((urgency, job)).await.map_err(|_| stopped())?;
-            answer
-                .await
-                .map_err(|_| Error::Internal("the store's writer has died: see its log".to_owned()))?
+            let (mut jobs, mut answers): (Vec<Box<dyn Job>>, Vec<_>) = (Vec::new(), Vec::new());
+            for work in works {
+                let (reply, answer) = oneshot::channel();
+                jobs.push(Box::new(Work { work: Some(work), made: None, reply }));
+                answers.push(answer);
+            }
+            queue.ok_or_else(stopped)?.send((urgency, jobs)).await.map_err(|_| stopped())?;
+            let mut made = Vec::with_capacity(answers.len());
+            for answer in answers {
+                let died = |_| Error::Internal("the store's writer has died: see its log".to_owned());
+                made.push(answer.await.map_err(died)??);
+            }
+            Ok(made)
         }
     }
 }
