@@ -266,6 +266,13 @@ CREATE TRIGGER alert_state_says_one_thing BEFORE INSERT ON alert_state WHEN EXIS
         AND (s.identity <> NEW.identity OR NOT EXISTS (SELECT 1 FROM suppressed_state x WHERE x.seq = s.seq))
 ) BEGIN SELECT RAISE(ABORT, 'a state never changes'); END;
 ",
+    r"
+-- For which cameras a firing alert stands: of an upstream that is down, all that are behind it.
+CREATE TABLE camera_behind (
+    camera TEXT NOT NULL, alert_id TEXT NOT NULL, PRIMARY KEY (camera, alert_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX camera_behind_by_alert ON camera_behind (alert_id);
+",
 ];
 
 /// The steps of a node's spool.
