@@ -162,6 +162,7 @@ pub fn begun(place: &str, kind: Kind, level: Level, of: &Place, now: Wall, confi
         },
         evidence: Vec::new(),
         stages: Vec::new(),
+        behind: Vec::new(),
         camera_time: None,
         decided: now,
         publisher: PUBLISHER.to_owned(),

@@ -2,12 +2,14 @@
 //!
 //! | fires and is shown | suppresses | of levels |
 //! |---|---|---|
-//! | camera offline, video lost, covered, moved, dark, frozen | what its picture shows: kinds below 8000 | 3 and 4 |
+//! | upstream down | of each camera behind it: camera offline, video lost | 3 and 4 |
+//! | upstream down, and of their camera offline, video lost, covered, moved, dark, frozen | what its picture shows: kinds below 8000 | 3 and 4 |
 //! | open flame | smoke | not above the flame's own |
 //!
 //! What a camera that cannot see reports at level 1 or 2 is shown all the same. A flame hides smoke of level 2, because it
-//! is itself shown as critical, at the same place. Alerts of people and of other systems (9000 and above) and device
-//! kinds are never inhibited, so nothing inhibits in a circle; and what is itself suppressed inhibits nothing.
+//! is itself shown as critical, at the same place. What is itself suppressed inhibits nothing: so an upstream that is down
+//! stands in for the losses that it suppresses. Alerts of people and of other systems (9000 and above) and other device
+//! kinds are never inhibited, so nothing inhibits in a circle.
 
 use xueliang_base::{
     id::AlertId,
@@ -29,7 +31,7 @@ pub struct Firing {
     pub kind: i32,
     /// The most severe level it had.
     pub level: Level,
-    /// Its camera.
+    /// Its camera; of an upstream the one behind it that is asked for.
     pub camera: String,
 }
 
@@ -37,23 +39,47 @@ pub struct Firing {
 const BLIND: [Kind; 6] =
     [Kind::CamOffline, Kind::VideoLost, Kind::CamCovered, Kind::CamMoved, Kind::ImgDark, Kind::ImgFreeze];
 
-/// Whether alerts of this kind inhibit any.
-pub fn may_inhibit(kind: i32) -> bool {
-    kind == Kind::FireFlame.number() || BLIND.iter().any(|blind| blind.number() == kind)
+/// Alerts that say that a camera is lost.
+const LOSSES: [Kind; 2] = [Kind::CamOffline, Kind::VideoLost];
+
+/// Whether alerts of this kind inhibit those of all cameras behind their place.
+pub fn is_upstream(kind: i32) -> bool {
+    kind == Kind::UpstreamDown.number()
 }
 
-/// What a state says of an alert that may inhibit, and whether it fires. A flood group's inhibits nothing.
-pub(crate) fn firing_of(row: &FeedRow) -> Option<(Firing, bool)> {
-    let alert = row.record.alert.as_ref()?;
-    let source = || Firing { alert: row.alert, kind: row.kind, level: row.level, camera: row.camera.clone() };
+/// Whether alerts of this kind inhibit any.
+pub fn may_inhibit(kind: i32) -> bool {
+    is_upstream(kind) || kind == Kind::FireFlame.number() || BLIND.iter().any(|blind| blind.number() == kind)
+}
+
+/// What a state says of an alert that may inhibit, at each camera it reaches, and whether it fires. A flood group's inhibits
+/// nothing.
+pub(crate) fn firing_of(row: &FeedRow) -> Vec<(Firing, bool)> {
+    let Some(alert) = &row.record.alert else { return Vec::new() };
+    if !may_inhibit(row.kind) || alert.publisher == flood::PUBLISHER {
+        return Vec::new();
+    }
+    let own = std::slice::from_ref(&row.camera);
+    let cameras = if is_upstream(row.kind) { &alert.cameras_behind } else { own };
     let fires = alert.state() == v1::AlertState::Firing;
-    (may_inhibit(row.kind) && alert.publisher != flood::PUBLISHER).then(|| (source(), fires))
+    let source = |camera: &String| Firing {
+        alert: row.alert,
+        kind: row.kind,
+        level: row.level,
+        camera: camera.clone(),
+    };
+    cameras.iter().map(|camera| (source(camera), fires)).collect()
 }
 
 /// Kinds that may inhibit an alert with these facts.
 pub fn sources(target: &Facts<'_>) -> Vec<i32> {
     let mut kinds = Vec::new();
-    if SCENE.contains(&target.kind) && target.level >= Level::MAJOR {
+    let scene = SCENE.contains(&target.kind);
+    let loss = LOSSES.iter().any(|loss| loss.number() == target.kind);
+    if (scene || loss) && target.level >= Level::MAJOR {
+        kinds.push(Kind::UpstreamDown.number());
+    }
+    if scene && target.level >= Level::MAJOR {
         kinds.extend(BLIND.map(Kind::number));
     }
     if target.kind == Kind::FireSmoke.number() {
@@ -93,6 +119,32 @@ mod tests {
                 assert!(!inhibits(&source, &elsewhere));
             }
         }
+    }
+
+    #[test]
+    fn an_upstream_that_is_down_hides_the_losses_and_the_scenes_behind_it_and_no_other_device() {
+        let source = fires(Kind::UpstreamDown, Level::MAJOR);
+        assert!(may_inhibit(source.kind) && is_upstream(source.kind));
+        for kind in Kind::all() {
+            let hidden = kind.number() < 8000 || matches!(kind, Kind::CamOffline | Kind::VideoLost);
+            for number in 1..=4 {
+                let target = facts(kind, Level::try_from(number).unwrap());
+                assert_eq!(inhibits(&source, &target), hidden && number >= 3, "{target:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_inhibits_in_a_circle() {
+        // Depth first: what inhibits this, and what inhibits that.
+        fn depth(kind: Kind) -> usize {
+            let target = facts(kind, Level::GENERAL);
+            let sources =
+                sources(&target).into_iter().map(|number| depth(Kind::from_number(number).unwrap()));
+            sources.max().map_or(0, |deepest| deepest + 1)
+        }
+        // Smoke by flame, flame by a lost camera, that by what it hangs on.
+        assert_eq!(Kind::all().map(depth).max(), Some(3));
     }
 
     #[test]

@@ -123,6 +123,7 @@ pub(crate) fn alert(kind: Kind, level: u8) -> Alert {
         decided: NOW,
         publisher: String::new(),
         drill: false,
+        behind: Vec::new(),
     }
 }
 pub(crate) fn critical() -> Alert {

@@ -6,7 +6,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use crate::{
-    config::{Camera, Config},
+    config::{Camera, Config, Upstream},
     geometry::{Point, Rect},
     id::{AlertId, AlertRevision, CameraId, ConfigRevision, DivisionCode, ModelName, RuleId, ZoneId},
     incident::{Edge, Incident, LookRef, Measure, Resolution, Threshold},
@@ -43,7 +43,7 @@ impl AlertState {
 /// The place, as registered when the alert was raised.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Place {
-    /// The camera.
+    /// The camera, or the upstream or part of this service that an alert is about.
     pub camera: CameraId,
     /// What operators call it.
     pub camera_name: String,
@@ -70,6 +70,20 @@ impl Place {
             division_name: own.map(|division| division.name.clone()).unwrap_or_default(),
             address: camera.address.clone(),
             position: camera.position,
+            zone: None,
+        }
+    }
+    /// The place of an upstream: the lowest division that all cameras behind it lie in.
+    pub fn of_upstream(config: &Config, upstream: &Upstream) -> Self {
+        let division_path = config.common_path(&upstream.id);
+        let own = config.divisions.iter().find(|division| Some(&division.code) == division_path.last());
+        Self {
+            camera: upstream.place(),
+            camera_name: upstream.name.clone(),
+            division_name: own.map(|division| division.name.clone()).unwrap_or_default(),
+            division_path,
+            address: None,
+            position: None,
             zone: None,
         }
     }
@@ -316,6 +330,9 @@ pub struct Alert {
     pub publisher: String,
     /// Part of a drill.
     pub drill: bool,
+    /// Of [`Kind::UpstreamDown`]: all cameras that hang on what is down, in order; at most
+    /// [`MAX_BEHIND`](crate::config::MAX_BEHIND).
+    pub behind: Vec<CameraId>,
 }
 
 /// What an incident needs besides itself to become an alert.
@@ -382,6 +399,7 @@ impl Alert {
             decided: incident.decided_wall,
             publisher: String::new(),
             drill: minting.drill,
+            behind: Vec::new(),
         }
     }
     /// The time spent in a stage, where known.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     detection::Meaning,
     geometry::Polygon,
-    id::{CameraId, CredentialName, DivisionCode, NodeId, RuleId, ZoneId},
+    id::{CameraId, CredentialName, DivisionCode, NodeId, RuleId, UpstreamId, ZoneId},
     kind::{Kind, Level},
 };
 
@@ -20,12 +20,14 @@ mod publisher;
 mod reader;
 mod rule;
 mod sink;
+mod upstream;
 
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
 pub use rule::{RULED_KINDS, objects};
 pub use sink::Sink;
+pub use upstream::{MAX_BEHIND, Upstream};
 
 /// A whole configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,6 +62,9 @@ pub struct Config {
     pub feed: FeedBudget,
     /// Cameras by id.
     pub cameras: Vec<Camera>,
+    /// What cameras hang on, each after what it hangs on itself. Revisions of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<Upstream>,
     /// External systems that may publish alerts. Revisions of earlier versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub publishers: Vec<ExternalPublisher>,
@@ -221,6 +226,9 @@ pub struct Camera {
     pub name: String,
     /// The division it belongs to.
     pub division: DivisionCode,
+    /// The recorder, switch or line that it hangs on, where one is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<UpstreamId>,
     /// Street address, for people.
     pub address: Option<String>,
     /// Longitude and latitude in WGS-84, degrees.

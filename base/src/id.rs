@@ -99,6 +99,11 @@ name_id!(
     "a publisher's name"
 );
 name_id!(
+    /// What cameras hang on: a recorder, switch or line. Unlike any camera's id.
+    UpstreamId,
+    "an upstream's id"
+);
+name_id!(
     /// The name of a set of camera credentials.
     CredentialName,
     "a credential name"

@@ -152,6 +152,8 @@ pub enum Kind {
     VideoLost,
     /// 码流异常/卡顿: stream degraded.
     StreamDegraded,
+    /// 汇聚设备或链路中断: a recorder, switch or line that cameras hang on.
+    UpstreamDown,
     /// 镜头遮挡: camera covered.
     CamCovered,
     /// 画面偏移/场景变更: camera moved.
@@ -192,7 +194,7 @@ pub enum Kind {
 struct Row(Kind, i32, &'static str, &'static str, &'static str, Class, u8);
 
 #[rustfmt::skip]
-const TABLE: [Row; 42] = [
+const TABLE: [Row; 43] = [
     Row(Kind::FireFlame, 1101, "FIRE_FLAME", "明火", "open flame", Class::Event, 2),
     Row(Kind::FireSmoke, 1102, "FIRE_SMOKE", "烟雾", "smoke", Class::Event, 2),
     Row(Kind::OpenBurning, 1103, "OPEN_BURNING", "露天焚烧", "open burning", Class::State, 3),
@@ -218,6 +220,7 @@ const TABLE: [Row; 42] = [
     Row(Kind::CamOffline, 8101, "CAM_OFFLINE", "设备离线", "camera offline", Class::Device, 4),
     Row(Kind::VideoLost, 8102, "VIDEO_LOST", "视频丢失", "video lost", Class::Device, 4),
     Row(Kind::StreamDegraded, 8103, "STREAM_DEGRADED", "码流异常/卡顿", "stream degraded", Class::Device, 4),
+    Row(Kind::UpstreamDown, 8104, "UPSTREAM_DOWN", "汇聚设备或链路中断", "recorder, switch or line down", Class::Device, 3),
     Row(Kind::CamCovered, 8201, "CAM_COVERED", "镜头遮挡", "camera covered", Class::Device, 3),
     Row(Kind::CamMoved, 8202, "CAM_MOVED", "画面偏移/场景变更", "camera moved", Class::Device, 3),
     Row(Kind::ImgBlur, 8203, "IMG_BLUR", "模糊", "blurred picture", Class::Device, 4),

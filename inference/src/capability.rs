@@ -81,6 +81,9 @@ fn source(kind: Kind) -> Source {
         Kind::AnalyzerDown => {
             Source::Service("raised when a node is silent, or has no look worker that runs its models")
         }
+        Kind::UpstreamDown => Source::Service(
+            "raised when all cameras behind a declared [[upstream]], two at least, are lost together",
+        ),
         Kind::StorageFault => Source::Service("raised when the alert store fails"),
         Kind::OpenBurning => Source::Nothing("use FIRE_FLAME or FIRE_SMOKE"),
         Kind::PersonInWater => Source::Nothing("use WATER_ZONE_ENTRY, which sees the entry"),

@@ -2,8 +2,9 @@
 //!
 //! A [`session`] reads one camera and delivers encoded access units; a [`ring`] holds the newest of them and accounts
 //! for each; a [`decode::Decoder`] makes pictures of the few that are looked at; [`clip`] keeps footage as evidence
-//! and reads it back; the [`registry`] holds cameras, credentials and configuration revisions. Models and alerts are
-//! unknown here. GStreamer is touched in [`gst`] and below only, SQL in `registry/store.rs` only.
+//! and reads it back; [`upstream`] tells when what cameras hang on is down; the [`registry`] holds cameras, credentials
+//! and configuration revisions. Models and alerts are unknown here. GStreamer is touched in [`gst`] and below only, SQL
+//! in `registry/store.rs` only.
 
 pub mod clip;
 pub mod credentials;
@@ -15,6 +16,7 @@ mod nal;
 pub mod registry;
 pub mod ring;
 pub mod session;
+pub mod upstream;
 
 pub use crate::gst::init;
 pub use credentials::Credentials;

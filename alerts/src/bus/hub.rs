@@ -103,7 +103,7 @@ impl Hub {
             latest.revision = revision(&row);
             self.volatile.committed(&row);
             latest.rows += 1;
-            if let Some((source, fires)) = firing_of(&row) {
+            for (source, fires) in firing_of(&row) {
                 windows.note(source, fires);
             }
             windows.lanes[row.lane.index()].rows.push_back(Arc::clone(&row));

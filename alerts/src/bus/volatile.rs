@@ -128,7 +128,7 @@ impl Volatile {
     /// Alerts held that may inhibit, and whether they fire.
     fn sources(&self) -> Vec<(Firing, bool)> {
         let held = self.held();
-        held.lanes.iter().flat_map(BTreeMap::values).filter_map(|one| firing_of(&one.row)).collect()
+        held.lanes.iter().flat_map(BTreeMap::values).flat_map(|one| firing_of(&one.row)).collect()
     }
     /// Forgets what the store has answered for.
     fn settle(&self, alert: AlertId, upto_revision: u64) {

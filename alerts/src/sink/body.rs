@@ -47,6 +47,8 @@ struct Alert<'a> {
     measures: Vec<Measure>,
     rule: &'a str,
     publisher: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    cameras_behind: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -150,6 +152,7 @@ pub(super) fn body(
                 .collect(),
             rule: alert.explanation.as_ref().map_or("", |why| why.rule.as_str()),
             publisher: &alert.publisher,
+            cameras_behind: &alert.cameras_behind,
         },
         still: still.map(|(facts, jpeg)| Still {
             content_type: "image/jpeg",

@@ -281,6 +281,13 @@ CREATE TABLE flood_arrival (
     kind INTEGER NOT NULL, place TEXT NOT NULL, times BLOB NOT NULL, PRIMARY KEY (kind, place)
 ) STRICT, WITHOUT ROWID;
 ",
+    r"
+-- For which cameras a firing alert stands: of an upstream that is down, all that are behind it.
+CREATE TABLE camera_behind (
+    camera TEXT NOT NULL, alert_id TEXT NOT NULL, PRIMARY KEY (camera, alert_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX camera_behind_by_alert ON camera_behind (alert_id);
+",
 ];
 
 /// The steps of a node's spool.

@@ -14,6 +14,7 @@ use super::{
     FeedBudget, Hours, Listen, Retention, Rule, Stream, Transport, Zone, publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule, sink,
+    upstream::{self, Upstream},
 };
 use crate::{
     geometry::{Point, Polygon},
@@ -57,9 +58,10 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         .named_sections("credentials", |name, s| read_credentials(name, s, base_dir))
         .into_iter()
         .collect();
+    let upstreams = upstream::read(root);
     let mut cameras: Vec<Camera> = Vec::new();
     let mut seen = BTreeSet::new();
-    for camera in root.sections("camera", read_camera).into_iter() {
+    for camera in root.sections("camera", |s| read_camera(s, &upstreams)) {
         let at = format!("camera[{}]", camera.id);
         if !seen.insert(camera.id.clone()) {
             root.fault_at("camera", format!("{at}: the id is used twice"));
@@ -81,6 +83,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         root.fault("no [[camera]] is declared");
     }
     cameras.sort_by(|a, b| a.id.cmp(&b.id));
+    upstream::check(root, &upstreams, &cameras, &divisions);
     // Every key is read before a missing one ends the reading, so that all faults are found in one go.
     let site = root.req("site", text);
     let timezone = root.or("timezone", "Asia/Shanghai".to_owned(), read_timezone);
@@ -100,7 +103,13 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
             Ok(networks)
         }
     });
-    let known = publisher::Known { divisions: &divisions, cameras: &cameras, node: node.as_ref(), base_dir };
+    let known = publisher::Known {
+        divisions: &divisions,
+        cameras: &cameras,
+        upstreams: &upstreams,
+        node: node.as_ref(),
+        base_dir,
+    };
     let publishers = publisher::read(root, &known);
     let models =
         root.or("models", Vec::new(), |v| list(v, text)).iter().map(|path| base_dir.join(path)).collect();
@@ -137,6 +146,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         alerts,
         feed,
         cameras,
+        upstreams,
         publishers,
         sinks,
     })
@@ -312,7 +322,7 @@ fn read_feed(root: &Section<'_>) -> FeedBudget {
     .unwrap_or(d)
 }
 
-fn read_camera(s: &Section<'_>) -> Option<Camera> {
+fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
     let zones = read_zones(s);
     let mut rules: Vec<Rule> = s.sections("rule", |r| rule::read(r, &zones));
     rules.extend(rule::health(s, &rules));
@@ -330,6 +340,7 @@ fn read_camera(s: &Section<'_>) -> Option<Camera> {
     let id: Option<CameraId> = s.req("id", parsed);
     let name = s.req("name", text);
     let division = s.req("division", parsed);
+    let upstream = upstream::of_camera(s, id.as_ref(), upstreams);
     let address = s.opt("address", text);
     let position = s.opt("position", position);
     let stream = read_stream(s);
@@ -346,6 +357,7 @@ fn read_camera(s: &Section<'_>) -> Option<Camera> {
         id: id?,
         name: name?,
         division: division?,
+        upstream,
         address,
         position,
         stream: stream?,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use toml::de::DeValue;
 
 use super::{
-    Camera, Division, division_path,
+    Camera, Division, Upstream, division_path,
     reader::{Section, list, parsed, text, whole},
 };
 use crate::{
@@ -58,6 +58,7 @@ pub struct ExternalDevice {
 pub(super) struct Known<'a> {
     pub(super) divisions: &'a [Division],
     pub(super) cameras: &'a [Camera],
+    pub(super) upstreams: &'a [Upstream],
     pub(super) node: Option<&'a NodeId>,
     pub(super) base_dir: &'a Path,
 }
@@ -65,6 +66,7 @@ pub(super) struct Known<'a> {
 pub(super) fn read(root: &Section<'_>, known: &Known<'_>) -> Vec<ExternalPublisher> {
     let mut names = BTreeSet::new();
     let mut places: BTreeSet<CameraId> = known.cameras.iter().map(|camera| camera.id.clone()).collect();
+    places.extend(known.upstreams.iter().map(Upstream::place));
     root.sections("publisher", |s| {
         let publisher = read_publisher(s, known)?;
         if !names.insert(publisher.name.clone()) {
@@ -72,7 +74,10 @@ pub(super) fn read(root: &Section<'_>, known: &Known<'_>) -> Vec<ExternalPublish
         }
         for device in &publisher.devices {
             if !places.insert(device.id.clone()) {
-                s.fault_at("device", format!("{}: the id is that of a camera or another device", device.id));
+                s.fault_at(
+                    "device",
+                    format!("{}: the id is that of a camera, an upstream or another device", device.id),
+                );
             }
         }
         Some(publisher)

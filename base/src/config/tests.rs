@@ -214,7 +214,11 @@ fn a_publisher_takes_no_name_of_ours_and_no_place_or_kind_that_is_not_its_own() 
         ("[\"FIRE_FLAME\", \"ROAD_FLOOD\"]", "[]", "names nothing"),
         ("[\"330282\"]", "[\"44\"]", "division 44 is not declared"),
         ("division = \"330282-1\"", "division = \"44\"", "lies in none of this publisher's divisions"),
-        ("id = \"box-7-quay\"", "id = \"gate-1\"", "gate-1: the id is that of a camera"),
+        (
+            "id = \"box-7-quay\"",
+            "id = \"gate-1\"",
+            "gate-1: the id is that of a camera, an upstream or another device",
+        ),
         ("id = \"box-7-quay\"", "id = \"store\"", "store: stands for a part of this service"),
         ("token_file", "token", "publisher[box-7]: token_file is missing"),
     ] {
@@ -246,4 +250,89 @@ fn a_revision_of_an_earlier_version_is_read_as_what_it_meant() {
     json["evidence"].as_object_mut().unwrap().remove("reserve_bytes");
     json["cameras"][0].as_object_mut().unwrap().remove("retention");
     assert_eq!(serde_json::from_value::<Config>(json).unwrap(), config);
+}
+
+const UPSTREAMS: &str = r#"
+[[upstream]]
+id = "line-3"
+name = "Line to Hushan"
+[[upstream]]
+id = "nvr-7"
+name = "Recorder in the pump house"
+upstream = "line-3"
+[[camera]]
+id = "quay"
+name = "Quay"
+division = "330282"
+url = "rtsp://127.0.0.1:8554/quay"
+upstream = "line-3"
+"#;
+
+fn with_upstreams() -> String {
+    GOOD.replace("id = \"gate-1\"", "id = \"gate-1\"\nupstream = \"nvr-7\"") + UPSTREAMS
+}
+
+#[test]
+fn cameras_name_what_they_hang_on_and_that_names_what_it_hangs_on() {
+    let config = Config::parse(&with_upstreams(), Path::new("/")).unwrap();
+    let ids = |cameras: Vec<&Camera>| cameras.iter().map(|c| c.id.to_string()).collect::<Vec<_>>();
+    let id = |id: &str| id.parse::<UpstreamId>().unwrap();
+    assert_eq!(ids(config.behind(&id("nvr-7"))), ["gate-1"]);
+    assert_eq!(ids(config.behind(&id("line-3"))), ["gate-1", "quay"]);
+    let above: Vec<_> = config.chain(Some(&id("nvr-7"))).map(|one| one.id.to_string()).collect();
+    assert_eq!(above, ["nvr-7", "line-3"]);
+    // Its place is where all its cameras lie.
+    let place = |of: &str| crate::alert::Place::of_upstream(&config, config.upstream(&id(of)).unwrap());
+    assert_eq!((place("nvr-7").division_path.len(), place("nvr-7").division_name.as_str()), (2, "Hushan"));
+    assert_eq!((place("line-3").division_path.len(), place("line-3").division_name.as_str()), (1, "Cixi"));
+    assert_eq!(place("line-3").camera.as_str(), "line-3");
+    let json = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
+    let without = serde_json::to_string(&Config::parse(GOOD, Path::new("/")).unwrap()).unwrap();
+    assert!(!without.contains("upstream"), "an unchanged configuration stays the revision it was");
+}
+
+#[test]
+fn upstreams_that_are_unknown_doubled_or_in_a_circle_are_told_with_their_paths_in_one_go() {
+    let text = with_upstreams()
+        .replace("name = \"Line to Hushan\"", "name = \"Line to Hushan\"\nupstream = \"nvr-7\"")
+        .replace("name = \"Recorder in the pump house\"", "nam = \"x\"")
+        .replace("id = \"quay\"", "id = \"line-3\"")
+        .replace(
+            "url = \"rtsp://127.0.0.1:8554/quay\"\nupstream = \"line-3\"",
+            "url = \"rtsp://h/q\"\nupstream = \"line-4\"",
+        )
+        + "[[upstream]]\nid = \"line-3\"\nname = \"Again\"\nupstream = \"line-3\"\n\
+           [[upstream]]\nid = \"loop\"\nname = \"Loop\"\nupstream = \"loop\"\n";
+    let all = faults(&text).join("\n");
+    for expected in [
+        "upstream[line-3].upstream: nvr-7 is not declared above it: declare it first, and nothing in a circle",
+        "upstream[nvr-7]: name is missing",
+        "upstream[nvr-7].nam: unknown key",
+        "upstream[line-3]: the id is used twice",
+        "upstream[loop].upstream: loop is not declared above it",
+        "camera[line-3].id: is the id of an upstream",
+        "camera[line-3].upstream: line-4 is not declared as an [[upstream]]",
+    ] {
+        assert!(all.contains(expected), "{expected:?} not in:\n{all}");
+    }
+    let device = BOX.replace("id = \"box-7-quay\"", "id = \"nvr-7\"");
+    let all = faults(&(with_upstreams() + &device)).join("\n");
+    assert!(all.contains("nvr-7: the id is that of a camera, an upstream"), "{all}");
+}
+
+#[test]
+fn an_upstream_whose_cameras_share_no_division_or_are_too_many_is_a_fault() {
+    let apart = with_upstreams().replace("parent = \"330282\"", "");
+    let all = faults(&apart).join("\n");
+    assert!(all.contains("upstream[line-3]: its cameras lie in no common division"), "{all}");
+    let camera = |n: usize| {
+        format!(
+            "[[camera]]\nid = \"c{n}\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/x\"\n\
+             health = []\nupstream = \"nvr-7\"\n"
+        )
+    };
+    let many: String = with_upstreams() + &(0..MAX_BEHIND).map(camera).collect::<String>();
+    let all = faults(&many).join("\n");
+    assert!(all.contains("upstream[nvr-7]: 4097 cameras hang on it, at most 4096 can"), "{all}");
 }

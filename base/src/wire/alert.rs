@@ -11,9 +11,11 @@ use crate::{
         Alert, AlertState, EvidenceFacts, EvidenceRef, Explanation, MAX_LOOKS, MAX_REGIONS, ModelRef, Place,
         Stage, StageTime, Stretch,
     },
+    config::MAX_BEHIND,
     geometry::{Point, Rect},
     id::{AlertRevision, ConfigRevision, LookId},
     incident::{LookRef, Measure, Threshold},
+    kind::Kind,
     time::{CameraTime, Wall},
 };
 
@@ -69,6 +71,7 @@ impl From<&Alert> for v1::Alert {
             decided_unix_us: alert.decided.0,
             publisher: alert.publisher.clone(),
             drill: alert.drill,
+            cameras_behind: alert.behind.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -221,6 +224,12 @@ fn read_alert(wire: v1::Alert, faults: &mut Faults) -> Option<Alert> {
     let evidence = wire.evidence.into_iter().take(MAX_LIST);
     let evidence = evidence.filter_map(|piece| read_evidence("evidence", piece, faults)).collect();
     let stages = read_stages(&wire.stages, faults);
+    faults.count("cameras_behind", wire.cameras_behind.len(), MAX_BEHIND);
+    let behind = wire.cameras_behind.iter().take(MAX_BEHIND);
+    let behind = behind.filter_map(|id| faults.take("cameras_behind", id.parse())).collect();
+    if !wire.cameras_behind.is_empty() && kind.is_some_and(|kind| kind != Kind::UpstreamDown) {
+        faults.add("cameras_behind", format_args!("only UPSTREAM_DOWN has cameras behind it: leave it out"));
+    }
     Some(Alert {
         id: id?,
         revision: AlertRevision(wire.revision),
@@ -243,6 +252,7 @@ fn read_alert(wire: v1::Alert, faults: &mut Faults) -> Option<Alert> {
         decided: faults.moment("decided_unix_us", wire.decided_unix_us),
         publisher: faults.text("publisher", wire.publisher, NAME_BYTES),
         drill: wire.drill,
+        behind,
     })
 }
 

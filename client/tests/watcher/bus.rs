@@ -60,6 +60,7 @@ fn critical() -> Alert {
         decided: NOW,
         publisher: String::new(),
         drill: false,
+        behind: Vec::new(),
     }
 }
 

@@ -66,6 +66,7 @@ pub(crate) fn camera(rules: Vec<Rule>) -> Camera {
         expected_on: None,
         weight: 1.0,
         view: 1,
+        upstream: None,
         retention: xueliang_base::config::Retention::Ordinary,
     }
 }
@@ -102,6 +103,7 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
         alerts: xueliang_base::config::AlertOptions::default(),
         feed: xueliang_base::config::FeedBudget::default(),
         cameras,
+        upstreams: Vec::new(),
         publishers: Vec::new(),
         sinks: Vec::new(),
     }

@@ -635,6 +635,9 @@ pub struct Alert {
     /// Part of a drill, not real.
     #[prost(bool, tag = "22")]
     pub drill: bool,
+    /// KIND_UPSTREAM_DOWN: ids of all cameras that hang on what is down, at most 4096, in order. Empty for other kinds.
+    #[prost(string, repeated, tag = "23")]
+    pub cameras_behind: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// An alert as committed in the record.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1027,6 +1030,9 @@ pub enum Kind {
     VideoLost = 8102,
     /// 码流异常/卡顿: stream degraded. Device, default level 4.
     StreamDegraded = 8103,
+    /// 汇聚设备或链路中断: a recorder, switch or line is down, and with it all cameras behind it. Device, default level 3.
+    /// Its place names what is down where others name a camera.
+    UpstreamDown = 8104,
     /// 镜头遮挡: camera covered. Device, default level 3.
     CamCovered = 8201,
     /// 画面偏移/场景变更: camera moved. Device, default level 3.
@@ -1096,6 +1102,7 @@ impl Kind {
             Self::CamOffline => "KIND_CAM_OFFLINE",
             Self::VideoLost => "KIND_VIDEO_LOST",
             Self::StreamDegraded => "KIND_STREAM_DEGRADED",
+            Self::UpstreamDown => "KIND_UPSTREAM_DOWN",
             Self::CamCovered => "KIND_CAM_COVERED",
             Self::CamMoved => "KIND_CAM_MOVED",
             Self::ImgBlur => "KIND_IMG_BLUR",
@@ -1144,6 +1151,7 @@ impl Kind {
             "KIND_CAM_OFFLINE" => Some(Self::CamOffline),
             "KIND_VIDEO_LOST" => Some(Self::VideoLost),
             "KIND_STREAM_DEGRADED" => Some(Self::StreamDegraded),
+            "KIND_UPSTREAM_DOWN" => Some(Self::UpstreamDown),
             "KIND_CAM_COVERED" => Some(Self::CamCovered),
             "KIND_CAM_MOVED" => Some(Self::CamMoved),
             "KIND_IMG_BLUR" => Some(Self::ImgBlur),

@@ -208,6 +208,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     );
     coverage::print(&config, &models, &opened.costs, args);
     print_disk(&config, args);
+    print_upstreams(&config);
     print_publishers(&config);
     println!("Deliveries of alerts are marked late above an age of {:?}", config.alerts.late_after);
     print_floods(&config.alerts);
@@ -353,6 +354,15 @@ fn print_disk(config: &Config, args: &CheckArgs) {
         if let CredentialSource::File(path) = source {
             println!("Credentials {name} are read from {}", path.display());
         }
+    }
+}
+
+fn print_upstreams(config: &Config) {
+    for one in &config.upstreams {
+        let cameras = config.behind(&one.id).len();
+        let above = one.upstream.as_ref().map_or(String::new(), |id| format!(", hangs on {id}"));
+        let few = if cameras < 2 { ": too few to tell when it is down, two are needed" } else { "" };
+        println!("Upstream {} ({}): {cameras} cameras{above}{few}", one.id, one.name);
     }
 }
 

@@ -285,6 +285,9 @@ fn delivery_text(delivery: &Delivery, timezone: &str) -> Option<String> {
     if alert.confidence > 0.0 {
         facts.push(format!("{:.2}", alert.confidence));
     }
+    if !alert.cameras_behind.is_empty() {
+        facts.push(format!("{} cameras behind it", alert.cameras_behind.len()));
+    }
     let evidence: Vec<_> = alert.evidence.iter().map(evidence_word).collect();
     if !evidence.is_empty() {
         facts.push(evidence.join("+"));
@@ -390,6 +393,8 @@ struct JsonAlert<'a> {
     late: bool,
     volatile: bool,
     in_snapshot: bool,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    cameras_behind: &'a [String],
 }
 
 fn json_line(event: &Event, timezone: &str) -> anyhow::Result<Option<String>> {
@@ -490,6 +495,7 @@ fn json_alert<'a>(delivery: &'a Delivery, timezone: &str) -> Option<JsonAlert<'a
         late: delivery.late,
         volatile: delivery.volatile,
         in_snapshot: delivery.in_snapshot,
+        cameras_behind: &alert.cameras_behind,
     })
 }
 

@@ -3,7 +3,8 @@
 //! One task; the suppressor knows the active alert of each place and kind. What waits when it wakes is minted in order and
 //! spooled with one commit, so that a burst of incidents waits for one fsync and not for one each. States that cannot be
 //! spooled (disk full) are tried again until they can: the queue in front is bounded, and what does not fit is counted by
-//! the looks task. Evidence is asked for only when its alert is on disk.
+//! the looks task. Evidence is asked for only when its alert is on disk. What cameras hang on has alerts of its own, minted
+//! here (`upstreams`).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -19,13 +20,19 @@ use xueliang_alerts::{
 use xueliang_base::{
     alert::{Alert, AlertState, EvidenceKind, EvidenceRef, Minting, Place, Stage, StageTime},
     config::Config,
-    id::{AlertId, AlertRevision, CameraId},
+    id::{AlertId, AlertRevision, CameraId, ConfigRevision},
     incident::{Edge, Resolution},
+    kind::Kind,
     shutdown::Stopping,
     time::{Mono, SharedClock},
 };
 
+mod upstreams;
+
+use upstreams::Upstreams;
+
 use super::{
+    camera::Cell,
     footage::{self, Wanted},
     looks::Change,
 };
@@ -33,7 +40,7 @@ use super::{
 /// What the task takes.
 pub enum Input {
     /// The configuration that places and names come from.
-    Config(Arc<Config>),
+    Config(ConfigRevision, Arc<Config>),
     /// An alert of the previous process life that is still active.
     Adopt(Box<Alert>),
     /// One whose camera was no longer there when this process began: nobody else can end it.
@@ -50,6 +57,8 @@ pub struct AlertingSpec {
     pub spool: Arc<Spool>,
     /// Where evidence is asked for.
     pub footage: mpsc::Sender<Wanted>,
+    /// The cameras, whose signals tell how what they hang on is.
+    pub cells: watch::Receiver<BTreeMap<CameraId, Arc<Cell>>>,
 }
 
 /// Counts for metrics.
@@ -63,16 +72,20 @@ pub struct AlertingCounts {
     pub footage_dropped: u64,
     /// Attempts to spool that failed.
     pub spool_failures: u64,
+    /// Losses of cameras that waited for the verdict about what they hang on, by how that ended.
+    pub held: BTreeMap<&'static str, u64>,
 }
 
 struct Alerting {
     spec: AlertingSpec,
     config: Option<Arc<Config>>,
+    revision: ConfigRevision,
     /// Latest state of every alert that may still change: active, or waiting for evidence.
     latest: BTreeMap<AlertId, Alert>,
     /// When those of them that are resolved were first seen to be: wall clocks are set, and say nothing of patience.
     ended: BTreeMap<AlertId, Mono>,
     suppressor: Suppressor,
+    upstreams: Upstreams,
     counts: AlertingCounts,
     /// Where the counts are shown.
     shown: watch::Sender<AlertingCounts>,
@@ -128,10 +141,12 @@ pub async fn run(
     let mut alerting = Alerting {
         spec,
         config: None,
+        revision: ConfigRevision(0),
         latest: BTreeMap::new(),
         ended: BTreeMap::new(),
         // Rules have cooldowns of their own, by their timing.
         suppressor: Suppressor::new(Duration::ZERO),
+        upstreams: Upstreams::default(),
         counts: AlertingCounts::default(),
         shown: counts,
         minted: Vec::new(),
@@ -162,7 +177,9 @@ pub async fn run(
             taken.extend(inputs.try_recv());
         }
         taken.drain(..).for_each(|input| alerting.take(input));
-        changed.drain(..).for_each(|change| alerting.change(change));
+        alerting.watch_upstreams();
+        changed.drain(..).for_each(|change| alerting.arrive(change));
+        alerting.let_losses_go(over.then_some("stopping"));
         alerting.end_heirless();
         alerting.spool(&mut stopping).await;
         alerting.forget();
@@ -174,8 +191,9 @@ impl Alerting {
     /// Mints what an input asks for.
     fn take(&mut self, input: Input) {
         match input {
-            Input::Config(config) => {
-                self.config = Some(config);
+            Input::Config(revision, config) => {
+                self.configure_upstreams(&config);
+                (self.revision, self.config) = (revision, Some(config));
                 self.heirless();
                 self.heirs_by = Some(self.spec.clock.mono().plus(HEIRS_WITHIN));
             }
@@ -190,6 +208,9 @@ impl Alerting {
     }
 
     fn adopt(&mut self, alert: Alert) {
+        if alert.kind == Kind::UpstreamDown {
+            return self.adopt_upstream(alert);
+        }
         self.suppressor.adopt(&alert);
         let id = alert.id;
         // What the process before this one had not made yet will never be made: its footage went with it.

@@ -211,7 +211,7 @@ impl Control {
         for alert in adopted.orphans {
             self.spec.alerting.send(Input::Orphan(Box::new(alert))).await?;
         }
-        self.spec.alerting.send(Input::Config(config.clone())).await?;
+        self.spec.alerting.send(Input::Config(revision, config.clone())).await?;
 
         let (cells, ended) = self.sessions.lock().await.renew(&config, &credentials).await;
         // Before the others see the new cells, so that no unit is in neither.

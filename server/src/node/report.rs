@@ -88,6 +88,7 @@ struct NodeMetrics {
     looks: Gauges,
     states: Gauges,
     suppressed: Gauges,
+    held: Gauges,
     dropped: Gauges,
     spool: Gauges,
     clock_steps: Gauges,
@@ -123,6 +124,11 @@ impl NodeMetrics {
             states: metrics.gauges("alert_states", "alert states spooled since the start, by what happened"),
             suppressed: metrics
                 .gauges("incidents_suppressed", "incidents held back since the start, by reason"),
+            held: metrics.gauges(
+                "losses_held",
+                "losses of cameras that waited, 10 s at most, for the verdict about what they hang on, since the start, by \
+                 how that ended",
+            ),
             dropped: metrics.gauges("dropped", "what found a full queue since the start, by queue"),
             spool: metrics.gauges("spool", "the spool and its publisher, by what is counted"),
             clock_steps: metrics
@@ -188,6 +194,9 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
         }
         for (reason, count) in &alerting.suppressed {
             set(&metrics.suppressed, vec![("reason", (*reason).to_owned())], *count);
+        }
+        for (verdict, count) in &alerting.held {
+            set(&metrics.held, vec![("verdict", (*verdict).to_owned())], *count);
         }
         set(&metrics.dropped, vec![("queue", "footage".to_owned())], alerting.footage_dropped);
         let spool = spec.spool.counts();

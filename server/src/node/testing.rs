@@ -73,5 +73,6 @@ pub fn alert(camera: &str, kind: Kind) -> Alert {
         decided: Wall(2),
         publisher: String::new(),
         drill: false,
+        behind: Vec::new(),
     }
 }

@@ -148,7 +148,12 @@ pub async fn run(
             for_looks.beat("looks");
         }
     });
-    let alerting_spec = AlertingSpec { clock: clock.clone(), spool: spool.clone(), footage: wanted };
+    let alerting_spec = AlertingSpec {
+        clock: clock.clone(),
+        spool: spool.clone(),
+        footage: wanted,
+        cells: cells_seen.clone(),
+    };
     tasks.spawn(
         "alerting",
         alerting::run(alerting_spec, change_queue, input_queue, alerting_counts, stopping.clone()),

@@ -23,6 +23,7 @@ mod privacy;
 mod python;
 mod reconfiguration;
 mod supervision;
+mod upstream;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

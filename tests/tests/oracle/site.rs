@@ -139,6 +139,7 @@ pub fn fresh(level: u8) -> Alert {
         decided: now,
         publisher: String::new(),
         drill: false,
+        behind: Vec::new(),
     }
 }
 

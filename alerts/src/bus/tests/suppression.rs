@@ -200,6 +200,71 @@ async fn a_covered_camera_holds_back_its_scene_until_it_sees_again() {
     assert_eq!(feed(&bench).await[3..], [key_of(&resolved(&covered)), key_of(&garbage)]);
 }
 
+/// Of what these cameras hang on.
+fn down(behind: &[&str]) -> Alert {
+    let mut down = alert(Kind::UpstreamDown, 3);
+    down.place.camera = "nvr".parse().unwrap();
+    down.behind = behind.iter().map(|id| id.parse().unwrap()).collect();
+    down
+}
+
+fn at(camera: &str, kind: Kind, level: u8) -> Alert {
+    let mut alert = alert(kind, level);
+    alert.place.camera = camera.parse().unwrap();
+    alert
+}
+
+#[tokio::test]
+async fn a_dead_recorder_is_one_alert_and_what_it_held_back_and_still_fires_is_shown_when_it_is_back() {
+    let mut bench = Bench::new();
+    let nvr = down(&["a", "b"]);
+    let [a, b, elsewhere] = ["a", "b", "c"].map(|id| at(id, Kind::CamOffline, 4));
+    // What the pictures of lost cameras show stays hidden though their losses are, and nothing critical does.
+    let (scene, fire) = (at("a", Kind::ExposedGarbage, 4), at("a", Kind::FireFlame, 2));
+    let shown = [&nvr, &elsewhere, &fire].map(key_of);
+    bench.commit(&[nvr.clone(), a.clone(), b.clone(), elsewhere, scene.clone(), fire.clone()]).await;
+    assert_eq!(feed(&bench).await, shown);
+    bench = bench.reopen().await;
+    bench.bus.look_at_suppressed().await;
+    assert_eq!(feed(&bench).await, shown);
+    let inhibition = v1::Inhibition { alert_id: nvr.id.to_string(), kind: Kind::UpstreamDown.number() };
+    let reasons = listed(&bench).await;
+    assert_eq!(reasons.len(), 3);
+    assert!(
+        reasons.iter().all(|one| one.cause == Some(Cause::Inhibition(inhibition.clone()))),
+        "{reasons:?}"
+    );
+    // One camera ends for itself, the other is still lost when the recorder is back; then its loss hides its scene.
+    bench.commit(&[resolved(&b), resolved(&nvr)]).await;
+    assert_eq!(feed(&bench).await[3..], [key_of(&resolved(&nvr)), key_of(&a)]);
+    bench.bus.look_at_suppressed().await;
+    let lasting: Vec<_> = listed(&bench).await.into_iter().filter(|one| one.until_unix_us == 0).collect();
+    let [hidden] = &lasting[..] else { panic!("{lasting:?}") };
+    assert_eq!(hidden.alert_id, scene.id.to_string());
+    let inhibition = v1::Inhibition { alert_id: a.id.to_string(), kind: Kind::CamOffline.number() };
+    assert_eq!(hidden.cause, Some(Cause::Inhibition(inhibition)));
+}
+
+#[tokio::test]
+async fn a_loss_that_was_shown_before_its_recorder_was_is_shown_its_end_and_another_recorder_takes_over() {
+    let bench = Bench::new();
+    let (nvr, line) = (down(&["a", "b"]), down(&["a", "b", "c"]));
+    let (a, b) = (at("a", Kind::CamOffline, 4), at("b", Kind::CamOffline, 4));
+    bench.commit(&[a.clone(), line.clone(), next_state(&a), b.clone()]).await;
+    assert_eq!(feed(&bench).await, [&a, &line].map(key_of));
+    // What takes over comes first: nothing is shown in between.
+    bench.commit(&[nvr.clone(), resolved(&line)]).await;
+    let end_of_a = resolved(&next_state(&a));
+    bench.commit(std::slice::from_ref(&end_of_a)).await;
+    assert_eq!(feed(&bench).await[2..], [&nvr, &resolved(&line), &end_of_a].map(key_of));
+    // Behind a recorder that has other cameras now, one that is no longer among them is shown.
+    let mut fewer = next_state(&nvr);
+    fewer.behind.truncate(1);
+    bench.commit(std::slice::from_ref(&fewer)).await;
+    bench.bus.look_at_suppressed().await;
+    assert_eq!(feed(&bench).await[5..], [&fewer, &b].map(key_of));
+}
+
 #[tokio::test]
 async fn a_flame_holds_back_smoke_unless_the_flame_itself_is_silenced() {
     let bench = Bench::new();
@@ -269,8 +334,20 @@ enum Step {
     Restart,
 }
 
-const KINDS: [Kind; 5] =
-    [Kind::FireFlame, Kind::FireSmoke, Kind::CamCovered, Kind::CamOffline, Kind::ExposedGarbage];
+const KINDS: [Kind; 6] = [
+    Kind::FireFlame,
+    Kind::FireSmoke,
+    Kind::CamCovered,
+    Kind::CamOffline,
+    Kind::ExposedGarbage,
+    Kind::UpstreamDown,
+];
+
+/// Of the camera that all are of, or of what it hangs on.
+fn raise(kind: Kind, level: u8) -> Alert {
+    let behind = if kind == Kind::UpstreamDown { vec!["gate".parse().unwrap()] } else { Vec::new() };
+    Alert { behind, ..alert(kind, level) }
+}
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
@@ -330,8 +407,13 @@ impl Known {
                     && inhibit::may_inhibit(source.kind.number())
                     && target.kind.number() < 8000
                     && peak >= Level::MAJOR;
-                let here = source.place.camera == target.place.camera;
-                here && source.state.is_firing() && (smoke || blind)
+                let upstream = source.kind == Kind::UpstreamDown;
+                let behind = upstream && target.kind == Kind::CamOffline && peak >= Level::MAJOR;
+                let here = match upstream {
+                    true => source.behind.contains(&target.place.camera),
+                    false => source.place.camera == target.place.camera,
+                };
+                source.state.is_firing() && here && (smoke || blind || behind)
             }
         }
     }
@@ -361,7 +443,7 @@ async fn history(steps: Vec<Step>) {
         match step {
             Step::Raise { kind, level, pier, count } => {
                 for _ in 0..count {
-                    let mut one = alert(KINDS[kind], level);
+                    let mut one = raise(KINDS[kind], level);
                     one.place.camera = if pier { "pier" } else { "gate" }.parse().unwrap();
                     publish(&bench, &mut known, &one).await;
                 }

@@ -22,7 +22,7 @@ use crate::{
     error::Result,
     external,
     filter::{Facts, path_of},
-    inhibit::may_inhibit,
+    inhibit::{is_upstream, may_inhibit},
 };
 
 /// What is known of an alert.
@@ -130,6 +130,9 @@ pub(super) fn store(
         wire.encode_to_vec()
     ])?;
     upsert(db, alert, seq, peak, lane_number, &path, committed_us)?;
+    if is_upstream(kind) {
+        suppression::note_behind(db, alert)?;
+    }
     if let Some(suppression) = suppressed {
         suppression::keep(db, seq, suppression)?;
         return Ok(Outcome::Committed(unsigned(seq)));
@@ -147,7 +150,9 @@ pub(super) fn store(
         record: v1::Record { alert: Some(wire), committed_unix_us: committed_us, lane: lane_number },
         encoded: OnceLock::new(),
     }));
-    if !alert.state.is_firing() && may_inhibit(kind) {
+    if !alert.state.is_firing() && is_upstream(kind) {
+        suppression::release_inhibited(db, batch, shared, &id)?;
+    } else if !alert.state.is_firing() && may_inhibit(kind) {
         suppression::release_camera(db, batch, shared, camera)?;
     }
     Ok(Outcome::Committed(unsigned(seq)))

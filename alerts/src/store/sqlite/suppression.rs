@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use xueliang_base::{
-    alert::{Place, Stage, StageTime},
+    alert::{Alert, Place, Stage, StageTime},
     time::{Mono, Wall},
 };
 use xueliang_proto::v1::{self, SuppressionEnd};
@@ -181,16 +181,21 @@ fn cause_of(
     Ok(decide(&subject.facts, now, &reasons.silences, &firing, group, before))
 }
 
-/// Alerts of the same camera that fire, are shown, and may inhibit this one.
+/// Alerts of the same camera, or of what it hangs on, that fire, are shown, and may inhibit this one.
 fn sources(db: &Connection, subject: &Subject<'_>) -> Result<Vec<Firing>> {
     let camera = subject.facts.camera;
     let mut all = Vec::new();
     for kind in inhibit::sources(&subject.facts) {
-        let mut query = db.prepare_cached(
-            "SELECT a.alert_id, a.level FROM alert a WHERE a.camera = ?1 AND a.kind = ?2 AND a.firing = 1 \
+        let of_it = if inhibit::is_upstream(kind) {
+            "a.alert_id IN (SELECT b.alert_id FROM camera_behind b WHERE b.camera = ?1)"
+        } else {
+            "a.camera = ?1"
+        };
+        let mut query = db.prepare_cached(&format!(
+            "SELECT a.alert_id, a.level FROM alert a WHERE {of_it} AND a.kind = ?2 AND a.firing = 1 \
              AND a.alert_id <> ?3 AND a.publisher <> ?5 AND NOT EXISTS (SELECT 1 FROM suppression p \
              WHERE p.alert_id = a.alert_id AND p.until_us IS NULL) LIMIT ?4",
-        )?;
+        ))?;
         let mut rows = query.query(params![camera, kind, subject.id, MAX_SOURCES, PUBLISHER])?;
         while let Some(row) = rows.next()? {
             let alert = alert_id(&row.get::<_, String>(0)?)?;
@@ -198,6 +203,13 @@ fn sources(db: &Connection, subject: &Subject<'_>) -> Result<Vec<Firing>> {
         }
     }
     Ok(all)
+}
+
+/// The cameras behind an upstream that is down.
+fn behind(db: &Connection, alert: &str) -> Result<Vec<String>> {
+    let mut query = db.prepare_cached("SELECT camera FROM camera_behind WHERE alert_id = ?1")?;
+    let cameras = query.query_map([alert], |row| row.get(0))?;
+    Ok(cameras.collect::<rusqlite::Result<_>>()?)
 }
 
 /// All alerts that fire, are shown, and may inhibit others.
@@ -211,8 +223,10 @@ pub(super) fn inhibitors(db: &Connection) -> Result<Vec<Firing>> {
     while let Some(row) = rows.next()? {
         let kind = row.get(1)?;
         if inhibit::may_inhibit(kind) {
-            let alert = alert_id(&row.get::<_, String>(0)?)?;
-            all.push(Firing { alert, kind, level: level(row.get(2)?)?, camera: row.get(3)? });
+            let id: String = row.get(0)?;
+            let (alert, level) = (alert_id(&id)?, level(row.get(2)?)?);
+            let cameras = if inhibit::is_upstream(kind) { behind(db, &id)? } else { vec![row.get(3)?] };
+            all.extend(cameras.into_iter().map(|camera| Firing { alert, kind, level, camera }));
         }
     }
     Ok(all)
@@ -361,6 +375,36 @@ pub(super) fn release_camera(
     sql.add(" AND a.firing = 1 AND a.camera = ? LIMIT ?", [camera.to_owned().into(), limit(PAGE).into()]);
     let all = sql.all(db, Held::read)?;
     end_all(db, batch, shared, all)
+}
+
+/// The same for all that one alert holds back, where it has ended: that of an upstream has those of many cameras.
+pub(super) fn release_inhibited(
+    db: &Connection,
+    batch: &mut Batch<'_>,
+    shared: &Shared,
+    inhibitor: &str,
+) -> Result<()> {
+    let mut sql = held();
+    // What is beyond the page comes with the next look at all.
+    sql.add(
+        " AND a.firing = 1 AND p.inhibitor = ? LIMIT ?",
+        [inhibitor.to_owned().into(), limit(PAGE).into()],
+    );
+    let all = sql.all(db, Held::read)?;
+    end_all(db, batch, shared, all)
+}
+
+/// Notes which cameras an alert stands for while it fires.
+pub(super) fn note_behind(db: &Connection, alert: &Alert) -> Result<()> {
+    let id = alert.id.to_string();
+    db.prepare_cached("DELETE FROM camera_behind WHERE alert_id = ?1")?.execute([&id])?;
+    let behind = alert.behind.iter().filter(|_| alert.state.is_firing());
+    let mut insert =
+        db.prepare_cached("INSERT OR IGNORE INTO camera_behind (camera, alert_id) VALUES (?1, ?2)")?;
+    for camera in behind {
+        insert.execute([camera.as_str(), &id])?;
+    }
+    Ok(())
 }
 
 fn end_all(db: &Connection, batch: &mut Batch<'_>, shared: &Shared, mut all: Vec<Held>) -> Result<()> {

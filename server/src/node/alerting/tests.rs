@@ -12,24 +12,37 @@ use super::*;
 use crate::node::testing;
 
 /// The task with a spool of its own; `room` for so much evidence.
-struct Stage {
-    changes: mpsc::Sender<Change>,
-    inputs: mpsc::Sender<Input>,
-    spool: Arc<Spool>,
-    wanted: mpsc::Receiver<Wanted>,
-    counts: watch::Receiver<AlertingCounts>,
-    clock: Arc<ManualClock>,
-    task: tokio::task::JoinHandle<()>,
-    stop: shutdown::Stop,
+pub(super) struct Stage {
+    pub(super) changes: mpsc::Sender<Change>,
+    pub(super) inputs: mpsc::Sender<Input>,
+    pub(super) spool: Arc<Spool>,
+    pub(super) wanted: mpsc::Receiver<Wanted>,
+    pub(super) counts: watch::Receiver<AlertingCounts>,
+    pub(super) cells: watch::Sender<BTreeMap<CameraId, Arc<Cell>>>,
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) task: tokio::task::JoinHandle<()>,
+    pub(super) stop: shutdown::Stop,
     _folder: tempfile::TempDir,
 }
 
 impl Stage {
-    async fn with(room: usize) -> Self {
+    pub(super) async fn with(room: usize) -> Self {
         Self::on(tempfile::tempdir().unwrap(), SpoolOptions::default(), room).await
     }
 
+    /// One that has no configuration yet.
+    pub(super) fn unconfigured(room: usize) -> Self {
+        Self::begun(tempfile::tempdir().unwrap(), SpoolOptions::default(), room)
+    }
+
     async fn on(folder: tempfile::TempDir, options: SpoolOptions, room: usize) -> Self {
+        let stage = Self::begun(folder, options, room);
+        let config = Arc::new(testing::config());
+        stage.inputs.send(Input::Config(ConfigRevision(1), config)).await.unwrap();
+        stage
+    }
+
+    fn begun(folder: tempfile::TempDir, options: SpoolOptions, room: usize) -> Self {
         let clock = ManualClock::at(Wall(1_767_225_600_000_000));
         let spool = Arc::new(Spool::open(folder.path(), clock.clone(), options).unwrap());
         let (footage, wanted) = mpsc::channel(room);
@@ -37,14 +50,25 @@ impl Stage {
         let (inputs, queue) = mpsc::channel(256);
         let (counts, counts_seen) = watch::channel(AlertingCounts::default());
         let (stop, stopping) = shutdown::pair();
-        let spec = AlertingSpec { clock: clock.clone(), spool: spool.clone(), footage };
+        let (cells, cells_seen) = watch::channel(BTreeMap::new());
+        let spec = AlertingSpec { clock: clock.clone(), spool: spool.clone(), footage, cells: cells_seen };
         let task = tokio::spawn(run(spec, change_queue, queue, counts, stopping));
-        inputs.send(Input::Config(Arc::new(testing::config()))).await.unwrap();
-        Self { changes, inputs, spool, wanted, counts: counts_seen, clock, task, stop, _folder: folder }
+        Self {
+            changes,
+            inputs,
+            spool,
+            wanted,
+            counts: counts_seen,
+            cells,
+            clock,
+            task,
+            stop,
+            _folder: folder,
+        }
     }
 
     /// The latest spooled states once so many were spooled.
-    async fn spooled(&mut self, states: u64) -> Vec<Alert> {
+    pub(super) async fn spooled(&mut self, states: u64) -> Vec<Alert> {
         let enough = self.counts.wait_for(|counts| counts.states.values().sum::<u64>() >= states);
         timeout(Duration::from_secs(10), enough).await.unwrap().unwrap();
         self.spool.pending_latest().await.unwrap()
@@ -52,7 +76,7 @@ impl Stage {
 
     /// Waits until the task has taken what was sent, and seen what time it is: its counts are shown with every turn, and
     /// the second one began after now.
-    async fn turns(&mut self) {
+    pub(super) async fn turns(&mut self) {
         for _ in 0..2 {
             self.counts.mark_unchanged();
             // Of an alert that nobody knows: nothing but a turn.
@@ -72,7 +96,7 @@ impl Stage {
     }
 
     /// Every spooled state, in order: its camera and revision.
-    async fn order(&self) -> Vec<(String, u64)> {
+    pub(super) async fn order(&self) -> Vec<(String, u64)> {
         let batch = self.spool.next_batch(1000).await.unwrap();
         let of = |alert: &xueliang_proto::v1::Alert| {
             (alert.place.clone().unwrap_or_default().camera_id, alert.revision)
@@ -85,7 +109,7 @@ fn raised(camera: &str) -> Change {
     change(camera, Edge::Raised)
 }
 
-fn change(camera: &str, edge: impl FnOnce(Incident) -> Edge) -> Change {
+pub(super) fn change(camera: &str, edge: impl FnOnce(Incident) -> Edge) -> Change {
     let incident = Incident {
         rule: "rule".parse().unwrap(),
         kind: Kind::CamOffline,
@@ -108,7 +132,7 @@ fn change(camera: &str, edge: impl FnOnce(Incident) -> Edge) -> Change {
     Change {
         camera: camera.parse().unwrap(),
         edge: edge(incident),
-        revision: xueliang_base::id::ConfigRevision(1),
+        revision: ConfigRevision(1),
         model: None,
         stages: Vec::new(),
         since: Mono(0),
@@ -195,7 +219,7 @@ fn town(cameras: usize) -> (Arc<Config>, Vec<String>) {
 async fn a_burst_costs_two_commits_at_most_and_keeps_its_order() {
     let mut stage = Stage::with(60).await;
     let (config, cameras) = town(60);
-    stage.inputs.try_send(Input::Config(config)).unwrap();
+    stage.inputs.try_send(Input::Config(ConfigRevision(2), config)).unwrap();
     let before = stage.spool.commits();
     for id in &cameras {
         stage.changes.try_send(raised(id)).unwrap();
@@ -224,7 +248,7 @@ async fn a_disk_that_is_full_for_a_while_costs_no_state_and_no_order() {
     let options = SpoolOptions { max_pages: Some(pages.clone()), ..SpoolOptions::default() };
     let mut stage = Stage::on(folder, options, 60).await;
     let (config, cameras) = town(60);
-    stage.inputs.try_send(Input::Config(config)).unwrap();
+    stage.inputs.try_send(Input::Config(ConfigRevision(2), config)).unwrap();
     for id in &cameras {
         stage.changes.try_send(raised(id)).unwrap();
     }
@@ -244,7 +268,7 @@ async fn a_disk_that_is_full_for_a_while_costs_no_state_and_no_order() {
 async fn what_was_decided_before_the_node_stops_is_spooled() {
     let mut stage = Stage::with(60).await;
     let (config, cameras) = town(60);
-    stage.inputs.try_send(Input::Config(config)).unwrap();
+    stage.inputs.try_send(Input::Config(ConfigRevision(2), config)).unwrap();
     for id in &cameras[..59] {
         stage.changes.try_send(raised(id)).unwrap();
     }
@@ -300,7 +324,7 @@ async fn an_alert_whose_rule_is_gone_ends_once_whoever_ends_it() {
     let mut config = testing::config();
     let rule = config.cameras[0].rules[0].clone();
     config.cameras[0].rules.push(xueliang_base::config::Rule { id: "new".parse().unwrap(), ..rule });
-    stage.inputs.try_send(Input::Config(Arc::new(config))).unwrap();
+    stage.inputs.try_send(Input::Config(ConfigRevision(2), Arc::new(config))).unwrap();
     // What the looks task does with them: it ends the incidents of rules that are gone.
     let removed = |incident| Edge::Resolved(incident, Resolution::RuleRemoved);
     stage.changes.try_send(edge_of(&renamed, "old", removed)).unwrap();
@@ -334,7 +358,7 @@ async fn the_alerts_of_a_camera_that_is_removed_meanwhile_end_once() {
     let before = stage.spooled(2).await;
     let mut config = testing::config();
     config.cameras.clear();
-    stage.inputs.try_send(Input::Config(Arc::new(config))).unwrap();
+    stage.inputs.try_send(Input::Config(ConfigRevision(2), Arc::new(config))).unwrap();
     // The looks task ends those of one; of the other its word is lost.
     let removed = |incident| Edge::Resolved(incident, Resolution::RuleRemoved);
     stage.changes.try_send(change("gate", removed)).unwrap();

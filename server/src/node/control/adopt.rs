@@ -8,6 +8,7 @@ use xueliang_base::{
     geometry::Polygon,
     id::{AlertId, CameraId},
     incident::Incident,
+    kind::Kind,
     time::Mono,
 };
 
@@ -35,7 +36,8 @@ pub(super) fn adopt(active: Vec<Alert>, spooled: Vec<Alert>, config: &Config) ->
     }
     let mut adopted = Adopted::default();
     for alert in latest.into_values() {
-        if alert.state.is_firing() {
+        // What is behind no rule of a camera alerting goes on with by itself.
+        if alert.state.is_firing() && alert.kind != Kind::UpstreamDown {
             if config.camera(&alert.place.camera).is_none() {
                 adopted.orphans.push(alert);
                 continue;
@@ -74,7 +76,7 @@ fn incident_of(alert: &Alert) -> Incident {
 
 #[cfg(test)]
 mod tests {
-    use xueliang_base::{alert::AlertState, id::AlertRevision, incident::Resolution, kind::Kind, time::Wall};
+    use xueliang_base::{alert::AlertState, id::AlertRevision, incident::Resolution, time::Wall};
 
     use super::*;
     use crate::node::testing;

@@ -243,6 +243,7 @@ impl Subject {
             decided: now.1,
             publisher: String::new(),
             drill: false,
+            behind: Vec::new(),
         }
     }
 }
