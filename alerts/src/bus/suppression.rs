@@ -48,9 +48,7 @@ impl Bus {
         }
     }
     async fn release_suppressed(&self) -> Result<()> {
-        if self.0.store.floods_due().await? {
-            self.0.store.tend_floods().await?;
-        }
+        self.tend_floods().await?;
         let mut after = Some(0);
         while let Some(from) = after {
             let (due, next) = self.0.store.releasable(from).await?;
@@ -58,6 +56,13 @@ impl Bus {
                 self.0.store.release(due).await?;
             }
             after = next;
+        }
+        // What was released may have come to a group, or begun one.
+        self.tend_floods().await
+    }
+    async fn tend_floods(&self) -> Result<()> {
+        if self.0.store.floods_due().await? {
+            self.0.store.tend_floods().await?;
         }
         Ok(())
     }

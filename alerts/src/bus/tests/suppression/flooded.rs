@@ -65,13 +65,12 @@ pub(super) async fn look(bench: &Bench, known: &mut Known) {
     floods.groups = groups(bench, None).await.iter().map(|row| (row.alert.to_string(), state(row))).collect();
     for one in &suppressions {
         if let Some(Cause::Flood(group)) = &one.cause {
-            let joined = (group.alert_id.clone(), now);
-            let (first, _) = floods.members.entry(one.alert_id.clone()).or_insert(joined);
-            assert_eq!(*first, group.alert_id, "in one group only");
-            assert!(
-                one.first_revision == 1 || !floods.shown.contains(&one.alert_id),
-                "shown before: {one:?}"
-            );
+            if let Some((first, _)) = floods.members.get(&one.alert_id) {
+                assert_eq!(*first, group.alert_id, "in one group only");
+                continue;
+            }
+            assert!(!floods.shown.contains(&one.alert_id), "shown before: {one:?}");
+            floods.members.insert(one.alert_id.clone(), (group.alert_id.clone(), now));
         }
     }
     for (id, alert) in known.latest.iter().filter(|(id, _)| shown.contains(*id)) {
