@@ -27,7 +27,7 @@
 //!
 //! The caller wires it so: every thumbnail to [`Glance::see`]; every look's own thumbnail to [`Glance::teach`], with the rectangles
 //! of all that it detected and that rules weigh or hold; [`Glimpse::label`] to the encoded tier; [`Glimpse::wake`] to the
-//! scheduler; [`Glance::restart`] when the stream or the view changes. A camera takes 60 KB, and 0.9 KB a zone.
+//! scheduler; [`Glance::restart`] when the stream or the view changes. A camera takes 57 KB, and 0.9 KB a zone.
 
 use xueliang_base::{
     gate::{Said, Tier, Wake, WakeReason},
