@@ -13,6 +13,7 @@ pub mod cursor;
 pub mod detection;
 pub mod error;
 pub mod failpoint;
+pub mod gate;
 pub mod geometry;
 pub mod id;
 pub mod incident;

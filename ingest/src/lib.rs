@@ -10,6 +10,7 @@ pub mod clip;
 pub mod credentials;
 pub mod decode;
 pub mod error;
+pub mod glance;
 pub mod gst;
 pub mod health;
 mod nal;

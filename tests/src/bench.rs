@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 pub mod accuracy;
 pub mod bus;
+pub mod glance;
 pub mod main;
 
 /// Rows of figures with their bars.

@@ -72,7 +72,7 @@ pub fn of_model(folder: &Path, truth: &Path) -> anyhow::Result<Accuracy> {
     Ok(Accuracy { ap50: average_precision(found, persons), least_ms: least_us as f64 / 1000.0, pictures })
 }
 
-fn read_truth(path: &Path) -> anyhow::Result<BTreeMap<usize, Vec<Rect>>> {
+pub(super) fn read_truth(path: &Path) -> anyhow::Result<BTreeMap<usize, Vec<Rect>>> {
     let text = fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     let mut truth: BTreeMap<usize, Vec<Rect>> = BTreeMap::new();
     for (number, line) in text.lines().enumerate() {

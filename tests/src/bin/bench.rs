@@ -21,14 +21,15 @@ fn main() -> ExitCode {
     let outcome = match name.as_str() {
         "main" => runtime.block_on(bench::main::run()),
         "bus" => runtime.block_on(bench::bus::run(std::env::args().nth(2).as_deref())),
+        "glance" => bench::glance::run(),
         _ => {
             println!(
                 "benches: main (accuracy, replay, first alert, ages, overload), bus (publish to console; or one of its parts \
-                 by name: {})",
+                 by name: {}), glance (what the pixel tier finds, and when it wakes in vain)",
                 bench::bus::PARTS.join(", ")
             );
             println!(
-                "XUELIANG_DEV_DATA names a folder with eval/ and models/; rows that need it say `no data` without it"
+                "XUELIANG_DEV_DATA names a folder with eval/, models/ and clips/; rows that need it say `no data` without it"
             );
             return if name == "--help" || name.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
