@@ -19,16 +19,17 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match name.as_str() {
+        "activity" => bench::activity::run(),
         "main" => runtime.block_on(bench::main::run()),
         "bus" => runtime.block_on(bench::bus::run(std::env::args().nth(2).as_deref())),
         _ => {
             println!(
-                "benches: main (accuracy, replay, first alert, ages, overload), bus (publish to console; or one of its parts \
-                 by name: {})",
+                "benches: activity (what encoded sizes and quantisers tell of movement), main (accuracy, replay, first \
+                 alert, ages, overload), bus (publish to console; or one of its parts by name: {})",
                 bench::bus::PARTS.join(", ")
             );
             println!(
-                "XUELIANG_DEV_DATA names a folder with eval/ and models/; rows that need it say `no data` without it"
+                "XUELIANG_DEV_DATA names a folder with eval/, models/ and clips/; rows that need it say `no data` without it"
             );
             return if name == "--help" || name.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
