@@ -78,6 +78,13 @@ bench-%: setup ## run one bench, for instance make bench-decode
 	cargo build --locked --release --workspace --bin xueliang --bin bench
 	"$(TARGET_DIR)/release/bench" $* $(ARGS)
 
+# It encodes real footage by ffmpeg, as the tests do.
+.PHONY: bench-activity
+bench-activity: ## measure what encoded sizes and quantisers tell of movement
+	@tools/setup.sh --tests
+	cargo build --locked --release --workspace --bin bench
+	"$(TARGET_DIR)/release/bench" activity $(ARGS)
+
 # The clients of the servers beside the bus are built for this bench only.
 .PHONY: bench-bus
 bench-bus: setup ## measure the alert bus beside NATS and Redis (ARGS=flood: one part)

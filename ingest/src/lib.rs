@@ -1,11 +1,12 @@
 //! Camera points become access units, pictures and camera health.
 //!
 //! A [`session`] reads one camera and delivers encoded access units; a [`ring`] holds the newest of them and accounts
-//! for each; a [`decode::Decoder`] makes pictures of the few that are looked at; [`clip`] keeps footage as evidence
-//! and reads it back; [`upstream`] tells when what cameras hang on is down; the [`registry`] holds cameras, credentials
-//! and configuration revisions. Models and alerts are unknown here. GStreamer is touched in [`gst`] and below only, SQL
-//! in `registry/store.rs` only.
+//! for each; their [`activity`] may ask for a [`glance`]; a [`decode::Decoder`] makes pictures of the few that are looked
+//! at; [`clip`] keeps footage as evidence and reads it back; [`upstream`] tells when what cameras hang on is down; the
+//! [`registry`] holds cameras, credentials and configuration revisions. Models and alerts are unknown here. GStreamer is
+//! touched in [`gst`] and below only, SQL in `registry/store.rs` only.
 
+pub mod activity;
 pub mod clip;
 pub mod credentials;
 pub mod decode;

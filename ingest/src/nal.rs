@@ -1,11 +1,18 @@
 //! As much of H.264 and H.265 as must be known without decoding: where a unit can be decoded from (ITU-T H.264 §7.4.1,
-//! H.265 §7.4.2), and how large the pictures are that its parameter sets announce (H.264 §7.3.2.1.1, H.265 §7.3.2.2).
-//! Input is hostile: everything is bounded, nothing panics.
+//! H.265 §7.4.2), how large the pictures are that its parameter sets announce (H.264 §7.3.2.1.1, H.265 §7.3.2.2), and
+//! what its first slice says. Input is hostile: everything is bounded, nothing panics.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use xueliang_base::unit::Codec;
+
+mod bits;
+mod h264;
+mod h265;
+mod slice;
+
+pub(crate) use slice::{PictureType, Slice};
 
 /// What stands in one access unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +45,7 @@ pub fn survey(codec: Codec, data: &[u8]) -> Survey {
         match (h265, kind) {
             (false, 7) | (true, 33) => {
                 sps = true;
-                let size = if h265 { h265_size(nal) } else { h264_size(nal) };
+                let size = if h265 { h265::size(nal) } else { h264::Sps::parse(nal).map(|sps| sps.size) };
                 match size {
                     Some((width, height)) => {
                         let (w, h) = survey.largest.unwrap_or_default();
@@ -96,6 +103,50 @@ impl Keyframes {
     }
 }
 
+/// The first slice stands no further in, or it is not looked for.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+
+/// Reads the first slice of each unit of a stream; keeps the parameter sets for that.
+#[derive(Debug, Default)]
+pub(crate) struct FirstSlices {
+    h264: h264::Sets,
+    h265: h265::Sets,
+}
+
+impl FirstSlices {
+    /// The place of the unit's first slice, behind its start code, and what it says. The slice's bytes are not searched.
+    pub fn read(&mut self, codec: Codec, data: &[u8]) -> Option<(usize, Slice)> {
+        let head = &data[..data.len().min(MAX_HEAD_BYTES)];
+        let mut at = start_code(head, 0)? + 3;
+        loop {
+            let first = *head.get(at)?;
+            match codec {
+                Codec::H264 if matches!(first & 0x1f, 1..=5) => {
+                    return Some((at, self.h264.slice(&data[at..])));
+                }
+                Codec::H265 if first & 0x40 == 0 => return Some((at, self.h265.slice(&data[at..]))),
+                _ => {}
+            }
+            let next = start_code(head, at);
+            let nal = &head[at..next.unwrap_or(head.len())];
+            match codec {
+                Codec::H264 => self.h264.take(nal),
+                Codec::H265 => self.h265.take(nal),
+                Codec::Mjpeg => return None,
+            }
+            at = next? + 3;
+        }
+    }
+    /// Coded size that the newest sequence parameter set announces.
+    pub fn size(&self, codec: Codec) -> Option<(u32, u32)> {
+        match codec {
+            Codec::H264 => self.h264.size(),
+            Codec::H265 => self.h265.size(),
+            Codec::Mjpeg => None,
+        }
+    }
+}
+
 /// NAL units with the place of their three-byte start code.
 fn nals(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut next = start_code(data, 0);
@@ -142,136 +193,6 @@ fn recovers_here(nal: &[u8]) -> bool {
     false
 }
 
-/// The size stands within the first 1.5 KiB of a set, even where twelve scaling lists of the longest codes a decoder
-/// takes (15 bits) come before it; and whoever writes longer ones is refused.
-const MAX_SET_BYTES: usize = 4096;
-
-struct Bits {
-    bytes: Vec<u8>,
-    at: usize,
-}
-
-impl Bits {
-    /// Drops the NAL header and emulation prevention.
-    fn new(nal: &[u8], header: usize) -> Self {
-        let mut bytes = Vec::with_capacity(256);
-        let mut zeros = 0;
-        for &byte in nal.iter().skip(header).take(MAX_SET_BYTES) {
-            if zeros >= 2 && byte == 3 {
-                zeros = 0;
-                continue;
-            }
-            zeros = if byte == 0 { zeros + 1 } else { 0 };
-            bytes.push(byte);
-        }
-        Self { bytes, at: 0 }
-    }
-    fn bit(&mut self) -> Option<u32> {
-        let byte = *self.bytes.get(self.at / 8)?;
-        let bit = (byte >> (7 - self.at % 8)) & 1;
-        self.at += 1;
-        Some(u32::from(bit))
-    }
-    fn take(&mut self, n: u32) -> Option<u32> {
-        (0..n).try_fold(0_u32, |value, _| Some(value.wrapping_shl(1) | self.bit()?))
-    }
-    fn ue(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while self.bit()? == 0 {
-            zeros += 1;
-            if zeros > 31 {
-                return None;
-            }
-        }
-        let rest = self.take(zeros)?;
-        Some((1_u32 << zeros) - 1 + rest)
-    }
-}
-
-/// Coded size, before cropping: what a decoder must allocate.
-fn h264_size(nal: &[u8]) -> Option<(u32, u32)> {
-    let mut bits = Bits::new(nal, 1);
-    let profile = bits.take(8)?;
-    bits.take(16)?;
-    bits.ue()?;
-    if matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135) {
-        let chroma = bits.ue()?;
-        if chroma == 3 {
-            bits.bit()?;
-        }
-        bits.ue()?;
-        bits.ue()?;
-        bits.bit()?;
-        if bits.bit()? == 1 {
-            for list in 0..if chroma == 3 { 12 } else { 8 } {
-                if bits.bit()? == 1 {
-                    skip_scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
-                }
-            }
-        }
-    }
-    bits.ue()?;
-    match bits.ue()? {
-        0 => {
-            bits.ue()?;
-        }
-        1 => {
-            bits.bit()?;
-            bits.ue()?;
-            bits.ue()?;
-            for _ in 0..bits.ue()?.min(255) {
-                bits.ue()?;
-            }
-        }
-        _ => {}
-    }
-    bits.ue()?;
-    bits.bit()?;
-    let width = bits.ue()?.checked_add(1)?.checked_mul(16)?;
-    let units = bits.ue()?.checked_add(1)?;
-    let fields = 2 - bits.bit()?;
-    Some((width, units.checked_mul(16 * fields)?))
-}
-
-fn skip_scaling_list(bits: &mut Bits, size: u32) -> Option<()> {
-    let (mut last, mut next) = (8_i64, 8_i64);
-    for _ in 0..size {
-        if next != 0 {
-            let code = i64::from(bits.ue()?);
-            let delta = if code % 2 == 1 { (code + 1) / 2 } else { -(code / 2) };
-            next = (last + delta).rem_euclid(256);
-        }
-        if next != 0 {
-            last = next;
-        }
-    }
-    Some(())
-}
-
-fn h265_size(nal: &[u8]) -> Option<(u32, u32)> {
-    let mut bits = Bits::new(nal, 2);
-    bits.take(4)?;
-    let sub_layers = bits.take(3)?;
-    bits.bit()?;
-    // profile_tier_level: 88 bits of profile, 8 of level, then the sub-layers'.
-    bits.at += 96;
-    let mut present = Vec::new();
-    for _ in 0..sub_layers {
-        present.push((bits.bit()?, bits.bit()?));
-    }
-    if sub_layers > 0 {
-        bits.at += 2 * (8 - sub_layers as usize);
-    }
-    for (profile, level) in present {
-        bits.at += 88 * profile as usize + 8 * level as usize;
-    }
-    bits.ue()?;
-    if bits.ue()? == 3 {
-        bits.bit()?;
-    }
-    Some((bits.ue()?, bits.ue()?))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -304,7 +225,92 @@ mod tests {
         assert_eq!(survey(Codec::H264, &unit).largest, Some((64, 64)));
     }
 
+    /// The first bytes of a stream by x264 and of one by x265: parameter sets, then slices with their quantisers.
+    const H264: [(&str, Option<i8>); 7] = [
+        ("6764000dacd94141fb011000000300100000030320f14299", None),
+        ("68e938f2c8b0", None),
+        (
+            "658884002bfffef6737c0a6b6db0952e0576f766a3e5d092e5fb1060fad00018a741273d5f37772a280242000052",
+            Some(13),
+        ),
+        (
+            "41888840bffde2785480cf01447992fce60b268cd89c1d667e795261bab0ff7a8dbd6f7333c73b86dc7bfa5d2043",
+            Some(12),
+        ),
+        (
+            "419a453c210864e28041c803fc803fe280428113ff2e80d45baaba4b7fcecb31d7ab3847409b953d16cd04a23231",
+            Some(19),
+        ),
+        (
+            "419e636a53c9ff9d3ea7f030f5009db4dceac622154b79a7e03a61508267cb8146410b46cbb7ffb7f2981c08e164",
+            Some(25),
+        ),
+        (
+            "019e82744dff52f1d058e2a727f4c7916bd9d8ef5a1f743368a8028b9bac3641ebee278fdabb33806683c2d88bc2",
+            Some(26),
+        ),
+    ];
+    const H265: [(&str, Option<i8>); 7] = [
+        ("42010101600000030090000003000003003ca00a080f16595964932bc05a020000030002000003003210", None),
+        ("4401c172b42240", None),
+        ("2801af1d80f7015bfff24efec7001fd1329415a226920000", Some(33)),
+        ("0201d8097e3bf7d0a98bfd8db937111716f355e6194c60a1", Some(33)),
+        ("0201d011ffd4da0741d0710716399b8ed5323740b46dbc89", Some(33)),
+        ("0201d030927fdc414063b0adf9901bbb3856a3571ee75d2e", Some(33)),
+        ("0201e08225f5f7184be8ced6ba2a326cd8e9e78aa083ae01", Some(35)),
+    ];
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        (0..hex.len())
+            .step_by(2)
+            .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal"))
+            .collect()
+    }
+
+    #[test]
+    fn first_slices_have_the_quantisers_that_their_encoders_wrote() {
+        for (codec, stream) in [(Codec::H264, H264), (Codec::H265, H265)] {
+            let mut slices = FirstSlices::default();
+            for (hex, qp) in stream {
+                let unit = [vec![0, 0, 0, 1], bytes(hex)].concat();
+                let slice = slices.read(codec, &unit);
+                assert_eq!(slice.is_some(), qp.is_some(), "{codec:?} {hex}");
+                assert_eq!(slice.and_then(|(_, slice)| slice.qp), qp, "{codec:?} {hex}");
+            }
+            assert_eq!(slices.size(codec), Some((320, 240)));
+        }
+    }
+
     proptest! {
+        #[test]
+        fn spoilt_streams_neither_panic_nor_give_quantisers_out_of_range(
+            spoils in proptest::collection::vec((0..7_usize, 0..40_usize, any::<u8>()), 0..12),
+            cut in 0..60_usize,
+            long: bool,
+        ) {
+            for (codec, stream) in [(Codec::H264, H264), (Codec::H265, H265)] {
+                let mut units = stream.map(|(hex, _)| bytes(hex));
+                for (unit, at, mask) in &spoils {
+                    if let Some(byte) = units[*unit].get_mut(*at) {
+                        *byte ^= mask;
+                    }
+                }
+                let mut slices = FirstSlices::default();
+                for mut unit in units {
+                    if long {
+                        unit.extend((0..200_u8).map(|n| n.wrapping_mul(37)));
+                    } else {
+                        unit.truncate(cut);
+                    }
+                    unit.splice(0..0, [0, 0, 1]);
+                    if let Some((at, slice)) = slices.read(codec, &unit) {
+                        prop_assert!(at < unit.len());
+                        prop_assert!(slice.qp.is_none_or(|qp| (-48..=51).contains(&qp)));
+                    }
+                }
+            }
+        }
+
         #[test]
         fn no_bytes_make_it_panic(data in proptest::collection::vec(any::<u8>(), 0..400), starts in 0..20_usize) {
             let mut data = data;

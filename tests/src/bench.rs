@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 pub mod accuracy;
+pub mod activity;
 pub mod bus;
 pub mod glance;
 pub mod main;

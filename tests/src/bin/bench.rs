@@ -19,13 +19,15 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match name.as_str() {
+        "activity" => bench::activity::run(),
         "main" => runtime.block_on(bench::main::run()),
         "bus" => runtime.block_on(bench::bus::run(std::env::args().nth(2).as_deref())),
         "glance" => bench::glance::run(),
         _ => {
             println!(
-                "benches: main (accuracy, replay, first alert, ages, overload), bus (publish to console; or one of its parts \
-                 by name: {}), glance (what the pixel tier finds, and when it wakes in vain)",
+                "benches: activity (what encoded sizes and quantisers tell of movement), main (accuracy, replay, first \
+                 alert, ages, overload), bus (publish to console; or one of its parts by name: {}), glance (what the pixel \
+                 tier finds, and when it wakes in vain)",
                 bench::bus::PARTS.join(", ")
             );
             println!(
