@@ -25,6 +25,7 @@ struct Report {
     at_wall: Wall,
     config_revision: u64,
     not_analysing: bool,
+    spool_failing: bool,
 }
 
 /// The latest report of every node.
@@ -46,6 +47,8 @@ pub struct NodeSeen {
     pub alive: bool,
     /// Whether its latest report says that no look worker runs its models.
     pub not_analysing: bool,
+    /// Whether its latest report says that its spool cannot be written.
+    pub spool_failing: bool,
 }
 
 impl CameraBoard {
@@ -58,10 +61,16 @@ impl CameraBoard {
     }
     /// Takes a node's report in place of the one before.
     pub fn report(&self, node: &str, report: v1::ReportRequest) {
-        let v1::ReportRequest { node_id: _, config_revision, cameras, not_analysing, clock_steps: _ } =
-            report;
+        let v1::ReportRequest {
+            node_id: _,
+            config_revision,
+            cameras,
+            not_analysing,
+            clock_steps: _,
+            spool_failing,
+        } = report;
         let (at, at_wall) = (self.clock.mono(), self.clock.wall());
-        let report = Report { cameras, at, at_wall, config_revision, not_analysing };
+        let report = Report { cameras, at, at_wall, config_revision, not_analysing, spool_failing };
         self.nodes().insert(node.to_owned(), report);
     }
     /// Every node that has reported.
@@ -73,6 +82,7 @@ impl CameraBoard {
             config_revision: report.config_revision,
             alive: now.since(report.at) <= SILENT_AFTER,
             not_analysing: report.not_analysing,
+            spool_failing: report.spool_failing,
         };
         self.nodes().iter().map(seen).collect()
     }

@@ -10,13 +10,14 @@ use xueliang_base::{
     incident::Resolution,
     kind::{Kind, Level},
     testing::alert as sample,
-    time::{Clock as _, ManualClock, Wall},
+    time::{Clock as _, ManualClock, Mono, Wall},
 };
 use xueliang_proto::v1::{self, PublishOutcome, subscribe_response::Item};
 
 use crate::{
     bus::{Bus, BusOptions, Published, Subscribe, SubscriptionStream},
     rights::{Principal, PrincipalKind},
+    spool::Minted,
 };
 
 pub(crate) const NOW: Wall = Wall(1_790_000_000_000_000);
@@ -99,6 +100,10 @@ pub(crate) fn major() -> Alert {
 }
 pub(crate) fn minor() -> Alert {
     alert(Kind::ExposedGarbage, 4)
+}
+/// States as they are pushed, minted at one time.
+pub(crate) fn minted(states: &[Alert], at: (Mono, Wall)) -> Vec<Minted> {
+    states.iter().map(|alert| Minted { alert: alert.clone(), at }).collect()
 }
 pub(crate) fn resolved(alert: &Alert) -> Alert {
     let mut next = next_state(alert);

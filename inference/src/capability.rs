@@ -81,7 +81,9 @@ fn source(kind: Kind) -> Source {
         Kind::AnalyzerDown => {
             Source::Service("raised when a node is silent, or has no look worker that runs its models")
         }
-        Kind::StorageFault => Source::Service("raised when the alert store fails"),
+        Kind::StorageFault => {
+            Source::Service("raised when the alert store or a node's spool cannot be written")
+        }
         Kind::OpenBurning => Source::Nothing("use FIRE_FLAME or FIRE_SMOKE"),
         Kind::PersonInWater => Source::Nothing("use WATER_ZONE_ENTRY, which sees the entry"),
         Kind::PersonDown => Source::Nothing("needs a model of posture, which this version does not admit"),

@@ -4132,6 +4132,9 @@ pub struct ReportRequest {
     /// Steps of its wall clock since the report before; the same again is recorded once.
     #[prost(message, repeated, tag = "5")]
     pub clock_steps: ::prost::alloc::vec::Vec<ClockStep>,
+    /// Whether its spool cannot be written, or could not in the last seconds. Alerts go to the bus beside it meanwhile.
+    #[prost(bool, tag = "6")]
+    pub spool_failing: bool,
 }
 /// Nothing to say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
