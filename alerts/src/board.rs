@@ -86,13 +86,23 @@ impl CameraBoard {
         };
         self.nodes().iter().map(seen).collect()
     }
-    /// Cameras in any of these subtrees (none: all), by id, and when the oldest of their reports came; 0 when no
-    /// node has reported. Of a silent node's cameras the signal is no longer known.
-    pub fn list(&self, divisions: &[DivisionCode]) -> (Vec<v1::CameraStatus>, i64) {
+    /// Cameras in any of these subtrees (none: all) that lie `within` others (`None`: all), by id, and when the oldest of
+    /// their reports came; 0 when no node has reported. Of a silent node's cameras the signal is no longer known.
+    pub fn list(
+        &self,
+        divisions: &[DivisionCode],
+        within: Option<&[DivisionCode]>,
+    ) -> (Vec<v1::CameraStatus>, i64) {
         let now = self.clock.mono();
-        let wanted: BTreeSet<&str> = divisions.iter().map(DivisionCode::as_str).collect();
+        let codes =
+            |codes: &[DivisionCode]| -> BTreeSet<String> { codes.iter().map(ToString::to_string).collect() };
+        let (wanted, within) = (codes(divisions), within.map(codes));
+        let under = |camera: &v1::CameraStatus, codes: &BTreeSet<String>| {
+            camera.division_path.iter().any(|code| codes.contains(code))
+        };
         let in_subtree = |camera: &&v1::CameraStatus| {
-            wanted.is_empty() || camera.division_path.iter().any(|code| wanted.contains(code.as_str()))
+            (wanted.is_empty() || under(camera, &wanted))
+                && within.as_ref().is_none_or(|within| under(camera, within))
         };
         let nodes = self.nodes();
         let mut cameras = BTreeMap::new();
@@ -122,7 +132,7 @@ mod tests {
     fn the_cameras_of_a_silent_node_are_not_called_streaming() {
         let clock = ManualClock::at(Wall(1_000_000));
         let board = CameraBoard::new(clock.clone());
-        assert_eq!(board.list(&[]), (Vec::new(), 0));
+        assert_eq!(board.list(&[], None), (Vec::new(), 0));
         let camera = v1::CameraStatus {
             camera_id: "gate".into(),
             division_path: vec!["33".into(), "3301".into()],
@@ -138,10 +148,10 @@ mod tests {
         board.report("n1", report);
         assert!(board.nodes_seen()[0].not_analysing);
         let division = |code: &str| [code.parse::<DivisionCode>().unwrap()];
-        assert_eq!(board.list(&division("3301")).0[0].signal(), v1::Signal::Streaming);
-        assert!(board.list(&division("3302")).0.is_empty());
+        assert_eq!(board.list(&division("3301"), None).0[0].signal(), v1::Signal::Streaming);
+        assert!(board.list(&division("3302"), None).0.is_empty());
         clock.advance(Duration::from_secs(11));
-        assert_eq!(board.list(&[]).0[0].signal(), v1::Signal::Unspecified);
+        assert_eq!(board.list(&[], None).0[0].signal(), v1::Signal::Unspecified);
         assert!(!board.nodes_seen()[0].alive);
     }
 }

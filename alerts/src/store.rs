@@ -27,7 +27,7 @@ use prost::Message as _;
 use xueliang_base::{
     alert::{Alert, EvidenceKind},
     cursor::{Cursor, Epoch},
-    id::AlertId,
+    id::{AlertId, DivisionCode},
     kind::{Lane, Level},
     time::{Mono, Wall},
     wall_step::WallStep,
@@ -234,6 +234,8 @@ pub struct RegisterQuery {
     pub alert: Option<AlertId>,
     /// Only entries before this one.
     pub before_exclusive: Option<u64>,
+    /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
+    pub within: Option<Vec<DivisionCode>>,
     /// At most so many.
     pub limit: usize,
 }
