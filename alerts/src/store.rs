@@ -191,6 +191,8 @@ pub struct ListQuery {
     pub firing: Option<bool>,
     /// Exactly these; empty: all.
     pub alerts: Vec<AlertId>,
+    /// Only those whose ids end so.
+    pub id_ends: Option<String>,
     /// Only those of this publisher.
     pub publisher: Option<String>,
     /// Only changes before this place of the feed.
@@ -232,10 +234,10 @@ pub struct EvidenceRow {
 pub struct RegisterQuery {
     /// Only about this alert.
     pub alert: Option<AlertId>,
-    /// Only entries before this one.
-    pub before_exclusive: Option<u64>,
     /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
     pub within: Option<Vec<DivisionCode>>,
+    /// Only entries before this one.
+    pub before_exclusive: Option<u64>,
     /// At most so many.
     pub limit: usize,
 }

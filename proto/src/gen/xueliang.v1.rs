@@ -3002,7 +3002,7 @@ pub mod camera_service_server {
 /// Reads the audit of one alert.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListDeliveriesRequest {
-    /// Which.
+    /// Which: its id, or the last 12 digits of it, where no other alert's id ends so.
     #[prost(string, tag = "1")]
     pub alert_id: ::prost::alloc::string::String,
     /// Only this state of it; 0: whichever came first.
