@@ -1,5 +1,6 @@
 //! Sinks against a receiver that fails in every way, over the real store and gateway.
 
+mod example;
 mod tls;
 
 use std::{collections::VecDeque, time::Duration};
