@@ -25,6 +25,7 @@ struct Report {
     at_wall: Wall,
     config_revision: u64,
     not_analysing: bool,
+    spool_failing: bool,
 }
 
 /// The latest report of every node.
@@ -46,6 +47,8 @@ pub struct NodeSeen {
     pub alive: bool,
     /// Whether its latest report says that no look worker runs its models.
     pub not_analysing: bool,
+    /// Whether its latest report says that its spool cannot be written.
+    pub spool_failing: bool,
 }
 
 impl CameraBoard {
@@ -58,10 +61,16 @@ impl CameraBoard {
     }
     /// Takes a node's report in place of the one before.
     pub fn report(&self, node: &str, report: v1::ReportRequest) {
-        let v1::ReportRequest { node_id: _, config_revision, cameras, not_analysing, clock_steps: _ } =
-            report;
+        let v1::ReportRequest {
+            node_id: _,
+            config_revision,
+            cameras,
+            not_analysing,
+            clock_steps: _,
+            spool_failing,
+        } = report;
         let (at, at_wall) = (self.clock.mono(), self.clock.wall());
-        let report = Report { cameras, at, at_wall, config_revision, not_analysing };
+        let report = Report { cameras, at, at_wall, config_revision, not_analysing, spool_failing };
         self.nodes().insert(node.to_owned(), report);
     }
     /// Every node that has reported.
@@ -73,16 +82,27 @@ impl CameraBoard {
             config_revision: report.config_revision,
             alive: now.since(report.at) <= SILENT_AFTER,
             not_analysing: report.not_analysing,
+            spool_failing: report.spool_failing,
         };
         self.nodes().iter().map(seen).collect()
     }
-    /// Cameras in any of these subtrees (none: all), by id, and when the oldest of their reports came; 0 when no
-    /// node has reported. Of a silent node's cameras the signal is no longer known.
-    pub fn list(&self, divisions: &[DivisionCode]) -> (Vec<v1::CameraStatus>, i64) {
+    /// Cameras in any of these subtrees (none: all) that lie `within` others (`None`: all), by id, and when the oldest of
+    /// their reports came; 0 when no node has reported. Of a silent node's cameras the signal is no longer known.
+    pub fn list(
+        &self,
+        divisions: &[DivisionCode],
+        within: Option<&[DivisionCode]>,
+    ) -> (Vec<v1::CameraStatus>, i64) {
         let now = self.clock.mono();
-        let wanted: BTreeSet<&str> = divisions.iter().map(DivisionCode::as_str).collect();
+        let codes =
+            |codes: &[DivisionCode]| -> BTreeSet<String> { codes.iter().map(ToString::to_string).collect() };
+        let (wanted, within) = (codes(divisions), within.map(codes));
+        let under = |camera: &v1::CameraStatus, codes: &BTreeSet<String>| {
+            camera.division_path.iter().any(|code| codes.contains(code))
+        };
         let in_subtree = |camera: &&v1::CameraStatus| {
-            wanted.is_empty() || camera.division_path.iter().any(|code| wanted.contains(code.as_str()))
+            (wanted.is_empty() || under(camera, &wanted))
+                && within.as_ref().is_none_or(|within| under(camera, within))
         };
         let nodes = self.nodes();
         let mut cameras = BTreeMap::new();
@@ -112,7 +132,7 @@ mod tests {
     fn the_cameras_of_a_silent_node_are_not_called_streaming() {
         let clock = ManualClock::at(Wall(1_000_000));
         let board = CameraBoard::new(clock.clone());
-        assert_eq!(board.list(&[]), (Vec::new(), 0));
+        assert_eq!(board.list(&[], None), (Vec::new(), 0));
         let camera = v1::CameraStatus {
             camera_id: "gate".into(),
             division_path: vec!["33".into(), "3301".into()],
@@ -128,10 +148,10 @@ mod tests {
         board.report("n1", report);
         assert!(board.nodes_seen()[0].not_analysing);
         let division = |code: &str| [code.parse::<DivisionCode>().unwrap()];
-        assert_eq!(board.list(&division("3301")).0[0].signal(), v1::Signal::Streaming);
-        assert!(board.list(&division("3302")).0.is_empty());
+        assert_eq!(board.list(&division("3301"), None).0[0].signal(), v1::Signal::Streaming);
+        assert!(board.list(&division("3302"), None).0.is_empty());
         clock.advance(Duration::from_secs(11));
-        assert_eq!(board.list(&[]).0[0].signal(), v1::Signal::Unspecified);
+        assert_eq!(board.list(&[], None).0[0].signal(), v1::Signal::Unspecified);
         assert!(!board.nodes_seen()[0].alive);
     }
 }

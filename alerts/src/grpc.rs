@@ -11,6 +11,8 @@ mod encoded;
 mod evidence;
 mod node;
 mod retention;
+#[cfg(test)]
+mod scope;
 mod sink;
 mod suppression;
 

@@ -15,32 +15,33 @@ use std::{
 };
 
 use tokio::time::timeout;
-use tonic::{Code, Status, transport::Channel};
+use tonic::transport::Channel;
 use tracing::{error, info, warn};
 use xueliang_base::{
     backoff::Backoff,
     shutdown::Stopping,
     time::{Mono, SharedClock, micros},
 };
-use xueliang_proto::v1::{
-    self, PublishOutcome, alert_service_client::AlertServiceClient, node_service_client::NodeServiceClient,
-};
+use xueliang_proto::v1::{self, node_service_client::NodeServiceClient};
 
+use self::line::{Failure, Line, call, refusal};
 use crate::{
     error::{Error, Result},
     evidence::MAX_PIECE_BYTES,
-    hop::PeerClock,
     spool::{Spool, Waiting, WaitingEvidence},
 };
 
+pub mod keeper;
+mod line;
+
 /// States of one call, as many as are allowed.
 const BATCH: usize = 256;
-/// Deadline of a call with states.
-const CALL: Duration = Duration::from_secs(10);
 /// Calls that fail through a fault of the bus, one after the other, before their states are sent one by one.
 const STUMBLES: u32 = 3;
 /// Times that a state sent by itself fails so before it is set aside.
 const ALONE: u32 = 3;
+/// What the bus has and the spool's disk holds is removed after so long, again and again.
+const SWEEP_AFTER: Duration = Duration::from_secs(1);
 /// Deadline of a call with evidence.
 const EVIDENCE_CALL: Duration = Duration::from_secs(60);
 
@@ -49,6 +50,8 @@ const EVIDENCE_CALL: Duration = Duration::from_secs(60);
 pub struct PublisherCounts {
     /// States the bus has: committed, or known already.
     pub published: AtomicU64,
+    /// Of them, those it got beside the spool, because that could not be written.
+    pub direct: AtomicU64,
     /// Set aside: states that conflict, are invalid or came too late, evidence that is no such thing.
     pub buried: AtomicU64,
     /// Pieces of evidence stored.
@@ -65,39 +68,6 @@ pub struct Publisher {
     pieces: Pieces,
 }
 
-/// What to do about a failed call.
-enum Failure {
-    /// Try again later.
-    Again(String),
-    /// A fault of the bus: of what was sent, or of all.
-    Stumbled(String),
-    /// The same request will fail again.
-    Never(String),
-}
-
-impl From<Status> for Failure {
-    fn from(status: Status) -> Self {
-        let text = format!("{:?}: {}", status.code(), status.message());
-        match status.code() {
-            Code::InvalidArgument | Code::NotFound | Code::OutOfRange | Code::AlreadyExists => {
-                Failure::Never(text)
-            }
-            Code::Internal | Code::DataLoss | Code::Unknown => Failure::Stumbled(text),
-            _ => Failure::Again(text),
-        }
-    }
-}
-
-async fn call<T>(
-    within: Duration,
-    answer: impl Future<Output = Result<tonic::Response<T>, Status>>,
-) -> Result<T, Failure> {
-    match timeout(within, answer).await {
-        Ok(answer) => Ok(answer?.into_inner()),
-        Err(_) => Err(Failure::Again(format!("no answer within {} s", within.as_secs()))),
-    }
-}
-
 impl Publisher {
     /// Sends states over one channel and evidence, megabytes a piece, over another, so that no state waits behind it; `seed`
     /// spreads the back-off of nodes that lose the bus together.
@@ -107,10 +77,7 @@ impl Publisher {
         Self {
             states: States {
                 outlet: Outlet::new("states", &spool, &counts, seed),
-                alerts: AlertServiceClient::new(states),
-                clock,
-                bus_clock: PeerClock::default(),
-                round_trip: Duration::ZERO,
+                line: Line::new(states, clock),
                 stumbles: 0,
                 suspects: BTreeMap::new(),
             },
@@ -176,11 +143,7 @@ impl Outlet {
 /// Sends states.
 struct States {
     outlet: Outlet,
-    alerts: AlertServiceClient<Channel>,
-    clock: SharedClock,
-    /// The clock of the bus, as compared with ours at each answer.
-    bus_clock: PeerClock,
-    round_trip: Duration,
+    line: Line,
     /// Calls that the bus stumbled over since it last took all.
     stumbles: u32,
     /// How often it stumbled over a state sent by itself.
@@ -198,6 +161,11 @@ impl States {
             }
             match self.outlet.after(attempt) {
                 Some(wait) => tokio::time::sleep(wait).await,
+                None if self.outlet.spool.owes() => {
+                    drop(timeout(SWEEP_AFTER, self.outlet.spool.state_pushed()).await);
+                    // It says itself why it cannot.
+                    drop(timeout(SWEEP_AFTER, self.outlet.spool.sweep()).await);
+                }
                 None => self.outlet.spool.state_pushed().await,
             }
         }
@@ -265,42 +233,21 @@ impl States {
         waits.map_or(Ok(()), Err)
     }
     async fn send(&mut self, batch: &[Waiting<v1::Alert>]) -> Result<(), Failure> {
-        let last_round_trip_us = micros(self.round_trip);
-        let began = self.clock.mono();
-        let sent = self.bus_clock.sent(&self.clock.boot(), began);
-        let publication = |one: &Waiting<v1::Alert>| v1::Publication {
-            alert: Some(left_at(began, one)),
-            last_round_trip_us,
-            sent: Some(sent.clone()),
-        };
-        let request = v1::PublishRequest { publications: batch.iter().map(publication).collect() };
-        let answer = call(CALL, self.alerts.publish(request)).await?;
-        let returned = self.clock.mono();
-        self.round_trip = returned.since(began);
-        if let Some(theirs) = &answer.received {
-            self.bus_clock.note(began, theirs, returned);
+        let states = |now| batch.iter().map(|one| left_at(now, one)).collect();
+        let results = self.line.publish(states).await?;
+        let (mut done, mut refused) = (Vec::new(), Vec::new());
+        for (one, result) in batch.iter().zip(results) {
+            match refusal(&result) {
+                None => done.push(one.clone()),
+                Some(reason) => refused.push((one, reason)),
+            }
         }
-        if answer.results.len() != batch.len() {
-            return Err(Failure::Again("the bus answered for another number of states".to_owned()));
-        }
-        let again = |error: Error| Failure::Again(error.to_string());
-        let mut done = Vec::new();
-        for (one, result) in batch.iter().zip(answer.results) {
-            let refused = match result.outcome() {
-                PublishOutcome::Committed | PublishOutcome::Duplicate => {
-                    done.push(one.clone());
-                    continue;
-                }
-                PublishOutcome::Stale => "stale: the bus has a later revision",
-                PublishOutcome::Conflict => "conflict",
-                PublishOutcome::Invalid => "invalid",
-                PublishOutcome::Unspecified => "the bus gives an outcome that this version does not know",
-            };
-            let reason = [refused, &result.message].join(": ");
-            self.outlet.bury(one, reason.trim_end_matches(": ")).await.map_err(Failure::Again)?;
-        }
-        self.outlet.spool.done(&done).await.map_err(again)?;
+        // First what the bus has: to set something aside needs the disk.
+        self.outlet.spool.done(&done).await.map_err(|error| Failure::Again(error.to_string()))?;
         self.outlet.counts.published.fetch_add(done.len() as u64, Ordering::Relaxed);
+        for (one, reason) in refused {
+            self.outlet.bury(one, &reason).await.map_err(Failure::Again)?;
+        }
         Ok(())
     }
 }

@@ -67,7 +67,7 @@ pub struct Principal {
     pub kind: PrincipalKind,
     /// What it may do.
     pub rights: BTreeSet<Right>,
-    /// Subtrees of the division tree whose alerts it may see; `None`: the whole town.
+    /// Subtrees of the division tree whose alerts and cameras it may see; `None`: the whole town.
     pub divisions: Option<Vec<DivisionCode>>,
 }
 
@@ -97,6 +97,13 @@ impl Principal {
             PrincipalKind::Sink => &[ViewRedacted],
         };
         Self { name: name.into(), kind, rights: rights.iter().copied().collect(), divisions: None }
+    }
+    /// Whether it may see all that has this scope: no division of it is another's. A scope without divisions is the
+    /// whole town's.
+    pub fn owns<'a>(&self, divisions: impl IntoIterator<Item = &'a DivisionCode>) -> bool {
+        let Some(own) = &self.divisions else { return true };
+        let mut divisions = divisions.into_iter().peekable();
+        divisions.peek().is_some() && divisions.all(|code| own.contains(code))
     }
     /// Whether it has a right.
     pub fn may(&self, right: Right) -> bool {

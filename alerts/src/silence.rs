@@ -3,7 +3,12 @@
 
 use std::time::Duration;
 
-use xueliang_base::{id::AlertId, kind::Level, time::Wall, wire};
+use xueliang_base::{
+    id::{AlertId, DivisionCode},
+    kind::Level,
+    time::Wall,
+    wire,
+};
 use xueliang_proto::v1;
 
 use crate::{
@@ -96,6 +101,10 @@ impl Silence {
             ..v1::AlertFilter::default()
         };
         Ok(Self { wire, filter: filter.try_into()?, levels })
+    }
+    /// The divisions that its scope names.
+    pub(crate) fn divisions(&self) -> &[DivisionCode] {
+        &self.filter.divisions
     }
     /// Whether it silences an alert with these facts at this moment.
     pub fn covers(&self, facts: &Facts<'_>, at: Wall) -> bool {

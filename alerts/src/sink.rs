@@ -266,7 +266,8 @@ impl Sinks {
     /// Sends dead letters of a sink again, all for no ids. Returns how many.
     pub async fn retry(&self, name: &str, letters: Vec<u64>, principal: &Principal) -> Result<u64> {
         let none = || Error::NotFound(format!("no sink {name:?} is configured"));
-        let one = self.find(name).ok_or_else(none)?;
+        let own = |one: &&Arc<Shared>| principal.owns(&one.spec.filter.divisions);
+        let one = self.find(name).filter(own).ok_or_else(none)?;
         let count = self.bus.store().retry_letters(name.to_owned(), letters, principal.name.clone()).await?;
         one.retry.notify_one();
         Ok(count)

@@ -16,8 +16,11 @@ use std::{
 
 use bytes::Bytes;
 use prost::Message as _;
-use tokio::sync::{Mutex, Notify};
-use tracing::error;
+use tokio::{
+    sync::{Mutex, Notify},
+    time::timeout,
+};
+use tracing::{error, info, warn};
 use xueliang_base::{
     alert::{Alert, EvidenceFacts, EvidenceRef, Sha256, Stage, StageTime},
     id::AlertId,
@@ -26,7 +29,7 @@ use xueliang_base::{
 };
 use xueliang_proto::v1;
 
-use self::{backlog::Backlog, queues::Room};
+use self::{backlog::Backlog, queues::Room, taken::Taken};
 use crate::{
     error::{Error, Result},
     evidence::{files::Files, reserve::Reserve},
@@ -35,6 +38,7 @@ use crate::{
 
 mod backlog;
 pub(crate) mod queues;
+mod taken;
 
 /// Bytes of one batch of states: well under what the bus takes in one call, and short on the way.
 const BATCH_BYTES: u64 = 1 << 20;
@@ -43,6 +47,9 @@ const BATCH_BYTES: u64 = 1 << 20;
 const WALL_ERROR: Duration = Duration::from_secs(1);
 /// One that is not drifts by 500 ppm at most: one part in this many.
 const WALL_DRIFT: u64 = 2000;
+
+/// A disk that takes longer to remove what the bus has keeps nothing waiting: it is removed later.
+const SWEEP_WITHIN: Duration = Duration::from_millis(500);
 
 /// How much may wait.
 #[derive(Debug, Clone)]
@@ -85,6 +92,15 @@ pub struct SpoolCounts {
     pub done: u64,
     /// Items set aside.
     pub dead: u64,
+}
+
+/// A state of an alert, minted and on its way to the spool.
+#[derive(Debug, Clone)]
+pub struct Minted {
+    /// The state.
+    pub alert: Alert,
+    /// When it was minted: its time here counts from then, however often it must be pushed.
+    pub at: (Mono, Wall),
 }
 
 /// States that were not spooled: see [`Spool::push_all`].
@@ -130,6 +146,8 @@ pub struct Spool {
     backlog: Backlog,
     state_news: Notify,
     evidence_news: Notify,
+    /// What the bus has and the disk does not know yet.
+    taken: Taken,
     /// Held from the writing of a file to its row, and from the last look at rows to the deletion of a file.
     file_gate: Mutex<()>,
     waiting: AtomicU64,
@@ -164,6 +182,7 @@ impl Spool {
             backlog: Backlog::upto(found.last),
             state_news: Notify::new(),
             evidence_news: Notify::new(),
+            taken: Taken::default(),
             file_gate: Mutex::default(),
             waiting: found.items.into(),
             waiting_bytes: found.bytes.into(),
@@ -196,20 +215,16 @@ impl Spool {
     /// Appends a state minted now; on disk when the answer comes. The same state again changes nothing while it
     /// waits; the same revision with other content is an error.
     pub async fn push(&self, alert: &Alert) -> Result<()> {
-        let now = (self.clock.mono(), self.clock.wall());
-        self.push_all(std::slice::from_ref(alert), now).await.map_err(|unspooled| unspooled.error)
+        let at = (self.clock.mono(), self.clock.wall());
+        let minted = Minted { alert: alert.clone(), at };
+        self.push_all(&[minted]).await.map_err(|unspooled| unspooled.error)
     }
     /// Appends states in this order with one commit: a burst of them costs one fsync, not one each. All are on disk when
-    /// the answer comes, or as many of the first as the answer says. Their time here counts from when they were
-    /// `minted`, however often they must be pushed. Otherwise as [`Spool::push`].
-    pub async fn push_all(
-        &self,
-        states: &[Alert],
-        minted: (Mono, Wall),
-    ) -> std::result::Result<(), Unspooled> {
+    /// the answer comes, or as many of the first as the answer says. Otherwise as [`Spool::push`].
+    pub async fn push_all(&self, states: &[Minted]) -> std::result::Result<(), Unspooled> {
         let mut items = Vec::with_capacity(states.len());
         let mut fault = None;
-        for alert in states {
+        for Minted { alert, at } in states {
             let content = v1::Alert::from(alert).encode_to_vec();
             let size = content.len() as u64;
             if let Err(error) = self.reserve(size, self.options.max_bytes) {
@@ -219,8 +234,8 @@ impl Spool {
             }
             items.push(SpoolItem {
                 revision: alert.revision.0,
-                minted_mono: minted.0,
-                minted_wall: minted.1,
+                minted_mono: at.0,
+                minted_wall: at.1,
                 lane: alert.level.lane(),
                 ..self.item(SpoolKind::Alert, alert.id, content, String::new(), size)
             });
@@ -249,6 +264,16 @@ impl Spool {
             Some(error) => Err(Unspooled { stored, error }),
             None => Ok(()),
         }
+    }
+    /// Writes something the size of a state and removes it again: whether its disk takes anything.
+    pub async fn try_write(&self) -> Result<()> {
+        let size = 4096;
+        let item = self.item(SpoolKind::Try, AlertId::mint(), vec![0; size], String::new(), size as u64);
+        self.db.try_write(item).await
+    }
+    /// Those of some alerts of which a state is here that the bus does not have yet, as far as is known.
+    pub async fn waits_of(&self, alerts: BTreeSet<AlertId>) -> Result<BTreeSet<AlertId>> {
+        self.db.waits_of(alerts, self.taken.listed()).await
     }
     /// Commits since it was opened, whatever they were about.
     pub fn commits(&self) -> u64 {
@@ -370,7 +395,8 @@ impl Spool {
     /// set aside.
     pub async fn next_batch(&self, count: usize) -> Result<Vec<Waiting<v1::Alert>>> {
         let mark = self.backlog.states();
-        let next = self.db.next_states(mark, Room { count, bytes: BATCH_BYTES }).await?;
+        let room = Room { count, bytes: BATCH_BYTES };
+        let next = self.db.next_states(mark, room, self.taken.listed()).await?;
         self.backlog.batch_taken(mark, next.last, next.backlog);
         let items = next.states;
         let (mono, wall) = (self.clock.mono(), self.clock.wall());
@@ -446,31 +472,64 @@ impl Spool {
         }
     }
     async fn oldest_evidence(&self) -> Result<Option<SpoolItem>> {
+        let oldest = |after| self.db.oldest_evidence(after, self.taken.listed());
         match self.backlog.evidence_after() {
-            0 => self.db.oldest_evidence(0).await,
-            after => match self.db.oldest_evidence(after).await? {
-                None => self.db.oldest_evidence(0).await,
+            0 => oldest(0).await,
+            after => match oldest(after).await? {
+                None => oldest(0).await,
                 fresh => Ok(fresh),
             },
         }
     }
-    /// Removes what the bus has.
+    /// Takes note of what the bus has. It is not given out again, though its rows may stay for as long as the disk
+    /// cannot be written. An error when too much is owed to the disk already.
     pub async fn done<T>(&self, items: &[Waiting<T>]) -> Result<()> {
-        self.db.done(items.iter().map(|item| item.id).collect()).await?;
-        self.gone(items, &self.done).await
+        if !self.taken.has_room(items.len()) {
+            self.sweep().await?;
+        }
+        for item in items {
+            self.taken.add(item.id, item.data_file);
+        }
+        // What cannot be removed now is removed later.
+        drop(timeout(SWEEP_WITHIN, self.sweep()).await);
+        self.left(items, &self.done);
+        Ok(())
+    }
+    /// Whether there are rows of what the bus has.
+    pub fn owes(&self) -> bool {
+        !self.taken.is_empty()
+    }
+    /// Removes the rows and files of what the bus has.
+    pub async fn sweep(&self) -> Result<()> {
+        let taken = self.taken.all();
+        if taken.is_empty() {
+            return Ok(());
+        }
+        let removed = self.db.done(taken.keys().copied().collect()).await;
+        if self.taken.swept(&taken, &removed) {
+            match &removed {
+                Ok(()) => info!("what the bus has is removed from the spool again"),
+                Err(error) => warn!(%error, "what the bus has cannot be removed from the spool, tried again"),
+            }
+        }
+        removed?;
+        self.delete_unneeded(taken.into_values().flatten()).await
     }
     /// Sets aside what the bus will never take, so that it holds up nothing.
     pub async fn bury<T>(&self, item: &Waiting<T>, reason: &str) -> Result<()> {
         self.db.bury(item.id, reason.to_owned()).await?;
-        self.gone(std::slice::from_ref(item), &self.dead).await
+        self.left(std::slice::from_ref(item), &self.dead);
+        self.delete_unneeded(item.data_file).await
     }
-    async fn gone<T>(&self, items: &[Waiting<T>], counter: &AtomicU64) -> Result<()> {
+    fn left<T>(&self, items: &[Waiting<T>], counter: &AtomicU64) {
         counter.fetch_add(items.len() as u64, Ordering::Relaxed);
         self.waiting.fetch_sub(items.len() as u64, Ordering::Relaxed);
         items.iter().for_each(|item| self.release(item.size_bytes));
         // Evidence may have waited for these.
         self.evidence_news.notify_one();
-        for sum in items.iter().filter_map(|item| item.data_file) {
+    }
+    async fn delete_unneeded(&self, files: impl IntoIterator<Item = Sha256>) -> Result<()> {
+        for sum in files {
             let _gate = self.file_gate.lock().await;
             if !self.db.needs(sum.to_string()).await? {
                 self.files.delete(sum).await?;

@@ -27,7 +27,7 @@ use prost::Message as _;
 use xueliang_base::{
     alert::{Alert, EvidenceKind},
     cursor::{Cursor, Epoch},
-    id::AlertId,
+    id::{AlertId, DivisionCode},
     kind::{Lane, Level},
     time::{Mono, Wall},
     wall_step::WallStep,
@@ -193,6 +193,8 @@ pub struct ListQuery {
     pub firing: Option<bool>,
     /// Exactly these; empty: all.
     pub alerts: Vec<AlertId>,
+    /// Only those whose ids end so.
+    pub id_ends: Option<String>,
     /// Only those of this publisher.
     pub publisher: Option<String>,
     /// Only changes before this place of the feed.
@@ -234,6 +236,8 @@ pub struct EvidenceRow {
 pub struct RegisterQuery {
     /// Only about this alert.
     pub alert: Option<AlertId>,
+    /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
+    pub within: Option<Vec<DivisionCode>>,
     /// Only entries before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.

@@ -4,18 +4,20 @@ use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt as _;
 use tempfile::TempDir;
+pub(crate) use xueliang_base::testing::next_state;
 use xueliang_base::{
-    alert::{Alert, AlertState, Explanation, Place},
-    id::{AlertId, AlertRevision, ConfigRevision},
+    alert::{Alert, AlertState},
     incident::Resolution,
     kind::{Kind, Level},
-    time::{Clock as _, ManualClock, Wall},
+    testing::alert as sample,
+    time::{Clock as _, ManualClock, Mono, Wall},
 };
 use xueliang_proto::v1::{self, PublishOutcome, subscribe_response::Item};
 
 use crate::{
     bus::{Bus, BusOptions, Published, Subscribe, SubscriptionStream},
     rights::{Principal, PrincipalKind},
+    spool::Minted,
 };
 
 pub(crate) const NOW: Wall = Wall(1_790_000_000_000_000);
@@ -88,43 +90,7 @@ pub(crate) fn node() -> Principal {
 }
 
 pub(crate) fn alert(kind: Kind, level: u8) -> Alert {
-    Alert {
-        id: AlertId::mint(),
-        revision: AlertRevision(1),
-        kind,
-        level: Level::try_from(level).unwrap(),
-        state: AlertState::Firing,
-        place: Place {
-            camera: "gate".parse().unwrap(),
-            camera_name: "东门".into(),
-            division_path: vec!["33".parse().unwrap(), "3301".parse().unwrap()],
-            division_name: "county".into(),
-            address: None,
-            position: None,
-            zone: None,
-        },
-        started: NOW,
-        last_seen: NOW,
-        count: 1,
-        confidence: 0.5,
-        measures: Vec::new(),
-        regions: Vec::new(),
-        explanation: Explanation {
-            config: ConfigRevision(1),
-            rule: "rule".parse().unwrap(),
-            thresholds: Vec::new(),
-            looks: Vec::new(),
-            zone_outline: Vec::new(),
-            model: None,
-        },
-        evidence: Vec::new(),
-        stages: Vec::new(),
-        camera_time: None,
-        decided: NOW,
-        publisher: String::new(),
-        drill: false,
-        behind: Vec::new(),
-    }
+    Alert { level: Level::try_from(level).unwrap(), ..sample(kind, NOW) }
 }
 pub(crate) fn critical() -> Alert {
     alert(Kind::FireFlame, 2)
@@ -135,11 +101,9 @@ pub(crate) fn major() -> Alert {
 pub(crate) fn minor() -> Alert {
     alert(Kind::ExposedGarbage, 4)
 }
-pub(crate) fn next_state(alert: &Alert) -> Alert {
-    let mut next = alert.clone();
-    next.revision.0 += 1;
-    next.count += 1;
-    next
+/// States as they are pushed, minted at one time.
+pub(crate) fn minted(states: &[Alert], at: (Mono, Wall)) -> Vec<Minted> {
+    states.iter().map(|alert| Minted { alert: alert.clone(), at }).collect()
 }
 pub(crate) fn resolved(alert: &Alert) -> Alert {
     let mut next = next_state(alert);

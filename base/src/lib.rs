@@ -24,6 +24,8 @@ pub mod picture;
 pub mod queue;
 pub mod shutdown;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod time;
 pub mod unit;
 pub mod wall_step;

@@ -84,7 +84,9 @@ fn source(kind: Kind) -> Source {
         Kind::UpstreamDown => Source::Service(
             "raised when all cameras behind a declared [[upstream]], two at least, are lost together",
         ),
-        Kind::StorageFault => Source::Service("raised when the alert store fails"),
+        Kind::StorageFault => {
+            Source::Service("raised when the alert store or a node's spool cannot be written")
+        }
         Kind::OpenBurning => Source::Nothing("use FIRE_FLAME or FIRE_SMOKE"),
         Kind::PersonInWater => Source::Nothing("use WATER_ZONE_ENTRY, which sees the entry"),
         Kind::PersonDown => Source::Nothing("needs a model of posture, which this version does not admit"),

@@ -75,6 +75,9 @@ fn not_ready(answers: &[(&'static str, Option<String>)]) -> Vec<String> {
         if !configured {
             why.push("the node has no configuration yet".to_owned());
         }
+        if sum("node", "xueliang_node_spool", "what=\"failing\"").is_some_and(|failing| failing > 0.0) {
+            why.push("the node's spool cannot be written: see the node's log".to_owned());
+        }
         let models = sum("bus", "xueliang_bus_config", "what=\"models\"").unwrap_or(1.0);
         let ready = sum("node", "xueliang_node_workers_ready", "");
         if configured && models > 0.0 && ready.is_some_and(|ready| ready < 1.0) {
@@ -135,6 +138,8 @@ mod tests {
         assert!(why(Some(BUS), Some(&no_worker)).contains("no look worker"));
         let no_models = BUS.replace("models\"} 1", "models\"} 0");
         assert_eq!(why(Some(&no_models), Some(&no_worker)), "", "without models nobody waits for a worker");
+        let unspooled = NODE.replace("waiting\"} 0", "waiting\"} 0\nxueliang_node_spool{what=\"failing\"} 1");
+        assert!(why(Some(BUS), Some(&unspooled)).contains("spool cannot be written"));
         // A metric that is not there decides nothing.
         assert_eq!(why(Some(""), Some("xueliang_node_spool{what=\"waiting\"} 0\n")), "");
     }

@@ -7,9 +7,10 @@ use xueliang_proto::v1;
 
 use super::Bus;
 use crate::{
-    error::Result,
+    error::{Error, Result},
     rights::{Principal, Right, check},
     silence::Silence,
+    store::SilenceQuery,
 };
 
 /// How often it is looked whether a reason still holds. What ends a suppression by itself ends it at once.
@@ -24,11 +25,24 @@ impl Bus {
     ) -> Result<v1::Silence> {
         check(principal, Right::Silence)?;
         let silence = Silence::new(request, &principal.name, self.0.clock.wall())?;
+        if !principal.owns(silence.divisions()) {
+            return Err(Error::Forbidden(
+                "scope.divisions: name divisions, and only those that you may see yourself".to_owned(),
+            ));
+        }
         self.0.store.add_silence(silence).await
     }
     /// Ends a silence, and shows what it held back.
     pub async fn expire_silence(&self, principal: &Principal, silence: u64) -> Result<v1::Silence> {
         check(principal, Right::Silence)?;
+        let within = principal.divisions.clone();
+        let before =
+            SilenceQuery { with_ended: true, within, limit: 1, before_exclusive: silence.checked_add(1) };
+        if principal.divisions.is_some()
+            && self.0.store.silences(before).await?.first().is_none_or(|one| one.silence_id != silence)
+        {
+            return Err(Error::NotFound(format!("silence_id: there is no silence {silence}")));
+        }
         let silence = self.0.store.expire_silence(silence, principal.name.clone()).await?;
         // The silence has ended on disk: what this leaves behind comes with the next look.
         self.look_at_suppressed().await;

@@ -9,8 +9,8 @@ use xueliang_proto::v1::{self, DeletionProof};
 use super::{DAY, Evidence, KEEP_DAYS_FLOOR, KEY_POINT_DAYS};
 use crate::{
     error::{Error, Result},
-    rights::{Principal, Right, check},
-    store::{Certificate, DueEvidence},
+    rights::{Principal, Right, check, check_sees},
+    store::{Certificate, DueEvidence, HoldQuery},
 };
 
 /// Pieces looked at in one sweep, so that it ends.
@@ -134,6 +134,7 @@ impl Evidence {
     ) -> Result<(v1::LegalHold, u32)> {
         check(principal, Right::HoldEvidence)?;
         let reason = reason_of(reason)?;
+        check_sees(&*self.store, principal, alert).await?;
         if !self.store.exists(alert).await? {
             return Err(Error::NotFound(format!("there is no alert {alert}")));
         }
@@ -158,6 +159,15 @@ impl Evidence {
     /// Lifts a hold. What is past its time and held by nobody else goes with the next sweep.
     pub async fn lift(&self, principal: &Principal, hold: u64, reason: &str) -> Result<v1::LegalHold> {
         check(principal, Right::HoldEvidence)?;
+        if principal.divisions.is_some() {
+            let within = principal.divisions.clone();
+            let before_exclusive = hold.checked_add(1);
+            let query =
+                HoldQuery { lifted_too: true, within, before_exclusive, limit: 1, ..HoldQuery::default() };
+            if self.store.holds(query).await?.first().is_none_or(|one| one.hold_id != hold) {
+                return Err(Error::NotFound(format!("there is no hold {hold}")));
+            }
+        }
         let lifted = self.store.lift_hold(hold, principal.name.clone(), reason_of(reason)?).await?;
         let lifted = lifted.ok_or_else(|| Error::NotFound(format!("there is no hold {hold}")))?;
         info!(alert = lifted.alert_id, by = lifted.lifted_by, hold, "a hold is lifted");

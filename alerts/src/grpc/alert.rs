@@ -128,6 +128,7 @@ impl AlertService for AlertApi {
                 within: principal.divisions,
                 ..Filter::try_from(request.filter.unwrap_or_default())?
             },
+            id_ends: None,
             publisher: None,
             before_exclusive: page_start(&request.page_token)?,
             limit,

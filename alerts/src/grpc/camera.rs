@@ -20,12 +20,13 @@ impl CameraService for CameraApi {
         &self,
         request: Request<v1::ListCamerasRequest>,
     ) -> Result<Response<v1::ListCamerasResponse>, Status> {
-        check(&principal(&self.0, request.extensions())?, Right::ReadCameras)?;
+        let principal = principal(&self.0, request.extensions())?;
+        check(&principal, Right::ReadCameras)?;
         let divisions = request.get_ref().divisions.iter().map(|code| code.parse::<DivisionCode>());
         let divisions = divisions
             .collect::<Result<Vec<_>, _>>()
             .map_err(|fault| Error::Invalid(format!("divisions: {fault}")))?;
-        let (cameras, reported_unix_us) = self.0.board().list(&divisions);
+        let (cameras, reported_unix_us) = self.0.board().list(&divisions, principal.divisions.as_deref());
         Ok(Response::new(v1::ListCamerasResponse { cameras, reported_unix_us }))
     }
 }

@@ -1,15 +1,20 @@
 //! `DeliveryService`.
 
 use tonic::{Request, Response, Status};
+use xueliang_base::id::AlertId;
 use xueliang_proto::v1::{self, delivery_service_server::DeliveryService};
 
 use super::{alert_id, principal};
 use crate::{
     bus::Bus,
     error::{Error, Result},
-    rights::{Right, check, check_sees},
-    store::{Delivered, Reached},
+    filter::Filter,
+    rights::{Principal, Right, check, check_sees},
+    store::{Delivered, ListQuery, Reached},
 };
+
+/// Characters of the last group of an alert's id.
+const END: usize = 12;
 
 /// `DeliveryService` over the store.
 pub struct DeliveryApi(pub(super) Bus);
@@ -27,6 +32,25 @@ fn report(delivered: Delivered) -> v1::DeliveryReport {
     }
 }
 
+impl DeliveryApi {
+    /// The alert that an id, or the last group of one, names among those that the principal may see.
+    async fn named(&self, principal: &Principal, text: &str) -> Result<AlertId> {
+        let end = text.len() == END && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !end {
+            return alert_id(text);
+        }
+        let filter = Filter { within: principal.divisions.clone(), ..Filter::default() };
+        let id_ends = Some(text.to_ascii_lowercase());
+        let found =
+            self.0.store().list(ListQuery { filter, id_ends, limit: 2, ..ListQuery::default() }).await?;
+        match &found[..] {
+            [one] => Ok(one.alert),
+            [] => Err(Error::NotFound(format!("alert_id: no alert's id ends in {text}"))),
+            _ => Err(Error::Invalid(format!("alert_id: several ids end in {text}: give the whole id"))),
+        }
+    }
+}
+
 #[tonic::async_trait]
 impl DeliveryService for DeliveryApi {
     async fn list_deliveries(
@@ -36,7 +60,7 @@ impl DeliveryService for DeliveryApi {
         let principal = principal(&self.0, request.extensions())?;
         check(&principal, Right::ReadRegister)?;
         let request = request.into_inner();
-        let id = alert_id(&request.alert_id)?;
+        let id = self.named(&principal, &request.alert_id).await?;
         check_sees(&**self.0.store(), &principal, id).await?;
         if !self.0.store().exists(id).await? {
             return Err(Error::NotFound(format!("there is no alert {id}")).into());

@@ -109,7 +109,8 @@ impl EvidenceService for EvidenceApi {
         &self,
         request: Request<v1::ListRegisterRequest>,
     ) -> Result<Response<v1::ListRegisterResponse>, Status> {
-        check(&principal(&self.0, request.extensions())?, Right::ReadRegister)?;
+        let principal = principal(&self.0, request.extensions())?;
+        check(&principal, Right::ReadRegister)?;
         let request = request.into_inner();
         let limit = page_size(request.page_size)?;
         let query = RegisterQuery {
@@ -117,6 +118,7 @@ impl EvidenceService for EvidenceApi {
                 "" => None,
                 id => Some(alert_id(id)?),
             },
+            within: principal.divisions,
             before_exclusive: page_start(&request.page_token)?,
             limit,
         };

@@ -70,13 +70,15 @@ impl RetentionService for RetentionApi {
         &self,
         request: Request<v1::ListCertificatesRequest>,
     ) -> Result<Response<v1::ListCertificatesResponse>, Status> {
-        check(&principal(&self.0, request.extensions())?, Right::ReadRegister)?;
+        let principal = principal(&self.0, request.extensions())?;
+        check(&principal, Right::ReadRegister)?;
         let request = request.into_inner();
         let limit = page_size(request.page_size)?;
         let query = CertificateQuery {
             alert: one_alert(&request.alert_id)?,
             from_inclusive: time(request.from_unix_us),
             to_exclusive: time(request.to_unix_us),
+            within: principal.divisions,
             before_exclusive: page_start(&request.page_token)?,
             limit,
         };
@@ -110,12 +112,14 @@ impl RetentionService for RetentionApi {
         &self,
         request: Request<v1::ListLegalHoldsRequest>,
     ) -> Result<Response<v1::ListLegalHoldsResponse>, Status> {
-        check(&principal(&self.0, request.extensions())?, Right::ReadRegister)?;
+        let principal = principal(&self.0, request.extensions())?;
+        check(&principal, Right::ReadRegister)?;
         let request = request.into_inner();
         let limit = page_size(request.page_size)?;
         let query = HoldQuery {
             alert: one_alert(&request.alert_id)?,
             lifted_too: request.lifted_too,
+            within: principal.divisions,
             before_exclusive: page_start(&request.page_token)?,
             limit,
         };

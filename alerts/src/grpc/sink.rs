@@ -6,7 +6,7 @@ use xueliang_proto::v1::{self, sink_service_server::SinkService};
 use super::{alert_id, page_size, page_start, principal};
 use crate::{
     error::{Error, Result},
-    rights::{Principal, Right, check},
+    rights::{Principal, Right, check, check_sees},
     sink::Sinks,
     store::sinks::{LetterQuery, ShareQuery},
 };
@@ -68,9 +68,10 @@ impl SinkService for SinkApi {
         &self,
         request: Request<v1::ListSinksRequest>,
     ) -> Result<Response<v1::ListSinksResponse>, Status> {
-        check(&principal(self.0.bus(), request.extensions())?, Right::ReadRegister)?;
+        let principal = principal(self.0.bus(), request.extensions())?;
+        check(&principal, Right::ReadRegister)?;
         let mut sinks = Vec::new();
-        for one in self.0.all() {
+        for one in self.0.all().iter().filter(|one| principal.owns(&one.spec.filter.divisions)) {
             let spec = &one.spec;
             let counts = *one.counts();
             let lag = self.0.lag(&spec.name).await?;
@@ -97,7 +98,8 @@ impl SinkService for SinkApi {
         &self,
         request: Request<v1::ListSharesRequest>,
     ) -> Result<Response<v1::ListSharesResponse>, Status> {
-        check(&principal(self.0.bus(), request.extensions())?, Right::ReadRegister)?;
+        let principal = principal(self.0.bus(), request.extensions())?;
+        check(&principal, Right::ReadRegister)?;
         let request = request.into_inner();
         let limit = page_size(request.page_size)?;
         let query = ShareQuery {
@@ -105,6 +107,7 @@ impl SinkService for SinkApi {
             sink: optional(request.sink),
             from_us: request.from_unix_us,
             to_us: Some(request.to_unix_us).filter(|to| *to != 0),
+            within: principal.divisions,
             before_exclusive: page_start(&request.page_token)?,
             limit,
         };
@@ -117,12 +120,14 @@ impl SinkService for SinkApi {
         &self,
         request: Request<v1::ListDeadLettersRequest>,
     ) -> Result<Response<v1::ListDeadLettersResponse>, Status> {
-        check(&principal(self.0.bus(), request.extensions())?, Right::ReadRegister)?;
+        let principal = principal(self.0.bus(), request.extensions())?;
+        check(&principal, Right::ReadRegister)?;
         let request = request.into_inner();
         let limit = page_size(request.page_size)?;
         let query = LetterQuery {
             sink: optional(request.sink),
             with_settled: request.with_settled,
+            within: principal.divisions,
             before_exclusive: page_start(&request.page_token)?,
             limit,
         };
@@ -154,6 +159,7 @@ impl SinkService for SinkApi {
         let principal = principal(self.0.bus(), request.extensions())?;
         check(&principal, Right::ReportExternal)?;
         let (state, key) = report(&principal, request.into_inner())?;
+        check_sees(&**self.0.bus().store(), &principal, alert_id(&state.alert_id)?).await?;
         let (state, duplicate) = self.0.bus().store().report_external(state, key).await?;
         Ok(Response::new(v1::ReportExternalStateResponse { state: Some(state), duplicate }))
     }
@@ -162,8 +168,10 @@ impl SinkService for SinkApi {
         &self,
         request: Request<v1::ListExternalStatesRequest>,
     ) -> Result<Response<v1::ListExternalStatesResponse>, Status> {
-        check(&principal(self.0.bus(), request.extensions())?, Right::ReadAlerts)?;
+        let principal = principal(self.0.bus(), request.extensions())?;
+        check(&principal, Right::ReadAlerts)?;
         let alert = alert_id(&request.into_inner().alert_id)?;
+        check_sees(&**self.0.bus().store(), &principal, alert).await?;
         let states = self.0.bus().store().list_external(alert).await?;
         Ok(Response::new(v1::ListExternalStatesResponse { states }))
     }

@@ -39,10 +39,12 @@ impl SuppressionService for SuppressionApi {
         &self,
         request: Request<v1::ListSilencesRequest>,
     ) -> Result<Response<v1::ListSilencesResponse>, Status> {
-        check(&principal(&self.0, request.extensions())?, Right::ReadAlerts)?;
+        let principal = principal(&self.0, request.extensions())?;
+        check(&principal, Right::ReadAlerts)?;
         let request = request.into_inner();
         let query = SilenceQuery {
             with_ended: request.with_ended,
+            within: principal.divisions,
             before_exclusive: page_start(&request.page_token)?,
             limit: page_size(request.page_size)?,
         };
@@ -56,11 +58,15 @@ impl SuppressionService for SuppressionApi {
         &self,
         request: Request<v1::ListSuppressedRequest>,
     ) -> Result<Response<v1::ListSuppressedResponse>, Status> {
-        check(&principal(&self.0, request.extensions())?, Right::ReadAlerts)?;
+        let principal = principal(&self.0, request.extensions())?;
+        check(&principal, Right::ReadAlerts)?;
         let request = request.into_inner();
         let moment = |us: i64| (us != 0).then_some(us);
         let query = SuppressionQuery {
-            filter: Filter::try_from(request.filter.unwrap_or_default())?,
+            filter: Filter {
+                within: principal.divisions,
+                ..Filter::try_from(request.filter.unwrap_or_default())?
+            },
             from_unix_us: moment(request.from_unix_us),
             to_unix_us: moment(request.to_unix_us),
             only_lasting: request.only_lasting,

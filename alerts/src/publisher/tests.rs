@@ -1,5 +1,6 @@
 //! Publishers at a bus, over a real connection, and what a console gets of it.
 
+mod keeper;
 mod stages;
 
 use std::{
@@ -14,7 +15,7 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{Request, Response, transport::Server};
+use tonic::{Code, Request, Response, Status, transport::Server};
 use xueliang_base::{
     alert::{EvidenceFacts, EvidenceKind, EvidenceRef, Sha256},
     shutdown,
@@ -50,7 +51,13 @@ impl Served {
         folder: &Path,
         nodes: impl FnOnce(&Bus) -> NodeServiceServer<N>,
     ) -> Self {
-        let options = BusOptions { bookmark_every: Duration::from_millis(20), ..BusOptions::default() };
+        Self::on(folder, testing::options(), nodes)
+    }
+    fn on<N: node_service_server::NodeService>(
+        folder: &Path,
+        options: BusOptions,
+        nodes: impl FnOnce(&Bus) -> NodeServiceServer<N>,
+    ) -> Self {
         let bus = Bus::open(&folder.join("bus"), SystemClock::shared(), options).unwrap();
         let mut principal = Principal::new("node-1", PrincipalKind::Operator);
         principal.rights.extend([Right::RunNode, Right::Publish]);
@@ -270,7 +277,7 @@ async fn an_alert_raised_after_an_outage_does_not_wait_for_what_was_spooled_in_i
     tokio::spawn(publisher.run(stopping));
     let missed: Vec<_> = (0..6000).map(|_| critical()).collect();
     let clock = SystemClock::shared();
-    spool.push_all(&missed, (clock.mono(), clock.wall())).await.unwrap();
+    spool.push_all(&testing::minted(&missed, (clock.mono(), clock.wall()))).await.unwrap();
     wait_for(|| counts.failures.load(Ordering::Relaxed) > 0).await;
     let served = Served::at(folder.path());
     wait_for(|| counts.published.load(Ordering::Relaxed) > 0).await;

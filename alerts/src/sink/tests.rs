@@ -1,11 +1,14 @@
 //! Sinks against a receiver that fails in every way, over the real store and gateway.
 
+mod example;
+mod tls;
+
 use std::{collections::VecDeque, time::Duration};
 
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::TcpListener,
     task::JoinHandle,
 };
 use xueliang_base::{alert::Sha256, shutdown};
@@ -48,6 +51,26 @@ impl Receiver {
         });
         Self { url, got, _serving: serving }
     }
+    /// One behind TLS, that takes all.
+    async fn over_tls(acceptor: tokio_rustls::TlsAcceptor) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/hook", listener.local_addr().unwrap()).parse().unwrap();
+        let got = Arc::<Mutex<Vec<Value>>>::default();
+        let kept = Arc::clone(&got);
+        let serving = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let (acceptor, kept) = (acceptor.clone(), Arc::clone(&kept));
+                tokio::spawn(async move {
+                    // Who does not trust the certificate goes away.
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve(stream, kept, Arc::default()).await;
+                    }
+                });
+            }
+        });
+        Self { url, got, _serving: serving }
+    }
     /// Alert and revision of each request, in order.
     fn got(&self) -> Vec<(String, u64)> {
         let key = |body: &Value| {
@@ -61,7 +84,11 @@ impl Receiver {
     }
 }
 
-async fn serve(mut stream: TcpStream, got: Arc<Mutex<Vec<Value>>>, script: Arc<Mutex<VecDeque<Answer>>>) {
+async fn serve(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    got: Arc<Mutex<Vec<Value>>>,
+    script: Arc<Mutex<VecDeque<Answer>>>,
+) {
     let mut bytes = Vec::new();
     let (head, body) = loop {
         if stream.read_buf(&mut bytes).await.unwrap() == 0 {

@@ -8,7 +8,7 @@ use xueliang_base::{
 };
 
 use super::*;
-use crate::testing::{NOW, critical, key_of, minor, next_state, resolved};
+use crate::testing::{NOW, critical, key_of, minor, minted, next_state, resolved};
 
 fn still(data: &[u8]) -> EvidenceRef {
     let facts = EvidenceFacts {
@@ -79,9 +79,9 @@ async fn of_many_states_as_many_of_the_first_are_spooled_as_there_is_room_for() 
     let options = SpoolOptions { max_bytes: 2000, ..SpoolOptions::default() };
     let spool = Spool::open(folder.path(), clock.clone(), options).unwrap();
     let states: Vec<_> = (0..60).map(|_| critical()).collect();
-    let minted = (clock.mono(), clock.wall());
+    let states = minted(&states, (clock.mono(), clock.wall()));
     let before = spool.commits();
-    let Unspooled { stored, error } = spool.push_all(&states, minted).await.unwrap_err();
+    let Unspooled { stored, error } = spool.push_all(&states).await.unwrap_err();
     assert!(matches!(error, Error::Exhausted(_)) && (1..30).contains(&stored), "{stored}: {error}");
     assert_eq!(spool.commits() - before, 1);
     let first = spool.next_batch(100).await.unwrap();
@@ -89,10 +89,10 @@ async fn of_many_states_as_many_of_the_first_are_spooled_as_there_is_room_for() 
     spool.done(&first).await.unwrap();
     // The rest, tried again later: nothing twice, in order, and dated from when it was minted.
     clock.advance(Duration::from_secs(3));
-    let Unspooled { stored: more, .. } = spool.push_all(&states[stored..], minted).await.unwrap_err();
+    let Unspooled { stored: more, .. } = spool.push_all(&states[stored..]).await.unwrap_err();
     let second = spool.next_batch(100).await.unwrap();
     let ids: Vec<_> = first.iter().chain(&second).map(|one| one.item.alert_id.clone()).collect();
-    let expected: Vec<_> = states[..stored + more].iter().map(|alert| alert.id.to_string()).collect();
+    let expected: Vec<_> = states[..stored + more].iter().map(|one| one.alert.id.to_string()).collect();
     assert_eq!(ids, expected);
     assert_eq!(second[0].item.stages.last().unwrap().duration_us, 3_000_000);
     // One that waits with other content stops those after it.
@@ -100,7 +100,8 @@ async fn of_many_states_as_many_of_the_first_are_spooled_as_there_is_room_for() 
     spool.done(&second).await.unwrap();
     spool.push(&waits).await.unwrap();
     let other = Alert { count: waits.count + 1, ..waits };
-    let Unspooled { stored, error } = spool.push_all(&[minor(), other, minor()], minted).await.unwrap_err();
+    let states = minted(&[minor(), other, minor()], (clock.mono(), clock.wall()));
+    let Unspooled { stored, error } = spool.push_all(&states).await.unwrap_err();
     assert!(stored == 1 && matches!(error, Error::Conflict(_)), "{stored}: {error}");
 }
 
@@ -325,9 +326,9 @@ async fn a_fresh_alert_goes_before_the_backlog_and_no_revision_before_another_of
     let spool = bench.open();
     let (first, later) = (minor(), minor());
     let flood: Vec<_> = (0..500).map(|_| minor()).collect();
-    let minted = (bench.clock.mono(), bench.clock.wall());
+    let at = (bench.clock.mono(), bench.clock.wall());
     spool.push(&first).await.unwrap();
-    spool.push_all(&flood, minted).await.unwrap();
+    spool.push_all(&minted(&flood, at)).await.unwrap();
     spool.push(&later).await.unwrap();
     // The bus takes a batch, and has thereby come back.
     assert_eq!(spool.next_batch(1).await.unwrap()[0].item.alert_id, first.id.to_string());
@@ -353,8 +354,9 @@ async fn a_fresh_alert_goes_before_the_backlog_and_no_revision_before_another_of
 #[tokio::test]
 async fn what_an_earlier_life_left_does_not_stand_before_what_is_raised_in_this_one() {
     let bench = Bench::new();
-    let minted = (bench.clock.mono(), bench.clock.wall());
-    bench.open().push_all(&(0..300).map(|_| critical()).collect::<Vec<_>>(), minted).await.unwrap();
+    let left: Vec<_> = (0..300).map(|_| critical()).collect();
+    let left = minted(&left, (bench.clock.mono(), bench.clock.wall()));
+    bench.open().push_all(&left).await.unwrap();
     let spool = bench.open();
     let fire = critical();
     spool.push(&fire).await.unwrap();
@@ -418,7 +420,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn random_histories_lose_nothing_double_nothing_and_keep_the_order_of_each_alert(steps in steps()) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         runtime.block_on(async {
             let bench = Bench::new();
             let mut spool = bench.open();

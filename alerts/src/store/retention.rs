@@ -3,7 +3,7 @@
 
 use xueliang_base::{
     alert::{EvidenceKind, Sha256},
-    id::AlertId,
+    id::{AlertId, DivisionCode},
     time::Wall,
 };
 use xueliang_proto::v1;
@@ -63,6 +63,8 @@ pub struct CertificateQuery {
     pub from_inclusive: Option<Wall>,
     /// Only deletions before this time.
     pub to_exclusive: Option<Wall>,
+    /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
+    pub within: Option<Vec<DivisionCode>>,
     /// Only certificates before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.
@@ -76,6 +78,8 @@ pub struct HoldQuery {
     pub alert: Option<AlertId>,
     /// Also those that were lifted.
     pub lifted_too: bool,
+    /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
+    pub within: Option<Vec<DivisionCode>>,
     /// Only holds before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.

@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use xueliang_base::{id::AlertId, kind::Lane};
+use xueliang_base::{
+    id::{AlertId, DivisionCode},
+    kind::Lane,
+};
 use xueliang_proto::v1;
 
 use super::{Answer, FeedQuery, FeedRow, Page};
@@ -81,6 +84,8 @@ pub struct ShareQuery {
     pub from_us: i64,
     /// Before this moment.
     pub to_us: Option<i64>,
+    /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
+    pub within: Option<Vec<DivisionCode>>,
     /// Only entries before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.
@@ -94,6 +99,8 @@ pub struct LetterQuery {
     pub sink: Option<String>,
     /// Also those that were taken when sent again.
     pub with_settled: bool,
+    /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
+    pub within: Option<Vec<DivisionCode>>,
     /// Only letters before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.

@@ -35,6 +35,8 @@ pub(crate) enum SpoolKind {
     Alert,
     /// A piece of evidence: `content` is a `v1::EvidenceRef`, the bytes lie in a file.
     Evidence,
+    /// Of no meaning: what a try of the disk writes.
+    Try,
 }
 
 /// One item that waits for the bus.
@@ -131,6 +133,22 @@ impl SpoolDb {
             Ok((new, None))
         })
     }
+    /// Appends an item and removes it again, in one commit.
+    pub(crate) fn try_write(&self, item: SpoolItem) -> impl Future<Output = Result<()>> + Send + 'static {
+        self.writer.run(Urgency::Usual, move |db, _| {
+            insert(db, &item)?;
+            db.execute("DELETE FROM item WHERE item_id = ?1", [db.last_insert_rowid()])?;
+            Ok(())
+        })
+    }
+    /// Those of some alerts of which a state waits. `taken` is the ids of items that do not count, as a JSON array.
+    pub(crate) async fn waits_of(
+        &self,
+        alerts: BTreeSet<AlertId>,
+        taken: String,
+    ) -> Result<BTreeSet<AlertId>> {
+        self.reader.run(move |reader| reader.with(|db| waits_of(db, alerts, &taken))).await?
+    }
     /// Commits since it was opened.
     pub(crate) fn commits(&self) -> u64 {
         self.writer.health().commits
@@ -149,14 +167,14 @@ impl SpoolDb {
         latest.await?
     }
     /// The states to send next. The backlog is of alerts whose first item is `mark` or older; with a `mark` of 0 there is
-    /// none.
-    pub(crate) async fn next_states(&self, mark: i64, room: Room) -> Result<Next> {
-        self.reader.run(move |reader| reader.with(|db| next_states(db, mark, room))).await?
+    /// none. `taken` is the ids of items that do not count, as a JSON array.
+    pub(crate) async fn next_states(&self, mark: i64, room: Room, taken: String) -> Result<Next> {
+        self.reader.run(move |reader| reader.with(|db| next_states(db, mark, room, &taken))).await?
     }
     /// The oldest piece of evidence after an item. It is passed over while an older state of its alert waits: the bus
-    /// takes none for an alert it does not have.
-    pub(crate) async fn oldest_evidence(&self, after: i64) -> Result<Option<SpoolItem>> {
-        self.reader.run(move |reader| reader.with(|db| oldest_evidence(db, after))).await?
+    /// takes none for an alert it does not have. `taken` as there.
+    pub(crate) async fn oldest_evidence(&self, after: i64, taken: String) -> Result<Option<SpoolItem>> {
+        self.reader.run(move |reader| reader.with(|db| oldest_evidence(db, after, &taken))).await?
     }
     /// Whether an item that waits needs a file.
     pub(crate) async fn needs(&self, data_file: String) -> Result<bool> {
@@ -212,6 +230,7 @@ fn number(kind: SpoolKind) -> i64 {
     match kind {
         SpoolKind::Alert => 0,
         SpoolKind::Evidence => 1,
+        SpoolKind::Try => 2,
     }
 }
 
@@ -299,13 +318,13 @@ fn lane_number(lane: Lane) -> i64 {
     i64::try_from(lane.index()).unwrap_or(i64::MAX)
 }
 
-fn next_states(db: &Connection, mark: i64, room: Room) -> Result<Next> {
+fn next_states(db: &Connection, mark: i64, room: Room, taken: &str) -> Result<Next> {
     // One view of all queues: nothing moves from one to another meanwhile.
     let view = db.unchecked_transaction()?;
     let mut heads: [VecDeque<(i64, u64)>; 6] = Default::default();
     let mut backlog = false;
     for (heads, queue) in heads.iter_mut().zip(QUEUES) {
-        *heads = heads_of(&view, queue, mark, room.count)?;
+        *heads = heads_of(&view, queue, mark, room.count, taken)?;
         backlog |= queue.backlog && !heads.is_empty();
     }
     let mut query = view.prepare_cached(&format!("{ITEM} WHERE item_id = ?1"))?;
@@ -315,7 +334,13 @@ fn next_states(db: &Connection, mark: i64, room: Room) -> Result<Next> {
 }
 
 /// The first items of a queue with their sizes.
-fn heads_of(db: &Connection, queue: Queue, mark: i64, limit: usize) -> Result<VecDeque<(i64, u64)>> {
+fn heads_of(
+    db: &Connection,
+    queue: Queue,
+    mark: i64,
+    limit: usize,
+    taken: &str,
+) -> Result<VecDeque<(i64, u64)>> {
     let which = match queue.backlog {
         true if mark == 0 => return Ok(VecDeque::new()),
         true => "head <= ?2",
@@ -323,22 +348,37 @@ fn heads_of(db: &Connection, queue: Queue, mark: i64, limit: usize) -> Result<Ve
     };
     let mut query = db.prepare_cached(&format!(
         "SELECT item_id, size_bytes FROM item INDEXED BY item_by_queue WHERE kind = 0 AND lane = ?1 AND {which} \
-         ORDER BY item_id LIMIT ?3"
+         AND item_id NOT IN (SELECT value FROM json_each(?4)) ORDER BY item_id LIMIT ?3"
     ))?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let heads = query.query_map(params![lane_number(queue.lane), mark, limit], |row| {
+    let heads = query.query_map(params![lane_number(queue.lane), mark, limit, taken], |row| {
         Ok((row.get(0)?, u64::try_from(row.get::<_, i64>(1)?).unwrap_or(0)))
     })?;
     Ok(heads.collect::<rusqlite::Result<_>>()?)
 }
 
-fn oldest_evidence(db: &Connection, after: i64) -> Result<Option<SpoolItem>> {
+fn waits_of(db: &Connection, alerts: BTreeSet<AlertId>, taken: &str) -> Result<BTreeSet<AlertId>> {
+    let mut query = db.prepare_cached(
+        "SELECT EXISTS (SELECT 1 FROM item WHERE alert_id = ?1 AND kind = 0 \
+         AND item_id NOT IN (SELECT value FROM json_each(?2)))",
+    )?;
+    let mut waits = BTreeSet::new();
+    for alert in alerts {
+        if query.query_row(params![alert.to_string(), taken], |row| row.get(0))? {
+            waits.insert(alert);
+        }
+    }
+    Ok(waits)
+}
+
+fn oldest_evidence(db: &Connection, after: i64, taken: &str) -> Result<Option<SpoolItem>> {
     let mut query = db.prepare_cached(&format!(
-        "{ITEM} WHERE kind = 1 AND item_id > ?1 AND NOT EXISTS (SELECT 1 FROM item AS state \
-         WHERE state.alert_id = item.alert_id AND state.kind = 0 AND state.item_id < item.item_id) \
+        "{ITEM} WHERE kind = 1 AND item_id > ?1 AND item_id NOT IN (SELECT value FROM json_each(?2)) \
+         AND NOT EXISTS (SELECT 1 FROM item AS state WHERE state.alert_id = item.alert_id AND state.kind = 0 \
+         AND state.item_id < item.item_id AND state.item_id NOT IN (SELECT value FROM json_each(?2))) \
          ORDER BY item_id LIMIT 1"
     ))?;
-    let mut rows = query.query([after])?;
+    let mut rows = query.query(params![after, taken])?;
     rows.next()?.map(read_item).transpose()
 }
 

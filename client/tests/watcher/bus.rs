@@ -11,10 +11,10 @@ use xueliang_alerts::{
     store::restore,
 };
 use xueliang_base::{
-    alert::{Alert, AlertState, Explanation, Place},
-    id::{AlertId, AlertRevision, ConfigRevision},
+    alert::{Alert, AlertState},
     incident::Resolution,
     kind::Kind,
+    testing::{self, next_state},
     time::{Clock as _, SystemClock, Wall},
 };
 use xueliang_client::{Event, FIRST_WAIT, Item, REFUSED_WAIT, Watcher, v1};
@@ -24,48 +24,7 @@ use super::{Desk, PATIENCE, channel, key, listen, lost, named};
 const NOW: Wall = Wall(1_790_000_000_000_000);
 
 fn critical() -> Alert {
-    let kind = Kind::FireFlame;
-    Alert {
-        id: AlertId::mint(),
-        revision: AlertRevision(1),
-        kind,
-        level: kind.default_level(),
-        state: AlertState::Firing,
-        place: Place {
-            camera: "gate".parse().unwrap(),
-            camera_name: "Gate".to_owned(),
-            division_path: vec!["33".parse().unwrap()],
-            division_name: "county".to_owned(),
-            address: None,
-            position: None,
-            zone: None,
-        },
-        started: NOW,
-        last_seen: NOW,
-        count: 1,
-        confidence: 0.5,
-        measures: Vec::new(),
-        regions: Vec::new(),
-        explanation: Explanation {
-            config: ConfigRevision(1),
-            rule: "rule".parse().unwrap(),
-            thresholds: Vec::new(),
-            looks: Vec::new(),
-            zone_outline: Vec::new(),
-            model: None,
-        },
-        evidence: Vec::new(),
-        stages: Vec::new(),
-        camera_time: None,
-        decided: NOW,
-        publisher: String::new(),
-        drill: false,
-        behind: Vec::new(),
-    }
-}
-
-fn next_state(alert: &Alert) -> Alert {
-    Alert { revision: AlertRevision(alert.revision.0 + 1), count: alert.count + 1, ..alert.clone() }
+    testing::alert(Kind::FireFlame, NOW)
 }
 
 fn key_of(alert: &Alert) -> (String, u64) {

@@ -3099,7 +3099,7 @@ pub mod camera_service_server {
 /// Reads the audit of one alert.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListDeliveriesRequest {
-    /// Which.
+    /// Which: its id, or the last 12 digits of it, where no other alert's id ends so.
     #[prost(string, tag = "1")]
     pub alert_id: ::prost::alloc::string::String,
     /// Only this state of it; 0: whichever came first.
@@ -4229,6 +4229,9 @@ pub struct ReportRequest {
     /// Steps of its wall clock since the report before; the same again is recorded once.
     #[prost(message, repeated, tag = "5")]
     pub clock_steps: ::prost::alloc::vec::Vec<ClockStep>,
+    /// Whether its spool cannot be written, or could not in the last seconds. Alerts go to the bus beside it meanwhile.
+    #[prost(bool, tag = "6")]
+    pub spool_failing: bool,
 }
 /// Nothing to say.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

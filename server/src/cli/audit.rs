@@ -15,7 +15,7 @@ use super::block_on;
 moments between which the alert came there first. A crash of the bus loses at most the last second of this audit."
 )]
 pub struct AuditArgs {
-    /// The alert's id, as `watch --json` prints it.
+    /// The alert's id, or the end of it as `watch` prints it.
     alert: String,
     /// Only this state of it; otherwise whichever came first.
     #[arg(long)]

@@ -31,8 +31,9 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(500);
 /// Arguments of `watch`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Columns: time of the change, level, kind, state, place, count or reason, age by stage in ms. FIRING is new,
-firing goes on; a line with + tells of evidence that has come to an alert that was shown.
+    after_help = "Columns: time of the change, end of the alert's id (as `audit` takes it), level, kind, state, place, count or
+reason, age by stage in ms. FIRING is new, firing goes on; a line with + tells of evidence that has come to an alert that
+was shown.
 A name makes the subscription durable: the service keeps what you acknowledged, and the next `watch` under that name
 goes on there. --cursor-file keeps the place in a file of your own instead."
 )]
@@ -261,7 +262,13 @@ fn evidence_text(alert: &v1::Alert, new: &[v1::EvidenceRef], timezone: &str) -> 
     let pieces: Vec<_> = new.iter().map(evidence_word).collect();
     let camera = alert.place.as_ref().map_or("", |place| place.camera_name.as_str());
     let at = Wall(alert.decided_unix_us).rfc3339(timezone);
-    format!("{at}     {:<18} + {} of {camera}", kind_word(alert.kind), pieces.join(", "))
+    let id = end_of(&alert.alert_id);
+    format!("{at}  {id}     {:<18} + {} of {camera}", kind_word(alert.kind), pieces.join(", "))
+}
+
+/// The last group of an alert's id: 48 random bits, which no two alerts of a town share.
+fn end_of(id: &str) -> &str {
+    id.rsplit('-').next().unwrap_or(id)
 }
 
 fn kind_word(number: i32) -> String {
@@ -299,8 +306,9 @@ fn delivery_text(delivery: &Delivery, timezone: &str) -> Option<String> {
         }
     }
     Some(format!(
-        "{}  L{} {:<18} {:<8} {}{zone}  [{}]  {}{flags}",
+        "{}  {}  L{} {:<18} {:<8} {}{zone}  [{}]  {}{flags}",
         Wall(at).rfc3339(timezone),
+        end_of(&alert.alert_id),
         alert.level,
         kind.map_or_else(|| kind_word(alert.kind), |kind| kind.code().to_owned()),
         state,
@@ -539,6 +547,30 @@ mod tests {
         };
         let value = line(Item::Summary(summary));
         assert_eq!(value["summary"], json!({ "counts": { "IMG_DARK": 2 }, "alert_ids": ["a", "b"] }));
+    }
+
+    #[test]
+    fn a_line_names_its_alert_within_the_first_hundred_columns() {
+        let alert_id = "0199f3a2-5c1e-7abc-8def-0123456789ab".to_owned();
+        let alert = v1::Alert {
+            alert_id,
+            revision: 1,
+            kind: Kind::ZoneIntrusion.number(),
+            level: 2,
+            state: AlertState::Firing.into(),
+            decided_unix_us: 1_790_000_000_000_000,
+            count: 3,
+            place: Some(v1::Place { camera_name: "East gate".to_owned(), ..v1::Place::default() }),
+            evidence: vec![v1::EvidenceRef { kind: v1::EvidenceKind::Still.into(), ..Default::default() }],
+            ..v1::Alert::default()
+        };
+        let record = Some(v1::Record { alert: Some(alert.clone()), ..v1::Record::default() });
+        let delivery = Delivery { record, age_us: 612_000, ..Delivery::default() };
+        let line = delivery_text(&delivery, "Asia/Shanghai").unwrap();
+        let told = line.split("  [").next().unwrap();
+        assert!(told.contains("  0123456789ab  L2 ZONE_INTRUSION") && told.len() <= 100, "{line}");
+        let line = evidence_text(&alert, &alert.evidence, "Asia/Shanghai");
+        assert!(line.contains("  0123456789ab  ") && line.len() <= 100, "{line}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
-//! From incidents to alerts: mints ids and revisions, and spools every state durably before anything is sent.
+//! From incidents to alerts: mints ids and revisions, and hands every state to the keeper, which puts it on a disk.
 //!
 //! One task; the suppressor knows the active alert of each place and kind. What waits when it wakes is minted in order and
-//! spooled with one commit, so that a burst of incidents waits for one fsync and not for one each. States that cannot be
-//! spooled (disk full) are tried again until they can: the queue in front is bounded, and what does not fit is counted by
-//! the looks task. Evidence is asked for only when its alert is on disk. What cameras hang on has alerts of its own, minted
-//! here (`upstreams`).
+//! spooled with one commit, so that a burst of incidents waits for one fsync and not for one each. While no disk takes
+//! states the keeper holds some; the queue in front is bounded, and what does not fit is counted by the looks task.
+//! Evidence is asked for only when its alert is on disk. What cameras hang on has alerts of its own, minted here
+//! (`upstreams`).
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 use xueliang_alerts::{
-    spool::{Spool, Unspooled},
+    publisher::keeper::Keeper,
     suppress::{Decision, Suppressor},
 };
 use xueliang_base::{
@@ -54,7 +54,7 @@ pub struct AlertingSpec {
     /// Time.
     pub clock: SharedClock,
     /// Where states go.
-    pub spool: Arc<Spool>,
+    pub keeper: Keeper<Kept>,
     /// Where evidence is asked for.
     pub footage: mpsc::Sender<Wanted>,
     /// The cameras, whose signals tell how what they hang on is.
@@ -64,7 +64,7 @@ pub struct AlertingSpec {
 /// Counts for metrics.
 #[derive(Debug, Clone, Default)]
 pub struct AlertingCounts {
-    /// States spooled, by what happened.
+    /// States on disk, by what happened.
     pub states: BTreeMap<&'static str, u64>,
     /// Incidents held back, by reason.
     pub suppressed: BTreeMap<&'static str, u64>,
@@ -74,6 +74,8 @@ pub struct AlertingCounts {
     pub spool_failures: u64,
     /// Losses of cameras that waited for the verdict about what they hang on, by how that ended.
     pub held: BTreeMap<&'static str, u64>,
+    /// States that are on no disk yet.
+    pub unkept: usize,
 }
 
 struct Alerting {
@@ -89,20 +91,15 @@ struct Alerting {
     counts: AlertingCounts,
     /// Where the counts are shown.
     shown: watch::Sender<AlertingCounts>,
-    /// States that are not on disk yet, in order.
-    minted: Vec<Minted>,
-    /// How often a failing spool is still tried after stopping was asked.
-    last_tries: u32,
     /// When alerts that no rule sees are ended; `None` when that was done for this configuration.
     heirs_by: Option<Mono>,
 }
 
-/// A state on its way to the spool.
-struct Minted {
-    alert: Alert,
+/// What is done with a state once it is on disk.
+pub struct Kept {
     /// What happened, for the counts.
     word: &'static str,
-    /// The evidence to ask for once it is on disk.
+    /// The evidence to ask for.
     wanted: Option<Wanted>,
 }
 
@@ -123,13 +120,13 @@ const TICK: Duration = Duration::from_secs(1);
 /// it stops is spooled as well.
 const LOOKS_WITHIN: Duration = Duration::from_secs(4);
 
-/// A failing spool is tried so often again when stopping was asked; both fit into the supervisor's grace.
-const LAST_TRIES: u32 = 3;
+/// What is still on no disk then has so long to get there; both fit into the supervisor's grace.
+const KEPT_WITHIN: Duration = Duration::from_secs(3);
 
 /// Alerts that are resolved wait so long for late evidence.
 const EVIDENCE_PATIENCE: Duration = Duration::from_secs(180);
 
-/// Runs until the looks task is gone and everything it has sent is spooled; when stopping is asked, until that is so or
+/// Runs until the looks task is gone and everything it has sent is on disk; when stopping is asked, until that is so or
 /// takes too long.
 pub async fn run(
     spec: AlertingSpec,
@@ -149,13 +146,10 @@ pub async fn run(
         upstreams: Upstreams::default(),
         counts: AlertingCounts::default(),
         shown: counts,
-        minted: Vec::new(),
-        last_tries: LAST_TRIES,
         heirs_by: None,
     };
-    let mut asked = stopping.clone();
     let late = async move {
-        asked.wait().await;
+        stopping.wait().await;
         tokio::time::sleep(LOOKS_WITHIN).await;
     };
     tokio::pin!(late);
@@ -164,27 +158,31 @@ pub async fn run(
     let (mut taken, mut changed) = (Vec::new(), Vec::new());
     let (mut over, mut is_late, mut inputs_open) = (false, false, true);
     while !over {
+        let room = is_late || alerting.spec.keeper.has_room();
         tokio::select! {
-            count = changes.recv_many(&mut changed, BURST) => over = count == 0,
-            count = inputs.recv_many(&mut taken, BURST), if inputs_open => inputs_open = count > 0,
+            count = changes.recv_many(&mut changed, BURST), if room => over = count == 0,
+            count = inputs.recv_many(&mut taken, BURST), if inputs_open && room => inputs_open = count > 0,
+            kept = alerting.spec.keeper.kept() => alerting.kept(kept),
             _ = tick.tick() => {}
             // What is queued is still received, then nothing.
             () = &mut late, if !is_late => (is_late, _) = (true, changes.close()),
         }
         // What a change was decided under (a configuration, say) was sent before it, so it is there by now and comes
         // first.
-        for _ in 0..inputs.len() {
-            taken.extend(inputs.try_recv());
+        if !changed.is_empty() {
+            for _ in 0..inputs.len() {
+                taken.extend(inputs.try_recv());
+            }
         }
         taken.drain(..).for_each(|input| alerting.take(input));
         alerting.watch_upstreams();
         changed.drain(..).for_each(|change| alerting.arrive(change));
         alerting.let_losses_go(over.then_some("stopping"));
         alerting.end_heirless();
-        alerting.spool(&mut stopping).await;
         alerting.forget();
         alerting.show();
     }
+    alerting.finish().await;
 }
 
 impl Alerting {
@@ -203,7 +201,9 @@ impl Alerting {
         }
     }
 
-    fn show(&self) {
+    fn show(&mut self) {
+        self.counts.spool_failures = self.spec.keeper.failures();
+        self.counts.unkept = self.spec.keeper.held();
         self.shown.send_replace(self.counts.clone());
     }
 
@@ -342,51 +342,32 @@ impl Alerting {
 
     fn mint(&mut self, alert: Alert, word: &'static str, wanted: Option<Wanted>) {
         self.latest.insert(alert.id, alert.clone());
-        self.minted.push(Minted { alert, word, wanted });
+        self.spec.keeper.add(alert, Kept { word, wanted });
     }
 
-    /// Spools what was minted, and asks for its evidence.
-    async fn spool(&mut self, stopping: &mut Stopping) {
-        while !self.minted.is_empty() {
-            let minted = std::mem::take(&mut self.minted);
-            let (states, then): (Vec<_>, Vec<_>) =
-                minted.into_iter().map(|one| (one.alert, (one.word, one.wanted))).unzip();
-            let kept = self.keep(&states, stopping).await;
-            for (word, wanted) in then.into_iter().take(kept) {
-                *self.counts.states.entry(word).or_default() += 1;
-                if let Some(wanted) = wanted {
-                    self.want(wanted);
-                }
+    /// Takes note of states that are on disk, and asks for their evidence.
+    fn kept(&mut self, states: Vec<Kept>) {
+        for Kept { word, wanted } in states {
+            *self.counts.states.entry(word).or_default() += 1;
+            if let Some(wanted) = wanted {
+                self.want(wanted);
             }
         }
     }
 
-    /// Puts states into the spool, however long it takes: a full disk is told to people by the bus and the metrics. How
-    /// many are there: all of them, unless stopping was asked.
-    async fn keep(&mut self, states: &[Alert], stopping: &mut Stopping) -> usize {
-        let minted = (self.spec.clock.mono(), self.spec.clock.wall());
-        let mut kept = 0;
-        while let Err(Unspooled { stored, error }) = self.spec.spool.push_all(&states[kept..], minted).await {
-            kept += stored;
-            self.counts.spool_failures += 1;
-            self.show();
-            let states = states.len() - kept;
-            if stopping.asked() {
-                if self.last_tries == 0 {
-                    error!(states, %error, "alerts are lost: they cannot be spooled, and the node must stop");
-                    return kept;
-                }
-                self.last_tries -= 1;
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            } else {
-                error!(states, %error, "cannot spool alerts, trying again in a second");
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                    () = stopping.wait() => {}
-                }
+    /// Waits for what is on no disk yet, not for ever.
+    async fn finish(&mut self) {
+        let all_kept = async {
+            while self.spec.keeper.held() > 0 {
+                let kept = self.spec.keeper.kept().await;
+                self.kept(kept);
+                self.show();
             }
+        };
+        if tokio::time::timeout(KEPT_WITHIN, all_kept).await.is_err() {
+            let states = self.spec.keeper.held();
+            error!(states, "alerts are lost: they are on no disk, and the node must stop");
         }
-        states.len()
     }
 
     /// Asks for an alert's evidence.

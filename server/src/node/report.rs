@@ -71,6 +71,8 @@ pub struct ReportSpec {
     pub alerting: watch::Receiver<AlertingCounts>,
     /// Its counts are metrics.
     pub spool: Arc<Spool>,
+    /// Whether it cannot be written: that is reported at once.
+    pub spool_failing: watch::Receiver<bool>,
     /// What the publisher did.
     pub published: Arc<PublisherCounts>,
     /// Look workers that are ready.
@@ -121,7 +123,10 @@ impl NodeMetrics {
                 "attempts of each camera that failed since the start, by cause; stalls count by themselves",
             ),
             looks: metrics.gauges("looks", "looks since the start, by kind and outcome"),
-            states: metrics.gauges("alert_states", "alert states spooled since the start, by what happened"),
+            states: metrics.gauges(
+                "alert_states",
+                "alert states stored since the start, in the spool or at the bus, by what happened",
+            ),
             suppressed: metrics
                 .gauges("incidents_suppressed", "incidents held back since the start, by reason"),
             held: metrics.gauges(
@@ -148,7 +153,7 @@ impl NodeMetrics {
 }
 
 /// Runs until stopping is asked.
-pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
+pub async fn run(mut spec: ReportSpec, mut stopping: Stopping) {
     let mut metrics = NodeMetrics::register(&spec.metrics);
     let mut ledger = Ledger::default();
     let mut steps = Steps::new(spec.clock.clone());
@@ -159,6 +164,7 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
         tokio::select! {
             () = stopping.wait() => return,
             _ = tick.tick() => {}
+            Ok(()) = spec.spool_failing.changed() => {}
         }
         set(&metrics.clock_steps, vec![("clock", "wall".to_owned())], steps.look());
         let ready = *spec.workers.borrow();
@@ -200,6 +206,7 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
         }
         set(&metrics.dropped, vec![("queue", "footage".to_owned())], alerting.footage_dropped);
         let spool = spec.spool.counts();
+        let spool_failing = *spec.spool_failing.borrow_and_update();
         let published = &spec.published;
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         for (what, count) in [
@@ -212,7 +219,10 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
             ("done", spool.done),
             ("dead", spool.dead),
             ("failures", alerting.spool_failures),
+            ("failing", u64::from(spool_failing)),
+            ("held", alerting.unkept as u64),
             ("published", read(&published.published)),
+            ("direct", read(&published.direct)),
             ("publish_failures", read(&published.failures)),
         ] {
             set(&metrics.spool, vec![("what", what.to_owned())], count);
@@ -223,6 +233,7 @@ pub async fn run(spec: ReportSpec, mut stopping: Stopping) {
             cameras,
             not_analysing: ready == 0 && !config.models.is_empty(),
             clock_steps: steps.untold(),
+            spool_failing,
         };
         match client.report(report).await {
             Ok(_) => steps.told(),

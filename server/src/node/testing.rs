@@ -1,9 +1,8 @@
 //! For tests: a configuration and an alert.
 
 use xueliang_base::{
-    alert::{Alert, AlertState, Explanation, Place},
+    alert::{Alert, Place},
     config::Config,
-    id::{AlertId, AlertRevision, ConfigRevision},
     kind::Kind,
     time::Wall,
 };
@@ -36,43 +35,14 @@ url = "rtsp://127.0.0.1:1/pond"
     Config::parse(text, std::path::Path::new("/")).unwrap()
 }
 
-/// A firing alert of a camera, revision 1.
+/// A firing alert of a camera, revision 1, seen by no look.
 pub fn alert(camera: &str, kind: Kind) -> Alert {
-    Alert {
-        id: AlertId::mint(),
-        revision: AlertRevision(1),
-        kind,
-        level: kind.default_level(),
-        state: AlertState::Firing,
-        place: Place {
-            camera: camera.parse().unwrap(),
-            camera_name: camera.to_owned(),
-            division_path: vec!["330282".parse().unwrap()],
-            division_name: "Test".to_owned(),
-            address: None,
-            position: None,
-            zone: None,
-        },
-        started: Wall(1),
-        last_seen: Wall(2),
-        count: 1,
-        confidence: 0.0,
-        measures: Vec::new(),
-        regions: Vec::new(),
-        explanation: Explanation {
-            config: ConfigRevision(1),
-            rule: "rule".parse().unwrap(),
-            thresholds: Vec::new(),
-            looks: Vec::new(),
-            zone_outline: Vec::new(),
-            model: None,
-        },
-        evidence: Vec::new(),
-        stages: Vec::new(),
-        camera_time: None,
-        decided: Wall(2),
-        publisher: String::new(),
-        drill: false,
-        behind: Vec::new(),
-    }
+    let sample = xueliang_base::testing::alert(kind, Wall(2));
+    let place = Place {
+        camera: camera.parse().unwrap(),
+        camera_name: camera.to_owned(),
+        division_path: vec!["330282".parse().unwrap()],
+        ..sample.place
+    };
+    Alert { place, ..sample }
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 use xueliang_alerts::{
-    publisher::Publisher,
+    publisher::{Publisher, keeper::Keeper},
     spool::{Spool, SpoolOptions},
 };
 use xueliang_base::{
@@ -148,12 +148,15 @@ pub async fn run(
             for_looks.beat("looks");
         }
     });
-    let alerting_spec = AlertingSpec {
-        clock: clock.clone(),
-        spool: spool.clone(),
-        footage: wanted,
-        cells: cells_seen.clone(),
-    };
+    let bulk = control::channel(&state.bus_socket())?;
+    let publisher =
+        Publisher::new(spool.clone(), channel.clone(), bulk, clock.clone(), u64::from(std::process::id()));
+    let published = publisher.counts();
+    tasks.spawn("publisher", publisher.run(stopping.clone()));
+    let keeper = Keeper::new(spool.clone(), channel.clone(), clock.clone(), published.clone());
+    let spool_failing = keeper.failing();
+    let alerting_spec =
+        AlertingSpec { clock: clock.clone(), keeper, footage: wanted, cells: cells_seen.clone() };
     tasks.spawn(
         "alerting",
         alerting::run(alerting_spec, change_queue, input_queue, alerting_counts, stopping.clone()),
@@ -171,11 +174,6 @@ pub async fn run(
         scratch: state.node(),
     };
     tasks.spawn("footage", footage::run(footage_spec, wanted_queue, stopping.clone()));
-    let bulk = control::channel(&state.bus_socket())?;
-    let publisher =
-        Publisher::new(spool.clone(), channel.clone(), bulk, clock.clone(), u64::from(std::process::id()));
-    let published = publisher.counts();
-    tasks.spawn("publisher", publisher.run(stopping.clone()));
     let report_spec = ReportSpec {
         node: node.clone(),
         channel: channel.clone(),
@@ -187,6 +185,7 @@ pub async fn run(
         looks: looks_facts_seen,
         alerting: alerting_counts_seen,
         spool,
+        spool_failing,
         published,
         workers: workers_ready_seen,
         metrics,

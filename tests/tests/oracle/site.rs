@@ -7,10 +7,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::{io::AsyncReadExt, net::UnixStream, process::Child};
 use tonic::transport::{Channel, Endpoint, Uri};
 use xueliang_base::{
-    alert::{Alert, AlertState, Explanation, Place},
-    id::{AlertId, AlertRevision, ConfigRevision},
+    alert::{Alert, AlertState, Place},
+    id::AlertRevision,
     incident::Resolution,
     kind::{Kind, Level},
+    testing,
     time::{Clock, SystemClock},
 };
 use xueliang_proto::v1::{self, alert_service_client::AlertServiceClient};
@@ -103,44 +104,9 @@ pub fn fresh(level: u8) -> Alert {
         3 => Kind::FireLaneBlocked,
         _ => Kind::ExposedGarbage,
     };
-    let now = SystemClock.wall();
-    Alert {
-        id: AlertId::mint(),
-        revision: AlertRevision(1),
-        kind,
-        level: Level::try_from(level).unwrap(),
-        state: AlertState::Firing,
-        place: Place {
-            camera: "gate".parse().unwrap(),
-            camera_name: "Gate".to_owned(),
-            division_path: vec!["330282".parse().unwrap()],
-            division_name: "Test".to_owned(),
-            address: None,
-            position: None,
-            zone: None,
-        },
-        started: now,
-        last_seen: now,
-        count: 1,
-        confidence: 0.5,
-        measures: Vec::new(),
-        regions: Vec::new(),
-        explanation: Explanation {
-            config: ConfigRevision(1),
-            rule: "rule".parse().unwrap(),
-            thresholds: Vec::new(),
-            looks: Vec::new(),
-            zone_outline: Vec::new(),
-            model: None,
-        },
-        evidence: Vec::new(),
-        stages: Vec::new(),
-        camera_time: None,
-        decided: now,
-        publisher: String::new(),
-        drill: false,
-        behind: Vec::new(),
-    }
+    let sample = testing::alert(kind, SystemClock.wall());
+    let place = Place { division_path: vec!["330282".parse().unwrap()], ..sample.place };
+    Alert { level: Level::try_from(level).unwrap(), place, ..sample }
 }
 
 /// Its next state, which `count` makes different from any other.

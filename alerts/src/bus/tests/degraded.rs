@@ -7,11 +7,11 @@ use xueliang_proto::v1::{self, PublishOutcome};
 
 use super::{Subscribe, options};
 use crate::{
-    bus::BusOptions,
+    bus::{Bus, BusOptions},
     flood::Limits,
     rights::{Principal, PrincipalKind},
     store::faulty_disk::{Fault, FaultyDisk},
-    testing::{Bench, Console, alert, critical, key, key_of, major, minor, next_state, resolved},
+    testing::{self, Bench, Console, alert, critical, key, key_of, major, minor, next_state, resolved},
 };
 
 fn on(disk: &FaultyDisk) -> BusOptions {
@@ -279,4 +279,40 @@ async fn what_is_shown_is_bounded_and_a_flood_of_minor_states_displaces_no_criti
     assert_eq!(bench.bus.volatile(), 1024 + 2);
     let dropped = bench.bus.counts().volatile_dropped.load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!(dropped, 2560 - 1024);
+}
+
+#[tokio::test]
+async fn a_bus_that_starts_while_its_disk_fails_serves_or_says_why_not_and_has_all_once_it_works() {
+    for fault in [Fault::Full, Fault::ReadOnly, Fault::Write, Fault::Sync, Fault::Dead] {
+        let disk = FaultyDisk::new();
+        let bench = Bench::with(on(&disk));
+        let (before, after) = (critical(), critical());
+        bench.commit(std::slice::from_ref(&before)).await;
+        let Bench { folder, clock, bus, options } = bench;
+        testing::close(bus).await;
+        disk.set(Some(fault));
+        let bench = match Bus::open(folder.path(), clock.clone(), options.clone()) {
+            Ok(bus) => {
+                let bench = Bench { folder, clock, bus, options };
+                let mut console = bench.console("desk", Subscribe::default()).await;
+                console.snapshot().await;
+                assert!(bench.try_publish(std::slice::from_ref(&after)).await.is_err(), "{fault:?}");
+                assert!(console.delivery().await.volatile, "{fault:?}");
+                disk.set(None);
+                bench
+            }
+            // The process ends with this, and is started again until it can.
+            Err(error) => {
+                let text = error.to_string();
+                assert!(text.contains("make room") || text.contains("check"), "{fault:?}: {text}");
+                disk.set(None);
+                let bus = Bus::open(folder.path(), clock.clone(), options.clone()).unwrap();
+                Bench { folder, clock, bus, options }
+            }
+        };
+        bench.commit(std::slice::from_ref(&after)).await;
+        for alert in [before, after] {
+            assert!(bench.bus.store().exists(alert.id).await.unwrap(), "{fault:?}");
+        }
+    }
 }

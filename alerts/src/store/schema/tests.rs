@@ -245,9 +245,9 @@ async fn a_spool_of_the_first_schema_is_sent_on() {
     let (spool, found) = SpoolDb::open(path, clock, None, None).unwrap();
     assert_eq!((found.items, found.bytes, found.data_files.len()), (2, 77, 1));
     let room = Room { count: 9, bytes: 1000 };
-    let states = spool.next_states(found.last, room).await.unwrap().states;
+    let states = spool.next_states(found.last, room, "[]".to_owned()).await.unwrap().states;
     assert_eq!((states[0].alert, states[0].content.as_slice()), (waiting.id, b"\x0a".as_slice()));
     spool.done(vec![states[0].id]).await.unwrap();
-    assert!(spool.oldest_evidence(0).await.unwrap().is_some());
+    assert!(spool.oldest_evidence(0, "[]".to_owned()).await.unwrap().is_some());
     assert!(folder.path().join("before-schema-1/spool.db").exists());
 }

@@ -9,6 +9,7 @@ use super::{
     super::{Acked, AuditEntry, EvidenceRow, RegisterQuery},
     convert::{alert_id, damaged, evidence_number, limit, signed, unsigned},
     file,
+    query::Sql,
 };
 use crate::error::{Error, Result};
 
@@ -129,13 +130,16 @@ pub(super) fn register(db: &Connection, entry: &v1::RegisterEntry) -> Result<u64
 }
 
 pub(super) fn list_register(db: &Connection, query: &RegisterQuery) -> Result<Vec<v1::RegisterEntry>> {
-    let mut select = db.prepare_cached(
-        "SELECT entry_id, at_us, principal, alert_id, kind, purpose, reason, granted, refusal FROM register \
-         WHERE (?1 IS NULL OR alert_id = ?1) AND entry_id < ?2 ORDER BY entry_id DESC LIMIT ?3",
-    )?;
     let before = query.before_exclusive.map_or(i64::MAX, signed);
-    let alert = query.alert.map(|id| id.to_string());
-    let rows = select.query_map(params![alert, before, limit(query.limit)], |row| {
+    let mut sql = Sql::new(
+        "SELECT entry_id, at_us, principal, alert_id, kind, purpose, reason, granted, refusal FROM register WHERE 1",
+    );
+    sql.add(" AND entry_id < ?", [before.into()]);
+    if let Some(alert) = query.alert {
+        sql.add(" AND alert_id = ?", [alert.to_string().into()]);
+    }
+    sql.about("register.alert_id", query.within.as_ref());
+    sql.add(" ORDER BY entry_id DESC LIMIT ?", [limit(query.limit).into()]).all(db, |row| {
         Ok(v1::RegisterEntry {
             entry_id: unsigned(row.get(0)?),
             at_unix_us: row.get(1)?,
@@ -147,8 +151,7 @@ pub(super) fn list_register(db: &Connection, query: &RegisterQuery) -> Result<Ve
             granted: row.get(7)?,
             refusal: row.get(8)?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 pub(super) fn audit(db: &Connection, entry: &AuditEntry, now: Wall) -> Result<()> {

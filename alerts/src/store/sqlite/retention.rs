@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, ToSql, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use xueliang_base::{
     alert::{EvidenceKind, Sha256},
     id::AlertId,
@@ -20,6 +20,7 @@ use super::{
     },
     SqliteStore,
     convert::{evidence_number, limit, signed, unsigned},
+    query::Sql,
     rest,
 };
 use crate::error::{Error, Result};
@@ -144,30 +145,22 @@ fn certify(db: &Connection, gone: &Certificate) -> Result<()> {
 
 fn certificates(db: &Connection, query: &CertificateQuery) -> Result<Vec<v1::DeletionCertificate>> {
     // Only what is asked for stands in the statement, so that an index serves it.
-    let mut sql =
+    let mut sql = Sql::new(
         "SELECT rowid, alert_id, kind, sha256, size_bytes, stored_us, promised_us, deleted_us, proof \
-         FROM evidence_deleted WHERE rowid < ?"
-            .to_owned();
-    let before = query.before_exclusive.map_or(i64::MAX, signed);
-    let alert = query.alert.map(|alert| alert.to_string());
-    let page = limit(query.limit);
-    let mut values: Vec<&dyn ToSql> = vec![&before];
-    if let Some(alert) = &alert {
-        sql.push_str(" AND alert_id = ?");
-        values.push(alert);
+         FROM evidence_deleted WHERE 1",
+    );
+    sql.add(" AND rowid < ?", [query.before_exclusive.map_or(i64::MAX, signed).into()]);
+    if let Some(alert) = query.alert {
+        sql.add(" AND alert_id = ?", [alert.to_string().into()]);
     }
-    if let Some(from) = &query.from_inclusive {
-        sql.push_str(" AND deleted_us >= ?");
-        values.push(&from.0);
+    if let Some(from) = query.from_inclusive {
+        sql.add(" AND deleted_us >= ?", [from.0.into()]);
     }
-    if let Some(to) = &query.to_exclusive {
-        sql.push_str(" AND deleted_us < ?");
-        values.push(&to.0);
+    if let Some(to) = query.to_exclusive {
+        sql.add(" AND deleted_us < ?", [to.0.into()]);
     }
-    sql.push_str(" ORDER BY rowid DESC LIMIT ?");
-    values.push(&page);
-    let mut select = db.prepare_cached(&sql)?;
-    let rows = select.query_map(&*values, |row| {
+    sql.about("evidence_deleted.alert_id", query.within.as_ref());
+    sql.add(" ORDER BY rowid DESC LIMIT ?", [limit(query.limit).into()]).all(db, |row| {
         Ok(v1::DeletionCertificate {
             certificate_id: unsigned(row.get(0)?),
             alert_id: row.get(1)?,
@@ -179,8 +172,7 @@ fn certificates(db: &Connection, query: &CertificateQuery) -> Result<Vec<v1::Del
             deleted_unix_us: row.get(7)?,
             proof: row.get(8)?,
         })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 fn hold_row(row: &Row<'_>) -> rusqlite::Result<v1::LegalHold> {
@@ -243,14 +235,16 @@ fn lift_hold(db: &Connection, id: u64, by: &str, reason: &str, now: Wall) -> Res
 }
 
 fn holds(db: &Connection, query: &HoldQuery) -> Result<Vec<v1::LegalHold>> {
-    let mut select = db.prepare_cached(&format!(
-        "SELECT {HOLD} FROM legal_hold WHERE hold_id < ?1 AND (?2 IS NULL OR alert_id = ?2) \
-         AND (?3 OR lifted_us IS NULL) ORDER BY hold_id DESC LIMIT ?4"
-    ))?;
-    let before = query.before_exclusive.map_or(i64::MAX, signed);
-    let alert = query.alert.map(|alert| alert.to_string());
-    let rows = select.query_map(params![before, alert, query.lifted_too, limit(query.limit)], hold_row)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut sql = Sql::new(format!("SELECT {HOLD} FROM legal_hold WHERE 1"));
+    sql.add(" AND hold_id < ?", [query.before_exclusive.map_or(i64::MAX, signed).into()]);
+    if let Some(alert) = query.alert {
+        sql.add(" AND alert_id = ?", [alert.to_string().into()]);
+    }
+    if !query.lifted_too {
+        sql.add(" AND lifted_us IS NULL", []);
+    }
+    sql.about("legal_hold.alert_id", query.within.as_ref());
+    sql.add(" ORDER BY hold_id DESC LIMIT ?", [limit(query.limit).into()]).all(db, |row| Ok(hold_row(row)?))
 }
 
 /// The feed is trimmed from the front only and has no holes: its ends say how long it is.

@@ -160,7 +160,16 @@ fn list(db: &Connection, query: &SilenceQuery, now: Wall) -> Result<Vec<v1::Sile
     if let Some(before) = query.before_exclusive {
         sql.add(" AND silence_id < ?", [int(before)]);
     }
-    sql.add(" ORDER BY silence_id DESC LIMIT ?", [limit(query.limit).into()]).all(db, read)
+    let Some(within) = &query.within else {
+        return sql.add(" ORDER BY silence_id DESC LIMIT ?", [limit(query.limit).into()]).all(db, read);
+    };
+    let mut all = sql.add(" ORDER BY silence_id DESC", []).all(db, read)?;
+    all.retain(|silence| {
+        let divisions = silence.scope.as_ref().map(|scope| scope.divisions.as_slice()).unwrap_or_default();
+        !divisions.is_empty() && divisions.iter().all(|code| within.iter().any(|own| own.as_str() == code))
+    });
+    all.truncate(query.limit);
+    Ok(all)
 }
 
 fn suppressions(db: &Connection, query: &SuppressionQuery) -> Result<Vec<v1::Suppression>> {

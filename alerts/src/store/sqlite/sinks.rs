@@ -14,7 +14,8 @@ use super::{
     },
     SqliteStore,
     convert::{COLUMNS, damaged, feed_row, lane, limit, signed, unsigned},
-    file, query,
+    file,
+    query::{self, Sql},
     rest::audit,
 };
 use crate::error::{Error, Result};
@@ -128,35 +129,37 @@ fn still_shared(db: &Connection, sink: &str, alert: AlertId) -> Result<bool> {
 }
 
 fn list_shares(db: &Connection, query: &ShareQuery) -> Result<Vec<v1::Share>> {
-    let mut select = db.prepare_cached(
-        "SELECT share_id, at_us, sink, alert_id, revision, status, content, size_bytes, attempt FROM share \
-         WHERE (?1 IS NULL OR alert_id = ?1) AND (?2 IS NULL OR sink = ?2) AND at_us >= ?3 AND at_us < ?4 \
-         AND share_id < ?5 ORDER BY share_id DESC LIMIT ?6",
-    )?;
-    let rows = select.query_map(
-        params![
-            query.alert.map(|id| id.to_string()),
-            query.sink,
-            query.from_us,
-            query.to_us.unwrap_or(i64::MAX),
-            query.before_exclusive.map_or(i64::MAX, signed),
-            limit(query.limit)
+    let mut sql = Sql::new(
+        "SELECT share_id, at_us, sink, alert_id, revision, status, content, size_bytes, attempt FROM share WHERE 1",
+    );
+    if let Some(alert) = query.alert {
+        sql.add(" AND alert_id = ?", [alert.to_string().into()]);
+    }
+    if let Some(sink) = &query.sink {
+        sql.add(" AND sink = ?", [sink.clone().into()]);
+    }
+    sql.add(
+        " AND at_us >= ? AND at_us < ? AND share_id < ?",
+        [
+            query.from_us.into(),
+            query.to_us.unwrap_or(i64::MAX).into(),
+            query.before_exclusive.map_or(i64::MAX, signed).into(),
         ],
-        |row| {
-            Ok(v1::Share {
-                share_id: unsigned(row.get(0)?),
-                at_unix_us: row.get(1)?,
-                sink: row.get(2)?,
-                alert_id: row.get(3)?,
-                revision: unsigned(row.get(4)?),
-                status: row.get(5)?,
-                content: row.get(6)?,
-                size_bytes: unsigned(row.get(7)?),
-                attempt: row.get(8)?,
-            })
-        },
-    )?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    );
+    sql.about("share.alert_id", query.within.as_ref());
+    sql.add(" ORDER BY share_id DESC LIMIT ?", [limit(query.limit).into()]).all(db, |row| {
+        Ok(v1::Share {
+            share_id: unsigned(row.get(0)?),
+            at_unix_us: row.get(1)?,
+            sink: row.get(2)?,
+            alert_id: row.get(3)?,
+            revision: unsigned(row.get(4)?),
+            status: row.get(5)?,
+            content: row.get(6)?,
+            size_bytes: unsigned(row.get(7)?),
+            attempt: row.get(8)?,
+        })
+    })
 }
 
 fn letter(row: &Row<'_>) -> rusqlite::Result<v1::DeadLetter> {
@@ -174,14 +177,17 @@ fn letter(row: &Row<'_>) -> rusqlite::Result<v1::DeadLetter> {
 }
 
 fn list_letters(db: &Connection, query: &LetterQuery) -> Result<Vec<v1::DeadLetter>> {
-    let mut select = db.prepare_cached(&format!(
-        "{LETTER} WHERE (?1 IS NULL OR sink = ?1) AND (?2 OR state <> {SETTLED}) AND letter_id < ?3 \
-         ORDER BY letter_id DESC LIMIT ?4"
-    ))?;
+    let mut sql = Sql::new(format!("{LETTER} WHERE 1"));
+    if let Some(sink) = &query.sink {
+        sql.add(" AND sink = ?", [sink.clone().into()]);
+    }
+    if !query.with_settled {
+        sql.add(&format!(" AND state <> {SETTLED}"), []);
+    }
     let before = query.before_exclusive.map_or(i64::MAX, signed);
-    let rows =
-        select.query_map(params![query.sink, query.with_settled, before, limit(query.limit)], letter)?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    sql.add(" AND letter_id < ?", [before.into()]);
+    sql.about("dead_letter.alert_id", query.within.as_ref());
+    sql.add(" ORDER BY letter_id DESC LIMIT ?", [limit(query.limit).into()]).all(db, |row| Ok(letter(row)?))
 }
 
 fn retry_letters(db: &Connection, sink: &str, ids: &[u64], principal: &str, now: Wall) -> Result<u64> {

@@ -1,5 +1,5 @@
 use tokio::{sync::watch, time::timeout};
-use xueliang_alerts::spool::SpoolOptions;
+use xueliang_alerts::spool::{Spool, SpoolOptions};
 use xueliang_base::{
     alert::EvidenceKind,
     incident::Incident,
@@ -51,7 +51,10 @@ impl Stage {
         let (counts, counts_seen) = watch::channel(AlertingCounts::default());
         let (stop, stopping) = shutdown::pair();
         let (cells, cells_seen) = watch::channel(BTreeMap::new());
-        let spec = AlertingSpec { clock: clock.clone(), spool: spool.clone(), footage, cells: cells_seen };
+        // Nobody listens there.
+        let nowhere = xueliang_client::address("http://127.0.0.1:9").unwrap().connect_lazy();
+        let keeper = Keeper::new(spool.clone(), nowhere, clock.clone(), Arc::default());
+        let spec = AlertingSpec { clock: clock.clone(), keeper, footage, cells: cells_seen };
         let task = tokio::spawn(run(spec, change_queue, queue, counts, stopping));
         Self {
             changes,
@@ -74,7 +77,7 @@ impl Stage {
         self.spool.pending_latest().await.unwrap()
     }
 
-    /// Waits until the task has taken what was sent, and seen what time it is: its counts are shown with every turn, and
+    /// Waits until the task has taken what was sent, seen what time it is, and spooled what came of it: its counts are shown with every turn, and
     /// the second one began after now.
     pub(super) async fn turns(&mut self) {
         for _ in 0..2 {
@@ -83,6 +86,8 @@ impl Stage {
             self.inputs.try_send(Input::Evidence(AlertId::mint(), Vec::new())).unwrap();
             timeout(Duration::from_secs(10), self.counts.changed()).await.unwrap().unwrap();
         }
+        let kept = self.counts.wait_for(|counts| counts.unkept == 0);
+        timeout(Duration::from_secs(10), kept).await.unwrap().unwrap();
     }
 
     /// Resolved alerts among the spooled ones, so long after what was sent was taken.

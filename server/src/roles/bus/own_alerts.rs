@@ -1,5 +1,5 @@
-//! The bus's own alerts: a node that reports no more, one whose look workers do not run its models, a store that fails, and
-//! space for evidence that runs out. Silence of the analysis is a fact that operators must be told, and nobody else can tell it.
+//! The bus's own alerts: a node that reports no more, one whose look workers do not run its models or whose spool cannot
+//! be written, a store that fails, and space for evidence that runs out. Silence of the analysis is a fact that operators must be told, and nobody else can tell it.
 //!
 //! Each is about a [`Subject`]. A state is minted once and offered again until the store has answered for it, so that
 //! a commit that failed towards us and is on disk all the same becomes no second alert. A failing store cannot take
@@ -38,6 +38,8 @@ mod space;
 const SILENT: Duration = Duration::from_secs(10);
 /// The rule of nodes that have models and no look worker.
 const NO_WORKER: &str = "no_look_worker";
+/// The rule of nodes that cannot write their spool.
+const SPOOL: &str = "spool_failing";
 /// What stands in the place of a camera in alerts about the store.
 const STORE: &str = "store";
 /// Between two tries of the store: one commit each, of one small row that replaces itself.
@@ -95,6 +97,10 @@ impl Subject {
         let shown = format!("look workers of node {name}");
         Self::new(Kind::AnalyzerDown, name, shown, NO_WORKER, SILENT)
     }
+    /// A node that cannot write its spool.
+    fn spool(name: &str) -> Option<Self> {
+        Self::new(Kind::StorageFault, name, format!("spool of node {name}"), SPOOL, Duration::ZERO)
+    }
     fn store() -> Option<Self> {
         Self::new(Kind::StorageFault, STORE, "alert store".to_owned(), "store_failing", Duration::ZERO)
     }
@@ -125,6 +131,7 @@ impl Subject {
     fn holds(&self, report: Option<&NodeSeen>) -> Option<bool> {
         match self.rule.as_str() {
             NO_WORKER => report.map(|report| report.not_analysing),
+            SPOOL => report.map(|report| report.spool_failing),
             _ => Some(report.is_none()),
         }
     }
@@ -360,7 +367,7 @@ enum Done {
 
 /// What there is to tell of a node.
 fn of_node(name: &str) -> Vec<Subject> {
-    [Subject::node(name), Subject::workers(name)].into_iter().flatten().collect()
+    [Subject::node(name), Subject::workers(name), Subject::spool(name)].into_iter().flatten().collect()
 }
 
 /// Every subject, and whether it is so.

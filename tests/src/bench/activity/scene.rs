@@ -174,7 +174,7 @@ impl Scene {
         let quality = encoding.quality.unwrap_or_default().to_string();
         match (encoding.quality, encoding.codec) {
             (Some(_), "mjpeg") => {
-                options.extend(["-q:v", &quality, "-huffman", "default", "-pix_fmt", "yuvj420p"])
+                options.extend(["-q:v", &quality, "-huffman", "default", "-pix_fmt", "yuvj420p"]);
             }
             (Some(_), _) => options.extend(["-crf", &quality]),
             (None, _) => options.extend(["-b:v", &rate, "-maxrate", &rate, "-bufsize", &rate]),

@@ -143,7 +143,14 @@ async fn a_store_that_nobody_uses_is_tried_and_does_not_grow() {
 }
 
 fn report(not_analysing: bool) -> NodeSeen {
-    NodeSeen { node: "node-1".to_owned(), reported: START, config_revision: 3, alive: true, not_analysing }
+    NodeSeen {
+        node: "node-1".to_owned(),
+        reported: START,
+        config_revision: 3,
+        alive: true,
+        not_analysing,
+        spool_failing: false,
+    }
 }
 
 #[test]
@@ -270,4 +277,37 @@ async fn consoles_are_told_that_the_store_fails_while_it_does_and_that_it_works_
         stop.ask();
         watching.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn consoles_are_told_that_a_node_cannot_write_its_spool_and_that_it_can_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = SystemClock::shared();
+    let bus = Bus::open(folder.path(), clock.clone(), BusOptions::default()).unwrap();
+    let console = Principal::new("desk", PrincipalKind::Console);
+    let mut stream = bus.subscribe(&console, Subscribe::default()).await.unwrap();
+    let (stop, stopping) = shutdown::pair();
+    let report = |spool_failing| {
+        let report = xueliang_proto::v1::ReportRequest { spool_failing, ..Default::default() };
+        bus.board().report("node-1", report);
+    };
+    report(true);
+    let watching = tokio::spawn(run(bus.clone(), config(), ConfigRevision(3), clock.clone(), stopping));
+    for (spool_failing, revision) in [(true, 1), (false, 2)] {
+        report(spool_failing);
+        let alert = loop {
+            let item = timeout(Duration::from_secs(30), stream.next()).await.unwrap().unwrap().item;
+            if let Some(Item::Delivery(delivery)) = item {
+                break delivery.record.unwrap().alert.unwrap();
+            }
+        };
+        let place = alert.place.unwrap();
+        assert_eq!((alert.kind, alert.revision), (8301, revision));
+        assert_eq!(
+            (place.camera_id.as_str(), place.camera_name.as_str()),
+            ("node-1", "spool of node node-1")
+        );
+    }
+    stop.ask();
+    watching.await.unwrap();
 }

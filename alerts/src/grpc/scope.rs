@@ -1,0 +1,340 @@
+//! What a principal that is bound to divisions sees of each call: its own, and nothing of anybody else's.
+
+use std::collections::BTreeSet;
+
+use futures::StreamExt as _;
+use xueliang_base::{
+    alert::{Alert, EvidenceKind, Sha256},
+    kind::Lane,
+    time::{Clock as _, Wall},
+};
+use xueliang_proto::v1::{
+    self, alert_service_server::AlertService as _, camera_service_server::CameraService as _,
+    delivery_service_server::DeliveryService as _, evidence_service_server::EvidenceService as _,
+    retention_service_server::RetentionService as _, sink_service_server::SinkService as _,
+    subscribe_response::Item, suppression_service_server::SuppressionService as _,
+};
+
+use super::*;
+use crate::{
+    filter::Filter,
+    rights::{PrincipalKind, Right},
+    sink::{SinkOptions, SinkSpec},
+    store::{
+        Certificate,
+        sinks::{Fate, Origin, Settlement},
+    },
+    testing::{Bench, critical, major},
+};
+
+/// Divisions, each with the word for what lies in it.
+const OURS: (&str, &str) = ("3302", "ours");
+const THEIRS: (&str, &str) = ("3301", "theirs");
+
+/// Calls that tell of no alert, camera or scope, or not to consoles: which these are is decided here, by name.
+const WITHOUT: [&str; 8] = [
+    "Publish",
+    "Acknowledge",
+    "Attach",
+    "Report",
+    "PutEvidence",
+    "ListActive",
+    "GetRetention",
+    "ListClockSteps",
+];
+
+/// Everything there is in one of the two divisions.
+struct Division {
+    code: &'static str,
+    word: &'static str,
+    alert: Alert,
+    suppressed: Alert,
+    silence: u64,
+    hold: u64,
+}
+
+struct Town {
+    bench: Bench,
+    sinks: Sinks,
+    all: Vec<Division>,
+}
+
+fn at(alert: Alert, code: &str) -> Alert {
+    let mut alert = alert;
+    alert.place.division_path = ["33", code].map(|code| code.parse().unwrap()).into();
+    alert.place.camera = format!("camera-{code}").parse().unwrap();
+    alert
+}
+
+fn operator(divisions: Option<&str>) -> Principal {
+    let mut principal = Principal::new("ana", PrincipalKind::Operator);
+    principal.rights.insert(Right::RunSinks);
+    principal.divisions = divisions.map(|code| vec![code.parse().unwrap()]);
+    principal
+}
+
+fn silence(bench: &Bench, code: &str) -> v1::CreateSilenceRequest {
+    v1::CreateSilenceRequest {
+        scope: Some(v1::SilenceScope { divisions: vec![code.to_owned()], ..v1::SilenceScope::default() }),
+        purpose: v1::SilencePurpose::Maintenance.into(),
+        reason: "work on masts".to_owned(),
+        begin_unix_us: 0,
+        end_unix_us: bench.clock.wall().plus(Duration::from_secs(600)).0,
+    }
+}
+
+fn report(alert: &Alert) -> v1::ExternalState {
+    v1::ExternalState {
+        alert_id: alert.id.to_string(),
+        system: "city".to_owned(),
+        stage: v1::ExternalStage::Accepted.into(),
+        at_unix_us: 1,
+        ..v1::ExternalState::default()
+    }
+}
+
+impl Town {
+    async fn new() -> Self {
+        let bench = Bench::new();
+        let town = operator(None);
+        let spec = |code: &str| SinkSpec {
+            name: format!("sink-{code}"),
+            site: "town".to_owned(),
+            url: "http://127.0.0.1:9/".parse().unwrap(),
+            networks: Vec::new(),
+            secret_file: "none".into(),
+            ca_file: None,
+            filter: Filter { divisions: vec![code.parse().unwrap()], ..Filter::default() },
+            with_still: false,
+        };
+        let sinks = Sinks::new(bench.bus.clone(), vec![spec(OURS.0), spec(THEIRS.0)], SinkOptions::default());
+        let mut all = Vec::new();
+        for (code, word) in [OURS, THEIRS] {
+            let (alert, suppressed) = (at(critical(), code), at(major(), code));
+            bench.commit(std::slice::from_ref(&alert)).await;
+            let silence = bench.bus.create_silence(&town, silence(&bench, code)).await.unwrap().silence_id;
+            bench.commit(std::slice::from_ref(&suppressed)).await;
+            for (kind, data) in [(EvidenceKind::Still, code.as_bytes().to_vec())]
+                .into_iter()
+                .chain([(EvidenceKind::Clip, clip(code)), (EvidenceKind::Preview, Vec::new())])
+            {
+                let facts = v1::EvidenceRef {
+                    kind: v1::EvidenceKind::from(kind).into(),
+                    sha256: Sha256::of(&data).to_string(),
+                    size_bytes: data.len() as u64,
+                    redacted: kind != EvidenceKind::Clip,
+                    start_unix_us: 1,
+                    end_unix_us: 1,
+                    ..v1::EvidenceRef::default()
+                };
+                assert_eq!(bench.bus.evidence().put(alert.id, facts, data.into()).await.unwrap(), None);
+            }
+            let (hold, _) = bench.bus.evidence().hold(&town, alert.id, "a court asks").await.unwrap();
+            let settlement = Settlement {
+                sink: format!("sink-{code}"),
+                origin: Origin::Lane(Lane::Critical),
+                seq: bench.bus.store().head(),
+                alert: alert.id,
+                revision: 1,
+                attempts: 1,
+                share: Some(v1::Share { alert_id: alert.id.to_string(), ..v1::Share::default() }),
+                fate: Fate::Dead { fault: v1::ShareFault::Refused, status: 400 },
+            };
+            bench.bus.store().sink_place(settlement.sink.clone()).await.unwrap();
+            bench.bus.store().settle(settlement).await.unwrap();
+            let certificate = Certificate {
+                alert: suppressed.id,
+                kind: EvidenceKind::Clip,
+                sha256: Sha256::of(b"gone"),
+                size_bytes: 4,
+                stored: Wall(1),
+                promised: Wall(2),
+                deleted: Wall(3),
+                proof: v1::DeletionProof::FileGone,
+            };
+            bench.bus.store().certify(certificate).await.unwrap();
+            bench.bus.store().report_external(report(&alert), code.to_owned()).await.unwrap();
+            all.push(Division { code, word, alert, suppressed, silence, hold: hold.hold_id });
+        }
+        let camera = |one: &Division| v1::CameraStatus {
+            camera_id: format!("camera-{}", one.code),
+            division_path: vec!["33".to_owned(), one.code.to_owned()],
+            ..v1::CameraStatus::default()
+        };
+        let cameras = all.iter().map(camera).collect();
+        bench.bus.board().report("node-1", v1::ReportRequest { cameras, ..v1::ReportRequest::default() });
+        Self { bench, sinks, all }
+    }
+    /// What texts (ids of alerts, cameras, sinks) belong to.
+    fn words<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'static str> {
+        let word = |text: &str| {
+            let owner = self.all.iter().find(|one| {
+                text.ends_with(one.code)
+                    || [&one.alert, &one.suppressed].iter().any(|alert| alert.id.to_string() == text)
+            });
+            owner.unwrap_or_else(|| panic!("whose is {text}?")).word
+        };
+        texts.into_iter().map(word).collect()
+    }
+    /// What of the town one call shows, or lets be changed, to a principal.
+    async fn seen(&self, rpc: &str, who: &Principal) -> Option<BTreeSet<&'static str>> {
+        let bus = self.bench.bus.clone();
+        let alerts = AlertApi(bus.clone());
+        let evidence = EvidenceApi(bus.clone());
+        let retention = RetentionApi(bus.clone());
+        let suppression = SuppressionApi(bus.clone());
+        let sinks = SinkApi(self.sinks.clone());
+        macro_rules! list {
+            ($api:expr, $call:ident, $request:ident, $items:ident, $field:ident) => {{
+                let answer = $api.$call(by(who, v1::$request::default())).await.unwrap().into_inner();
+                self.words(answer.$items.iter().map(|one| one.$field.as_str()))
+            }};
+        }
+        macro_rules! each {
+            ($api:expr, $call:ident, |$one:ident| $request:expr) => {{
+                let mut seen = BTreeSet::new();
+                for $one in &self.all {
+                    match $api.$call(by(who, $request)).await {
+                        Ok(_) => drop(seen.insert($one.word)),
+                        Err(status) => {
+                            let hidden = [Code::NotFound, Code::PermissionDenied].contains(&status.code());
+                            assert!(hidden, "{rpc}: {status}");
+                        }
+                    }
+                }
+                seen
+            }};
+        }
+        let purpose = v1::Purpose::Judge.into();
+        Some(match rpc {
+            "Subscribe" => {
+                let mut stream =
+                    alerts.subscribe(by(who, v1::SubscribeRequest::default())).await.unwrap().into_inner();
+                let mut seen = BTreeSet::new();
+                loop {
+                    match stream.next().await.unwrap().unwrap().item.unwrap() {
+                        Item::Delivery(one) => seen.insert(crate::testing::key(&one).0),
+                        Item::Snapshot(mark) if !mark.begin => break,
+                        _ => false,
+                    };
+                }
+                self.words(seen.iter().map(String::as_str))
+            }
+            "ListAlerts" => {
+                let answer = alerts.list_alerts(by(who, v1::ListAlertsRequest::default())).await.unwrap();
+                let answer = answer.into_inner();
+                let ids = answer.records.iter().map(|one| one.alert.as_ref().unwrap().alert_id.as_str());
+                self.words(ids.chain(answer.suppressed_alert_ids.iter().map(String::as_str)))
+            }
+            "GetAlert" => {
+                each!(alerts, get_alert, |one| v1::GetAlertRequest { alert_id: one.alert.id.to_string() })
+            }
+            "ListCameras" => {
+                list!(CameraApi(bus), list_cameras, ListCamerasRequest, cameras, camera_id)
+            }
+            "ListDeliveries" => each!(DeliveryApi(bus.clone()), list_deliveries, |one| {
+                v1::ListDeliveriesRequest { alert_id: one.alert.id.to_string(), revision: 0 }
+            }),
+            "GetStill" => each!(evidence, get_still, |one| v1::GetStillRequest {
+                alert_id: one.alert.id.to_string(),
+                purpose
+            }),
+            "GetPreview" => each!(evidence, get_preview, |one| v1::GetPreviewRequest {
+                alert_id: one.alert.id.to_string(),
+                purpose
+            }),
+            "GetClip" => each!(evidence, get_clip, |one| v1::GetClipRequest {
+                alert_id: one.alert.id.to_string(),
+                purpose,
+                reason: "judging".to_owned(),
+                stretch: 0
+            }),
+            "ListRegister" => list!(evidence, list_register, ListRegisterRequest, entries, alert_id),
+            "ListCertificates" => {
+                list!(retention, list_certificates, ListCertificatesRequest, certificates, alert_id)
+            }
+            "ListLegalHolds" => list!(retention, list_legal_holds, ListLegalHoldsRequest, holds, alert_id),
+            "SetLegalHold" => each!(retention, set_legal_hold, |one| v1::SetLegalHoldRequest {
+                alert_id: one.alert.id.to_string(),
+                reason: "another court".to_owned()
+            }),
+            "LiftLegalHold" => each!(retention, lift_legal_hold, |one| v1::LiftLegalHoldRequest {
+                hold_id: one.hold,
+                reason: "it is over".to_owned()
+            }),
+            "ListSinks" => list!(sinks, list_sinks, ListSinksRequest, sinks, name),
+            "ListShares" => list!(sinks, list_shares, ListSharesRequest, shares, alert_id),
+            "ListDeadLetters" => list!(sinks, list_dead_letters, ListDeadLettersRequest, letters, alert_id),
+            "RetryDeadLetters" => each!(sinks, retry_dead_letters, |one| v1::RetryDeadLettersRequest {
+                sink: format!("sink-{}", one.code),
+                letter_ids: Vec::new()
+            }),
+            "ReportExternalState" => {
+                each!(sinks, report_external_state, |one| v1::ReportExternalStateRequest {
+                    state: Some(report(&one.alert)),
+                    idempotency_key: format!("{}-{}", who.divisions.is_some(), one.code)
+                })
+            }
+            "ListExternalStates" => each!(sinks, list_external_states, |one| v1::ListExternalStatesRequest {
+                alert_id: one.alert.id.to_string()
+            }),
+            "CreateSilence" => each!(suppression, create_silence, |one| silence(&self.bench, one.code)),
+            "ExpireSilence" => {
+                each!(suppression, expire_silence, |one| v1::ExpireSilenceRequest { silence_id: one.silence })
+            }
+            "ListSilences" => {
+                let request = v1::ListSilencesRequest::default();
+                let answer = suppression.list_silences(by(who, request)).await.unwrap().into_inner();
+                let scopes = answer.silences.iter().map(|one| one.scope.as_ref().unwrap());
+                self.words(scopes.flat_map(|scope| scope.divisions.iter().map(String::as_str)))
+            }
+            "ListSuppressed" => {
+                list!(suppression, list_suppressed, ListSuppressedRequest, suppressions, alert_id)
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn clip(code: &str) -> Vec<u8> {
+    let bundle = v1::ClipBundle { files: vec![code.as_bytes().to_vec().into()] };
+    prost::Message::encode_to_vec(&bundle)
+}
+
+fn by<T>(who: &Principal, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.extensions_mut().insert(who.clone());
+    request
+}
+
+/// The names of all calls, in the order of the protocol's files.
+fn calls() -> Vec<String> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../proto/xueliang/v1");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let texts = files.iter().map(|file| std::fs::read_to_string(file).unwrap());
+    let name = |line: &str| Some(line.trim().strip_prefix("rpc ")?.split_once('(')?.0.to_owned());
+    texts.flat_map(|text| text.lines().filter_map(name).collect::<Vec<_>>()).collect()
+}
+
+#[tokio::test]
+async fn who_is_bound_to_divisions_sees_and_changes_its_own_by_every_call() {
+    let town = Town::new().await;
+    let (bound, everywhere) = (operator(Some(OURS.0)), operator(None));
+    let calls = calls();
+    assert!(calls.len() > 25, "{calls:?}");
+    // First what only reads, while nothing is lifted or ended.
+    let (mut calls, changing): (Vec<String>, Vec<String>) =
+        calls.into_iter().partition(|rpc| ["Get", "List", "Sub"].iter().any(|word| rpc.starts_with(word)));
+    calls.sort_by_key(|rpc| rpc == "ListRegister");
+    for rpc in calls.into_iter().chain(changing) {
+        let Some(seen) = town.seen(&rpc, &bound).await else {
+            assert!(WITHOUT.contains(&rpc.as_str()), "{rpc}: say here what a bound principal may see of it");
+            continue;
+        };
+        assert!(!WITHOUT.contains(&rpc.as_str()), "{rpc}");
+        assert_eq!(seen, BTreeSet::from([OURS.1]), "{rpc}");
+        let all = town.seen(&rpc, &everywhere).await.unwrap();
+        assert_eq!(all, BTreeSet::from([OURS.1, THEIRS.1]), "{rpc}: the whole town is told all");
+    }
+}
