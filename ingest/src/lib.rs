@@ -3,7 +3,8 @@
 //! A [`session`] reads one camera and delivers encoded access units; a [`ring`] holds the newest of them and accounts
 //! for each; a [`decode::Decoder`] makes pictures of the few that are looked at; [`clip`] keeps footage as evidence
 //! and reads it back; the [`registry`] holds cameras, credentials and configuration revisions. Models and alerts are
-//! unknown here. GStreamer is touched in [`gst`] and below only, SQL in `registry/store.rs` only.
+//! unknown here. GStreamer is touched in [`gst`] and below only, the retina crate in `retina.rs` and below only, SQL in
+//! `registry/store.rs` only.
 
 pub mod clip;
 pub mod credentials;
@@ -13,6 +14,7 @@ pub mod gst;
 pub mod health;
 mod nal;
 pub mod registry;
+mod retina;
 pub mod ring;
 pub mod session;
 
