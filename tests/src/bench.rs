@@ -5,6 +5,7 @@ use std::process::ExitCode;
 pub mod accuracy;
 pub mod bus;
 pub mod main;
+pub mod sessions;
 
 /// Rows of figures with their bars.
 #[derive(Debug, Default)]

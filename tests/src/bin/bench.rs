@@ -11,6 +11,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let name = std::env::args().nth(1).unwrap_or_default();
+    if name == bench::sessions::MEASURE {
+        return measure_sessions();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -21,10 +24,11 @@ fn main() -> ExitCode {
     let outcome = match name.as_str() {
         "main" => runtime.block_on(bench::main::run()),
         "bus" => runtime.block_on(bench::bus::run(std::env::args().nth(2).as_deref())),
+        "sessions" => runtime.block_on(bench::sessions::run(std::env::args().nth(2).as_deref())),
         _ => {
             println!(
-                "benches: main (accuracy, replay, first alert, ages, overload), bus (publish to console; or one of its parts \
-                 by name: {})",
+                "benches: main (accuracy, replay, first alert, ages, overload), sessions (what a camera costs at rest), \
+                 bus (publish to console; or one of its parts by name: {})",
                 bench::bus::PARTS.join(", ")
             );
             println!(
@@ -37,6 +41,24 @@ fn main() -> ExitCode {
         Ok(table) => table.finish(),
         Err(error) => {
             eprintln!("bench {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// This program, as it measures the sessions of one driver.
+fn measure_sessions() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(2).collect();
+    let measured = match &arguments[..] {
+        [source, url, cameras] => {
+            cameras.parse().map_err(Into::into).and_then(|n| bench::sessions::measure(source, url, n))
+        }
+        _ => Err(anyhow::anyhow!("a source, a place and a number of cameras were expected")),
+    };
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench sessions: {error:#}");
             ExitCode::FAILURE
         }
     }
