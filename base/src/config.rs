@@ -263,6 +263,22 @@ pub struct Stream {
     pub credentials: Option<CredentialName>,
     /// How long the first access unit may take (on-demand platforms need 20 s and more).
     pub first_unit_timeout: Duration,
+    /// What reads it.
+    #[serde(default)]
+    pub source: StreamSource,
+}
+
+/// What reads a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StreamSource {
+    /// Retina where it can, GStreamer where there is a reason.
+    #[default]
+    Auto,
+    /// GStreamer: everything, at ten times the cost.
+    Gstreamer,
+    /// Retina: H.264 and H.265 over RTSP and TCP.
+    Retina,
 }
 
 /// Transport of the media.

@@ -4,7 +4,7 @@
 //! for each; their [`activity`] may ask for a [`glance`]; a [`decode::Decoder`] makes pictures of the few that are looked
 //! at; [`clip`] keeps footage as evidence and reads it back; [`upstream`] tells when what cameras hang on is down; the
 //! [`registry`] holds cameras, credentials and configuration revisions. Models and alerts are unknown here. GStreamer is
-//! touched in [`gst`] and below only, SQL in `registry/store.rs` only.
+//! touched in [`gst`] and below only, the retina crate in `retina.rs` and below only, SQL in `registry/store.rs` only.
 
 pub mod activity;
 pub mod clip;
@@ -16,6 +16,7 @@ pub mod gst;
 pub mod health;
 mod nal;
 pub mod registry;
+mod retina;
 pub mod ring;
 pub mod session;
 pub mod upstream;

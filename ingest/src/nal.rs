@@ -83,9 +83,24 @@ pub struct Keyframes {
     parameters: Bytes,
 }
 
+/// A unit that was looked through.
+#[derive(Debug)]
+pub struct Completed {
+    /// Whether decoding may begin here.
+    pub keyframe: bool,
+    /// It could begin here, if the stream had ever told its parameter sets.
+    pub lacks_parameters: bool,
+    /// Its bytes.
+    pub data: Bytes,
+}
+
 impl Keyframes {
+    /// Keyframes of a stream whose description told parameter sets, Annex B; empty where it told none.
+    pub fn described(parameters: &[u8]) -> Self {
+        Self { parameters: Bytes::copy_from_slice(parameters) }
+    }
     /// Whether the unit is a keyframe, and its bytes: parameter sets seen before are put in front where it has none.
-    pub fn complete(&mut self, codec: Codec, data: &[u8]) -> (bool, Bytes) {
+    pub fn complete(&mut self, codec: Codec, data: &[u8]) -> Completed {
         let survey = survey(codec, data);
         if let Some(range) = survey.parameter_bytes.filter(|_| survey.parameters) {
             let now = &data[range];
@@ -94,12 +109,14 @@ impl Keyframes {
             }
         }
         if !survey.entry || survey.parameters {
-            return (survey.entry, Bytes::copy_from_slice(data));
+            let data = Bytes::copy_from_slice(data);
+            return Completed { keyframe: survey.entry, lacks_parameters: false, data };
         }
+        let known = !self.parameters.is_empty();
         let mut whole = BytesMut::with_capacity(self.parameters.len() + data.len());
         whole.extend_from_slice(&self.parameters);
         whole.extend_from_slice(data);
-        (!self.parameters.is_empty(), whole.freeze())
+        Completed { keyframe: known, lacks_parameters: !known, data: whole.freeze() }
     }
 }
 
@@ -148,7 +165,7 @@ impl FirstSlices {
 }
 
 /// NAL units with the place of their three-byte start code.
-fn nals(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+pub fn nals(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut next = start_code(data, 0);
     std::iter::from_fn(move || {
         let start = next?;

@@ -1,30 +1,29 @@
 //! Sessions: one connection to a stream at a time, for ever.
 //!
-//! [`spawn`] gives each camera a thread of its own, which runs [`run`]: `run_once` attempts with waits between them. A
-//! camera that fails is normal; what a failure means for the next attempt stands in [`Retry`], what it means to
-//! people in [`SessionError`]. Sources stand behind [`Source`]; GStreamer's is [`crate::gst::rtsp::RtspSource`].
+//! [`spawn`] gives each camera a task on the few threads that all sessions share, which runs [`run`]: `run_once` attempts
+//! with waits between them. A camera that fails is normal; what a failure means for the next attempt stands in [`Retry`],
+//! what it means to people in [`SessionError`]. An attempt is made by `reader.rs` over one of two drivers, retina
+//! ([`crate::retina`]) or GStreamer ([`crate::gst::rtsp`]), as `choice.rs` says; whatever else can be read stands behind
+//! [`Source`].
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread::{JoinHandle, Thread},
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use ipnet::IpNet;
+use tokio::task::JoinHandle;
 use tracing::info;
 use xueliang_base::{
     config::{Hours, Stream},
     id::CameraId,
-    shutdown::Stopping,
+    shutdown::{self, Stop, Stopping},
     time::{Mono, SharedClock, Wall},
     unit::AccessUnit,
 };
 
-use self::accounts::{Admission, Entry};
-use crate::gst::rtsp::RtspSource;
+use self::{
+    accounts::{Admission, Entry},
+    reader::Reader,
+};
 use crate::{
     credentials::Credentials,
     error::Error,
@@ -32,23 +31,34 @@ use crate::{
 };
 
 mod accounts;
-pub mod address;
+mod address;
+mod camera_time;
+mod choice;
 mod delivery;
 mod error;
+mod haste;
+mod knock;
 mod rate;
+mod reader;
 mod retry;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod threads;
 
 pub use accounts::Accounts;
+pub(crate) use address::Place;
+pub(crate) use camera_time::SenderReports;
+pub use choice::{Driver, Reading, Why};
 pub use delivery::{Delivery, RawUnit};
 pub use error::SessionError;
+pub(crate) use haste::Progress;
 pub use rate::ConnectRate;
+pub(crate) use reader::Attempt;
 pub use retry::Retry;
 pub use stats::SessionStats;
 
-/// How often a session looks whether it has been asked to stop.
+/// How often what cannot be woken looks whether it has been asked to stop.
 pub(crate) const HEARTBEAT: Duration = Duration::from_millis(200);
 
 /// Takes what a session delivers. Called from media threads: it must not block.
@@ -108,25 +118,37 @@ impl SessionSpec {
 
 /// Reads a stream once.
 pub trait Source: Send {
-    /// One attempt: connects and delivers until it fails or is asked to stop. Blocks.
-    fn run_once(&mut self, delivery: &Arc<Delivery>, halt: &Halt) -> SessionError;
+    /// One attempt: connects and delivers until it fails or is asked to stop.
+    fn run_once<'a>(&'a mut self, delivery: &'a Arc<Delivery>, halt: &'a Halt)
+    -> BoxFuture<'a, SessionError>;
 }
 
 /// Asks one session, or all, to stop.
 #[derive(Debug, Clone)]
 pub struct Halt {
     all: Stopping,
-    one: Arc<AtomicBool>,
+    one: Stopping,
 }
 
 impl Halt {
-    /// Stops with `all`, or when asked alone.
-    pub fn new(all: Stopping) -> Self {
-        Self { all, one: Arc::default() }
-    }
     /// Whether stopping has been asked.
     pub fn asked(&self) -> bool {
-        self.one.load(Ordering::Relaxed) || self.all.asked()
+        self.one.asked() || self.all.asked()
+    }
+    /// Waits until stopping is asked. Cancel-safe.
+    pub async fn wait(&self) {
+        let Self { mut all, mut one } = self.clone();
+        tokio::select! {
+            () = all.wait() => {}
+            () = one.wait() => {}
+        }
+    }
+    /// What the future gives; `None` when stopping is asked before.
+    pub(crate) async fn or<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            () = self.wait() => None,
+            done = future => Some(done),
+        }
     }
 }
 
@@ -134,9 +156,8 @@ impl Halt {
 #[derive(Debug)]
 pub struct SessionHandle {
     delivery: Arc<Delivery>,
-    halt: Halt,
-    thread: Thread,
-    join: Option<JoinHandle<()>>,
+    stop: Stop,
+    task: JoinHandle<()>,
 }
 
 impl SessionHandle {
@@ -152,40 +173,31 @@ impl SessionHandle {
     pub fn next_seq(&self) -> u64 {
         self.delivery.next_seq()
     }
-    /// Whether its thread has ended: when asked to stop, or by a defect. Then start another.
+    /// Whether it has ended: when asked to stop, or by a defect. Then start another.
     pub fn is_finished(&self) -> bool {
-        self.join.as_ref().is_none_or(JoinHandle::is_finished)
+        self.task.is_finished()
     }
     /// Asks it to stop, and does not wait.
     pub fn ask_to_stop(&self) {
-        self.halt.one.store(true, Ordering::Relaxed);
-        self.thread.unpark();
+        self.stop.ask();
     }
     /// Asks it to stop and waits until it has (up to about a second where the camera is frozen). Blocks.
-    pub fn stop(mut self) {
+    pub fn stop(self) {
         self.ask_to_stop();
-        if let Some(join) = self.join.take() {
-            // A panic of that thread has been reported by its hook; there is nothing left to stop.
-            let _ended = join.join();
-        }
+        // A panic of its task has been reported by the hook; there is nothing left to stop.
+        let _ended = futures::executor::block_on(self.task);
     }
 }
 
-impl Drop for SessionHandle {
-    fn drop(&mut self) {
-        self.ask_to_stop();
-    }
-}
-
-/// Starts a session over GStreamer on a thread of its own. It ends when `stopping` is asked or its handle stops it.
+/// Starts a session. It ends when `stopping` is asked or its handle stops it.
 pub fn spawn(
     spec: SessionSpec,
     sink: Arc<dyn UnitSink>,
     clock: SharedClock,
     stopping: Stopping,
 ) -> Result<SessionHandle, Error> {
-    let source = RtspSource::new(spec.clone(), Arc::clone(&clock));
-    spawn_source(spec, Box::new(source), sink, clock, stopping)
+    let reader = Reader::new(spec.clone(), Arc::clone(&clock));
+    spawn_source(spec, Box::new(reader), sink, clock, stopping)
 }
 
 /// Starts a session over any source.
@@ -196,19 +208,18 @@ pub fn spawn_source(
     clock: SharedClock,
     stopping: Stopping,
 ) -> Result<SessionHandle, Error> {
+    let threads =
+        threads::handle().map_err(|source| Error::Thread { camera: spec.camera.to_string(), source })?;
     let delivery = Arc::new(Delivery::new(spec.first_seq, sink, Arc::clone(&clock)));
-    let halt = Halt::new(stopping);
-    let (for_thread, halt_for_thread) = (Arc::clone(&delivery), halt.clone());
-    let camera = spec.camera.clone();
-    let join = std::thread::Builder::new()
-        .name(format!("session:{camera}"))
-        .spawn(move || run(source.as_mut(), &spec, &for_thread, &clock, &halt_for_thread))
-        .map_err(|source| Error::Thread { camera: camera.to_string(), source })?;
-    Ok(SessionHandle { delivery, halt, thread: join.thread().clone(), join: Some(join) })
+    let (stop, one) = shutdown::pair();
+    let halt = Halt { all: stopping, one };
+    let for_task = Arc::clone(&delivery);
+    let task = threads.spawn(async move { run(source.as_mut(), &spec, &for_task, &clock, &halt).await });
+    Ok(SessionHandle { delivery, stop, task })
 }
 
 /// Tries for ever; returns when asked to stop.
-pub fn run(
+pub async fn run(
     source: &mut dyn Source,
     spec: &SessionSpec,
     delivery: &Arc<Delivery>,
@@ -224,19 +235,19 @@ pub fn run(
         delivery.change(Signal::ExpectedOff, "outside the hours in which it is expected on".to_owned());
     }
     loop {
-        if !watch.wait(spec.connect_rate.turn(clock.mono())) {
+        if !watch.wait(spec.connect_rate.turn(clock.mono())).await {
             return;
         }
-        let Some(admission) = watch.admission() else { return };
+        let Some(admission) = watch.admission().await else { return };
         delivery.open(admission);
-        let error = source.run_once(delivery, halt);
+        let error = source.run_once(delivery, halt).await;
         let streamed = delivery.close(&error);
         let Some(offline) = error.signal() else { return };
         if halt.asked() {
             return;
         }
         delivery.failed(offline);
-        if !watch.wait_lost(retry.wait(&error, streamed, clock.mono()), offline, &error) {
+        if !watch.wait_lost(retry.wait(&error, streamed, clock.mono()), offline, &error).await {
             return;
         }
     }
@@ -253,16 +264,16 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// Waits until the session may sign in; `None` when asked to stop.
-    fn admission(&self) -> Option<Admission> {
+    async fn admission(&self) -> Option<Admission> {
         loop {
             let now = self.clock.mono();
             let entry = self.spec.accounts.enter(&self.spec.stream.url, self.spec.credentials.as_ref(), now);
             let go_on = match entry {
                 Entry::Open(admission) => return Some(admission),
-                Entry::Tried => self.wait(HEARTBEAT),
+                Entry::Tried => self.wait(HEARTBEAT).await,
                 Entry::Refused(until) => {
                     let refused = SessionError::AccountRefused;
-                    self.wait_lost(until.since(now), refused.signal()?, &refused)
+                    self.wait_lost(until.since(now), refused.signal()?, &refused).await
                 }
             };
             if !go_on {
@@ -271,7 +282,7 @@ impl Watch<'_> {
         }
     }
     /// Says that the camera is lost, and waits by the clock. False when asked to stop.
-    fn wait_lost(&self, for_: Duration, offline: Signal, error: &SessionError) -> bool {
+    async fn wait_lost(&self, for_: Duration, offline: Signal, error: &SessionError) -> bool {
         self.wait_while(for_, || {
             // The hours may begin or end meanwhile.
             let signal = if self.expected() { offline } else { Signal::ExpectedOff };
@@ -279,15 +290,16 @@ impl Watch<'_> {
                 info!(camera = %self.spec.camera, signal = signal.word(), cause = %error, "session lost");
             }
         })
+        .await
     }
     fn expected(&self) -> bool {
         self.spec.expected_on.is_none_or(|hours| hours.contains(minute_of_day(self.clock.wall(), &self.zone)))
     }
     /// Waits by the clock. False when asked to stop.
-    fn wait(&self, for_: Duration) -> bool {
-        self.wait_while(for_, || {})
+    async fn wait(&self, for_: Duration) -> bool {
+        self.wait_while(for_, || {}).await
     }
-    fn wait_while(&self, for_: Duration, each_time: impl Fn()) -> bool {
+    async fn wait_while(&self, for_: Duration, each_time: impl Fn()) -> bool {
         let until: Mono = self.clock.mono().plus(for_);
         loop {
             each_time();
@@ -298,7 +310,10 @@ impl Watch<'_> {
             if left.is_zero() {
                 return true;
             }
-            std::thread::park_timeout(left.min(HEARTBEAT));
+            let pause = tokio::time::sleep(left.min(HEARTBEAT));
+            if self.halt.or(pause).await.is_none() {
+                return false;
+            }
         }
     }
 }

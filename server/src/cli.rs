@@ -131,7 +131,8 @@ pub fn main() -> ExitCode {
     let format = if cli.log_format == Format::Json { LogFormat::Json } else { LogFormat::Text };
     let quiet =
         matches!(cli.command, Command::Watch(_) | Command::Audit(_) | Command::Replay(_) | Command::Check(_));
-    telemetry::start(format, if quiet { "warn" } else { "info" });
+    // What the retina crate warns of, sessions say once, in words for people.
+    telemetry::start(format, if quiet { "warn,retina=error" } else { "info,retina=error" });
     // A role's log is what people and their collectors read; so is that of a service that logs for collectors.
     let logs = match cli.command {
         Command::Bus(_) | Command::Node(_) | Command::Worker(_) => true,

@@ -7,6 +7,7 @@ pub mod activity;
 pub mod bus;
 pub mod glance;
 pub mod main;
+pub mod sessions;
 
 /// Rows of figures with their bars.
 #[derive(Debug, Default)]

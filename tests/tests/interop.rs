@@ -16,7 +16,7 @@ use std::{
 use gstreamer as gst;
 use gstreamer_rtsp_server::{RTSPMediaFactory, RTSPServer, glib, gst_rtsp::RTSPLowerTrans, prelude::*};
 use xueliang_base::{
-    config::{Stream, Transport},
+    config::{Stream, StreamSource, Transport},
     picture::Picture,
     shutdown,
     time::SystemClock,
@@ -32,6 +32,7 @@ use xueliang_simulator::{CameraSpec, Fault, Simulator};
 use xueliang_tests::{clip, clips_folder};
 
 const LIMITS: DecodeLimits = DecodeLimits { max_width: 4096, max_height: 2304 };
+const BOTH: [StreamSource; 2] = [StreamSource::Gstreamer, StreamSource::Retina];
 const PATIENCE: Duration = Duration::from_secs(9);
 /// More than one group of 20 pictures, so that a second keyframe and some pictures after it are among them.
 const UNITS: usize = 30;
@@ -75,7 +76,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn start(url: &str, transport: Transport) -> Self {
+    fn start(url: &str, transport: Transport, source: StreamSource) -> Self {
         let kept = Arc::new(Kept {
             ring: Ring::new(16_000_000, Duration::from_secs(30)),
             units: Mutex::default(),
@@ -89,6 +90,7 @@ impl Rig {
                 transport,
                 credentials: None,
                 first_unit_timeout: Duration::from_secs(5),
+                source,
             },
             credentials: None,
             networks: vec!["127.0.0.0/8".parse().unwrap()],
@@ -179,9 +181,9 @@ fn nal_types(data: &[u8]) -> Vec<u8> {
     data.windows(4).filter(|at| at.starts_with(&[0, 0, 1])).map(|at| at[3] & 0x1f).collect()
 }
 
-fn read_other_server(transport: Transport, offered: RTSPLowerTrans) {
+fn read_other_server(transport: Transport, offered: RTSPLowerTrans, source: StreamSource) {
     let server = OtherServer::start("vtest@10fps.h264", offered);
-    let rig = Rig::start(&server.url, transport);
+    let rig = Rig::start(&server.url, transport, source);
     let units = rig.kept.first(UNITS);
     let seqs: Vec<_> = units.iter().map(|unit| unit.seq).collect();
     assert_eq!(seqs, (1..=UNITS as u64).collect::<Vec<_>>());
@@ -212,12 +214,17 @@ fn read_other_server(transport: Transport, offered: RTSPLowerTrans) {
 
 #[test]
 fn a_foreign_server_is_read_over_udp() {
-    read_other_server(Transport::Udp, RTSPLowerTrans::UDP);
+    read_other_server(Transport::Udp, RTSPLowerTrans::UDP, StreamSource::Auto);
 }
 
 #[test]
 fn a_foreign_server_is_read_over_tcp() {
-    read_other_server(Transport::Tcp, RTSPLowerTrans::TCP);
+    read_other_server(Transport::Tcp, RTSPLowerTrans::TCP, StreamSource::Gstreamer);
+}
+
+#[test]
+fn a_foreign_server_is_read_over_tcp_by_retina() {
+    read_other_server(Transport::Tcp, RTSPLowerTrans::TCP, StreamSource::Retina);
 }
 
 /// A unit's place in the order of showing, by its time on the media clock.
@@ -227,12 +234,12 @@ fn times_of(units: &[AccessUnit], pictures: &[Picture]) -> Vec<i64> {
 }
 
 /// From a simulated camera through session, ring and decoder.
-fn read_simulator(name: &str, codec: Codec, reordered: bool) {
+fn read_simulator(name: &str, codec: Codec, reordered: bool, source: StreamSource) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let camera = CameraSpec::new("gate", clip(name).unwrap());
     let simulator = runtime.block_on(Simulator::start(any, vec![camera])).unwrap();
-    let rig = Rig::start(&simulator.url("gate"), Transport::Tcp);
+    let rig = Rig::start(&simulator.url("gate"), Transport::Tcp, source);
     rig.kept.first(UNITS);
     let ring = &rig.kept.ring;
 
@@ -270,22 +277,28 @@ fn read_simulator(name: &str, codec: Codec, reordered: bool) {
 
 #[test]
 fn h264_arrives_as_pictures_with_their_own_arrival() {
-    read_simulator("vtest@10fps.h264", Codec::H264, false);
+    for source in BOTH {
+        read_simulator("vtest@10fps.h264", Codec::H264, false, source);
+    }
 }
 
 #[test]
 fn h264_with_b_frames_arrives_in_order_of_showing() {
-    read_simulator("vtest-bframes@10fps.h264", Codec::H264, true);
+    for source in BOTH {
+        read_simulator("vtest-bframes@10fps.h264", Codec::H264, true, source);
+    }
 }
 
 #[test]
 fn h265_arrives_as_pictures_with_their_own_arrival() {
-    read_simulator("vtest@10fps.h265", Codec::H265, false);
+    for source in BOTH {
+        read_simulator("vtest@10fps.h265", Codec::H265, false, source);
+    }
 }
 
 #[test]
 fn mjpeg_arrives_as_pictures_with_their_own_arrival() {
-    read_simulator("vtest@10fps.mjpeg", Codec::Mjpeg, false);
+    read_simulator("vtest@10fps.mjpeg", Codec::Mjpeg, false, StreamSource::Auto);
 }
 
 /// GStreamer numbers its elements, and their names stand in its messages: after some hundred reconnects they look like
@@ -296,7 +309,7 @@ fn refusals_are_told_apart_however_often_was_reconnected() {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let camera = CameraSpec::new("gate", clip("vtest@10fps.h264").unwrap());
     let simulator = runtime.block_on(Simulator::start(any, vec![camera])).unwrap();
-    let rig = Rig::start(&simulator.url("gate"), Transport::Tcp);
+    let rig = Rig::start(&simulator.url("gate"), Transport::Tcp, StreamSource::Gstreamer);
     rig.kept.first(1);
     let number = || {
         let element = gst::ElementFactory::make("rtspsrc").build().unwrap();

@@ -136,11 +136,12 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 fn drivers_are_named_only_where_they_live() {
     let root = root();
     // What a driver is called in code, and the only places that may say it.
-    let homes: [(&[&str], &[&str]); 4] = [
+    let homes: [(&[&str], &[&str]); 5] = [
         (
             &["gstreamer::", "gstreamer_app", "gstreamer_video", "gst::"],
             &["ingest/src/gst.rs", "ingest/src/gst/"],
         ),
+        (&["retina::"], &["ingest/src/retina.rs", "ingest/src/retina/"]),
         (&["ort::"], &["inference/src/session/ort.rs", "inference/src/session/ort/"]),
         (&["rusqlite::"], &["/store.rs", "/store/"]),
         (

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault,
-    FeedBudget, Hours, Listen, Retention, Rule, Stream, Transport, Zone, publisher,
+    FeedBudget, Hours, Listen, Retention, Rule, Stream, StreamSource, Transport, Zone, publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule, sink,
     upstream::{self, Upstream},
@@ -397,8 +397,19 @@ fn read_stream(s: &Section<'_>) -> Option<Stream> {
             );
         }
         Ok(url)
-    })?;
-    Some(Stream { url, transport, credentials, first_unit_timeout })
+    });
+    let tls = url.as_ref().is_some_and(|url| url.scheme() == "rtsps");
+    let source = s.or("source", StreamSource::Auto, |v| match text(v)?.as_str() {
+        "auto" => Ok(StreamSource::Auto),
+        "gstreamer" => Ok(StreamSource::Gstreamer),
+        "retina" if transport == Transport::Udp || tls => {
+            Err("\"retina\" reads rtsp:// over TCP only: use \"auto\" or \"gstreamer\" for this camera"
+                .to_owned())
+        }
+        "retina" => Ok(StreamSource::Retina),
+        other => Err(format!("{other:?}: use \"auto\", \"gstreamer\" or \"retina\"")),
+    });
+    Some(Stream { url: url?, transport, credentials, first_unit_timeout, source })
 }
 
 fn read_zones(s: &Section<'_>) -> Vec<Zone> {

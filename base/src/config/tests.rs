@@ -62,6 +62,33 @@ fn a_revision_survives_json() {
 }
 
 #[test]
+fn what_reads_a_camera_is_chosen_by_itself_unless_it_is_said() {
+    let source = |url: &str, more: &str| {
+        let text =
+            GOOD.replace("url = \"rtsp://127.0.0.1:8554/gate-1\"", &format!("url = \"{url}\"\n{more}"));
+        Config::parse(&text, Path::new("/etc")).map(|config| config.cameras[0].stream.source)
+    };
+    let plain = "rtsp://127.0.0.1/gate-1";
+    assert_eq!(source(plain, "").unwrap(), StreamSource::Auto);
+    assert_eq!(source(plain, "source = \"gstreamer\"").unwrap(), StreamSource::Gstreamer);
+    assert_eq!(source(plain, "source = \"retina\"").unwrap(), StreamSource::Retina);
+    for (url, more, said) in [
+        (plain, "source = \"vlc\"", "\"auto\", \"gstreamer\" or \"retina\""),
+        (plain, "source = \"retina\"\ntransport = \"udp\"", "over TCP only"),
+        ("rtsps://127.0.0.1/gate-1", "source = \"retina\"", "over TCP only"),
+    ] {
+        let error = source(url, more).unwrap_err().to_string();
+        assert!(error.contains(".source"), "{error}");
+        assert!(error.contains(said), "{error}");
+    }
+    // A revision from before has the choice.
+    let config = Config::parse(GOOD, Path::new("/etc")).unwrap();
+    let mut json = serde_json::to_value(&config).unwrap();
+    json["cameras"][0]["stream"].as_object_mut().unwrap().remove("source");
+    assert_eq!(serde_json::from_value::<Config>(json).unwrap(), config);
+}
+
+#[test]
 fn what_counts_as_late_is_set_within_reason_and_a_revision_of_before_has_the_usual_bound() {
     let late = |text: &str| {
         Config::parse(&format!("{GOOD}\n[alerts]\nlate_after = {text}\n"), Path::new("/etc/xueliang"))

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use xueliang_base::{
     config::{
-        Analysis, Camera, Condition, Config, Device, EvidenceBudget, Listen, Rule, Stream, Timing, Transport,
-        Zone,
+        Analysis, Camera, Condition, Config, Device, EvidenceBudget, Listen, Rule, Stream, StreamSource,
+        Timing, Transport, Zone,
     },
     detection::{Detection, Meaning},
     geometry::{Polygon, Rect},
@@ -54,6 +54,7 @@ pub(crate) fn camera(rules: Vec<Rule>) -> Camera {
             transport: Transport::Tcp,
             credentials: None,
             first_unit_timeout: s(20.0),
+            source: StreamSource::Auto,
         },
         masks: Vec::new(),
         zones: vec![Zone {

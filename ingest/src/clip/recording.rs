@@ -17,7 +17,7 @@ use crate::gst::decode::{Coding, Engine, Feed};
 use crate::{
     Error,
     decode::{DecodeLimits, Want},
-    nal::Keyframes,
+    nal::{Completed, Keyframes},
 };
 
 /// Largest picture of a recording; 4K in either orientation.
@@ -127,7 +127,7 @@ impl Units {
         self.seq += 1;
         let at = shown_at(sample, self.step, self.seq - 1);
         self.latest = self.latest.max(at);
-        let (keyframe, data) = self.keyframes.complete(codec, &sample.data);
+        let Completed { keyframe, data, .. } = self.keyframes.complete(codec, &sample.data);
         Ok(AccessUnit {
             seq: self.seq,
             codec,

@@ -1,7 +1,7 @@
 //! Where a stream may be read from: host names are resolved here, once for each attempt, and every address must lie
 //! in an allowed network. What is then connected to is the address, not the name.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use url::{Host, Url};
@@ -27,7 +27,7 @@ pub(super) fn default_port(scheme: &str) -> Option<u16> {
 }
 
 /// Resolves and checks the address of a stream.
-pub fn check(url: &Url, networks: &[IpNet]) -> Result<Place, SessionError> {
+pub async fn check(url: &Url, networks: &[IpNet]) -> Result<Place, SessionError> {
     let Some(default_port) = default_port(url.scheme()) else {
         return Err(SessionError::BadUrl { reason: "begins with neither rtsp:// nor rtsps://" });
     };
@@ -47,8 +47,8 @@ pub fn check(url: &Url, networks: &[IpNet]) -> Result<Place, SessionError> {
     };
     let addresses = match literal {
         Some(ip) => vec![SocketAddr::new(ip, port)],
-        None => (host, port)
-            .to_socket_addrs()
+        None => tokio::net::lookup_host((host, port))
+            .await
             .map_err(|error| SessionError::Unresolvable { host: host.to_owned(), reason: error.to_string() })?
             .collect(),
     };
@@ -83,7 +83,8 @@ mod tests {
 
     fn at(url: &str, networks: &[&str]) -> Result<Place, SessionError> {
         let networks: Vec<_> = networks.iter().map(|n| n.parse().unwrap()).collect();
-        check(&Url::parse(url).unwrap(), &networks)
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(check(&Url::parse(url).unwrap(), &networks))
     }
 
     #[test]

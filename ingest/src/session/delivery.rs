@@ -12,7 +12,7 @@ use xueliang_base::{
     unit::{AccessUnit, Codec},
 };
 
-use super::{SessionError, SessionStats, UnitSink, accounts::Admission};
+use super::{Reading, SessionError, SessionStats, UnitSink, accounts::Admission};
 use crate::health::{Signal, SignalChange};
 
 /// A unit as a source has it.
@@ -119,6 +119,10 @@ impl Delivery {
     /// The camera let us in: its user and password are right, whatever comes next.
     pub(crate) fn accepted(&self) {
         self.state().admission.iter_mut().for_each(Admission::accepted);
+    }
+    /// What makes the attempt under way.
+    pub(super) fn read_by(&self, reading: Reading) {
+        self.state().stats.reading = Some(reading);
     }
     pub(super) fn open(&self, admission: Admission) {
         let mut state = self.state();

@@ -111,6 +111,14 @@ pub enum SessionError {
         /// What the description says.
         offered: String,
     },
+    /// Retina does not read what the camera sends.
+    #[error(
+        "retina does not read this stream ({reason}): set `source` of the camera to \"auto\" or \"gstreamer\""
+    )]
+    Unreadable {
+        /// What it does not read.
+        reason: String,
+    },
     /// Another error answer.
     #[error("the camera refuses: {reason}")]
     Rejected {
@@ -158,7 +166,7 @@ impl SessionError {
             E::Tls { .. } => OfflineCause::Tls,
             E::UnsupportedTransport { .. } => OfflineCause::UnsupportedTransport,
             E::UnsupportedCodec { .. } => OfflineCause::UnsupportedCodec,
-            E::Rejected { .. } => OfflineCause::Rejected,
+            E::Rejected { .. } | E::Unreadable { .. } => OfflineCause::Rejected,
             E::BadUrl { .. } | E::Internal { .. } => OfflineCause::Internal,
         };
         Some(Signal::Offline(cause))
@@ -167,9 +175,11 @@ impl SessionError {
     pub fn kind(&self) -> ErrorKind {
         use SessionError as E;
         match self {
-            E::BadUrl { .. } | E::UnsupportedTransport { .. } | E::UnsupportedCodec { .. } | E::NotRtsp => {
-                ErrorKind::InvalidInput
-            }
+            E::BadUrl { .. }
+            | E::UnsupportedTransport { .. }
+            | E::UnsupportedCodec { .. }
+            | E::Unreadable { .. }
+            | E::NotRtsp => ErrorKind::InvalidInput,
             E::AddressNotAllowed { .. } | E::Redirected { .. } | E::Forbidden => ErrorKind::Forbidden,
             E::Unauthorized | E::CredentialsMissing | E::AccountRefused => ErrorKind::Unauthenticated,
             E::NotFound => ErrorKind::NotFound,
@@ -192,6 +202,7 @@ impl SessionError {
                 | E::NoAnswer { .. }
                 | E::Closed
                 | E::Rejected { .. }
+                | E::Unreadable { .. }
                 | E::NoFirstUnit { .. }
                 | E::Stalled { .. }
         )

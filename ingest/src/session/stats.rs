@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use xueliang_base::time::Mono;
 
+use super::Reading;
 use crate::health::OfflineCause;
 
 /// Counters of one session since it was started.
@@ -27,6 +28,8 @@ pub struct SessionStats {
     pub gaps: u64,
     /// Time between keyframes, smoothed over about eight of them.
     pub keyframe_interval: Option<Duration>,
+    /// What reads the camera, since its latest attempt.
+    pub reading: Option<Reading>,
     /// Arrival of the newest access unit.
     pub last_unit: Option<Mono>,
     /// Arrival of the newest keyframe of this stream.
@@ -47,6 +50,7 @@ impl SessionStats {
         self.keyframes += later.keyframes;
         self.gaps += later.gaps;
         self.keyframe_interval = later.keyframe_interval.or(self.keyframe_interval);
+        self.reading = later.reading.clone().or_else(|| self.reading.take());
         self.last_unit = later.last_unit.or(self.last_unit);
         self.last_keyframe = later.last_keyframe;
     }

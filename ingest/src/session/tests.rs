@@ -1,14 +1,15 @@
+//! Sessions with the simulated cameras, over each driver.
+
 use std::{
-    io::{Read, Write},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::PathBuf,
     sync::{Condvar, Mutex},
 };
 
 use xueliang_base::{
-    config::Transport,
+    config::{StreamSource, Transport},
     shutdown,
-    time::{ManualClock, SystemClock},
+    time::SystemClock,
     unit::Codec,
 };
 use xueliang_simulator as simulator;
@@ -18,6 +19,32 @@ use super::*;
 use crate::health::OfflineCause;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Makes two tests of each function: over GStreamer and over retina.
+macro_rules! over_both {
+    ($($test:ident),* $(,)?) => {
+        mod gstreamer {
+            $(#[test] fn $test() { super::$test(super::StreamSource::Gstreamer); })*
+        }
+        mod retina {
+            $(#[test] fn $test() { super::$test(super::StreamSource::Retina); })*
+        }
+    };
+}
+over_both! {
+    every_codec_streams_with_numbers_times_and_keyframes,
+    the_cameras_own_time_comes_from_its_reports,
+    a_camera_that_comes_back_delivers_within_two_seconds,
+    a_camera_that_flaps_is_followed_each_time,
+    a_silent_camera_is_seen_within_the_watchdogs_time,
+    a_camera_that_answers_nothing_is_seen_and_comes_back,
+    a_change_of_size_or_codec_in_mid_stream_is_followed,
+    damaged_bits_end_in_pictures_or_errors_and_the_session_lives,
+}
+
+mod drivers;
+mod hours;
+mod refusals;
 
 /// Keeps what a session delivers.
 #[derive(Default)]
@@ -66,11 +93,11 @@ impl Kept {
 struct Rig {
     kept: Arc<Kept>,
     session: Option<SessionHandle>,
-    _stop: shutdown::Stop,
+    _stop: Stop,
 }
 
 impl Rig {
-    fn start(url: &str, change: impl FnOnce(&mut SessionSpec)) -> Self {
+    fn start(url: &str, source: StreamSource, change: impl FnOnce(&mut SessionSpec)) -> Self {
         let kept = Arc::new(Kept::default());
         let mut spec = SessionSpec {
             camera: "gate-1".parse().unwrap(),
@@ -79,6 +106,7 @@ impl Rig {
                 transport: Transport::Tcp,
                 credentials: None,
                 first_unit_timeout: Duration::from_secs(3),
+                source,
             },
             credentials: None,
             networks: vec!["127.0.0.0/8".parse().unwrap()],
@@ -96,6 +124,15 @@ impl Rig {
     }
     fn handle(&self) -> &SessionHandle {
         self.session.as_ref().unwrap()
+    }
+    /// Waits until the condition holds for what the session has counted.
+    fn until_stats(&self, what: &str, holds: impl Fn(&SessionStats) -> bool) {
+        let clock = SystemClock::shared();
+        let begun = clock.mono();
+        while !holds(&self.handle().stats()) {
+            assert!(clock.mono().since(begun) < PATIENCE, "{what}: {:?}", self.handle().stats());
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
     }
     /// The cause of the first failure.
     fn offline(&self) -> (OfflineCause, String) {
@@ -162,19 +199,23 @@ fn camera(name: &str) -> CameraSpec {
     CameraSpec::new("gate", clip(name))
 }
 
-#[test]
-fn every_codec_streams_with_numbers_times_and_keyframes() {
-    let all = [
+fn every_codec_streams_with_numbers_times_and_keyframes(source: StreamSource) {
+    let mut clips = vec![
         ("vtest@10fps.h264", Codec::H264),
         ("vtest-bframes@10fps.h264", Codec::H264),
         ("vtest@10fps.h265", Codec::H265),
-        ("vtest@10fps.mjpeg", Codec::Mjpeg),
-    ]
-    .map(|(name, codec)| {
-        let town = Town::of(camera(name));
-        let rig = Rig::start(&town.url(), |_| {});
-        (name, codec, rig, town)
-    });
+    ];
+    if source == StreamSource::Gstreamer {
+        clips.push(("vtest@10fps.mjpeg", Codec::Mjpeg));
+    }
+    let all: Vec<_> = clips
+        .into_iter()
+        .map(|(name, codec)| {
+            let town = Town::of(camera(name));
+            let rig = Rig::start(&town.url(), source, |_| {});
+            (name, codec, rig, town)
+        })
+        .collect();
     for (name, codec, rig, _town) in all {
         let units = rig.kept.until(name, |units| (units.len() >= 12).then(|| units.to_vec()));
         assert!(units.iter().map(|u| u.seq).eq(1..=units.len() as u64), "{name}");
@@ -187,13 +228,14 @@ fn every_codec_streams_with_numbers_times_and_keyframes() {
         assert_eq!(decoder.decode_keyframe(&units[0]).unwrap().width, 768, "{name}");
         let stats = rig.handle().stats();
         assert_eq!((stats.connects, stats.streams, stats.gaps), (1, 1, 0), "{name}");
+        let driver = if source == StreamSource::Retina { Driver::Retina } else { Driver::Gstreamer };
+        assert_eq!(stats.reading.map(|reading| reading.driver), Some(driver));
     }
 }
 
-#[test]
-fn the_cameras_own_time_comes_from_its_reports() {
+fn the_cameras_own_time_comes_from_its_reports(source: StreamSource) {
     let town = Town::of(camera("vtest@10fps.h264").clock_offset_ms(3_600_000));
-    let rig = Rig::start(&town.url(), |_| {});
+    let rig = Rig::start(&town.url(), source, |_| {});
     let unit =
         rig.kept.until("a dated unit", |units| units.iter().find(|u| u.camera_time.is_some()).cloned());
     let time = unit.camera_time.unwrap();
@@ -201,11 +243,23 @@ fn the_cameras_own_time_comes_from_its_reports() {
     assert!((ahead_us - 3_600_000_000).abs() < 500_000 + i64::try_from(time.error_us).unwrap(), "{ahead_us}");
 }
 
-#[test]
-fn a_camera_that_comes_back_delivers_within_two_seconds() {
-    // Every picture is a keyframe: the simulator makes nobody wait for one.
-    let town = Town::of(camera("vtest@10fps.mjpeg"));
-    let rig = Rig::start(&town.url(), |_| {});
+/// Every picture of it is a keyframe: the simulator makes nobody wait for one.
+fn keyframes_only() -> CameraSpec {
+    let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.cache/clips"));
+    let bytes = std::fs::read(folder.join("vtest@10fps.h264")).expect("tools/footage.sh has made the clips");
+    // From one access unit delimiter to the next.
+    let delimiter = |at: &[u8]| at.starts_with(&[0, 0, 0, 1, 9]);
+    let second = bytes.windows(5).skip(1).position(delimiter).expect("more than one picture") + 1;
+    let rate = "10".parse().unwrap();
+    CameraSpec::new(
+        "gate",
+        Clip::from_stream(simulator::Codec::H264, bytes[..second].repeat(20), rate).unwrap(),
+    )
+}
+
+fn a_camera_that_comes_back_delivers_within_two_seconds(source: StreamSource) {
+    let town = Town::of(keyframes_only());
+    let rig = Rig::start(&town.url(), source, |_| {});
     rig.kept.after("first stream", 0, false);
     // The camera alone, and the whole machine.
     for port in [false, true] {
@@ -216,9 +270,7 @@ fn a_camera_that_comes_back_delivers_within_two_seconds() {
         }
         let failures = rig.handle().stats().failures.values().sum::<u64>();
         rig.kept.signal_until("is seen", |s| matches!(s.signal, Signal::Offline(_)));
-        while rig.handle().stats().failures.values().sum::<u64>() < failures + 4 {
-            std::thread::park_timeout(Duration::from_millis(20));
-        }
+        rig.until_stats("is tried", |stats| stats.failures.values().sum::<u64>() >= failures + 4);
         let before = rig.kept.newest();
         let back = SystemClock::shared().mono();
         if port {
@@ -234,10 +286,29 @@ fn a_camera_that_comes_back_delivers_within_two_seconds() {
     }
 }
 
-#[test]
-fn a_silent_camera_is_seen_within_the_watchdogs_time() {
+fn a_camera_that_flaps_is_followed_each_time(source: StreamSource) {
+    let town = Town::of(keyframes_only());
+    let rig = Rig::start(&town.url(), source, |_| {});
+    rig.kept.after("first stream", 0, false);
+    for round in 1..=5 {
+        let before = rig.kept.newest();
+        town.apply(Fault::Restart(Duration::from_millis(300)));
+        let back = rig.kept.until("is back", |units| {
+            units.iter().find(|unit| unit.seq > before && unit.discontinuity).cloned()
+        });
+        let down = back
+            .arrival
+            .since(rig.kept.units.lock().unwrap()[usize::try_from(back.seq).unwrap() - 2].arrival);
+        assert!(down < Duration::from_secs(3), "round {round}: {down:?}");
+        assert_eq!(rig.handle().stats().streams, round + 1);
+    }
+    let numbers = rig.kept.units.lock().unwrap().iter().map(|unit| unit.seq).collect::<Vec<_>>();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+}
+
+fn a_silent_camera_is_seen_within_the_watchdogs_time(source: StreamSource) {
     let town = Town::of(camera("vtest@10fps.h264"));
-    let rig = Rig::start(&town.url(), |_| {});
+    let rig = Rig::start(&town.url(), source, |_| {});
     rig.kept.after("first stream", 0, false);
     town.apply(Fault::Stall);
     let stalled = rig.kept.signal_until("stalls", |s| s.signal == Signal::Stalled);
@@ -249,66 +320,29 @@ fn a_silent_camera_is_seen_within_the_watchdogs_time() {
     assert!(rig.kept.after("goes on", before, false).discontinuity);
 }
 
-#[test]
-fn a_wrong_password_is_told_from_a_missing_one_and_never_shown() {
-    let account = || simulator::Account::new("canary-user", "canary-right");
-    let town = Town::of(camera("vtest@10fps.h264").account(account()));
-    let right = Rig::start(&town.url(), |spec| {
-        spec.credentials = Some(Credentials::new("canary-user", "canary-right"));
-    });
-    right.kept.after("signs in", 0, false);
-    drop(right);
-    let wrong = Rig::start(&town.url(), |spec| {
-        spec.credentials = Some(Credentials::new("canary-user", "canary-wrong"));
-    });
-    let (cause, detail) = wrong.offline();
-    assert_eq!(cause, OfflineCause::Unauthorized);
-    assert!(detail.contains("refuses the user or password"), "{detail}");
-    let shown = format!("{detail} {:?} {:?}", wrong.kept.signals.lock().unwrap(), wrong.handle());
-    assert!(!shown.contains("canary"), "{shown}");
-    drop(wrong);
-    let (cause, detail) = Rig::start(&town.url(), |_| {}).offline();
-    assert_eq!(cause, OfflineCause::Unauthorized);
-    assert!(detail.contains("name `credentials`"), "{detail}");
+fn a_camera_that_answers_nothing_is_seen_and_comes_back(source: StreamSource) {
+    let town = Town::of(keyframes_only());
+    let rig = Rig::start(&town.url(), source, |_| {});
+    rig.kept.after("first stream", 0, false);
+    town.apply(Fault::HalfOpen);
+    let stalled = rig.kept.signal_until("stalls", |s| s.signal == Signal::Stalled);
+    let last = rig.kept.units.lock().unwrap().last().unwrap().arrival;
+    assert!(stalled.since.since(last) < Duration::from_secs(6));
+    // It takes connections and answers nothing: attempts are given up, and none holds the session for long.
+    let stalls = rig.handle().stats().stalls;
+    rig.until_stats("attempts are given up", |stats| stats.stalls >= stalls + 2);
+    let before = rig.kept.newest();
+    let back = SystemClock::shared().mono();
+    town.clear();
+    let unit = rig.kept.after("goes on", before, false);
+    assert!(unit.discontinuity);
+    let took = unit.arrival.since(back);
+    assert!(took < Duration::from_secs(3), "{took:?}");
 }
 
-#[test]
-fn a_recorder_with_a_wrong_password_sees_one_login_of_all_its_cameras() {
-    let lock = simulator::LockPolicy {
-        attempts: 3,
-        duration: Duration::from_secs(600),
-        answer: simulator::LockAnswer::Unauthorized,
-    };
-    let account = simulator::Account { lock: Some(lock), ..simulator::Account::new("operator", "right") };
-    let town = Town::of(camera("vtest@10fps.h264").account(account));
-    let accounts = Accounts::default();
-    let channels: Vec<_> = (0..8)
-        .map(|channel| {
-            Rig::start(&town.url(), |spec| {
-                spec.camera = format!("gate-{channel}").parse().unwrap();
-                spec.credentials = Some(Credentials::new("operator", "wrong"));
-                spec.accounts = accounts.clone();
-            })
-        })
-        .collect();
-    let details: Vec<_> = channels.iter().map(Rig::offline).collect();
-    assert!(details.iter().all(|(cause, _)| *cause == OfflineCause::Unauthorized), "{details:?}");
-    let told = details.iter().filter(|(_, detail)| detail.contains("another camera")).count();
-    assert_eq!(told, 7, "the others say why they do not try: {details:?}");
-    let counters = town.simulator().camera("gate").unwrap().counters();
-    assert_eq!((counters.logins_failed, counters.logins_locked_out), (1, 0));
-    // With the right password nobody has to wait for the account.
-    let right = Rig::start(&town.url(), |spec| {
-        spec.credentials = Some(Credentials::new("operator", "right"));
-        spec.accounts = accounts.clone();
-    });
-    right.kept.after("signs in", 0, false);
-}
-
-#[test]
-fn a_change_of_size_or_codec_in_mid_stream_is_followed() {
+fn a_change_of_size_or_codec_in_mid_stream_is_followed(source: StreamSource) {
     let town = Town::of(camera("vtest@10fps.h264"));
-    let rig = Rig::start(&town.url(), |_| {});
+    let rig = Rig::start(&town.url(), source, |_| {});
     let limits = crate::decode::DecodeLimits { max_width: 1920, max_height: 1088 };
     let mut decoder = crate::decode::Decoder::new(Codec::H264, limits).unwrap();
     rig.kept.after("first stream", 0, true);
@@ -329,10 +363,9 @@ fn a_change_of_size_or_codec_in_mid_stream_is_followed() {
     assert!(other.discontinuity && other.keyframe);
 }
 
-#[test]
-fn damaged_bits_end_in_pictures_or_errors_and_the_session_lives() {
+fn damaged_bits_end_in_pictures_or_errors_and_the_session_lives(source: StreamSource) {
     let town = Town::of(camera("vtest@10fps.h264"));
-    let rig = Rig::start(&town.url(), |_| {});
+    let rig = Rig::start(&town.url(), source, |_| {});
     rig.kept.after("first stream", 0, false);
     town.apply(Fault::Corrupt(1e-4));
     let before = rig.kept.newest();
@@ -347,177 +380,4 @@ fn damaged_bits_end_in_pictures_or_errors_and_the_session_lives() {
     let before = rig.kept.newest();
     let good = rig.kept.after("whole again", before + 1, true);
     decoder.decode_keyframe(&good).unwrap();
-}
-
-/// On each connection, answers each request with the next of the texts, then closes. `{cseq}` stands for the
-/// request's number. The thread lives as long as the test.
-fn answering(answers: &'static [&'static str]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("rtsp://{}/a", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        while let Ok((mut socket, _)) = listener.accept() {
-            for answer in answers {
-                let mut request = Vec::new();
-                let mut byte = [0; 1];
-                while !request.ends_with(b"\r\n\r\n") && socket.read(&mut byte).is_ok_and(|n| n == 1) {
-                    request.push(byte[0]);
-                }
-                let request = String::from_utf8_lossy(&request).into_owned();
-                let cseq = request.lines().find_map(|l| l.strip_prefix("CSeq: ")).unwrap_or("1").to_owned();
-                let answer = answer.replace("{cseq}", &cseq);
-                if socket.write_all(answer.as_bytes()).is_err() {
-                    break;
-                }
-            }
-        }
-    });
-    url
-}
-
-const OPTIONS: &str = "RTSP/1.0 200 OK\r\nCSeq: {cseq}\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY\r\n\r\n";
-
-#[test]
-fn every_refusal_is_told_by_its_cause() {
-    let cases: [(&'static [&'static str], OfflineCause); 7] = [
-        (&[OPTIONS, "RTSP/1.0 404 Not Found\r\nCSeq: {cseq}\r\n\r\n"], OfflineCause::NotFound),
-        (&[OPTIONS, "RTSP/1.0 403 Forbidden\r\nCSeq: {cseq}\r\n\r\n"], OfflineCause::Forbidden),
-        (
-            &[
-                OPTIONS,
-                "RTSP/1.0 401 Unauthorized\r\nCSeq: {cseq}\r\nWWW-Authenticate: Basic realm=\"a\"\r\n\r\n",
-            ],
-            OfflineCause::Unauthorized,
-        ),
-        (&[OPTIONS, "RTSP/1.0 503 Service Unavailable\r\nCSeq: {cseq}\r\n\r\n"], OfflineCause::Rejected),
-        (&["SSH-2.0-OpenSSH_9.2\r\n"], OfflineCause::NotRtsp),
-        (&["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"], OfflineCause::NotRtsp),
-        (&[OPTIONS, ""], OfflineCause::Closed),
-    ];
-    for (answers, expected) in cases {
-        let url = answering(answers);
-        let rig = Rig::start(&url, |_| {});
-        let (cause, detail) = rig.offline();
-        println!("{cause}: {detail}");
-        drop(rig);
-        assert_eq!(cause, expected, "{answers:?}: {detail}");
-    }
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    assert_eq!(Rig::start(&format!("rtsp://{free}/a"), |_| {}).offline().0, OfflineCause::Refused);
-    let outside = Rig::start("rtsp://192.0.2.1/a", |_| {}).offline();
-    assert_eq!(outside.0, OfflineCause::AddressNotAllowed);
-}
-
-#[test]
-fn an_unsupported_codec_is_named() {
-    let description = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=a\r\nt=0 0\r\nm=video 0 RTP/AVP 96\r\n\
-        c=IN IP4 0.0.0.0\r\na=rtpmap:96 AV1/90000\r\na=control:t\r\n";
-    let answer = format!(
-        "RTSP/1.0 200 OK\r\nCSeq: {{cseq}}\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{description}",
-        description.len()
-    );
-    let answer: &'static str = Box::leak(answer.into_boxed_str());
-    let answers: &'static [&'static str] = Box::leak(vec![OPTIONS, answer, ""].into_boxed_slice());
-    let url = answering(answers);
-    let (cause, detail) = Rig::start(&url, |_| {}).offline();
-    assert_eq!(cause, OfflineCause::UnsupportedCodec, "{detail}");
-    assert!(detail.contains("AV1"), "{detail}");
-}
-
-#[test]
-fn a_redirect_is_not_followed_and_takes_no_password_along() {
-    let target = TcpListener::bind("127.0.0.2:0").unwrap();
-    let text = format!(
-        "RTSP/1.0 302 Moved Temporarily\r\nCSeq: {{cseq}}\r\nLocation: rtsp://{}/stolen\r\n\r\n",
-        target.local_addr().unwrap()
-    );
-    let text: &'static str = Box::leak(text.into_boxed_str());
-    let answers: &'static [&'static str] = Box::leak(vec![OPTIONS, text].into_boxed_slice());
-    let url = answering(answers);
-    let rig =
-        Rig::start(&url, |spec| spec.credentials = Some(Credentials::new("canary-user", "canary-right")));
-    let (cause, detail) = rig.offline();
-    assert_eq!(cause, OfflineCause::Redirected, "{detail}");
-    drop(rig);
-    target.set_nonblocking(true).unwrap();
-    if let Ok((mut socket, _)) = target.accept() {
-        let mut got = Vec::new();
-        socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        socket.read_to_end(&mut got).unwrap();
-        assert!(got.is_empty(), "{:?}", String::from_utf8_lossy(&got));
-    }
-}
-
-#[test]
-fn failures_outside_the_expected_hours_are_no_faults() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let minute = minute_of_day(SystemClock::shared().wall(), &zone("Asia/Shanghai"));
-    let (from_min, to_min) = ((minute + 60) % 1440, (minute + 120) % 1440);
-    let rig =
-        Rig::start(&format!("rtsp://{free}/a"), |spec| spec.expected_on = Some(Hours { from_min, to_min }));
-    let change = rig.kept.signal_until("is off", |s| s.signal != Signal::Connecting);
-    assert_eq!(change.signal, Signal::ExpectedOff);
-}
-
-/// A camera that refuses every connection.
-struct Gone;
-
-impl Source for Gone {
-    fn run_once(&mut self, _: &Arc<Delivery>, _: &Halt) -> SessionError {
-        SessionError::NotFound
-    }
-}
-
-/// Drives the clock until so many signals were told.
-fn drive(clock: &ManualClock, session: &SessionHandle, kept: &Kept, signals: usize) -> Vec<Signal> {
-    for _ in 0..2_000 {
-        let told: Vec<_> = kept.signals.lock().unwrap().iter().map(|change| change.signal).collect();
-        if told.len() >= signals {
-            return told;
-        }
-        clock.advance(Duration::from_secs(60));
-        session.thread.unpark();
-        std::thread::park_timeout(Duration::from_millis(3));
-    }
-    panic!("{:?}", kept.signals.lock().unwrap());
-}
-
-#[test]
-fn a_camera_is_offline_when_its_hours_begin_and_off_when_they_end() {
-    // 07:30 in Shanghai; expected on from 08:00 to 18:00.
-    let start = Wall(1_767_225_600_000_000 - 1_800_000_000);
-    let clock = ManualClock::at(start);
-    let kept = Arc::new(Kept::default());
-    let spec = SessionSpec {
-        camera: "shop".parse().unwrap(),
-        stream: Stream {
-            url: "rtsp://127.0.0.1:1/shop".parse().unwrap(),
-            transport: Transport::Tcp,
-            credentials: None,
-            first_unit_timeout: Duration::from_secs(3),
-        },
-        credentials: None,
-        networks: Vec::new(),
-        expected_on: Some(Hours { from_min: 480, to_min: 1080 }),
-        timezone: "Asia/Shanghai".to_owned(),
-        first_seq: 1,
-        connect_rate: ConnectRate::default(),
-        accounts: Accounts::default(),
-    };
-    let (_stop, stopping) = shutdown::pair();
-    let sink: Arc<dyn UnitSink> = Arc::<Kept>::clone(&kept);
-    let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
-    let session = spawn_source(spec, Box::new(Gone), sink, shared, stopping).unwrap();
-    let told = drive(&clock, &session, &kept, 4);
-    session.stop();
-    let offline = Signal::Offline(OfflineCause::NotFound);
-    assert_eq!(told, [Signal::Connecting, Signal::ExpectedOff, offline, Signal::ExpectedOff]);
-    let changes = kept.signals.lock().unwrap();
-    let after = |n: usize| Duration::from_micros(u64::try_from(changes[n].since_wall.0 - start.0).unwrap());
-    // Each at its minute, however long the wait for the next attempt is: the clock moves on in steps of a minute.
-    let late = Duration::from_secs(900);
-    assert!((1800..1800 + 900).contains(&after(2).as_secs()), "{:?}", after(2));
-    assert!(
-        after(3) >= Duration::from_secs(10 * 3600 + 1800)
-            && after(3) < Duration::from_secs(10 * 3600 + 1800) + late
-    );
 }

@@ -2567,6 +2567,12 @@ pub struct CameraStatus {
     /// What is wrong with the latest picture; empty when nothing is, or while there is none.
     #[prost(enumeration = "PictureTrouble", repeated, tag = "13")]
     pub picture: ::prost::alloc::vec::Vec<i32>,
+    /// What read it when it was last tried.
+    #[prost(enumeration = "StreamSource", tag = "14")]
+    pub source: i32,
+    /// Why that is GStreamer, in words; empty otherwise.
+    #[prost(string, tag = "15")]
+    pub source_reason: ::prost::alloc::string::String,
 }
 /// Asks for cameras.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2711,6 +2717,39 @@ impl NotLooked {
             "NOT_LOOKED_FROZEN" => Some(Self::Frozen),
             "NOT_LOOKED_EXPECTED_OFF" => Some(Self::ExpectedOff),
             "NOT_LOOKED_NOT_DUE" => Some(Self::NotDue),
+            _ => None,
+        }
+    }
+}
+/// What reads a camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StreamSource {
+    /// Not known: no session has tried yet.
+    Unspecified = 0,
+    /// The retina crate, which costs a tenth.
+    Retina = 1,
+    /// GStreamer.
+    Gstreamer = 2,
+}
+impl StreamSource {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STREAM_SOURCE_UNSPECIFIED",
+            Self::Retina => "STREAM_SOURCE_RETINA",
+            Self::Gstreamer => "STREAM_SOURCE_GSTREAMER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STREAM_SOURCE_UNSPECIFIED" => Some(Self::Unspecified),
+            "STREAM_SOURCE_RETINA" => Some(Self::Retina),
+            "STREAM_SOURCE_GSTREAMER" => Some(Self::Gstreamer),
             _ => None,
         }
     }

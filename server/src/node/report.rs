@@ -14,6 +14,7 @@ use std::{
 
 mod gauges;
 mod ledger;
+mod readings;
 mod steps;
 mod work;
 
@@ -87,6 +88,7 @@ struct NodeMetrics {
     signal: CameraGauges,
     sessions: CameraGauges,
     failures: CameraGauges,
+    readings: Gauges,
     looks: Gauges,
     states: Gauges,
     suppressed: Gauges,
@@ -121,6 +123,10 @@ impl NodeMetrics {
                 metrics,
                 "session_failures",
                 "attempts of each camera that failed since the start, by cause; stalls count by themselves",
+            ),
+            readings: metrics.gauges(
+                "session_sources",
+                "cameras by what reads them, and why it is not retina, the cheaper one",
             ),
             looks: metrics.gauges("looks", "looks since the start, by kind and outcome"),
             states: metrics.gauges(
@@ -173,6 +179,7 @@ pub async fn run(mut spec: ReportSpec, mut stopping: Stopping) {
         metrics.work.configured(revision);
         let cells = spec.cells.borrow().clone();
         let facts = spec.looks.borrow().clone();
+        let sessions = spec.sessions.borrow().clone();
         let page = ledger.page(spec.clock.mono(), &cells, &spec.retired);
         let mut cameras = Vec::new();
         for (id, account) in &page.accounts {
@@ -181,11 +188,11 @@ pub async fn run(mut spec: ReportSpec, mut stopping: Stopping) {
                 error!(camera = %id, missing = %account.missing(), ?account, "access units are unaccounted for");
             }
             if let Some(cell) = cells.get(id) {
-                cameras.push(status(&config, cell, facts.cameras.get(id), account));
+                cameras.push(status(&config, cell, facts.cameras.get(id), account, sessions.get(id)));
             }
         }
-        let sessions = spec.sessions.borrow().clone();
         record_sessions(&mut metrics, &cells, &sessions);
+        readings::record(&metrics.readings, &sessions);
         page.forgotten.iter().for_each(|id| metrics.forget(id));
         record_looks(&metrics, &facts);
         let lives = Lives {
@@ -307,7 +314,13 @@ fn record_sessions(
     }
 }
 
-fn status(config: &Config, cell: &Cell, facts: Option<&CameraFacts>, account: &Account) -> v1::CameraStatus {
+fn status(
+    config: &Config,
+    cell: &Cell,
+    facts: Option<&CameraFacts>,
+    account: &Account,
+    counted: Option<&SessionStats>,
+) -> v1::CameraStatus {
     let camera = &cell.camera;
     let live = cell.live();
     let signal = match live.signal {
@@ -317,6 +330,7 @@ fn status(config: &Config, cell: &Cell, facts: Option<&CameraFacts>, account: &A
         Signal::Offline(_) => v1::Signal::Offline,
         Signal::ExpectedOff => v1::Signal::ExpectedOff,
     };
+    let (source, source_reason) = readings::to_wire(counted);
     let not_looked =
         facts.and_then(|f| f.not_looked).map_or(v1::NotLooked::Unspecified, wire::reason_to_wire);
     v1::CameraStatus {
@@ -341,6 +355,8 @@ fn status(config: &Config, cell: &Cell, facts: Option<&CameraFacts>, account: &A
         coverage: facts.map(coverage).unwrap_or_default(),
         connects: live.connects,
         picture: facts.map(|facts| wire::troubles_to_wire(facts.troubles)).unwrap_or_default(),
+        source: source.into(),
+        source_reason,
     }
 }
 

@@ -11,6 +11,9 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let name = std::env::args().nth(1).unwrap_or_default();
+    if name == bench::sessions::MEASURE {
+        return measure_sessions();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -23,11 +26,12 @@ fn main() -> ExitCode {
         "main" => runtime.block_on(bench::main::run()),
         "bus" => runtime.block_on(bench::bus::run(std::env::args().nth(2).as_deref())),
         "glance" => bench::glance::run(),
+        "sessions" => runtime.block_on(bench::sessions::run(std::env::args().nth(2).as_deref())),
         _ => {
             println!(
                 "benches: activity (what encoded sizes and quantisers tell of movement), main (accuracy, replay, first \
                  alert, ages, overload), bus (publish to console; or one of its parts by name: {}), glance (what the pixel \
-                 tier finds, and when it wakes in vain)",
+                 tier finds, and when it wakes in vain), sessions (what a camera costs at rest)",
                 bench::bus::PARTS.join(", ")
             );
             println!(
@@ -40,6 +44,24 @@ fn main() -> ExitCode {
         Ok(table) => table.finish(),
         Err(error) => {
             eprintln!("bench {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// This program, as it measures the sessions of one driver.
+fn measure_sessions() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(2).collect();
+    let measured = match &arguments[..] {
+        [source, url, cameras] => {
+            cameras.parse().map_err(Into::into).and_then(|n| bench::sessions::measure(source, url, n))
+        }
+        _ => Err(anyhow::anyhow!("a source, a place and a number of cameras were expected")),
+    };
+    match measured {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench sessions: {error:#}");
             ExitCode::FAILURE
         }
     }

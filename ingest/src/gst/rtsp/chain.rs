@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Error,
-    nal::Keyframes,
+    nal::{Completed, Keyframes},
     session::{Delivery, RawUnit, SessionError},
 };
 
@@ -97,7 +97,7 @@ fn callbacks(codec: Codec, delivery: &Arc<Delivery>, times: &Times) -> gst_app::
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
             let Some(buffer) = sample.buffer() else { return Ok(gst::FlowSuccess::Ok) };
             let Ok(map) = buffer.map_readable() else { return Ok(gst::FlowSuccess::Ok) };
-            let (keyframe, data) = keyframes.complete(codec, &map);
+            let Completed { keyframe, data, .. } = keyframes.complete(codec, &map);
             let flags = buffer.flags();
             let gap = flags.intersects(gst::BufferFlags::DISCONT | gst::BufferFlags::CORRUPTED);
             let gap = !std::mem::take(&mut first) && gap;

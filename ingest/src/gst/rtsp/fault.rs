@@ -1,50 +1,32 @@
 //! What GStreamer says, as [`SessionError`].
 
-use std::{
-    io::{self, Read, Write},
-    net::TcpStream,
-    time::Duration,
-};
-
 use gstreamer as gst;
 use gstreamer::glib;
 use xueliang_base::config::Transport;
 
-use super::clean;
-use crate::session::{SessionError, SessionSpec, address::Place};
+use crate::session::{Attempt, SessionError};
 
 /// rtspsrc's word for any failure to connect.
 const CONNECT: &str = "Failed to connect";
 
-/// A connection of our own that failed.
-pub(super) fn of_connect(error: &io::Error) -> SessionError {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => SessionError::Refused,
-        io::ErrorKind::TimedOut => {
-            SessionError::Unreachable { reason: "no answer to a connection".to_owned() }
-        }
-        _ => SessionError::Unreachable { reason: error.to_string() },
-    }
-}
-
 /// An error on the bus.
-pub(super) fn of_bus(error: &glib::Error, debug: Option<&str>, spec: &SessionSpec) -> SessionError {
+pub(super) fn of_bus(error: &glib::Error, debug: Option<&str>, attempt: &Attempt) -> SessionError {
     // Before its last line the debug text holds places in GStreamer's sources and names of elements with their numbers
     // (`rtspsrc404`): none of it may be taken for what the camera said.
     let last =
         debug.and_then(|debug| debug.trim_end().rsplit_once('\n')).map_or(error.message(), |(_, last)| last);
     let said = format!("{} {last}", error.message());
-    let said_here = || clean(last, spec.credentials.as_ref());
+    let said_here = || attempt.clean(last);
     match error.kind::<gst::ResourceError>() {
-        Some(gst::ResourceError::NotAuthorized) => return unauthorized(spec),
+        Some(gst::ResourceError::NotAuthorized) => return attempt.unauthorized(),
         Some(gst::ResourceError::NotFound) if status(&said) == Some(404) => return SessionError::NotFound,
         _ => {}
     }
     match status(&said) {
-        Some(401) => return unauthorized(spec),
+        Some(401) => return attempt.unauthorized(),
         Some(403) => return SessionError::Forbidden,
         Some(404) => return SessionError::NotFound,
-        Some(461) => return unsupported(spec),
+        Some(461) => return unsupported(attempt),
         _ => {}
     }
     let lower = said.to_lowercase();
@@ -55,10 +37,10 @@ pub(super) fn of_bus(error: &glib::Error, debug: Option<&str>, spec: &SessionSpe
         return SessionError::Tls { reason: said_here() };
     }
     if lower.contains("transport") && error.is::<gst::StreamError>() {
-        return unsupported(spec);
+        return unsupported(attempt);
     }
     if lower.contains("timeout") || lower.contains("timed out") {
-        return SessionError::NoAnswer { after: spec.stream.first_unit_timeout };
+        return SessionError::NoAnswer { after: attempt.haste.first_unit };
     }
     if lower.contains("end-of-file") || lower.contains("closed") {
         return SessionError::Closed;
@@ -76,36 +58,8 @@ pub(super) fn of_warning(error: &glib::Error, debug: Option<&str>) -> Option<Ses
     said.contains("closed the connection").then_some(SessionError::Closed)
 }
 
-/// Looks closer at an attempt that ended before anything came: refused or unreachable, and whether RTSP is spoken.
-pub(super) fn closer(error: SessionError, place: &Place, patience: Duration) -> SessionError {
-    let unclear =
-        matches!(error, SessionError::Closed | SessionError::NotRtsp | SessionError::Rejected { .. });
-    if !unclear && !matches!(&error, SessionError::Unreachable { .. }) {
-        return error;
-    }
-    let mut socket = match TcpStream::connect_timeout(&place.address, patience) {
-        Err(error) => return of_connect(&error),
-        Ok(socket) => socket,
-    };
-    if unclear && place.url.scheme() == "rtsp" {
-        let mut answer = [0; 5];
-        let asked = socket
-            .set_read_timeout(Some(patience))
-            .and_then(|()| socket.write_all(b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"))
-            .and_then(|()| socket.read_exact(&mut answer));
-        if asked.is_ok() && &answer != b"RTSP/" {
-            return SessionError::NotRtsp;
-        }
-    }
-    error
-}
-
-fn unauthorized(spec: &SessionSpec) -> SessionError {
-    if spec.credentials.is_some() { SessionError::Unauthorized } else { SessionError::CredentialsMissing }
-}
-
-fn unsupported(spec: &SessionSpec) -> SessionError {
-    let instead = if spec.stream.transport == Transport::Udp { "tcp" } else { "udp" };
+fn unsupported(attempt: &Attempt) -> SessionError {
+    let instead = if attempt.spec.stream.transport == Transport::Udp { "tcp" } else { "udp" };
     SessionError::UnsupportedTransport { instead }
 }
 

@@ -1,5 +1,6 @@
 use std::sync::Mutex;
 
+use futures::future::BoxFuture;
 use xueliang_base::unit::Codec;
 use xueliang_base::{
     shutdown,
@@ -14,11 +15,11 @@ use crate::node::testing::config;
 struct Idle;
 
 impl Source for Idle {
-    fn run_once(&mut self, _: &Arc<Delivery>, halt: &Halt) -> SessionError {
-        while !halt.asked() {
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-        SessionError::Stopped
+    fn run_once<'a>(&'a mut self, _: &'a Arc<Delivery>, halt: &'a Halt) -> BoxFuture<'a, SessionError> {
+        Box::pin(async {
+            halt.wait().await;
+            SessionError::Stopped
+        })
     }
 }
 
@@ -26,18 +27,20 @@ impl Source for Idle {
 struct Clumsy;
 
 impl Source for Clumsy {
-    fn run_once(&mut self, delivery: &Arc<Delivery>, _: &Halt) -> SessionError {
-        for _ in 0..2 {
-            delivery.unit(RawUnit {
-                codec: Codec::H264,
-                keyframe: true,
-                gap: false,
-                pts_us: None,
-                camera_time: None,
-                data: vec![0].into(),
-            });
-        }
-        panic!("on purpose");
+    fn run_once<'a>(&'a mut self, delivery: &'a Arc<Delivery>, _: &'a Halt) -> BoxFuture<'a, SessionError> {
+        Box::pin(async {
+            for _ in 0..2 {
+                delivery.unit(RawUnit {
+                    codec: Codec::H264,
+                    keyframe: true,
+                    gap: false,
+                    pts_us: None,
+                    camera_time: None,
+                    data: vec![0].into(),
+                });
+            }
+            panic!("on purpose");
+        })
     }
 }
 
@@ -72,7 +75,7 @@ impl Stage {
         Self { sessions, clock: manual, started, _stop: stop }
     }
 
-    /// Mends until something was started; each time a second later. Sessions end on threads of their own.
+    /// Mends until something was started; each time a second later. Sessions end on other threads.
     fn mend(&mut self) -> SessionSpec {
         let before = self.started.lock().unwrap().len();
         for _ in 0..2_000 {
@@ -175,7 +178,7 @@ async fn a_camera_whose_session_cannot_be_started_is_offline_and_tried_again() {
     until(|| cell.live().signal == Signal::Connecting).await;
 }
 
-/// A session that is started tells its cell so from its own thread.
+/// A session that is started tells its cell so from another thread.
 async fn until(mut holds: impl FnMut() -> bool) {
     let wait = async {
         while !holds() {
@@ -189,15 +192,12 @@ async fn until(mut holds: impl FnMut() -> bool) {
 struct Slow;
 
 impl Source for Slow {
-    fn run_once(&mut self, _: &Arc<Delivery>, halt: &Halt) -> SessionError {
-        while !halt.asked() {
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-        let end = Instant::now() + Duration::from_millis(700);
-        while Instant::now() < end {
-            std::thread::park_timeout(Duration::from_millis(5));
-        }
-        SessionError::Stopped
+    fn run_once<'a>(&'a mut self, _: &'a Arc<Delivery>, halt: &'a Halt) -> BoxFuture<'a, SessionError> {
+        Box::pin(async {
+            halt.wait().await;
+            sleep(Duration::from_millis(700)).await;
+            SessionError::Stopped
+        })
     }
 }
 
