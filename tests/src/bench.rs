@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 pub mod accuracy;
 pub mod bus;
+pub mod costs;
 pub mod main;
+pub mod plan;
 
 /// Rows of figures with their bars.
 #[derive(Debug, Default)]

@@ -21,9 +21,13 @@ fn main() -> ExitCode {
     let outcome = match name.as_str() {
         "main" => runtime.block_on(bench::main::run()),
         "bus" => runtime.block_on(bench::bus::run(std::env::args().nth(2).as_deref())),
+        "costs" => runtime.block_on(bench::costs::run(std::env::args().nth(2).as_deref())),
+        "plan" => bench::plan::run(),
         _ => {
             println!(
-                "benches: main (accuracy, replay, first alert, ages, overload), bus (publish to console; or one of its parts \
+                "benches: main (accuracy, replay, first alert, ages, overload), costs (what things cost on this machine, for \
+                 `xueliang plan`; to .cache/costs.toml or the file that is named), plan (what a decision and a plan of 22,000 cameras \
+                 take), bus (publish to console; or one of its parts \
                  by name: {})",
                 bench::bus::PARTS.join(", ")
             );
