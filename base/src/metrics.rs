@@ -26,6 +26,12 @@ pub type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
 /// Bounds of histograms of ages and durations, seconds: 5 ms to 60 s.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.5, 5.0, 15.0, 60.0];
 
+/// Bounds of histograms of looks, seconds: 0.5 ms to 5 s.
+const LOOK_SECONDS: [f64; 22] = [
+    0.0005, 0.001, 0.002, 0.004, 0.008, 0.012, 0.016, 0.02, 0.025, 0.03, 0.04, 0.05, 0.065, 0.08, 0.1, 0.13,
+    0.2, 0.3, 0.5, 1.0, 2.0, 5.0,
+];
+
 /// The metrics of one process.
 #[derive(Debug)]
 pub struct Metrics {
@@ -54,7 +60,14 @@ impl Metrics {
     }
     /// Registers histograms of seconds.
     pub fn seconds(&self, name: &str, help: &str) -> Histograms {
-        let histograms = Histograms::new_with_constructor(|| Histogram::new(SECONDS));
+        self.histograms(name, help, || Histogram::new(SECONDS))
+    }
+    /// Registers histograms of seconds whose bounds are those of looks.
+    pub fn look_seconds(&self, name: &str, help: &str) -> Histograms {
+        self.histograms(name, help, || Histogram::new(LOOK_SECONDS))
+    }
+    fn histograms(&self, name: &str, help: &str, make: fn() -> Histogram) -> Histograms {
+        let histograms = Histograms::new_with_constructor(make);
         self.registry().register(name, help, histograms.clone());
         histograms
     }

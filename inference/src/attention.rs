@@ -22,201 +22,51 @@
 //!
 //! Which gates wake a camera earlier is decided elsewhere; here are floors only.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
+use indexmap::IndexMap;
 use xueliang_base::{
-    id::{CameraId, ModelName, RuleId},
-    kind::Kind,
+    id::CameraId,
     look::{LookCost, LookKind, NotLooked},
     time::Mono,
 };
 
+mod agenda;
 mod camera;
 mod choice;
 mod cost;
 mod coverage;
 mod lease;
 mod load;
+mod look;
+mod terms;
 
-use camera::{Flight, Seat};
+use agenda::{Agenda, Front};
+use camera::{Flight, Limits, Seat};
+use coverage::Coverage;
 pub use coverage::{Breach, CoverageRow, Granted, Why};
-use lease::Leases;
+use lease::{Free, Leases};
 use load::Load;
-
-/// A look worker of this node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WorkerId(pub u32);
-
-/// Bounds and guesses.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AttentionParams {
-    /// Look workers.
-    pub workers: usize,
-    /// Cameras whose decoder one worker may hold.
-    pub leases_per_worker: usize,
-    /// Age of a picture, when its look is done, beyond which the look is not worth starting.
-    pub max_age: Duration,
-    /// A worker that has not answered after this long is to be killed.
-    pub look_deadline: Duration,
-    /// Cost of a camera's first look, before any was measured.
-    pub first_cost: Duration,
-    /// How long over its `blind_max` a rule may be before that is a breach; at most `blind_max` once more, so that a
-    /// floor of half a second is not kept by looks every two.
-    pub breach_grace: Duration,
-    /// Share of the workers' time that may be promised.
-    pub promised_share: f64,
-    /// While more is asked for than the workers can do, a keyframe that has waited for longer is left for the next one.
-    pub fresh: Duration,
-}
-
-impl Default for AttentionParams {
-    fn default() -> Self {
-        Self {
-            workers: 1,
-            leases_per_worker: 8,
-            max_age: Duration::from_secs(5),
-            look_deadline: Duration::from_secs(5),
-            first_cost: Duration::from_millis(60),
-            breach_grace: Duration::from_secs(2),
-            promised_share: 0.85,
-            // A few looks of a usual detector: what a keyframe may wait for when several arrive at once.
-            fresh: Duration::from_millis(100),
-        }
-    }
-}
-
-/// What a rule needs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Floor {
-    /// The rule.
-    pub rule: RuleId,
-    /// Its kind.
-    pub kind: Kind,
-    /// The longest time between two pictures looked at for it.
-    pub blind_max: Duration,
-    /// Whether keyframes do not suffice.
-    pub continued: bool,
-    /// The models that must run for it; none where the picture suffices.
-    pub models: Vec<ModelName>,
-    /// Whether no loaded model sees what it needs: then no look serves it.
-    pub unserved: bool,
-}
-
-/// What a camera needs.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CameraNeed {
-    /// The camera.
-    pub id: CameraId,
-    /// Share of scarce looks against other cameras.
-    pub weight: f32,
-    /// One a rule that needs pictures. A camera without any is never looked at.
-    pub floors: Vec<Floor>,
-}
-
-/// What a camera's ring holds now.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Offer {
-    /// Arrival of the newest keyframe that no look has had.
-    pub freshest_keyframe_arrival: Option<Mono>,
-    /// Arrival of the newest unit, where it can be decoded: by the leased decoder, or from a keyframe that is there.
-    pub newest_unit_arrival: Option<Mono>,
-    /// Units from the last one decoded by the leased decoder to the newest; without a lease, from the newest keyframe.
-    pub units_since_look: usize,
-    /// Typical time between keyframes, where known.
-    pub keyframe_interval_estimate: Option<Duration>,
-    /// Why the camera cannot be looked at now, where it cannot.
-    pub blind: Option<NotLooked>,
-}
-
-/// What becomes of leases with a look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LeaseChange {
-    /// The worker keeps a decoder for this camera from this look on; it begins at the newest keyframe. Where
-    /// `instead_of` names a camera, the decoder that this worker kept for that one is closed first.
-    Granted {
-        /// The camera that loses its lease.
-        instead_of: Option<CameraId>,
-    },
-}
-
-/// A look to start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    /// Whom to look at.
-    pub camera: CameraId,
-    /// From the newest keyframe alone, or every unit since the last look on the leased decoder. A keyframe look of a
-    /// camera with a lease on this worker restarts that decoder at the keyframe.
-    pub kind: LookKind,
-    /// On which worker.
-    pub worker: WorkerId,
-    /// The models that must run, in order of name.
-    pub models: Vec<ModelName>,
-    /// What changes in leases.
-    pub lease: Option<LeaseChange>,
-    /// When to kill the worker if it has not answered.
-    pub deadline: Mono,
-    /// What it is expected to cost.
-    pub predicted_cost: Duration,
-}
-
-/// What came of a look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LookOutcome {
-    /// Time spent by stage.
-    pub cost: LookCost,
-    /// What was seen, or why nothing.
-    pub result: Result<Seen, NotLooked>,
-    /// Units fed to the decoder, the one looked at included.
-    pub units_decoded: usize,
-}
-
-/// What a look saw.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
-    /// Arrival of the picture; with reordered pictures it is not the newest unit.
-    pub picture: Mono,
-    /// The models that ran.
-    pub models: Vec<ModelName>,
-}
-
-/// A look that was due and was not started: a line for the journal.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// Whose.
-    pub camera: CameraId,
-    /// When.
-    pub at: Mono,
-    /// `TooOld` or `Busy`.
-    pub reason: NotLooked,
-}
-
-/// What was done so far.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Keyframe looks started.
-    pub keyframe_looks: u64,
-    /// Continued looks started.
-    pub continued_looks: u64,
-    /// Keyframe looks started because the continued look would have come too old.
-    pub fallbacks: u64,
-    /// Due looks not started, by reason.
-    pub refused: BTreeMap<NotLooked, u64>,
-    /// Leases given.
-    pub leases_granted: u64,
-    /// Leases taken away.
-    pub leases_revoked: u64,
-    /// Looks that answered after their deadline or never.
-    pub deadline_misses: u64,
-}
+use look::Bench;
+pub use terms::{
+    AttentionParams, CameraNeed, Counters, Decision, Floor, LeaseChange, LookOutcome, Offer, Refusal, Seen,
+    WorkerId,
+};
 
 /// Refusals kept until they are taken; beyond, the oldest go.
 const MAX_REFUSALS: usize = 4096;
 
+/// All cameras, in order of their ids; the index agenda and leases go by is their place in this order.
+type Seats = IndexMap<CameraId, Seat>;
+
 /// The scheduler.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Attention {
     params: AttentionParams,
-    seats: BTreeMap<CameraId, Seat>,
+    limits: Limits,
+    seats: Seats,
+    /// Follows from the seats; `None` where it is to be made again, as after a change of the cameras.
+    agenda: Option<Agenda>,
     leases: Leases,
     load: Load,
     counters: Counters,
@@ -227,11 +77,12 @@ pub struct Attention {
 impl Attention {
     /// A scheduler of no cameras.
     pub fn new(params: AttentionParams) -> Self {
-        let leases = Leases::new(params.leases_per_worker);
         Self {
+            limits: Limits { max_age: params.max_age, oldest_keyframe: Duration::MAX },
+            leases: Leases::new(params.leases_per_worker),
             params,
-            seats: BTreeMap::new(),
-            leases,
+            seats: Seats::new(),
+            agenda: None,
             load: Load::default(),
             counters: Counters::default(),
             refusals: Vec::new(),
@@ -242,44 +93,63 @@ impl Attention {
     pub fn set_camera(&mut self, need: CameraNeed) {
         let CameraNeed { id, weight, floors } = need;
         let wants_lease = floors.iter().any(|floor| floor.continued);
-        let first_cost = self.params.first_cost;
-        self.seats.entry(id.clone()).or_insert_with(|| Seat::new(first_cost)).need(weight, floors);
+        if let Some(seat) = self.seats.get_mut(&id) {
+            seat.need(weight, floors);
+        } else {
+            let mut seat = Seat::new(self.params.first_cost);
+            seat.need(weight, floors);
+            self.seats.insert_sorted(id.clone(), seat);
+        }
+        self.agenda = None;
+        self.leases.weigh_again();
         if !wants_lease {
             self.release(&id);
         }
     }
     /// Takes a camera out. A look in flight is forgotten; its `done` is ignored.
     pub fn remove_camera(&mut self, id: &CameraId) {
-        self.seats.remove(id);
         self.release(id);
+        self.seats.shift_remove(id);
+        self.agenda = None;
     }
     /// Says what the camera's ring holds now.
     pub fn offer(&mut self, id: &CameraId, offer: Offer) {
-        if let Some(seat) = self.seats.get_mut(id) {
-            self.load.passed_over += u64::from(seat.passes_over(&offer));
-            seat.offer = offer;
+        let Some((place, _, seat)) = self.seats.get_full_mut(id) else { return };
+        self.load.passed_over += u64::from(seat.passes_over(&offer));
+        let turned = seat.offer.blind.is_some() != offer.blind.is_some();
+        seat.offer = offer;
+        if turned && seat.lease.is_some() {
+            self.leases.weigh_again();
         }
+        self.renew(place);
     }
     /// The look to start now on one of the free workers. Call again until it says `None`.
     pub fn next(&mut self, now: Mono, free: &[WorkerId]) -> Option<Decision> {
         self.weigh(now);
+        self.settle(now);
         self.refuse(now, free.is_empty());
         if free.is_empty() {
             return None;
         }
-        let mut queue: Vec<(f64, CameraId)> = Vec::new();
-        for (id, seat) in &mut self.seats {
-            seat.begin(now);
-            if seat.is_due(now, self.params.max_age) {
-                queue.push((seat.urgency(now), id.clone()));
+        let free = Free::of(free);
+        let mut front = self.front(now, &free)?;
+        while let Some(place) = front.next(now, self.agenda.as_ref()?, &self.seats) {
+            let seat = &self.seats[place];
+            if seat.is_due(now, self.limits) {
+                if let Some(decision) = self.start(now, place, &free) {
+                    return Some(decision);
+                }
+                // Its keyframe may have grown old.
+                self.agenda.as_mut()?.stand(place, &self.seats[place]);
+            } else if !seat.is_doubted() {
+                self.agenda.as_mut()?.leave(place);
             }
         }
-        queue.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        queue.into_iter().find_map(|(_, id)| self.plan(now, &id, free))
+        None
     }
     /// A look answered. Answers for cameras without a look in flight are ignored.
     pub fn done(&mut self, now: Mono, id: &CameraId, outcome: LookOutcome) {
-        let Some(seat) = self.seats.get_mut(id) else { return };
+        let Some((place, _, seat)) = self.seats.get_full_mut(id) else { return };
         let Some(flight) = seat.land(Some(now), &outcome, self.params.breach_grace) else { return };
         self.load.landed += 1;
         self.load.busy += now.since(flight.started);
@@ -290,6 +160,7 @@ impl Attention {
         if outcome.result.is_err() {
             self.release(id);
         }
+        self.renew(place);
     }
     /// A worker died: its looks and leases are lost. The looks' `done` need not be called.
     pub fn worker_lost(&mut self, worker: WorkerId) {
@@ -299,22 +170,32 @@ impl Attention {
             if seat.flight.as_ref().is_some_and(|flight| flight.worker == worker) {
                 seat.land(None, &failed, self.params.breach_grace);
             }
+            if seat.lease == Some(worker) {
+                seat.lease = None;
+            }
         }
+        self.agenda = None;
         let lost = self.leases.drop_worker(worker);
         self.counters.leases_revoked += u64::try_from(lost).unwrap_or(u64::MAX);
     }
     /// When to ask [`Attention::next`] again though no unit arrives and no look ends; `None` where only such an event
     /// can help.
-    pub fn next_wake(&self, now: Mono) -> Option<Mono> {
-        self.seats.values().filter_map(|seat| seat.wake(now, self.params.max_age)).min()
+    pub fn next_wake(&mut self, now: Mono) -> Option<Mono> {
+        self.settle(now);
+        self.agenda.as_mut()?.next_wake()
     }
     /// What each rule of the camera is granted, by the load as it is measured.
     pub fn coverage(&self, id: &CameraId) -> Vec<CoverageRow> {
-        coverage::rows(&self.params, &self.seats, &self.leases, id)
+        Coverage::of(&self.params, &self.seats).rows(id)
+    }
+    /// The same of every camera at once, in order of their ids.
+    pub fn coverages(&self) -> impl Iterator<Item = (&CameraId, Vec<CoverageRow>)> {
+        let coverage = Coverage::of(&self.params, &self.seats);
+        self.seats.keys().map(move |id| (id, coverage.rows(id)))
     }
     /// Rules that have been blind for longer than they may. A breach ends with two looks in time, one after the other.
     pub fn breaches(&mut self, now: Mono) -> Vec<Breach> {
-        self.seats.values_mut().for_each(|seat| seat.begin(now));
+        self.settle(now);
         coverage::breaches(&self.params, &self.seats, now)
     }
     /// Whether every rule of the camera was looked at in time, twice in a row: what ends a gap. `None` where no rule
@@ -329,7 +210,7 @@ impl Attention {
     }
     /// The worker that holds the camera's decoder.
     pub fn lease(&self, id: &CameraId) -> Option<WorkerId> {
-        self.leases.of(id)
+        self.seats.get(id)?.lease
     }
     /// Leases that ended without a look saying so, since the last call: their decoders are to be closed.
     pub fn take_revoked(&mut self) -> Vec<(CameraId, WorkerId)> {
@@ -344,22 +225,47 @@ impl Attention {
         &self.counters
     }
 
-    fn release(&mut self, id: &CameraId) {
-        if let Some(worker) = self.leases.drop_camera(id) {
-            self.counters.leases_revoked += 1;
-            self.revoked.push((id.clone(), worker));
-            let surplus = self.revoked.len().saturating_sub(MAX_REFUSALS);
-            self.revoked.drain(..surplus);
+    /// Brings the agenda up to this moment.
+    fn settle(&mut self, now: Mono) {
+        if self.agenda.as_ref().is_none_or(Agenda::is_swollen) {
+            self.seats.values_mut().for_each(|seat| seat.begin(now));
+            self.agenda = Some(Agenda::build(&self.seats, self.limits));
+        }
+        if let Some(agenda) = &mut self.agenda {
+            agenda.advance(now, &self.seats);
         }
     }
-    /// Measures the load now and then, says what it means to the seats, and takes a lease back where it has grown too much.
+    /// Something about this camera has changed.
+    fn renew(&mut self, place: usize) {
+        if let Some(agenda) = &mut self.agenda {
+            agenda.renew(place, &self.seats[place]);
+        }
+    }
+    fn release(&mut self, id: &CameraId) {
+        let Some(worker) = self.leases.drop_camera(id) else { return };
+        self.counters.leases_revoked += 1;
+        self.revoked.push((id.clone(), worker));
+        let surplus = self.revoked.len().saturating_sub(MAX_REFUSALS);
+        self.revoked.drain(..surplus);
+        if let Some((place, _, seat)) = self.seats.get_full_mut(id) {
+            seat.lease = None;
+            self.renew(place);
+        }
+    }
+    /// Measures the load now and then, says what it means to keyframes, and takes a lease back where it has grown too
+    /// much.
     fn weigh(&mut self, now: Mono) {
         if !self.load.is_old(now) {
             return;
         }
-        self.load.measure(now, &self.params, &self.seats, &self.leases);
-        let oldest = self.load.oldest_keyframe();
-        self.seats.values_mut().for_each(|seat| seat.oldest_keyframe = oldest);
+        self.load.measure(now, &self.params, &self.seats);
+        let limits = Limits { oldest_keyframe: self.load.oldest_keyframe(), ..self.limits };
+        if limits != self.limits {
+            self.limits = limits;
+            if let Some(agenda) = &mut self.agenda {
+                agenda.limit(limits, &self.seats);
+            }
+        }
         while self.load.is_unbearable() {
             let seats = &self.seats;
             let least = self.leases.least(now, |id| seats.get(id).map_or(0.0, Seat::priority));
@@ -372,76 +278,78 @@ impl Attention {
     }
     /// Notes, at most once an interval and camera, that a look was due and could not be.
     fn refuse(&mut self, now: Mono, busy: bool) {
-        for (id, seat) in &mut self.seats {
-            seat.begin(now);
-            if let Some(reason) = seat.refusal(now, self.params.max_age, busy) {
+        let Some(agenda) = &mut self.agenda else { return };
+        for place in agenda.take_checks(now, busy) {
+            let Some((id, seat)) = self.seats.get_index_mut(place) else { continue };
+            if let Some(reason) = seat.refusal(now, self.limits, busy) {
                 *self.counters.refused.entry(reason).or_default() += 1;
                 self.refusals.push(Refusal { camera: id.clone(), at: now, reason });
             }
+            agenda.checked(now, place, seat);
         }
         let surplus = self.refusals.len().saturating_sub(MAX_REFUSALS);
         self.refusals.drain(..surplus);
     }
-    /// The look of this camera that a free worker can do now.
-    fn plan(&mut self, now: Mono, id: &CameraId, free: &[WorkerId]) -> Option<Decision> {
-        let max_age = self.params.max_age;
-        let seat = self.seats.get(id)?;
-        let held = self.leases.of(id);
-        let keyframe = seat.keyframe_cost(now, max_age);
-        let fewest = *free.iter().min_by_key(|worker| (self.leases.held_by(**worker), **worker))?;
-        let (kind, worker, cost, lease) = match held {
-            Some(worker) if free.contains(&worker) => match seat.continued_cost(now, max_age) {
-                Some(cost) => (LookKind::Continued, worker, cost, None),
-                None => {
-                    let cost = keyframe?;
-                    self.counters.fallbacks += 1;
-                    (LookKind::Keyframe, worker, cost, None)
-                }
-            },
-            // Its worker is busy with others; a keyframe look elsewhere is better than a second interval blind.
-            Some(_) if seat.lateness(now) < 2.0 => return None,
-            Some(_) => (LookKind::Keyframe, fewest, keyframe?, None),
-            None if seat.continued => {
-                let priority = |other: &CameraId| {
-                    self.seats
-                        .get(other)
-                        .map_or(0.0, |seat| if seat.offer.blind.is_some() { 0.0 } else { seat.priority() })
-                };
-                // The first look on a fresh decoder begins at the newest keyframe.
-                let fits = self.load.admits(seat);
-                match seat.continued_cost(now, max_age) {
-                    Some(cost) => match self.leases.grant(now, id, seat.priority(), free, fits, priority) {
-                        Some((worker, instead_of)) => {
-                            self.load.add(seat);
-                            self.counters.leases_granted += 1;
-                            self.counters.leases_revoked += u64::from(instead_of.is_some());
-                            let change = LeaseChange::Granted { instead_of };
-                            (LookKind::Continued, worker, cost, Some(change))
-                        }
-                        None => (LookKind::Keyframe, fewest, keyframe?, None),
-                    },
-                    None => (LookKind::Keyframe, fewest, keyframe?, None),
-                }
-            }
-            None => (LookKind::Keyframe, fewest, keyframe?, None),
-        };
-        match kind {
+    /// Who is in line, most urgent first.
+    fn front(&mut self, now: Mono, free: &Free) -> Option<Front> {
+        let (agenda, seats) = (self.agenda.as_ref()?, &self.seats);
+        self.leases.weigh(worth(seats));
+        let fits = agenda.least_wanting().is_some_and(|place| self.load.admits(&seats[place]));
+        let grants = |priority| self.leases.grant(now, priority, free, fits, worth(seats)).is_some();
+        Some(agenda.front(now, seats, free, grants))
+    }
+    /// Starts the look of this camera that a free worker can do now, where there is one.
+    fn start(&mut self, now: Mono, place: usize, free: &Free) -> Option<Decision> {
+        let (id, seat) = self.seats.get_index(place)?;
+        self.leases.weigh(worth(&self.seats));
+        let bench = Bench { now, free, limits: self.limits, leases: &self.leases, load: &self.load };
+        let choice = look::choose(bench, seat, worth(&self.seats))?;
+        let camera = id.clone();
+        self.counters.fallbacks += u64::from(choice.fallback);
+        match choice.kind {
             LookKind::Keyframe => self.counters.keyframe_looks += 1,
             LookKind::Continued => self.counters.continued_looks += 1,
         }
-        let deadline = now.plus(self.params.look_deadline);
-        let seat = self.seats.get_mut(id)?;
-        let picture = match kind {
+        let picture = match choice.kind {
             LookKind::Keyframe => seat.offer.freshest_keyframe_arrival,
             LookKind::Continued => seat.offer.newest_unit_arrival,
         }?;
-        let leased = self.leases.of(id) == Some(worker);
-        let models = choice::models(&seat.floors, picture, seat.step(leased));
-        seat.flight = Some(Flight { worker, kind, started: now, picture, deadline });
-        Some(Decision { camera: id.clone(), kind, worker, models, lease, deadline, predicted_cost: cost })
+        if let Some(LeaseChange::Granted { instead_of }) = &choice.lease {
+            self.load.add(seat);
+            self.counters.leases_granted += 1;
+            self.counters.leases_revoked += u64::from(instead_of.is_some());
+            self.leases.give(now, &camera, choice.worker, instead_of.as_ref());
+            if let Some((other, _, seat)) = instead_of.as_ref().and_then(|id| self.seats.get_full_mut(id)) {
+                seat.lease = None;
+                self.renew(other);
+            }
+            self.seats[place].lease = Some(choice.worker);
+        }
+        let deadline = now.plus(self.params.look_deadline);
+        let seat = &mut self.seats[place];
+        let models = choice::models(&seat.floors, picture, seat.step(seat.lease == Some(choice.worker)));
+        seat.flight =
+            Some(Flight { worker: choice.worker, kind: choice.kind, started: now, picture, deadline });
+        self.renew(place);
+        Some(Decision {
+            camera,
+            kind: choice.kind,
+            worker: choice.worker,
+            models,
+            lease: choice.lease,
+            deadline,
+            predicted_cost: choice.cost,
+        })
     }
 }
 
+/// What a lease is worth at each camera; nothing where the camera cannot be looked at.
+fn worth(seats: &Seats) -> impl Fn(&CameraId) -> f64 {
+    move |id| seats.get(id).filter(|seat| seat.offer.blind.is_none()).map_or(0.0, Seat::priority)
+}
+
+#[cfg(test)]
+mod scan;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod backup;
 mod check;
 mod demo;
 mod kinds;
+mod plan;
 mod replay;
 mod run;
 mod runtime;
@@ -65,6 +66,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Run a recording through the same models, tracks and rules as live video.
     Replay(replay::ReplayArgs),
+    /// Tell what a town of cameras takes: cores, memory, uplinks, and what its rules get for them. Starts nothing.
+    Plan(plan::PlanArgs),
     /// Serve files as RTSP cameras, with faults on command.
     Simulate(simulate::SimulateArgs),
     /// Show everything at work: simulated cameras, the service and its alerts, until Ctrl-C.
@@ -129,8 +132,10 @@ pub fn main() -> ExitCode {
     with_environment();
     let cli = Cli::parse();
     let format = if cli.log_format == Format::Json { LogFormat::Json } else { LogFormat::Text };
-    let quiet =
-        matches!(cli.command, Command::Watch(_) | Command::Audit(_) | Command::Replay(_) | Command::Check(_));
+    let quiet = matches!(
+        cli.command,
+        Command::Watch(_) | Command::Audit(_) | Command::Replay(_) | Command::Check(_) | Command::Plan(_)
+    );
     // What the retina crate warns of, sessions say once, in words for people.
     telemetry::start(format, if quiet { "warn,retina=error" } else { "info,retina=error" });
     // A role's log is what people and their collectors read; so is that of a service that logs for collectors.
@@ -144,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Watch(args) => watch::run(args),
         Command::Replay(args) => replay::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Simulate(args) => simulate::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Backup(args) => backup::backup(&args),

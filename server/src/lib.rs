@@ -1,12 +1,13 @@
 //! From a configuration to the running process: roles, wiring, supervision and the command line.
 //!
 //! This is the only crate that sees both video and alerts. `cli` is what users type; `supervisor` starts and watches
-//! the roles; `roles` are the processes; `node` is what a node is made of.
+//! the roles; `roles` are the processes; `node` is what a node is made of; `plan` says what a town takes.
 
 mod admin;
 pub mod cli;
 mod exposition;
 mod node;
+pub mod plan;
 mod pulse;
 mod roles;
 mod state;

@@ -14,7 +14,7 @@ fn every_command_says_what_it_does() {
     let (good, text) = run(&["--help"]);
     assert!(good && text.contains("events, never people"), "{text}");
     for command in
-        ["run", "check", "watch", "replay", "simulate", "demo", "backup", "restore", "audit", "kinds"]
+        ["run", "check", "watch", "replay", "simulate", "demo", "backup", "restore", "audit", "kinds", "plan"]
     {
         assert!(text.contains(&format!("  {command} ")), "{command} is listed");
         let (good, text) = run(&[command, "--help"]);

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 pub mod accuracy;
 pub mod activity;
 pub mod bus;
+pub mod costs;
 pub mod glance;
 pub mod main;
+pub mod plan;
 pub mod sessions;
 
 /// Rows of figures with their bars.

@@ -5,6 +5,7 @@
 
 pub mod bench;
 pub mod desk;
+pub mod histogram;
 pub mod service;
 
 pub use desk::Desk;

@@ -7,7 +7,12 @@ use xueliang_base::{
     time::Mono,
 };
 
-use super::{Floor, LookOutcome, Offer, WorkerId, choice::Kept, cost::Cost};
+use super::{
+    Floor, LookOutcome, Offer, WorkerId,
+    agenda::{Line, Takes},
+    choice::Kept,
+    cost::Cost,
+};
 
 /// A camera whose next keyframe cannot be foreseen is due after this share of its interval, so that waiting for a worker
 /// does not break the floor.
@@ -25,6 +30,22 @@ const SOON: Duration = Duration::from_millis(2500);
 /// Retries after failures are at least this far apart.
 const LEAST_RETRY: Duration = Duration::from_secs(1);
 
+/// A predicted cost from which on doubt outruns the age of the picture (it halves every [`DOUBTED`]): a look that is not
+/// worth its start may become so by waiting. Of cheaper looks that is never true.
+const HOPELESS: Duration = Duration::from_secs(7);
+/// A camera waits for the worker that holds its decoder until it is so many intervals late. Then a keyframe look
+/// elsewhere is better.
+const PATIENCE: f64 = 2.0;
+
+/// When a look is not worth its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limits {
+    /// Age of its picture when it is done.
+    pub(super) max_age: Duration,
+    /// A keyframe that has waited for longer is left for the next one.
+    pub(super) oldest_keyframe: Duration,
+}
+
 /// A look on its way.
 #[derive(Debug, Clone)]
 pub(super) struct Flight {
@@ -36,7 +57,7 @@ pub(super) struct Flight {
     pub(super) deadline: Mono,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Seat {
     pub(super) floors: Vec<Kept>,
     pub(super) offer: Offer,
@@ -44,8 +65,8 @@ pub(super) struct Seat {
     pub(super) cost: Cost,
     /// Whether some floor needs continued looks.
     pub(super) continued: bool,
-    /// A keyframe that has waited for longer is left for the next one.
-    pub(super) oldest_keyframe: Duration,
+    /// The worker that holds its decoder.
+    pub(super) lease: Option<WorkerId>,
     /// Typical time between units, once continued looks have shown it.
     unit_gap: Duration,
     weight: f64,
@@ -69,7 +90,7 @@ impl Seat {
             flight: None,
             cost: Cost::new(first_cost),
             continued: false,
-            oldest_keyframe: Duration::MAX,
+            lease: None,
             unit_gap: USUAL_GAP,
             weight: 1.0,
             interval: None,
@@ -140,23 +161,53 @@ impl Seat {
         };
         cost.as_secs_f64() / interval.as_secs_f64()
     }
+    /// Workers that a lease would take beyond its keyframes.
+    pub(super) fn extra(&self) -> f64 {
+        self.load(true) - self.load(false)
+    }
     /// The higher, the more a lease is worth here.
     pub(super) fn priority(&self) -> f64 {
         self.weight / self.interval.map_or(f64::INFINITY, |interval| interval.as_secs_f64())
     }
-    /// Time since the last try, in intervals. A failed look counts as a try, or dead cameras would crowd out the others.
-    pub(super) fn lateness(&self, now: Mono) -> f64 {
-        let (Some(interval), Some(since)) = (self.interval, self.since()) else { return 0.0 };
-        let since = self.tried.map_or(since, |tried| tried.max(since));
+    /// The last try. A failed look counts as one, or dead cameras would crowd out the others.
+    pub(super) fn waits_since(&self) -> Option<Mono> {
+        let since = self.since()?;
+        Some(self.tried.map_or(since, |tried| tried.max(since)))
+    }
+    /// Time since the last try, in intervals.
+    fn lateness(&self, now: Mono) -> f64 {
+        let (Some(interval), Some(since)) = (self.interval, self.waits_since()) else { return 0.0 };
         now.since(since).as_secs_f64() / interval.as_secs_f64()
     }
+    /// Never looked at: before all that were, once.
+    fn is_first(&self) -> bool {
+        self.seen.is_none() && self.tried.is_none()
+    }
     pub(super) fn urgency(&self, now: Mono) -> f64 {
-        // Never looked at: before all that were, once.
-        let first = if self.seen.is_none() && self.tried.is_none() { 1e9 } else { 0.0 };
+        let first = if self.is_first() { 1e9 } else { 0.0 };
         first + self.lateness(now) * self.weight
     }
+    /// All that its urgency depends on besides the time since the last try, and what its look takes.
+    pub(super) fn line(&self, now: Mono, limits: Limits) -> Line {
+        let new = |arrival: Mono| self.keyframe_cost(now.max(arrival), limits).is_some();
+        let by_keyframe = || self.is_doubted() || self.offer.freshest_keyframe_arrival.is_some_and(new);
+        Line {
+            first: self.is_first(),
+            interval: self.interval.unwrap_or_default(),
+            weight: self.weight.to_bits(),
+            takes: match self.lease {
+                Some(worker) => Takes::Holder(worker),
+                None if self.continued && !by_keyframe() => Takes::Lease,
+                None => Takes::Anyone,
+            },
+        }
+    }
+    /// Whether it is better to wait for the worker that holds its decoder than to look elsewhere.
+    pub(super) fn waits_for_its_worker(&self, now: Mono) -> bool {
+        self.lateness(now) < PATIENCE
+    }
     /// When the next look is due by time alone.
-    fn due_at(&self) -> Option<Mono> {
+    pub(super) fn due_at(&self) -> Option<Mono> {
         let interval = self.interval?;
         let Some(seen) = self.seen.filter(|_| self.failures == 0) else {
             let Some(tried) = self.tried else { return self.born };
@@ -168,14 +219,49 @@ impl Seat {
         Some(seen.plus(if foreseen { interval } else { interval.mul_f64(EARLY) }))
     }
     /// Whether a look should start now and could.
-    pub(super) fn is_due(&self, now: Mono, max_age: Duration) -> bool {
+    pub(super) fn is_due(&self, now: Mono, limits: Limits) -> bool {
         if self.flight.is_some() || self.offer.blind.is_some() {
             return false;
         }
-        let possible = self.continued_cost(now, max_age).filter(|_| self.continued).is_some()
-            || self.keyframe_cost(now, max_age).is_some();
+        let possible = self.continued_cost(now, limits).filter(|_| self.continued).is_some()
+            || self.keyframe_cost(now, limits).is_some();
         let Some(due) = self.due_at() else { return false };
         possible && (now >= due || self.last_chance(now))
+    }
+    /// From when on it is due while nothing but time changes; `None` where it never is.
+    pub(super) fn ready_at(&self, limits: Limits) -> Option<Mono> {
+        if self.flight.is_some() || self.offer.blind.is_some() {
+            return None;
+        }
+        let due = self.due_at()?;
+        // The last keyframe in time is the last at once, or when the look is due anyway.
+        let due = if self.last_chance(Mono(0)) { Mono(0) } else { due };
+        let by_unit = |arrival: Mono| self.continued_cost(due.max(arrival), limits).is_some();
+        let by_keyframe =
+            |arrival: Mono| self.is_doubted() || self.keyframe_cost(due.max(arrival), limits).is_some();
+        let possible = (self.continued && self.offer.newest_unit_arrival.is_some_and(by_unit))
+            || self.offer.freshest_keyframe_arrival.is_some_and(by_keyframe);
+        possible.then_some(due)
+    }
+    /// Whether waiting alone may make a look worth its start that is not.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.cost.keyframe() > HOPELESS
+    }
+    /// Until when a camera that is due stays so at least, while nothing but time changes.
+    pub(super) fn due_until(&self, now: Mono, limits: Limits) -> Option<Mono> {
+        let until = |arrival: Mono, cost: Duration, oldest: Duration| {
+            arrival.plus(limits.max_age.saturating_sub(cost).min(oldest))
+        };
+        let by_unit = self
+            .continued_cost(now, limits)
+            .filter(|_| self.continued)
+            .zip(self.offer.newest_unit_arrival)
+            .map(|(cost, arrival)| until(arrival, cost, Duration::MAX));
+        let by_keyframe = self
+            .keyframe_cost(now, limits)
+            .zip(self.offer.freshest_keyframe_arrival)
+            .map(|(cost, arrival)| until(arrival, cost, limits.oldest_keyframe));
+        by_unit.max(by_keyframe)
     }
     /// Whether the newest keyframe is the last one that comes before the floor is broken.
     fn last_chance(&self, now: Mono) -> bool {
@@ -196,35 +282,42 @@ impl Seat {
     fn believed(&self, now: Mono, cost: Duration) -> Duration {
         let Some(last) = self.tried.or(self.born) else { return cost };
         let overdue = now.since(last).saturating_sub(self.interval.unwrap_or_default() * 2);
+        if overdue.is_zero() {
+            return cost;
+        }
         cost.mul_f64(0.5f64.powf(overdue.as_secs_f64() / DOUBTED.as_secs_f64()))
     }
     /// Predicted cost of a keyframe look, where there is a new keyframe and it would not come too old.
-    pub(super) fn keyframe_cost(&self, now: Mono, max_age: Duration) -> Option<Duration> {
+    pub(super) fn keyframe_cost(&self, now: Mono, limits: Limits) -> Option<Duration> {
         let arrival = self.offer.freshest_keyframe_arrival?;
         let cost = self.believed(now, self.cost.keyframe());
         let new = self.seen.is_none_or(|seen| arrival > seen);
         let waited = now.since(arrival);
         // Only where the next one is soon there: after a rare one it is the camera that would wait too long.
         let soon = self.offer.keyframe_interval_estimate.is_some_and(|step| step <= SOON);
-        let fresh = !soon || waited <= self.oldest_keyframe;
-        (new && fresh && waited.saturating_add(cost) <= max_age).then_some(cost)
+        let fresh = !soon || waited <= limits.oldest_keyframe;
+        (new && fresh && waited.saturating_add(cost) <= limits.max_age).then_some(cost)
     }
     /// Predicted cost of a continued look, where there is a new unit and it would not come too old.
-    pub(super) fn continued_cost(&self, now: Mono, max_age: Duration) -> Option<Duration> {
+    pub(super) fn continued_cost(&self, now: Mono, limits: Limits) -> Option<Duration> {
         let arrival = self.offer.newest_unit_arrival?;
         let cost = self.cost.continued(self.offer.units_since_look.max(1));
         let new = self.seen.is_none_or(|seen| arrival > seen);
-        (new && now.since(arrival).saturating_add(cost) <= max_age).then_some(cost)
+        (new && now.since(arrival).saturating_add(cost) <= limits.max_age).then_some(cost)
     }
-    /// Why a look that is over its interval is not made, at most once an interval.
-    pub(super) fn refusal(&mut self, now: Mono, max_age: Duration, busy: bool) -> Option<NotLooked> {
-        let interval = self.interval?;
-        let over = now >= self.since()?.plus(interval).max(self.tried.map_or(Mono(0), |t| t.plus(interval)));
-        let repeated = self.refused.is_some_and(|last| now.since(last) < interval);
-        if !over || repeated || self.flight.is_some() || self.offer.blind.is_some() {
+    /// From when on a look that is not made is over its interval and would be refused, at most once an interval.
+    pub(super) fn refused_from(&self) -> Option<Mono> {
+        if self.flight.is_some() || self.offer.blind.is_some() {
             return None;
         }
-        let reason = if self.is_due(now, max_age) {
+        Some(self.waits_since().max(self.refused)?.plus(self.interval?))
+    }
+    /// Why a look that is over its interval is not made.
+    pub(super) fn refusal(&mut self, now: Mono, limits: Limits, busy: bool) -> Option<NotLooked> {
+        if self.refused_from()? > now {
+            return None;
+        }
+        let reason = if self.is_due(now, limits) {
             if !busy {
                 return None;
             }
@@ -237,16 +330,6 @@ impl Seat {
         };
         self.refused = Some(now);
         Some(reason)
-    }
-    /// When time alone makes it due.
-    pub(super) fn wake(&self, now: Mono, max_age: Duration) -> Option<Mono> {
-        if self.flight.is_some() || self.offer.blind.is_some() {
-            return None;
-        }
-        let due = self.due_at()?;
-        let possible = self.keyframe_cost(due.max(now), max_age).is_some()
-            || (self.continued && self.continued_cost(due.max(now), max_age).is_some());
-        (due > now && possible).then_some(due)
     }
     pub(super) fn land(
         &mut self,

@@ -1,6 +1,6 @@
 //! Which models run in a look, and what each floor has had.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use xueliang_base::{id::ModelName, time::Mono};
 
@@ -51,8 +51,9 @@ pub(super) fn models(floors: &[Kept], picture: Mono, step: Duration) -> Vec<Mode
     let due = |kept: &&Kept| {
         !kept.floor.unserved && kept.served.is_none_or(|served| served.plus(kept.floor.blind_max) < next)
     };
-    let models: BTreeSet<&ModelName> =
-        floors.iter().filter(due).flat_map(|kept| &kept.floor.models).collect();
+    let mut models: Vec<&ModelName> = floors.iter().filter(due).flat_map(|kept| &kept.floor.models).collect();
+    models.sort_unstable();
+    models.dedup();
     models.into_iter().cloned().collect()
 }
 

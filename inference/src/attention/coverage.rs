@@ -3,7 +3,7 @@
 //! A camera costs its predicted look over its interval, in workers. Where the sum exceeds what may be promised, the
 //! intervals are stretched as the scheduler stretches them: by one factor over each camera's weight, but never shortened.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{cmp::Reverse, time::Duration};
 
 use xueliang_base::{
     id::{CameraId, RuleId},
@@ -12,7 +12,7 @@ use xueliang_base::{
     time::Mono,
 };
 
-use super::{AttentionParams, camera::Seat, lease::Leases, load::LEASED_SHARE};
+use super::{AttentionParams, Seats, camera::Seat, load::LEASED_SHARE};
 
 /// Beyond so many times its bound a rule is not covered.
 const BEST_EFFORT: f64 = 3.0;
@@ -73,7 +73,7 @@ pub struct Breach {
     pub reason: NotLooked,
 }
 
-pub(super) fn breaches(params: &AttentionParams, seats: &BTreeMap<CameraId, Seat>, now: Mono) -> Vec<Breach> {
+pub(super) fn breaches(params: &AttentionParams, seats: &Seats, now: Mono) -> Vec<Breach> {
     let mut breaches = Vec::new();
     for (id, seat) in seats {
         for kept in &seat.floors {
@@ -100,98 +100,122 @@ pub(super) fn breaches(params: &AttentionParams, seats: &BTreeMap<CameraId, Seat
     breaches
 }
 
-pub(super) fn rows(
-    params: &AttentionParams,
-    seats: &BTreeMap<CameraId, Seat>,
-    leases: &Leases,
-    id: &CameraId,
-) -> Vec<CoverageRow> {
-    let Some(seat) = seats.get(id) else { return Vec::new() };
-    let Some(interval) = seat.interval() else { return Vec::new() };
-    let stretch = stretch(params, seats, leases);
-    let loaded = interval.as_secs_f64() * (stretch / seat.weight()).max(1.0);
-    let leased = lease(params, seats, leases, id);
-    let keyframes = seat.offer.keyframe_interval_estimate.unwrap_or_default().as_secs_f64();
-    seat.floors
-        .iter()
-        .map(|kept| {
-            let floor = &kept.floor;
-            let bound = floor.blind_max.as_secs_f64();
-            let by_keyframes = if leased.is_ok() { 0.0 } else { keyframes };
-            let expected = loaded.max(by_keyframes);
-            let why = match seat.offer.blind {
-                Some(reason) => Why::Blind(reason),
-                None if floor.unserved => Why::Blind(NotLooked::ModelFailed),
-                None if by_keyframes > bound && floor.continued => leased.err().unwrap_or(Why::NoLease),
-                None if by_keyframes > bound => Why::KeyframesTooRare,
-                None => Why::Overloaded,
-            };
-            let never = seat.offer.blind.is_some() || floor.unserved;
-            let granted = if never || expected > bound * BEST_EFFORT {
-                Granted::NotCovered(why)
-            } else if expected > bound * 1.001 {
-                Granted::BestEffort(why)
-            } else if floor.continued
-                && let Err(why) = leased
-            {
-                // Often enough for now, but only while keyframes stay as frequent.
-                Granted::BestEffort(why)
-            } else {
-                Granted::Guaranteed
-            };
-            CoverageRow {
-                rule: floor.rule.clone(),
-                kind: floor.kind,
-                granted,
-                blind_max: floor.blind_max,
-                expected_interval: Duration::try_from_secs_f64(expected).unwrap_or(Duration::MAX),
-            }
-        })
-        .collect()
+/// What can be said of all cameras together at one moment, for the rows of each.
+pub(super) struct Coverage<'a> {
+    params: &'a AttentionParams,
+    seats: &'a Seats,
+    stretch: f64,
+    /// Workers that everybody's keyframes take.
+    keyframes: f64,
+    /// Cameras that want a decoder, in the order in which they get one: those that hold one, then by priority. With each,
+    /// what it and those before it take of the workers beyond their keyframes.
+    leased: Vec<(Rank<'a>, f64)>,
 }
 
-/// Whether the camera has a lease, or would get one: leases go by priority, as far as decoders and workers' time last.
-fn lease(
-    params: &AttentionParams,
-    seats: &BTreeMap<CameraId, Seat>,
-    leases: &Leases,
-    id: &CameraId,
-) -> Result<(), Why> {
-    let Some(seat) = seats.get(id).filter(|seat| seat.continued) else { return Err(Why::NoLease) };
-    if leases.of(id).is_some() {
-        return Ok(());
-    }
-    let (mut before, mut needed) = (0, seat.load(true) - seat.load(false));
-    for (other, theirs) in seats.iter().filter(|(_, theirs)| theirs.offer.blind.is_none()) {
-        needed += theirs.load(false);
-        let first = leases.of(other).is_some() || (theirs.priority(), id) > (seat.priority(), other);
-        if theirs.continued && other != id && first {
-            before += 1;
-            needed += theirs.load(true) - theirs.load(false);
+/// The lower, the sooner: whether it holds no lease, its priority, its id.
+type Rank<'a> = (bool, Reverse<u64>, &'a CameraId);
+
+fn rank<'a>(id: &'a CameraId, seat: &Seat) -> Rank<'a> {
+    // Priorities are positive, and the bits of positive numbers are in the order of the numbers.
+    (seat.lease.is_none(), Reverse(seat.priority().to_bits()), id)
+}
+
+impl<'a> Coverage<'a> {
+    pub(super) fn of(params: &'a AttentionParams, seats: &'a Seats) -> Self {
+        let visible = || seats.iter().filter(|(_, seat)| seat.offer.blind.is_none());
+        let wanting = visible().filter(|(_, seat)| seat.continued);
+        let mut leased: Vec<(Rank<'a>, f64)> =
+            wanting.map(|(id, seat)| (rank(id, seat), seat.extra())).collect();
+        leased.sort_by_key(|(rank, _)| *rank);
+        let mut all = 0.0;
+        for (_, load) in &mut leased {
+            all += *load;
+            *load = all;
         }
+        let keyframes = visible().map(|(_, seat)| seat.load(false)).sum();
+        Self { params, seats, stretch: stretch(params, seats), keyframes, leased }
     }
-    #[expect(clippy::cast_precision_loss, reason = "workers of one machine")]
-    let workers = params.workers as f64;
-    if needed > workers * LEASED_SHARE {
-        Err(Why::Overloaded)
-    } else if before >= leases.per_worker() * params.workers {
-        Err(Why::NoLease)
-    } else {
-        Ok(())
+
+    /// What the rules of a camera are granted.
+    pub(super) fn rows(&self, id: &CameraId) -> Vec<CoverageRow> {
+        let Some((id, seat)) = self.seats.get_key_value(id) else { return Vec::new() };
+        let Some(interval) = seat.interval() else { return Vec::new() };
+        let loaded = interval.as_secs_f64() * (self.stretch / seat.weight()).max(1.0);
+        let leased = self.lease(id, seat);
+        let keyframes = seat.offer.keyframe_interval_estimate.unwrap_or_default().as_secs_f64();
+        seat.floors
+            .iter()
+            .map(|kept| {
+                let floor = &kept.floor;
+                let bound = floor.blind_max.as_secs_f64();
+                let by_keyframes = if leased.is_ok() { 0.0 } else { keyframes };
+                let expected = loaded.max(by_keyframes);
+                let why = match seat.offer.blind {
+                    Some(reason) => Why::Blind(reason),
+                    None if floor.unserved => Why::Blind(NotLooked::ModelFailed),
+                    None if by_keyframes > bound && floor.continued => leased.err().unwrap_or(Why::NoLease),
+                    None if by_keyframes > bound => Why::KeyframesTooRare,
+                    None => Why::Overloaded,
+                };
+                let never = seat.offer.blind.is_some() || floor.unserved;
+                let granted = if never || expected > bound * BEST_EFFORT {
+                    Granted::NotCovered(why)
+                } else if expected > bound * 1.001 {
+                    Granted::BestEffort(why)
+                } else if floor.continued
+                    && let Err(why) = leased
+                {
+                    // Often enough for now, but only while keyframes stay as frequent.
+                    Granted::BestEffort(why)
+                } else {
+                    Granted::Guaranteed
+                };
+                CoverageRow {
+                    rule: floor.rule.clone(),
+                    kind: floor.kind,
+                    granted,
+                    blind_max: floor.blind_max,
+                    expected_interval: Duration::try_from_secs_f64(expected).unwrap_or(Duration::MAX),
+                }
+            })
+            .collect()
+    }
+
+    /// Whether the camera has a lease, or would get one: leases go by priority, as far as decoders and workers' time last.
+    pub(super) fn lease(&self, id: &CameraId, seat: &Seat) -> Result<(), Why> {
+        if !seat.continued {
+            return Err(Why::NoLease);
+        }
+        if seat.lease.is_some() {
+            return Ok(());
+        }
+        let own = rank(id, seat);
+        let before = self.leased.partition_point(|(rank, _)| *rank < own);
+        let first = before.checked_sub(1).map_or(0.0, |last| self.leased[last].1);
+        let needed = self.keyframes + first + seat.extra();
+        #[expect(clippy::cast_precision_loss, reason = "workers of one machine")]
+        let workers = self.params.workers as f64;
+        if needed > workers * LEASED_SHARE {
+            Err(Why::Overloaded)
+        } else if before >= self.params.leases_per_worker * self.params.workers {
+            Err(Why::NoLease)
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// By which factor, over their weights, intervals stretch so that the load fits; 1 or less where it fits anyway.
-fn stretch(params: &AttentionParams, seats: &BTreeMap<CameraId, Seat>, leases: &Leases) -> f64 {
+fn stretch(params: &AttentionParams, seats: &Seats) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "workers of one machine")]
     let capacity = params.workers as f64 * params.promised_share;
     // Of each camera that can be looked at: load at its own interval, and weight.
     let mut loads: Vec<(f64, f64)> = seats
-        .iter()
-        .filter(|(_, seat)| seat.offer.blind.is_none())
-        .filter_map(|(id, seat)| {
+        .values()
+        .filter(|seat| seat.offer.blind.is_none())
+        .filter_map(|seat| {
             let interval = seat.interval()?.as_secs_f64();
-            let continued = seat.continued && leases.of(id).is_some();
+            let continued = seat.continued && seat.lease.is_some();
             let cost = if continued { seat.cost.usual() } else { seat.cost.keyframe() };
             // Without a lease it cannot be looked at more often than keyframes come.
             let keyframes = seat.offer.keyframe_interval_estimate.map_or(0.0, |d| d.as_secs_f64());

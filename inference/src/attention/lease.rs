@@ -11,32 +11,66 @@ const HELD_AT_LEAST: Duration = Duration::from_secs(10);
 /// How much higher the priority must be to take a lease away.
 const CLEARLY: f64 = 1.5;
 
+/// Workers that can take a look now.
 #[derive(Debug)]
+pub(super) struct Free(Vec<WorkerId>);
+
+impl Free {
+    pub(super) fn of(workers: &[WorkerId]) -> Self {
+        let mut workers = workers.to_vec();
+        workers.sort_unstable();
+        Self(workers)
+    }
+    pub(super) fn has(&self, worker: WorkerId) -> bool {
+        self.0.binary_search(&worker).is_ok()
+    }
+}
+
+#[derive(Debug, Clone)]
 pub(super) struct Leases {
     per_worker: usize,
     held: BTreeMap<CameraId, (WorkerId, Mono)>,
+    /// By number of the worker.
+    by_worker: Vec<usize>,
+    /// What the cheapest of them is worth, where that is known.
+    cheapest: Option<f64>,
 }
 
 impl Leases {
     pub(super) fn new(per_worker: usize) -> Self {
-        Self { per_worker, held: BTreeMap::new() }
-    }
-    pub(super) fn per_worker(&self) -> usize {
-        self.per_worker
-    }
-    pub(super) fn of(&self, id: &CameraId) -> Option<WorkerId> {
-        self.held.get(id).map(|(worker, _)| *worker)
+        Self { per_worker, held: BTreeMap::new(), by_worker: Vec::new(), cheapest: None }
     }
     pub(super) fn held_by(&self, worker: WorkerId) -> usize {
-        self.held.values().filter(|(holder, _)| *holder == worker).count()
+        self.by_worker.get(worker.0 as usize).copied().unwrap_or_default()
+    }
+    /// The worker with the fewest leases.
+    pub(super) fn fewest(&self, free: &Free) -> Option<WorkerId> {
+        free.0.iter().copied().min_by_key(|worker| (self.held_by(*worker), *worker))
     }
     pub(super) fn drop_camera(&mut self, id: &CameraId) -> Option<WorkerId> {
-        self.held.remove(id).map(|(worker, _)| worker)
+        let (worker, _) = self.held.remove(id)?;
+        self.by_worker[worker.0 as usize] -= 1;
+        self.cheapest = None;
+        Some(worker)
     }
     pub(super) fn drop_worker(&mut self, worker: WorkerId) -> usize {
         let before = self.held.len();
         self.held.retain(|_, (holder, _)| *holder != worker);
+        if let Some(held) = self.by_worker.get_mut(worker.0 as usize) {
+            *held = 0;
+        }
+        self.cheapest = None;
         before - self.held.len()
+    }
+    /// What a lease is worth at its camera has changed.
+    pub(super) fn weigh_again(&mut self) {
+        self.cheapest = None;
+    }
+    /// Learns what the cheapest lease is worth, where that is not known.
+    pub(super) fn weigh(&mut self, worth: impl Fn(&CameraId) -> f64) {
+        if self.cheapest.is_none() {
+            self.cheapest = Some(self.held.keys().map(worth).fold(f64::INFINITY, f64::min));
+        }
     }
     /// The camera of the lowest priority that has held its lease for long enough to lose it.
     pub(super) fn least(&self, now: Mono, priority_of: impl Fn(&CameraId) -> f64) -> Option<CameraId> {
@@ -47,29 +81,39 @@ impl Leases {
     }
     /// A lease on one of the free workers: one more where that fits, otherwise instead of the camera that is named.
     pub(super) fn grant(
-        &mut self,
+        &self,
         now: Mono,
-        id: &CameraId,
         priority: f64,
-        free: &[WorkerId],
+        free: &Free,
         fits: bool,
-        priority_of: impl Fn(&CameraId) -> f64,
+        worth: impl Fn(&CameraId) -> f64,
     ) -> Option<(WorkerId, Option<CameraId>)> {
-        let worker = free.iter().copied().min_by_key(|worker| (self.held_by(*worker), *worker))?;
+        let worker = self.fewest(free)?;
         if fits && self.held_by(worker) < self.per_worker {
-            self.held.insert(id.clone(), (worker, now));
             return Some((worker, None));
         }
-        let (victim, worker) = self
-            .held
+        if self.cheapest.is_some_and(|cheapest| priority <= cheapest * CLEARLY) {
+            return None;
+        }
+        self.held
             .iter()
-            .filter(|(_, (holder, since))| free.contains(holder) && now.since(*since) >= HELD_AT_LEAST)
-            .map(|(other, (holder, _))| (priority_of(other), other, *holder))
+            .filter(|(_, (holder, since))| free.has(*holder) && now.since(*since) >= HELD_AT_LEAST)
+            .map(|(other, (holder, _))| (worth(other), other, *holder))
             .filter(|(theirs, ..)| priority > theirs * CLEARLY)
             .min_by(|a, b| a.0.total_cmp(&b.0).then_with(|| a.1.cmp(b.1)))
-            .map(|(_, other, holder)| (other.clone(), holder))?;
-        self.held.remove(&victim);
+            .map(|(_, other, holder)| (holder, Some(other.clone())))
+    }
+    /// Notes a lease that was granted.
+    pub(super) fn give(&mut self, now: Mono, id: &CameraId, worker: WorkerId, instead_of: Option<&CameraId>) {
+        if let Some(other) = instead_of {
+            self.drop_camera(other);
+        }
         self.held.insert(id.clone(), (worker, now));
-        Some((worker, Some(victim)))
+        let index = worker.0 as usize;
+        if self.by_worker.len() <= index {
+            self.by_worker.resize(index + 1, 0);
+        }
+        self.by_worker[index] += 1;
+        self.cheapest = None;
     }
 }

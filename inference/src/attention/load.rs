@@ -4,11 +4,11 @@
 //! A camera with a lease costs a continued look an interval, any other a keyframe look an interval, or a keyframe where these
 //! come more rarely. Cameras that cannot be looked at cost nothing.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use xueliang_base::{id::CameraId, time::Mono};
+use xueliang_base::time::Mono;
 
-use super::{AttentionParams, camera::Seat, lease::Leases};
+use super::{AttentionParams, Seats, camera::Seat};
 
 /// Measured so often: averages of costs move slowly, and in less time too few keyframes come to judge by.
 const MEASURED_EVERY: Duration = Duration::from_secs(2);
@@ -20,7 +20,7 @@ const BUSY: f64 = 0.9;
 /// Of ten keyframes that are due, one may be let pass.
 const PASSED_OVER: u64 = 10;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Load {
     at: Option<Mono>,
     /// Workers that are needed for what is leased and everybody's keyframes.
@@ -39,19 +39,13 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn measure(
-        &mut self,
-        now: Mono,
-        params: &AttentionParams,
-        seats: &BTreeMap<CameraId, Seat>,
-        leases: &Leases,
-    ) {
+    pub(super) fn measure(&mut self, now: Mono, params: &AttentionParams, seats: &Seats) {
         #[expect(clippy::cast_precision_loss, reason = "workers of one machine")]
         let workers = params.workers as f64;
         (self.workers, self.promised) = (workers, workers * params.promised_share);
         (self.needed, self.wanted) = (0.0, 0.0);
-        for (id, seat) in seats.iter().filter(|(_, seat)| seat.offer.blind.is_none()) {
-            self.needed += seat.load(leases.of(id).is_some());
+        for seat in seats.values().filter(|seat| seat.offer.blind.is_none()) {
+            self.needed += seat.load(seat.lease.is_some());
             self.wanted += seat.load(seat.continued);
         }
         self.window = self.next_window(now, params);
@@ -82,14 +76,14 @@ impl Load {
     }
     /// Whether a lease for this camera fits.
     pub(super) fn admits(&self, seat: &Seat) -> bool {
-        self.needed - seat.load(false) + seat.load(true) <= self.workers * LEASED_SHARE
+        self.needed + seat.extra() <= self.workers * LEASED_SHARE
     }
     /// Counts a lease that was just given.
     pub(super) fn add(&mut self, seat: &Seat) {
-        self.needed += seat.load(true) - seat.load(false);
+        self.needed += seat.extra();
     }
     /// Counts a lease that is taken back.
     pub(super) fn subtract(&mut self, seat: &Seat) {
-        self.needed -= seat.load(true) - seat.load(false);
+        self.needed -= seat.extra();
     }
 }

@@ -1,5 +1,7 @@
 //! Promise 4 in miniature, and the bookkeeping around it.
 
+use xueliang_base::kind::Kind;
+
 use super::{
     simulation::{Cam, Sim, TICK},
     *,

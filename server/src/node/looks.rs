@@ -36,11 +36,13 @@ mod gaps;
 mod keep;
 mod look;
 mod need;
+mod times;
 
 pub use assign::Assignment;
 pub use facts::{CameraFacts, LooksFacts};
 use keep::Keeper;
 pub use need::{need, need_of};
+pub use times::LookTimes;
 
 use super::{
     camera::{Cell, Dirty},
@@ -145,6 +147,8 @@ pub struct LooksSpec {
     pub changes: mpsc::Sender<Change>,
     /// Where facts for reports go.
     pub facts: tokio::sync::watch::Sender<LooksFacts>,
+    /// Where times of looks go.
+    pub times: LookTimes,
 }
 
 /// The task's state.

@@ -138,6 +138,7 @@ pub async fn run(
         folder: state.node(),
         changes,
         facts: looks_facts,
+        times: looks::LookTimes::register(&metrics),
     };
     tasks.spawn("looks", looks::run(looks_spec, order_queue));
     // The looks task publishes its facts every second: that is its pulse, however busy the workers are.

@@ -42,14 +42,19 @@ pub async fn run() -> anyhow::Result<Table> {
     Ok(table)
 }
 
-pub(super) fn machine() -> String {
+/// Cores and model of the processor.
+pub(super) fn processor() -> String {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model =
         info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("?", |m| m.1);
+    format!("{cores} cores, {model}")
+}
+
+pub(super) fn machine() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-    format!("{cores} cores, {model}, load before {}, {profile} build", load.split(' ').next().unwrap_or("?"))
+    format!("{}, load before {}, {profile} build", processor(), load.split(' ').next().unwrap_or("?"))
 }
 
 /// Rows of the candidates' table in `docs/models.md`: name, milliseconds, AP50.

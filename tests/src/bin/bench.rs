@@ -25,13 +25,17 @@ fn main() -> ExitCode {
         "activity" => bench::activity::run(),
         "main" => runtime.block_on(bench::main::run()),
         "bus" => runtime.block_on(bench::bus::run(std::env::args().nth(2).as_deref())),
+        "costs" => runtime.block_on(bench::costs::run(std::env::args().nth(2).as_deref())),
         "glance" => bench::glance::run(),
+        "plan" => bench::plan::run(),
         "sessions" => runtime.block_on(bench::sessions::run(std::env::args().nth(2).as_deref())),
         _ => {
             println!(
                 "benches: activity (what encoded sizes and quantisers tell of movement), main (accuracy, replay, first \
-                 alert, ages, overload), bus (publish to console; or one of its parts by name: {}), glance (what the pixel \
-                 tier finds, and when it wakes in vain), sessions (what a camera costs at rest)",
+                 alert, ages, overload), bus (publish to console; or one of its parts by name: {}), costs (what things cost \
+                 on this machine, for `xueliang plan`; to .cache/costs.toml or the file that is named), glance (what the \
+                 pixel tier finds, and when it wakes in vain), plan (what a decision and a plan of 22,000 cameras take), \
+                 sessions (what a camera costs at rest)",
                 bench::bus::PARTS.join(", ")
             );
             println!(

@@ -19,6 +19,7 @@ mod backup;
 mod configuration;
 mod consoles;
 mod media;
+mod plan;
 mod privacy;
 mod python;
 mod reconfiguration;

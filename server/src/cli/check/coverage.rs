@@ -117,7 +117,7 @@ fn expected(
         let seen = Seen { picture: now, models: decision.models };
         attention.done(now, &decision.camera, LookOutcome { cost, result: Ok(seen), units_decoded });
     }
-    config.cameras.iter().map(|camera| (camera.id.clone(), attention.coverage(&camera.id))).collect()
+    attention.coverages().map(|(id, rows)| (id.clone(), rows)).collect()
 }
 
 pub(super) fn print(

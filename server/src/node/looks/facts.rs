@@ -44,13 +44,15 @@ pub struct LooksFacts {
 
 impl Looks {
     pub(super) fn publish_facts(&mut self) {
+        // Of all at once: asked one by one, each would be compared with all others.
+        let mut coverage: BTreeMap<&CameraId, _> = self.attention.coverages().collect();
         self.facts.cameras = self
             .cameras
             .iter()
             .map(|(id, running)| {
                 let mut facts = running.facts.clone();
                 facts.troubles = running.analyst.troubles();
-                facts.coverage = self.attention.coverage(id);
+                facts.coverage = coverage.remove(id).unwrap_or_default();
                 blind(&mut facts.coverage, &running.analyst.rule_states());
                 (id.clone(), facts)
             })

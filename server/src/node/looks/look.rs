@@ -15,7 +15,7 @@ use xueliang_inference::attention::{Decision, LeaseChange, LookOutcome, Seen};
 use xueliang_ingest::ring::Settled;
 use xueliang_proto::v1::{WorkerLook, worker_request::Ask, worker_response::Answer};
 
-use super::{Done, Looks, RECENT_UNITS};
+use super::{Done, Looks, RECENT_UNITS, times::Took};
 use crate::node::wire;
 
 impl Looks {
@@ -153,6 +153,16 @@ impl Looks {
                 units_decoded: outcome.as_ref().map_or(0, |saw| saw.decoded as usize),
             },
         );
+        if let (Ok(saw), Ok(unit)) = (&outcome, &looked) {
+            self.spec.times.record(&Took {
+                kind: done.kind,
+                whole: now.since(done.dispatched),
+                age: now.since(unit.arrival),
+                cost: &saw.cost,
+                units: u64::from(saw.decoded),
+                inferred: !saw.views.is_empty(),
+            });
+        }
         let (observed, stages, unit_seq) = match (outcome, looked) {
             (Ok(saw), Ok(unit)) => {
                 let infer = Duration::from_micros(saw.cost.preprocess_us + saw.cost.infer_us);

@@ -7,6 +7,7 @@ use xueliang_base::{
     config::Config,
     incident::Resolution,
     kind::Kind,
+    metrics::Metrics,
     time::{Clock, ManualClock, Wall},
     unit::Codec,
 };
@@ -99,6 +100,7 @@ impl Stage {
             folder: folder.path().to_owned(),
             changes,
             facts,
+            times: LookTimes::register(&Metrics::new("node")),
         });
         Self {
             clock,

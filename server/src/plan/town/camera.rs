@@ -1,0 +1,100 @@
+//! What the simulation knows of a camera, and of its kind.
+
+use std::time::Duration;
+
+use xueliang_base::{id::CameraId, time::Mono};
+use xueliang_inference::attention::Offer;
+
+use super::super::{Costs, costs::Urn, mix::CameraType};
+
+/// What a kind's looks cost and ask.
+pub(super) struct Kind<'a> {
+    pub(super) of: &'a CameraType,
+    pub(super) unit: Duration,
+    pub(super) keyframes: Duration,
+    /// Shortest of its floors; `None` where it is never looked at.
+    pub(super) interval: Option<Duration>,
+    pub(super) continued: bool,
+    /// Of each floor, the models it takes as bits, and the longest time that is no breach.
+    pub(super) floors: Vec<(u64, Duration)>,
+    pub(super) decode_keyframe: Urn,
+    pub(super) decode_unit: Urn,
+    pub(super) scene: Urn,
+    pub(super) prepare: Urn,
+}
+
+/// A camera.
+pub(super) struct Camera {
+    pub(super) id: CameraId,
+    pub(super) kind: usize,
+    /// Arrival of its unit 0, a keyframe.
+    pub(super) first: Mono,
+    /// The moment at which the wheel has it, if any.
+    pub(super) noted: Option<Mono>,
+    pub(super) flying: bool,
+    pub(super) leased: bool,
+    /// The next unit for its leased decoder.
+    pub(super) fed: Option<u64>,
+    /// Units up to here were part of a look, or superseded.
+    pub(super) decided: u64,
+    pub(super) seen: Option<Mono>,
+    /// Of each floor: the last picture that served it, and the longest time between two.
+    pub(super) served: Vec<(Mono, Duration)>,
+}
+
+impl<'a> Kind<'a> {
+    pub(super) fn of(of: &'a CameraType, costs: &Costs, models: &[&str], grace: Duration) -> Self {
+        let unit = Duration::from_secs_f64(1.0 / of.fps);
+        let decode =
+            costs.decoding(of.codec, of.width, of.height).expect("the mix was checked against these costs");
+        let pixels = costs.pixels(of.width, of.height);
+        let bit = |name: &str| models.iter().position(|model| *model == name).map_or(0, |at| 1 << at);
+        let floors = of.need.floors.iter().map(|floor| {
+            let models = floor.models.iter().fold(0, |bits, model| bits | bit(model.as_str()));
+            (models, floor.blind_max + grace.min(floor.blind_max))
+        });
+        Self {
+            of,
+            unit,
+            keyframes: unit * u32::try_from(of.group).unwrap_or(u32::MAX),
+            interval: of.need.floors.iter().map(|floor| floor.blind_max).min(),
+            continued: of.need.floors.iter().any(|floor| floor.continued),
+            floors: floors.collect(),
+            decode_keyframe: decode.keyframe.urn(),
+            decode_unit: decode.unit.urn(),
+            scene: pixels.scene.urn(),
+            prepare: pixels.prepare.urn(),
+        }
+    }
+}
+
+impl Camera {
+    /// The unit that is the newest at that moment.
+    pub(super) fn unit_at(&self, unit: Duration, at: Mono) -> u64 {
+        at.0.saturating_sub(self.first.0) / nanos(unit)
+    }
+    pub(super) fn arrival(&self, unit: Duration, number: u64) -> Mono {
+        Mono(self.first.0.saturating_add(nanos(unit).saturating_mul(number)))
+    }
+    /// The last moment up to this one at which something came that comes every `step`.
+    pub(super) fn last(&self, step: Duration, at: Mono) -> Mono {
+        self.arrival(step, self.unit_at(step, at))
+    }
+    pub(super) fn offer(&self, kind: &Kind<'_>, now: Mono) -> Offer {
+        let newest = self.unit_at(kind.unit, now);
+        let keyframe = newest / kind.of.group * kind.of.group;
+        let from = self.fed.unwrap_or(keyframe).min(newest);
+        Offer {
+            freshest_keyframe_arrival: (keyframe >= self.decided).then(|| self.arrival(kind.unit, keyframe)),
+            newest_unit_arrival: Some(self.arrival(kind.unit, newest)),
+            units_since_look: usize::try_from(newest + 1 - from).unwrap_or(usize::MAX),
+            keyframe_interval_estimate: Some(kind.keyframes),
+            blind: None,
+        }
+    }
+}
+
+/// At least one.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1)
+}
