@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     detection::Meaning,
+    gate::Gate,
     geometry::Polygon,
     id::{CameraId, CredentialName, DivisionCode, NodeId, RuleId, UpstreamId, ZoneId},
     kind::{Kind, Level},
@@ -125,6 +126,9 @@ pub struct Analysis {
     /// Memory that one camera's journal may take, approximately: what looks saw, or why they could not.
     #[serde(default = "journal_bytes")]
     pub journal_bytes: usize,
+    /// How cameras rest.
+    #[serde(default)]
+    pub rest: RestOptions,
     /// Where inference runs.
     pub device: Device,
 }
@@ -132,6 +136,40 @@ pub struct Analysis {
 /// Six hours of looks every 15 s, or five minutes of five a second.
 fn journal_bytes() -> usize {
     8_000_000
+}
+
+/// How cameras rest where nothing seems to happen. With an enforced gate, a resting camera has a glance now and then, and
+/// each of its rules a look as often as its floor at rest; whatever its gates see brings what the rules ask for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RestOptions {
+    /// What the gates do, of cameras that do not say.
+    pub gate: Gate,
+    /// Between two glances.
+    pub glance: Duration,
+    /// The longest time without a look of the models, whatever the gates say; shorter for kinds that cannot wait so long, and
+    /// as long as a rule's own `blind_max` where that is longer.
+    pub floor: Duration,
+    /// How long a camera is watched after what woke it.
+    pub watch: Duration,
+}
+
+impl Default for RestOptions {
+    fn default() -> Self {
+        let s = Duration::from_secs;
+        Self { gate: Gate::Shadow, glance: s(4), floor: s(30), watch: s(10) }
+    }
+}
+
+impl RestOptions {
+    /// The longest time that a rule may go without a look at rest.
+    pub fn at_rest(&self, rule: &Rule) -> Duration {
+        // A fire doubles within a minute, and smoke rises too slowly for a glance to be sure of it.
+        let most = match rule.kind {
+            Kind::FireFlame | Kind::FireSmoke => self.floor.min(Duration::from_secs(10)),
+            _ => self.floor,
+        };
+        rule.blind_max.max(most)
+    }
 }
 
 /// Where inference runs.
@@ -247,6 +285,9 @@ pub struct Camera {
     pub weight: f32,
     /// Number of the view its zones were drawn on; raise it after the camera was turned on purpose.
     pub view: u32,
+    /// What its gates do; `None`: as [`RestOptions::gate`] says.
+    #[serde(default)]
+    pub gate: Option<Gate>,
     /// How long its evidence is kept at least.
     #[serde(default)]
     pub retention: Retention,

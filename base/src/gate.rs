@@ -6,10 +6,13 @@
 //! while the tier had said nothing is a miss. Looks that the tier itself asked for say what its wakes cost, and nothing
 //! about what it misses; [`GateCounts`] keeps the two apart.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{geometry::Rect, time::Mono};
 
 /// What a gate does with what it sees.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Gate {
     /// Nothing: it is not even computed.
     Off,

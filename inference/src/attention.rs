@@ -20,13 +20,16 @@
 //! keyframes, and the rest is looked at by keyframes. And of these only fresh ones are taken ([`AttentionParams::fresh`]):
 //! the next is soon there. See [`load`].
 //!
-//! Which gates wake a camera earlier is decided elsewhere; here are floors only.
+//! A camera may *rest* ([`CameraNeed::rest`]): then it has a glance now and then, which the picture suffices for, and each rule
+//! a look as often as its floor at rest asks. [`Attention::wake`] has it watched for a while; a rule that has seen something and
+//! is to decide gets what it asks for by itself ([`Attention::undecided`]) and gives it back. What wakes a camera is decided
+//! elsewhere: no tier takes a look away from a floor at rest.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use indexmap::IndexMap;
 use xueliang_base::{
-    id::CameraId,
+    id::{CameraId, RuleId},
     look::{LookCost, LookKind, NotLooked},
     time::Mono,
 };
@@ -49,8 +52,8 @@ use lease::{Free, Leases};
 use load::Load;
 use look::Bench;
 pub use terms::{
-    AttentionParams, CameraNeed, Counters, Decision, Floor, LeaseChange, LookOutcome, Offer, Refusal, Seen,
-    WorkerId,
+    AttentionParams, CameraNeed, Counters, Decision, Floor, LeaseChange, LookOutcome, Offer, Refusal, Rest,
+    Seen, Vigil, WorkerId,
 };
 
 /// Refusals kept until they are taken; beyond, the oldest go.
@@ -72,6 +75,8 @@ pub struct Attention {
     counters: Counters,
     refusals: Vec<Refusal>,
     revoked: Vec<(CameraId, WorkerId)>,
+    /// Cameras that were woken, by when their watch is over.
+    awake: BTreeSet<(Mono, CameraId)>,
 }
 
 impl Attention {
@@ -87,24 +92,22 @@ impl Attention {
             counters: Counters::default(),
             refusals: Vec::new(),
             revoked: Vec::new(),
+            awake: BTreeSet::new(),
         }
     }
     /// Adds a camera or changes what it needs; what is known of its cost stays.
     pub fn set_camera(&mut self, need: CameraNeed) {
-        let CameraNeed { id, weight, floors } = need;
-        let wants_lease = floors.iter().any(|floor| floor.continued);
+        let CameraNeed { id, weight, floors, rest } = need;
         if let Some(seat) = self.seats.get_mut(&id) {
-            seat.need(weight, floors);
+            seat.need(weight, floors, rest);
         } else {
             let mut seat = Seat::new(self.params.first_cost);
-            seat.need(weight, floors);
+            seat.need(weight, floors, rest);
             self.seats.insert_sorted(id.clone(), seat);
         }
         self.agenda = None;
         self.leases.weigh_again();
-        if !wants_lease {
-            self.release(&id);
-        }
+        self.keep_lease(&id);
     }
     /// Takes a camera out. A look in flight is forgotten; its `done` is ignored.
     pub fn remove_camera(&mut self, id: &CameraId) {
@@ -123,8 +126,45 @@ impl Attention {
         }
         self.renew(place);
     }
+    /// Something may be happening at the camera: if it rests, its next keyframe gets a glance.
+    pub fn stir(&mut self, now: Mono, id: &CameraId) {
+        self.rest(now);
+        let Some(seat) = self.seats.get_mut(id).filter(|seat| seat.vigil() == Vigil::Resting) else { return };
+        seat.stir(now);
+        if self.attend(now, id) {
+            self.counters.stirred += 1;
+        }
+    }
+    /// Something happens at the camera: from now on it is watched for so long, if it ever rests.
+    pub fn wake(&mut self, now: Mono, id: &CameraId, watch: Duration) {
+        self.rest(now);
+        let Some(seat) = self.seats.get_mut(id) else { return };
+        let before = seat.awake_until();
+        let Some(until) = seat.wake(now, watch) else { return };
+        if let Some(before) = before {
+            self.awake.remove(&(before, id.clone()));
+        }
+        self.awake.insert((until, id.clone()));
+        if self.attend(now, id) {
+            self.counters.woken += 1;
+        }
+    }
+    /// The rules of the camera that have seen something and are to decide, or to see it end: each is looked at as often as
+    /// it asks, until it stands here no more.
+    pub fn undecided(&mut self, now: Mono, id: &CameraId, rules: BTreeSet<RuleId>) {
+        self.rest(now);
+        if let Some(seat) = self.seats.get_mut(id) {
+            seat.undecided(rules);
+            self.attend(now, id);
+        }
+    }
+    /// How closely the camera is looked at.
+    pub fn vigil(&self, id: &CameraId) -> Option<Vigil> {
+        self.seats.get(id).map(Seat::vigil)
+    }
     /// The look to start now on one of the free workers. Call again until it says `None`.
     pub fn next(&mut self, now: Mono, free: &[WorkerId]) -> Option<Decision> {
+        self.rest(now);
         self.weigh(now);
         self.settle(now);
         self.refuse(now, free.is_empty());
@@ -151,6 +191,8 @@ impl Attention {
     pub fn done(&mut self, now: Mono, id: &CameraId, outcome: LookOutcome) {
         let Some((place, _, seat)) = self.seats.get_full_mut(id) else { return };
         let Some(flight) = seat.land(Some(now), &outcome, self.params.breach_grace) else { return };
+        // The glance that was wanted has been taken.
+        seat.attend(now);
         self.load.landed += 1;
         self.load.busy += now.since(flight.started);
         if now > flight.deadline || outcome.result == Err(NotLooked::Deadline) {
@@ -181,6 +223,7 @@ impl Attention {
     /// When to ask [`Attention::next`] again though no unit arrives and no look ends; `None` where only such an event
     /// can help.
     pub fn next_wake(&mut self, now: Mono) -> Option<Mono> {
+        self.rest(now);
         self.settle(now);
         self.agenda.as_mut()?.next_wake()
     }
@@ -195,6 +238,7 @@ impl Attention {
     }
     /// Rules that have been blind for longer than they may. A breach ends with two looks in time, one after the other.
     pub fn breaches(&mut self, now: Mono) -> Vec<Breach> {
+        self.rest(now);
         self.settle(now);
         coverage::breaches(&self.params, &self.seats, now)
     }
@@ -204,7 +248,9 @@ impl Attention {
         let seat = self.seats.get(id).filter(|seat| !seat.floors.is_empty())?;
         let grace = self.params.breach_grace;
         let in_time = |kept: &choice::Kept| {
-            kept.mended && kept.served.is_some_and(|served| now.since(served) <= kept.bound(grace))
+            kept.mended
+                && kept.served.is_some()
+                && kept.since(None).is_some_and(|since| now.since(since) <= kept.bound(grace))
         };
         Some(seat.floors.iter().all(in_time))
     }
@@ -239,6 +285,32 @@ impl Attention {
     fn renew(&mut self, place: usize) {
         if let Some(agenda) = &mut self.agenda {
             agenda.renew(place, &self.seats[place]);
+        }
+    }
+    /// Lets cameras rest whose watch is over.
+    fn rest(&mut self, now: Mono) {
+        while let Some((until, _)) = self.awake.first()
+            && *until <= now
+        {
+            let Some((_, id)) = self.awake.pop_first() else { return };
+            self.attend(now, &id);
+        }
+    }
+    /// Looks at a camera as closely as what is known asks for. Returns whether that is a change.
+    fn attend(&mut self, now: Mono, id: &CameraId) -> bool {
+        let Some((place, _, seat)) = self.seats.get_full_mut(id) else { return false };
+        if !seat.attend(now) {
+            return false;
+        }
+        self.leases.weigh_again();
+        self.renew(place);
+        self.keep_lease(id);
+        true
+    }
+    /// Gives the camera's decoder back where no rule needs it now.
+    fn keep_lease(&mut self, id: &CameraId) {
+        if self.seats.get(id).is_none_or(|seat| !seat.continued) {
+            self.release(id);
         }
     }
     fn release(&mut self, id: &CameraId) {
@@ -328,6 +400,8 @@ impl Attention {
         let deadline = now.plus(self.params.look_deadline);
         let seat = &mut self.seats[place];
         let models = choice::models(&seat.floors, picture, seat.step(seat.lease == Some(choice.worker)));
+        let owed = seat.is_owed(picture);
+        self.counters.glances += u64::from(models.is_empty());
         seat.flight =
             Some(Flight { worker: choice.worker, kind: choice.kind, started: now, picture, deadline });
         self.renew(place);
@@ -336,6 +410,7 @@ impl Attention {
             kind: choice.kind,
             worker: choice.worker,
             models,
+            owed,
             lease: choice.lease,
             deadline,
             predicted_cost: choice.cost,

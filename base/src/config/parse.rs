@@ -11,12 +11,14 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault,
-    FeedBudget, Hours, Listen, Retention, Rule, Stream, StreamSource, Transport, Zone, publisher,
+    FeedBudget, Hours, Listen, RestOptions, Retention, Rule, Stream, StreamSource, Transport, Zone,
+    publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule, sink,
     upstream::{self, Upstream},
 };
 use crate::{
+    gate::Gate,
     geometry::{Point, Polygon},
     id::{CameraId, RuleId, ZoneId},
 };
@@ -238,6 +240,7 @@ fn read_analysis(root: &Section<'_>) -> Analysis {
         ring_bytes: 16_000_000,
         ring_seconds: 30 * SECOND,
         journal_bytes: super::journal_bytes(),
+        rest: RestOptions::default(),
         device: Device::Cpu,
     };
     let d = defaults.clone();
@@ -252,6 +255,12 @@ fn read_analysis(root: &Section<'_>) -> Analysis {
         ring_bytes: s.opt("ring", size(1_000_000, 1_000_000_000)).map_or(d.ring_bytes, to_usize),
         ring_seconds: s.or("ring_seconds", d.ring_seconds, duration(2 * SECOND, 600 * SECOND)),
         journal_bytes: s.opt("journal", size(100_000, 1_000_000_000)).map_or(d.journal_bytes, to_usize),
+        rest: RestOptions {
+            gate: s.or("gate", d.rest.gate, gate),
+            glance: s.or("glance", d.rest.glance, duration(SECOND, 60 * SECOND)),
+            floor: s.or("floor", d.rest.floor, duration(SECOND, 3600 * SECOND)),
+            watch: s.or("watch", d.rest.watch, duration(SECOND, 600 * SECOND)),
+        },
         device: s.or("device", d.device, |v| match text(v)?.as_str() {
             "cpu" => Ok(Device::Cpu),
             "cuda" => Ok(Device::Cuda),
@@ -348,6 +357,7 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
     #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than f32")]
     let weight = s.or("weight", 1.0, within(0.1, 100.0)) as f32;
     let view = s.opt("view", whole(1, u64::from(u32::MAX))).map_or(1, |n| n as u32);
+    let gate = s.opt("gate", gate);
     let retention = s.or("retention", Retention::Ordinary, |v| match text(v)?.as_str() {
         "ordinary" => Ok(Retention::Ordinary),
         "key_point" => Ok(Retention::KeyPoint),
@@ -367,8 +377,14 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
         expected_on,
         weight,
         view,
+        gate,
         retention,
     })
+}
+
+fn gate(value: &DeValue<'_>) -> Result<Gate, String> {
+    let word = text(value)?;
+    Gate::from_word(&word).ok_or_else(|| format!("{word:?}: use \"off\", \"shadow\" or \"enforce\""))
 }
 
 fn read_stream(s: &Section<'_>) -> Option<Stream> {

@@ -68,6 +68,7 @@ pub(crate) fn camera(rules: Vec<Rule>) -> Camera {
         weight: 1.0,
         view: 1,
         upstream: None,
+        gate: None,
         retention: xueliang_base::config::Retention::Ordinary,
     }
 }
@@ -92,6 +93,7 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
             ring_bytes: 1 << 20,
             ring_seconds: s(20.0),
             journal_bytes: 1 << 20,
+            rest: xueliang_base::config::RestOptions::default(),
             device: Device::Cpu,
         },
         evidence: EvidenceBudget {

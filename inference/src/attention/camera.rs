@@ -1,14 +1,15 @@
 //! One camera in the scheduler: what it needs, what its ring offers, when it was last looked at.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use xueliang_base::{
+    id::RuleId,
     look::{LookKind, NotLooked},
     time::Mono,
 };
 
 use super::{
-    Floor, LookOutcome, Offer, WorkerId,
+    Floor, LookOutcome, Offer, Rest, Vigil, WorkerId,
     agenda::{Line, Takes},
     choice::Kept,
     cost::Cost,
@@ -27,6 +28,10 @@ const LEAST_GAP: Duration = Duration::from_millis(8);
 const DOUBTED: Duration = Duration::from_secs(5);
 /// Keyframes that come no further apart may be let pass for the next one.
 const SOON: Duration = Duration::from_millis(2500);
+/// A camera that is awake is not told so more often.
+const WAKES_APART: Duration = Duration::from_millis(500);
+/// A glance that is wanted comes with the next keyframe, unless there was one this short a time ago.
+const STIRRED: Duration = Duration::from_millis(500);
 /// Retries after failures are at least this far apart.
 const LEAST_RETRY: Duration = Duration::from_secs(1);
 
@@ -71,6 +76,15 @@ pub(super) struct Seat {
     unit_gap: Duration,
     weight: f64,
     interval: Option<Duration>,
+    /// Whether glances ask for that, and no floor does.
+    glancing: bool,
+    rest: Option<Rest>,
+    /// Until when it is watched after it was woken.
+    awake_until: Option<Mono>,
+    /// Since when a glance is wanted that has not been taken.
+    stirred: Option<Mono>,
+    /// Rules that have seen something and are to decide, or to see it end.
+    undecided: BTreeSet<RuleId>,
     /// When the scheduler first saw it.
     born: Option<Mono>,
     /// Arrival of the last picture seen.
@@ -94,6 +108,11 @@ impl Seat {
             unit_gap: USUAL_GAP,
             weight: 1.0,
             interval: None,
+            glancing: false,
+            rest: None,
+            awake_until: None,
+            stirred: None,
+            undecided: BTreeSet::new(),
             born: None,
             seen: None,
             stepped: Duration::ZERO,
@@ -102,13 +121,9 @@ impl Seat {
             refused: None,
         }
     }
-    pub(super) fn need(&mut self, weight: f32, floors: Vec<Floor>) {
-        self.continued = floors.iter().any(|floor| floor.continued);
+    pub(super) fn need(&mut self, weight: f32, floors: Vec<Floor>, rest: Option<Rest>) {
         let weight = f64::from(weight);
         self.weight = if weight.is_finite() { weight.clamp(0.01, 100.0) } else { 1.0 };
-        // Nothing is looked at more often than pictures come.
-        let least = Duration::from_millis(20);
-        self.interval = floors.iter().map(|floor| floor.blind_max.max(least)).min();
         let mut before = std::mem::take(&mut self.floors);
         self.floors = floors
             .into_iter()
@@ -117,6 +132,61 @@ impl Seat {
                 None => Kept::new(floor),
             })
             .collect();
+        self.rest = rest;
+        self.undecided.retain(|rule| self.floors.iter().any(|kept| kept.floor.rule == *rule));
+        self.attend(self.born.unwrap_or_default());
+    }
+    /// Looks at each rule as closely as what is known now asks for. Returns whether that is a change.
+    pub(super) fn attend(&mut self, now: Mono) -> bool {
+        self.awake_until = self.awake_until.filter(|until| *until > now);
+        let rests = self.rest.is_some() && self.awake_until.is_none();
+        let mut changed = false;
+        for kept in &mut self.floors {
+            changed |= kept.rest(now, rests && !self.undecided.contains(&kept.floor.rule));
+        }
+        // Nothing is looked at more often than pictures come.
+        let least = Duration::from_millis(20);
+        let pause = |rest: Rest| if self.stirred.is_some() { STIRRED } else { rest.glance };
+        let glance = self.rest.map(pause).filter(|_| self.floors.iter().any(|kept| kept.resting));
+        let floor = self.floors.iter().map(|kept| kept.blind_max().max(least)).min();
+        self.glancing = glance.is_some_and(|glance| floor.is_some_and(|floor| glance < floor));
+        let interval = if self.glancing { glance } else { floor };
+        changed |= interval != self.interval;
+        self.interval = interval;
+        self.continued = self.floors.iter().any(Kept::continued);
+        changed
+    }
+    /// Something may be happening: the next picture is worth a glance.
+    pub(super) fn stir(&mut self, now: Mono) {
+        self.stirred.get_or_insert(now);
+    }
+    /// Something happens: the camera is watched for so long. Returns until when, where that is news.
+    pub(super) fn wake(&mut self, now: Mono, watch: Duration) -> Option<Mono> {
+        self.rest?;
+        let until = now.plus(watch);
+        // Whatever wakes does so again and again.
+        let news = self.awake_until.is_none_or(|before| until > before.plus(WAKES_APART));
+        news.then(|| *self.awake_until.insert(until))
+    }
+    pub(super) fn awake_until(&self) -> Option<Mono> {
+        self.awake_until
+    }
+    /// Says which rules are to decide.
+    pub(super) fn undecided(&mut self, mut rules: BTreeSet<RuleId>) {
+        rules.retain(|rule| self.floors.iter().any(|kept| kept.floor.rule == *rule));
+        self.undecided = rules;
+    }
+    pub(super) fn vigil(&self) -> Vigil {
+        let resting = |kept: &Kept| kept.resting;
+        match (self.undecided.is_empty(), self.floors.iter().any(resting)) {
+            (false, _) => Vigil::Confirming,
+            (true, false) => Vigil::Watching,
+            (true, true) => Vigil::Resting,
+        }
+    }
+    /// Whether a picture would be looked at if the camera rested.
+    pub(super) fn is_owed(&self, picture: Mono) -> bool {
+        self.rest.is_none() || self.floors.iter().any(|kept| kept.is_owed(picture))
     }
     pub(super) fn begin(&mut self, now: Mono) {
         self.born.get_or_insert(now);
@@ -275,7 +345,9 @@ impl Seat {
         };
         // Not for cameras that can be looked at between keyframes, and not twice for one keyframe.
         let next = keyframe.plus(step.mul_f64(1.1));
-        !self.continued && self.failures == 0 && keyframe > seen && next.max(now) > seen.plus(interval)
+        // A glance is no floor: the keyframe that comes nearest to its time will do.
+        let late = if self.glancing { step / 2 } else { Duration::ZERO };
+        !self.continued && self.failures == 0 && keyframe > seen && next.max(now) > seen.plus(interval + late)
     }
     /// What is left of a prediction: one that keeps its camera from being looked at would never be measured again, so
     /// beyond twice the interval it halves every [`DOUBTED`].
@@ -353,6 +425,7 @@ impl Seat {
                 let gap = (flight.picture.since(seen) / units).max(LEAST_GAP);
                 self.unit_gap = (self.unit_gap * 3 + gap) / 4;
             }
+            self.stirred = self.stirred.filter(|since| seen.picture < *since);
             self.seen = Some(self.seen.map_or(flight.picture, |seen| seen.max(flight.picture)));
             self.cost.learn(flight.kind, &outcome.cost, outcome.units_decoded);
         } else {

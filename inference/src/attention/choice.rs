@@ -16,26 +16,58 @@ pub(super) struct Kept {
     pub(super) late_since: Option<Mono>,
     /// Whether the last picture came in time of the one before.
     pub(super) mended: bool,
+    /// Whether it is looked at as at rest.
+    pub(super) resting: bool,
+    /// When that last ended: what was right at rest is no lateness now.
+    roused: Option<Mono>,
 }
 
 impl Kept {
     pub(super) fn new(floor: Floor) -> Self {
-        Self { floor, served: None, late_since: None, mended: false }
+        Self { floor, served: None, late_since: None, mended: false, resting: false, roused: None }
     }
     /// Whether a look at which these models ran serves it.
     pub(super) fn is_served_by(&self, models: &[ModelName]) -> bool {
         !self.floor.unserved && self.floor.models.iter().all(|model| models.contains(model))
     }
+    /// The longest time between two of its pictures, as it is looked at now.
+    pub(super) fn blind_max(&self) -> Duration {
+        if self.resting { self.floor.at_rest } else { self.floor.blind_max }
+    }
+    /// Whether keyframes do not suffice now.
+    pub(super) fn continued(&self) -> bool {
+        self.floor.continued && !self.resting
+    }
     /// The longest time between two of its pictures that is no breach.
     pub(super) fn bound(&self, grace: Duration) -> Duration {
-        self.floor.blind_max + grace.min(self.floor.blind_max)
+        self.blind_max() + grace.min(self.blind_max())
+    }
+    /// Where its blindness is counted from; `born` before its first picture.
+    pub(super) fn since(&self, born: Option<Mono>) -> Option<Mono> {
+        let last = self.served.or(born)?;
+        Some(self.roused.map_or(last, |roused| roused.max(last)))
+    }
+    /// Whether a picture would be due at rest too.
+    pub(super) fn is_owed(&self, picture: Mono) -> bool {
+        self.served.is_none_or(|served| picture.since(served) >= self.floor.at_rest.mul_f64(0.9))
+    }
+    /// Rests, or does not any more. Returns whether that is a change.
+    pub(super) fn rest(&mut self, now: Mono, resting: bool) -> bool {
+        if self.resting == resting {
+            return false;
+        }
+        self.resting = resting;
+        self.roused = (!resting).then_some(now);
+        self.late_since = None;
+        true
     }
     /// Takes a picture that served it; `born` is where blindness counts from before the first.
     pub(super) fn serve(&mut self, picture: Mono, born: Option<Mono>, grace: Duration) {
-        self.mended = self.served.is_some_and(|served| picture.since(served) <= self.bound(grace));
-        if let Some(since) = self.served.or(born) {
+        self.mended = self.served.is_some()
+            && self.since(born).is_some_and(|since| picture.since(since) <= self.bound(grace));
+        if let Some(since) = self.since(born) {
             if picture.since(since) > self.bound(grace) {
-                self.late_since.get_or_insert(since.plus(self.floor.blind_max));
+                self.late_since.get_or_insert(since.plus(self.blind_max()));
             } else {
                 self.late_since = None;
             }
@@ -49,7 +81,7 @@ impl Kept {
 pub(super) fn models(floors: &[Kept], picture: Mono, step: Duration) -> Vec<ModelName> {
     let next = picture.plus(step);
     let due = |kept: &&Kept| {
-        !kept.floor.unserved && kept.served.is_none_or(|served| served.plus(kept.floor.blind_max) < next)
+        !kept.floor.unserved && kept.served.is_none_or(|served| served.plus(kept.blind_max()) < next)
     };
     let mut models: Vec<&ModelName> = floors.iter().filter(due).flat_map(|kept| &kept.floor.models).collect();
     models.sort_unstable();
@@ -74,6 +106,7 @@ mod tests {
             rule: "r".parse().unwrap(),
             kind: Kind::ZoneIntrusion,
             blind_max: s(blind_max_s),
+            at_rest: s(blind_max_s),
             continued: false,
             models: models.iter().map(|name| name.parse().unwrap()).collect(),
             unserved: false,

@@ -8,6 +8,7 @@ use super::*;
 impl Attention {
     /// [`Attention::next`], asking every camera.
     fn next_by_scan(&mut self, now: Mono, free: &[WorkerId]) -> Option<Decision> {
+        self.rest(now);
         self.weigh(now);
         let limits = self.limits;
         for (id, seat) in &mut self.seats {
@@ -89,18 +90,23 @@ impl History {
     fn need(&mut self, id: CameraId) -> CameraNeed {
         let dice = &mut self.dice;
         let floors = (0..dice.random_range(0..4))
-            .map(|index| Floor {
-                rule: format!("r{index}").parse().unwrap(),
-                kind: Kind::ZoneIntrusion,
-                blind_max: Duration::from_millis(
-                    [300, 500, 1000, 5000, 5000, 30_000][dice.random_range(0..6)],
-                ),
-                continued: dice.random_bool(0.3),
-                models: vec![format!("m{index}").parse().unwrap()],
-                unserved: dice.random_bool(0.1),
+            .map(|index| {
+                let blind_max =
+                    Duration::from_millis([300, 500, 1000, 5000, 5000, 30_000][dice.random_range(0..6)]);
+                Floor {
+                    rule: format!("r{index}").parse().unwrap(),
+                    kind: Kind::ZoneIntrusion,
+                    blind_max,
+                    at_rest: blind_max.max(Duration::from_secs(10)),
+                    continued: dice.random_bool(0.3),
+                    models: vec![format!("m{index}").parse().unwrap()],
+                    unserved: dice.random_bool(0.1),
+                }
             })
             .collect();
-        CameraNeed { id, weight: [1.0, 1.0, 1.0, 2.0, 0.5][dice.random_range(0..5)], floors }
+        let rest = Rest { glance: Duration::from_secs(4) };
+        let rest = dice.random_bool(0.5).then_some(rest);
+        CameraNeed { id, weight: [1.0, 1.0, 1.0, 2.0, 0.5][dice.random_range(0..5)], floors, rest }
     }
     fn add(&mut self) -> CameraId {
         let dice = &mut self.dice;
@@ -174,6 +180,22 @@ impl History {
                 let worker = WorkerId(self.dice.random_range(0..self.workers));
                 attention.worker_lost(worker);
                 self.flights.retain(|flight| flight.1 != worker);
+            }
+            4..10 if !self.cameras.is_empty() => {
+                let index = self.dice.random_range(0..self.cameras.len());
+                let watch = Duration::from_millis(self.dice.random_range(500..4000));
+                attention.wake(now, &self.cameras[index].id, watch);
+            }
+            14..18 if !self.cameras.is_empty() => {
+                let index = self.dice.random_range(0..self.cameras.len());
+                attention.stir(now, &self.cameras[index].id);
+            }
+            10..14 if !self.cameras.is_empty() => {
+                let index = self.dice.random_range(0..self.cameras.len());
+                let rules =
+                    (0..3).filter(|_| self.dice.random_bool(0.4)).map(|n| format!("r{n}").parse().unwrap());
+                let rules = rules.collect();
+                attention.undecided(now, &self.cameras[index].id, rules);
             }
             _ => {}
         }

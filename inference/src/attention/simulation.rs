@@ -126,11 +126,13 @@ impl Sim {
                         rule: format!("r{index}").parse().unwrap(),
                         kind: Kind::ZoneIntrusion,
                         blind_max,
+                        at_rest: blind_max,
                         continued: cam.continued && index == 0,
                         models: vec![format!("m{index}").parse().unwrap()],
                         unserved: false,
                     })
                     .collect(),
+                rest: None,
             });
         }
         let start = Mono(1_000_000_000_000);

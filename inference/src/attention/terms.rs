@@ -60,12 +60,45 @@ pub struct Floor {
     pub kind: Kind,
     /// The longest time between two pictures looked at for it.
     pub blind_max: Duration,
+    /// The same while its camera rests; not less. Then keyframes suffice.
+    pub at_rest: Duration,
     /// Whether keyframes do not suffice.
     pub continued: bool,
     /// The models that must run for it; none where the picture suffices.
     pub models: Vec<ModelName>,
     /// Whether no loaded model sees what it needs: then no look serves it.
     pub unserved: bool,
+}
+
+/// How a camera rests while nothing calls for looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rest {
+    /// The longest time between two pictures, whether a model sees them or not.
+    pub glance: Duration,
+}
+
+/// How closely a camera is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Vigil {
+    /// Glances, and floors at rest.
+    Resting,
+    /// Something woke it, or it never rests: every rule is looked at as often as it asks.
+    Watching,
+    /// A rule has seen something and is to decide, or to see it end: that one is looked at as often as it asks.
+    Confirming,
+}
+
+impl Vigil {
+    /// All, from the least.
+    pub const ALL: [Vigil; 3] = [Vigil::Resting, Vigil::Watching, Vigil::Confirming];
+    /// The word for logs and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Vigil::Resting => "resting",
+            Vigil::Watching => "watching",
+            Vigil::Confirming => "confirming",
+        }
+    }
 }
 
 /// What a camera needs.
@@ -77,6 +110,20 @@ pub struct CameraNeed {
     pub weight: f32,
     /// One a rule that needs pictures. A camera without any is never looked at.
     pub floors: Vec<Floor>,
+    /// How it rests; `None`: it never does.
+    pub rest: Option<Rest>,
+}
+
+impl CameraNeed {
+    /// The longest time between two pictures looked at for a rule, at rest where the camera rests.
+    pub fn blind_max(&self, floor: &Floor) -> Duration {
+        if self.rest.is_some() { floor.at_rest } else { floor.blind_max }
+    }
+    /// The time between two looks, at rest where the camera rests; `None` where it is never looked at.
+    pub fn interval(&self) -> Option<Duration> {
+        let floor = self.floors.iter().map(|floor| self.blind_max(floor)).min()?;
+        Some(self.rest.map_or(floor, |rest| rest.glance.min(floor)))
+    }
 }
 
 /// What a camera's ring holds now.
@@ -117,6 +164,8 @@ pub struct Decision {
     pub worker: WorkerId,
     /// The models that must run, in order of name.
     pub models: Vec<ModelName>,
+    /// Whether the camera would have been looked at now had it rested.
+    pub owed: bool,
     /// What changes in leases.
     pub lease: Option<LeaseChange>,
     /// When to kill the worker if it has not answered.
@@ -171,6 +220,12 @@ pub struct Counters {
     pub leases_granted: u64,
     /// Leases taken away.
     pub leases_revoked: u64,
+    /// Times that a resting camera got a glance at its next keyframe.
+    pub stirred: u64,
+    /// Times that a resting camera was woken.
+    pub woken: u64,
+    /// Looks started without a model.
+    pub glances: u64,
     /// Looks that answered after their deadline or never.
     pub deadline_misses: u64,
 }

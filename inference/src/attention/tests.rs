@@ -25,11 +25,12 @@ fn need(name: &str, weight: f32, blind_max_s: f64, continued: bool) -> CameraNee
         rule,
         kind: Kind::WrongWay,
         blind_max: s(blind_max_s),
+        at_rest: s(blind_max_s),
         continued,
         models: Vec::new(),
         unserved: false,
     };
-    CameraNeed { id: id(name), weight, floors: vec![floor] }
+    CameraNeed { id: id(name), weight, floors: vec![floor], rest: None }
 }
 fn offer(now: Mono, keyframe_age_s: f64, units: usize) -> Offer {
     Offer {
@@ -409,4 +410,116 @@ fn one_slow_look_keeps_a_camera_from_being_looked_at_for_seconds_and_not_for_eve
         assert!(waited < 60.0, "it is never looked at again");
     }
     assert!(waited > 6.0, "for a while it is believed: {waited}");
+}
+
+/// A camera of one moving hazard, at rest until something wakes it.
+fn resting() -> CameraNeed {
+    let mut need = need("c", 1.0, 0.3, true);
+    need.floors[0].at_rest = s(30.0);
+    need.floors[0].models = vec!["m".parse().unwrap()];
+    CameraNeed { rest: Some(Rest { glance: s(4.0) }), ..need }
+}
+
+/// Looks for some seconds, each done at once: when, of what kind, whether a model ran.
+fn watch(attention: &mut Attention, from: Mono, seconds: f64) -> Vec<(f64, LookKind, bool)> {
+    let mut looks = Vec::new();
+    for step in 0..(seconds / 0.05) as u32 {
+        let now = from.plus(s(0.05) * step);
+        let since_keyframe = now.since(Mono(0)).as_secs_f64() % 2.0;
+        attention.offer(&id("c"), offer(now, since_keyframe, (since_keyframe * 20.0) as usize + 1));
+        while let Some(decision) = attention.next(now, &[WorkerId(0)]) {
+            looks.push((now.since(from).as_secs_f64(), decision.kind, !decision.models.is_empty()));
+            let picture = match decision.kind {
+                LookKind::Keyframe => now.minus(s(since_keyframe)),
+                LookKind::Continued => now,
+            };
+            let result = Ok(Seen { picture, models: decision.models });
+            attention.done(now, &decision.camera, LookOutcome { result, ..ok(picture) });
+        }
+    }
+    looks
+}
+
+#[test]
+fn at_rest_there_are_glances_and_floors_and_a_wake_brings_what_the_rules_ask() {
+    let mut attention = Attention::new(params(1));
+    attention.set_camera(resting());
+    let start = Mono(1_000_000_000_000);
+    let quiet = watch(&mut attention, start, 61.0);
+    assert!((15..=17).contains(&quiet.len()), "a glance every 4 s: {quiet:?}");
+    assert!(quiet.iter().all(|(_, kind, _)| *kind == LookKind::Keyframe));
+    assert_eq!(
+        quiet.iter().filter(|(.., model)| *model).count(),
+        3,
+        "the first, and one every 30 s: {quiet:?}"
+    );
+    assert_eq!(attention.vigil(&id("c")), Some(Vigil::Resting));
+    assert_eq!(attention.breaches(start.plus(s(61.0))), []);
+
+    let woken = start.plus(s(61.0));
+    attention.wake(woken, &id("c"), s(10.0));
+    assert_eq!(attention.vigil(&id("c")), Some(Vigil::Watching));
+    // What was right at rest is no lateness now.
+    assert_eq!(attention.breaches(woken), []);
+    let watched = watch(&mut attention, woken, 20.0);
+    let (awake, after): (Vec<_>, Vec<_>) = watched.into_iter().partition(|(at, ..)| *at < 10.0);
+    assert!(awake[0].0 < 0.01 && awake.len() > 30, "{awake:?}");
+    assert!(awake.iter().all(|(_, kind, model)| *kind == LookKind::Continued && *model), "{awake:?}");
+    assert!(after.len() <= 3 && after.iter().all(|(_, kind, model)| *kind == LookKind::Keyframe && !model));
+    assert_eq!(attention.lease(&id("c")), None, "its decoder is given back");
+    assert_eq!(attention.take_revoked().len(), 1);
+    assert_eq!(attention.counters().woken, 1);
+}
+
+#[test]
+fn a_camera_that_is_stirred_gets_a_glance_at_its_next_keyframe_and_rests_on() {
+    let mut attention = Attention::new(params(1));
+    attention.set_camera(resting());
+    let start = Mono(1_000_000_000_000);
+    let before = watch(&mut attention, start, 12.5);
+    assert_eq!(before.last(), Some(&(12.0, LookKind::Keyframe, false)));
+    let stirred = start.plus(s(12.5));
+    attention.stir(stirred, &id("c"));
+    let after = watch(&mut attention, stirred, 8.0);
+    let [first, second, ..] = after[..] else { panic!("{after:?}") };
+    assert!((first.0 - 1.5).abs() < 0.06 && !first.2, "the keyframe after it: {after:?}");
+    assert!((second.0 - 5.5).abs() < 0.06, "then every 4 s as before: {after:?}");
+    assert_eq!((attention.vigil(&id("c")), attention.counters().stirred), (Some(Vigil::Resting), 1));
+}
+
+#[test]
+fn a_rule_that_is_to_decide_gets_what_it_asks_and_gives_it_back() {
+    let mut attention = Attention::new(params(1));
+    let mut need = resting();
+    let other = Floor {
+        rule: "q".parse().unwrap(),
+        models: vec!["n".parse().unwrap()],
+        blind_max: s(5.0),
+        continued: false,
+        ..need.floors[0].clone()
+    };
+    need.floors.push(other);
+    attention.set_camera(need);
+    let start = Mono(1_000_000_000_000);
+    watch(&mut attention, start, 10.0);
+    let found = start.plus(s(10.0));
+    attention.undecided(found, &id("c"), ["r".parse().unwrap()].into());
+    assert_eq!(attention.vigil(&id("c")), Some(Vigil::Confirming));
+    assert!(watch(&mut attention, found, 5.0).len() > 15);
+    let rows = attention.coverage(&id("c"));
+    assert_eq!((rows[0].blind_max, rows[1].blind_max), (s(0.3), s(30.0)), "the other rule rests: {rows:?}");
+    let decided = found.plus(s(5.0));
+    attention.undecided(decided, &id("c"), BTreeSet::new());
+    assert_eq!(attention.vigil(&id("c")), Some(Vigil::Resting));
+    assert!(watch(&mut attention, decided, 8.0).len() <= 3);
+}
+
+#[test]
+fn a_camera_that_never_rests_is_always_watched() {
+    let mut attention = Attention::new(params(1));
+    attention.set_camera(CameraNeed { rest: None, ..resting() });
+    let start = Mono(1_000_000_000_000);
+    attention.wake(start, &id("c"), s(10.0));
+    assert_eq!((attention.vigil(&id("c")), attention.counters().woken), (Some(Vigil::Watching), 0));
+    assert!(watch(&mut attention, start, 10.0).len() > 25);
 }

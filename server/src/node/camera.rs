@@ -8,11 +8,13 @@ use std::{
 use tokio::sync::Notify;
 use xueliang_base::{
     config::Camera,
+    gate::Said,
     id::CameraId,
     time::{Mono, Wall},
     unit::AccessUnit,
 };
 use xueliang_ingest::{
+    activity::{Activity, Lesson, State},
     health::{Signal, SignalChange},
     ring::Ring,
     session::UnitSink,
@@ -77,7 +79,19 @@ pub struct Cell {
     pub ring: Ring,
     live: Mutex<Live>,
     dirty: Arc<Dirty>,
+    encoded: Mutex<Encoded>,
 }
+
+/// The encoded tier of a stream, where somebody listens to it.
+#[derive(Default)]
+struct Encoded {
+    activity: Option<Activity>,
+    /// Since it was last asked: whether it wanted a glance, and whether it can tell at all.
+    wanted: bool,
+}
+
+/// Share of moved moments that the encoded tier is to find, as far as lessons can teach it.
+const RECALL: f32 = 0.98;
 
 impl Cell {
     /// A cell without a session yet.
@@ -93,7 +107,32 @@ impl Cell {
             last_keyframe: None,
             keyframe_interval: None,
         };
-        Self { camera, ring, live: Mutex::new(live), dirty }
+        Self { camera, ring, live: Mutex::new(live), dirty, encoded: Mutex::default() }
+    }
+    /// Listens to the encoded tier, or does not any more.
+    pub fn listen(&self, listen: bool) {
+        let mut encoded = self.encoded();
+        *encoded = Encoded { activity: listen.then(|| Activity::new(RECALL)), wanted: false };
+    }
+    /// What the encoded tier has said since this was last asked; `None` where nobody listens.
+    pub fn heard(&self) -> Option<Said> {
+        let mut encoded = self.encoded();
+        let state = encoded.activity.as_ref()?.state();
+        let wanted = std::mem::take(&mut encoded.wanted);
+        Some(match state {
+            _ if wanted => Said::Awake,
+            State::Calibrating => Said::Calibrating,
+            State::Usual | State::Active => Said::Quiet,
+        })
+    }
+    /// What a picture showed of the unit that arrived then.
+    pub fn teach(&self, lesson: Lesson, at: Mono) {
+        if let Some(activity) = &mut self.encoded().activity {
+            activity.teach(lesson, at);
+        }
+    }
+    fn encoded(&self) -> MutexGuard<'_, Encoded> {
+        self.encoded.lock().expect("no code panics while it holds this lock")
     }
     /// What is known now.
     pub fn live(&self) -> Live {
@@ -124,6 +163,11 @@ impl UnitSink for Cell {
                 }
                 live.last_keyframe = Some(unit.arrival);
             }
+        }
+        {
+            let mut encoded = self.encoded();
+            let wake = encoded.activity.as_mut().and_then(|activity| activity.push(&unit));
+            encoded.wanted |= wake.is_some();
         }
         self.ring.push(unit);
         self.dirty.mark(&self.camera.id);

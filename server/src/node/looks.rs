@@ -15,15 +15,16 @@ use tracing::warn;
 use xueliang_base::{
     alert::{ModelRef, StageTime},
     detection::Meaning,
+    gate::Said,
     id::{CameraId, ConfigRevision, LookId},
-    incident::{Edge, Incident},
+    incident::{Edge, Evidence, Incident},
     kind::Kind,
     look::{LookKind, NotLooked, Observation},
     time::{Mono, SharedClock},
     unit::AccessUnit,
 };
 use xueliang_inference::{
-    analyst::{Analyst, Reference},
+    analyst::{Analyst, Reference, RuleState},
     attention::{Attention, AttentionParams, Offer, WorkerId},
     journal::Journal,
 };
@@ -36,12 +37,14 @@ mod gaps;
 mod keep;
 mod look;
 mod need;
+mod tiers;
 mod times;
 
 pub use assign::Assignment;
 pub use facts::{CameraFacts, LooksFacts};
 use keep::Keeper;
 pub use need::{need, need_of};
+use tiers::Tiers;
 pub use times::LookTimes;
 
 use super::{
@@ -107,6 +110,8 @@ struct Running {
     /// The reference view the analyst began with, for the journal's head, and the one stored last.
     began_with: Option<Reference>,
     stored: Option<Reference>,
+    /// What decides between floors whether it is worth a look; none where its gates are off.
+    tiers: Option<Tiers>,
     /// The last unit its leased decoder was fed.
     last_fed: Option<u64>,
     /// Units of the latest looks.
@@ -274,8 +279,9 @@ impl Looks {
     }
 
     fn offer(&mut self, id: &CameraId) {
-        let Some(running) = self.cameras.get(id) else { return };
+        let Some(running) = self.cameras.get_mut(id) else { return };
         let live = running.cell.live();
+        let heard = running.cell.heard();
         let pending = running.cell.ring.pending();
         let keyframe = running.cell.ring.freshest_keyframe();
         // From here a continued look decodes: after what its decoder had, otherwise from the newest keyframe on.
@@ -292,6 +298,12 @@ impl Looks {
                 blind: live.signal.not_looked(),
             },
         );
+        if let (Some(said), Some(tiers)) = (heard, &mut running.tiers) {
+            tiers.heard(said);
+            if said == Said::Awake && tiers.enforced() {
+                self.attention.stir(self.spec.clock.mono(), id);
+            }
+        }
     }
 
     fn dispatch(&mut self) {
@@ -331,12 +343,31 @@ impl Looks {
         if let Ok(sight) = &observation.outcome {
             running.facts.last_look = Some(sight.arrival_wall);
         }
+        let watch = observation.outcome.as_ref().ok().and_then(|sight| {
+            let tiers = running.tiers.as_mut()?;
+            let watch = tiers.glance(sight, &running.cell)?;
+            tiers.enforced().then_some(watch)
+        });
         let edges = running.analyst.step(&observation);
+        let states = running.analyst.rule_states();
+        if let (Ok(sight), Some(tiers)) = (&observation.outcome, &mut running.tiers) {
+            tiers.looked(sight, &states, &running.analyst.active());
+        }
         let offline = |incident: &&Incident| incident.kind == Kind::CamOffline;
         running.silent =
             matches!(reason, Some(NotLooked::Connecting | NotLooked::Offline | NotLooked::Stalled))
                 || running.analyst.active().iter().any(offline);
         Arc::make_mut(&mut running.journal).push(observation);
+        let now = self.spec.clock.mono();
+        // What has seen something is to decide; what holds is to be seen to end.
+        let open = |state: &RuleState| {
+            let seen = matches!(state.evidence, Some((_, Evidence::Seen)));
+            (seen || state.active).then(|| state.rule.clone())
+        };
+        self.attention.undecided(now, id, states.iter().filter_map(open).collect());
+        if let Some(watch) = watch {
+            self.attention.wake(now, id, watch);
+        }
         self.emit(id, edges, stages, since, unit_seq);
     }
 

@@ -222,7 +222,7 @@ impl TypeTable {
             let name = parsed.map_err(|error| vec![format!("[[model]] of the costs: {error}")])?;
             models.push((ModelRef { name, version: String::new(), sha256: None }, model.sees.clone()));
         }
-        let need = need_of(&camera, &models);
+        let need = need_of(&camera, &analysis.rest, &models);
         let unserved = need.floors.iter().filter(|floor| floor.unserved);
         let mut faults: Vec<String> = unserved
             .map(|floor| {

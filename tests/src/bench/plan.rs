@@ -63,11 +63,12 @@ fn decision_us(cameras: usize) -> anyhow::Result<f64> {
             rule: "r".parse()?,
             kind: Kind::CamCovered,
             blind_max: FLOOR,
+            at_rest: FLOOR,
             continued: false,
             models: Vec::new(),
             unserved: false,
         };
-        attention.set_camera(CameraNeed { id: id.clone(), weight: 1.0, floors: vec![floor] });
+        attention.set_camera(CameraNeed { id: id.clone(), weight: 1.0, floors: vec![floor], rest: None });
     }
     let pause = KEYFRAMES / u32::try_from(cameras)?;
     let cost = LookCost { decode_us: 5, preprocess_us: 0, infer_us: 0 };

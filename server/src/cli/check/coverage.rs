@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use xueliang_base::{
     alert::ModelRef,
-    config::{Camera, Config},
+    config::{Camera, Config, RestOptions},
     id::{CameraId, ModelName},
     look::LookCost,
     time::{Mono, micros},
@@ -38,7 +38,7 @@ impl Assumed<'_> {
         self.costs.get(name).copied().unwrap_or(INFER)
     }
     /// Preparing and running models in the average look: each runs when its own interval has passed.
-    fn infer(&self, camera: &Camera, models: &[Model], interval: Duration) -> Duration {
+    fn infer(&self, camera: &Camera, rest: &RestOptions, models: &[Model], interval: Duration) -> Duration {
         let models: Vec<_> = models
             .iter()
             .map(|model| {
@@ -47,10 +47,12 @@ impl Assumed<'_> {
             })
             .collect();
         let mut every: BTreeMap<ModelName, Duration> = BTreeMap::new();
-        for floor in need_of(camera, &models).floors {
-            for name in floor.models {
-                let least = every.entry(name).or_insert(floor.blind_max);
-                *least = (*least).min(floor.blind_max);
+        let need = need_of(camera, rest, &models);
+        for floor in &need.floors {
+            let blind_max = need.blind_max(floor);
+            for name in &floor.models {
+                let least = every.entry(name.clone()).or_insert(blind_max);
+                *least = (*least).min(blind_max);
             }
         }
         every
@@ -78,7 +80,7 @@ fn expected(
     });
     let now = Mono(0).plus(Duration::from_secs(3600));
     for camera in &config.cameras {
-        attention.set_camera(need(camera));
+        attention.set_camera(need(camera, &config.analysis.rest));
         attention.offer(
             &camera.id,
             Offer {
@@ -95,7 +97,7 @@ fn expected(
         (0..workers).map(|index| WorkerId(u32::try_from(index).unwrap_or(u32::MAX))).collect();
     while let Some(decision) = attention.next(now, &free) {
         let Some(camera) = config.camera(&decision.camera) else { break };
-        let interval = need(camera).floors.iter().map(|floor| floor.blind_max).min().unwrap_or_default();
+        let interval = need(camera, &config.analysis.rest).interval().unwrap_or_default();
         let continued = attention.lease(&camera.id).is_some();
         let (units, decode) = if continued {
             let units = (interval.as_secs_f64() * assumed.fps).max(1.0);
@@ -106,7 +108,7 @@ fn expected(
         let cost = LookCost {
             decode_us: micros(decode),
             preprocess_us: 0,
-            infer_us: micros(assumed.infer(camera, models, interval)),
+            infer_us: micros(assumed.infer(camera, &config.analysis.rest, models, interval)),
         };
         #[expect(
             clippy::cast_possible_truncation,

@@ -20,7 +20,7 @@ use xueliang_inference::{
 };
 use xueliang_proto::v1::LoadedModel;
 
-use super::{CameraFacts, JOURNAL_AGE, Looks, Running, need_of};
+use super::{CameraFacts, JOURNAL_AGE, Looks, Running, need_of, tiers::Tiers};
 use crate::node::camera::Cell;
 
 /// A configuration revision with the cells of its cameras.
@@ -44,7 +44,11 @@ impl Looks {
             let camera = running.cell.camera.clone();
             let analyst = std::mem::replace(&mut running.analyst, Analyst::new(&camera, None));
             running.analyst = analyst.with_models(&meanings);
-            self.attention.set_camera(need_of(&camera, &self.models));
+            let need = need_of(&camera, &self.spec.analysis.rest, &self.models);
+            if let Some(tiers) = &mut running.tiers {
+                tiers.declare(&need);
+            }
+            self.attention.set_camera(need);
         }
     }
 
@@ -118,7 +122,13 @@ impl Looks {
             self.attention.remove_camera(id);
         }
         ended.extend(adopted.into_iter().filter_map(|incident| analyst.adopt(incident)));
-        self.attention.set_camera(need_of(&camera, &self.models));
+        let need = need_of(&camera, &self.spec.analysis.rest, &self.models);
+        let mut tiers = Tiers::new(&camera, &self.spec.analysis.rest);
+        if let Some(tiers) = &mut tiers {
+            tiers.declare(&need);
+        }
+        cell.listen(tiers.is_some());
+        self.attention.set_camera(need);
         let bounds = JournalBounds { max_age: JOURNAL_AGE, max_bytes: self.spec.analysis.journal_bytes };
         let running = Running {
             cell,
@@ -126,6 +136,7 @@ impl Looks {
             journal: Arc::new(Journal::new(bounds)),
             stored: reference.clone(),
             began_with: reference,
+            tiers,
             last_fed: None,
             recent: VecDeque::new(),
             in_flight: None,

@@ -2,13 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use xueliang_base::{id::CameraId, incident::Evidence, look::NotLooked, time::Wall};
+use xueliang_base::{
+    gate::{GateCounts, Tier},
+    id::CameraId,
+    incident::Evidence,
+    look::NotLooked,
+    time::Wall,
+};
 use xueliang_inference::{
     analyst::{PictureTroubles, RuleState},
-    attention::{Counters, CoverageRow, Granted, Why},
+    attention::{Counters, CoverageRow, Granted, Vigil, Why},
 };
 
-use super::Looks;
+use super::{Looks, tiers::Tiers};
 
 /// Facts for reports and metrics, renewed with every tick.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +40,10 @@ pub struct LooksFacts {
     pub attention: Counters,
     /// Incident changes that found the alerting queue full.
     pub changes_dropped: u64,
+    /// Cameras by how closely they are looked at.
+    pub vigils: BTreeMap<Vigil, u64>,
+    /// What each tier said, held against the looks, of all cameras whose gates are not off.
+    pub gates: BTreeMap<Tier, GateCounts>,
     /// Decoders that cameras hold now.
     pub leases: usize,
     /// Tracks followed now, of all cameras.
@@ -58,6 +68,16 @@ impl Looks {
             })
             .collect();
         self.facts.attention = self.attention.counters().clone();
+        self.facts.vigils = Vigil::ALL.map(|vigil| (vigil, 0)).into();
+        for vigil in self.cameras.keys().filter_map(|id| self.attention.vigil(id)) {
+            *self.facts.vigils.entry(vigil).or_default() += 1;
+        }
+        self.facts.gates.clear();
+        for (tier, counts) in
+            self.cameras.values().filter_map(|running| running.tiers.as_ref()).flat_map(Tiers::counts)
+        {
+            *self.facts.gates.entry(tier).or_default() += counts;
+        }
         self.facts.leases = self.cameras.keys().filter(|id| self.attention.lease(id).is_some()).count();
         self.facts.tracks = self.cameras.values().map(|running| running.analyst.tracks()).sum();
         self.facts.gaps = self.gaps.len();

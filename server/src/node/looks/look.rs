@@ -75,6 +75,9 @@ impl Looks {
         let look = LookId(self.next_look);
         self.next_look += 1;
         running.in_flight = Some(look);
+        if let Some(tiers) = &mut running.tiers {
+            tiers.started(decision.owed);
+        }
         let index = decision.worker.0 as usize;
         let Some(slot) = self.slots.get_mut(index) else { return };
         slot.busy = true;

@@ -4,27 +4,28 @@ use std::{collections::BTreeSet, time::Duration};
 
 use xueliang_base::{
     alert::ModelRef,
-    config::{Camera, Rule},
+    config::{Camera, RestOptions, Rule},
     detection::Meaning,
+    gate::Gate,
     id::ModelName,
 };
-use xueliang_inference::attention::{CameraNeed, Floor};
+use xueliang_inference::attention::{CameraNeed, Floor, Rest};
 
 /// The longest time between keyframes of most cameras as they come (50 pictures at 25 a second). What may be blind for
 /// less cannot be served by keyframes, unless the camera is set to send them more often.
 pub const USUAL_KEYFRAMES: Duration = Duration::from_secs(2);
 
 /// What a camera's rules ask of attention, whatever models there will be.
-pub fn need(camera: &Camera) -> CameraNeed {
-    ask(camera, |_| Some(Vec::new()))
+pub fn need(camera: &Camera, rest: &RestOptions) -> CameraNeed {
+    ask(camera, rest, |_| Some(Vec::new()))
 }
 
 /// What they ask of attention and of the loaded models.
-pub fn need_of(camera: &Camera, models: &[(ModelRef, Vec<Meaning>)]) -> CameraNeed {
+pub fn need_of(camera: &Camera, rest: &RestOptions, models: &[(ModelRef, Vec<Meaning>)]) -> CameraNeed {
     let serving = |meaning: &Meaning| {
         models.iter().find(|(_, sees)| sees.contains(meaning)).map(|(model, _)| model.name.clone())
     };
-    ask(camera, |rule| {
+    ask(camera, rest, |rule| {
         let condition = &rule.condition;
         let served = condition.required().iter().all(|meaning| serving(meaning).is_some());
         let names: BTreeSet<ModelName> = condition.meanings().iter().filter_map(serving).collect();
@@ -33,13 +34,18 @@ pub fn need_of(camera: &Camera, models: &[(ModelRef, Vec<Meaning>)]) -> CameraNe
 }
 
 /// `models_for`: of each meaning the first model that sees it; `None` where one that the rule cannot do without has none.
-fn ask(camera: &Camera, models_for: impl Fn(&Rule) -> Option<Vec<ModelName>>) -> CameraNeed {
+fn ask(
+    camera: &Camera,
+    rest: &RestOptions,
+    models_for: impl Fn(&Rule) -> Option<Vec<ModelName>>,
+) -> CameraNeed {
     let floor = |rule: &Rule| {
         let models = models_for(rule);
         Floor {
             rule: rule.id.clone(),
             kind: rule.kind,
             blind_max: rule.blind_max,
+            at_rest: rest.at_rest(rule),
             continued: !rule.condition.keyframes_suffice() || rule.blind_max < USUAL_KEYFRAMES,
             unserved: models.is_none(),
             models: models.unwrap_or_default(),
@@ -49,6 +55,7 @@ fn ask(camera: &Camera, models_for: impl Fn(&Rule) -> Option<Vec<ModelName>>) ->
         id: camera.id.clone(),
         weight: camera.weight,
         floors: camera.rules.iter().filter(|rule| rule.condition.needs_picture()).map(floor).collect(),
+        rest: (camera.gate.unwrap_or(rest.gate) == Gate::Enforce).then_some(Rest { glance: rest.glance }),
     }
 }
 
@@ -77,7 +84,7 @@ mod tests {
     #[test]
     fn a_left_object_alone_asks_for_the_model_that_sees_who_waits_and_parks() {
         let floor = |rule: &str, sees: &[Meaning]| {
-            let floor = need_of(&camera(rule), &street(sees)).floors.remove(0);
+            let floor = need_of(&camera(rule), &RestOptions::default(), &street(sees)).floors.remove(0);
             (floor.models.len(), floor.unserved)
         };
         let (person, vehicle) = (Meaning::Person, Meaning::Vehicle);
@@ -89,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_may_be_blind_for_less_than_keyframes_take_asks_for_continued_looks() {
-        let continued = |rule: &str| need(&camera(rule)).floors[0].continued;
+        let continued = |rule: &str| need(&camera(rule), &RestOptions::default()).floors[0].continued;
         assert!(continued("kind = \"FIRE_FLAME\""));
         assert!(!continued("kind = \"FIRE_FLAME\"\nblind_max = \"2s\""));
         assert!(!continued("kind = \"LEFT_OBJECT\""));

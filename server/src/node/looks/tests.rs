@@ -5,13 +5,14 @@ use std::path::Path;
 use tokio::sync::watch;
 use xueliang_base::{
     config::Config,
+    gate::{GateCounts, Tier},
     incident::Resolution,
     kind::Kind,
     metrics::Metrics,
     time::{Clock, ManualClock, Wall},
     unit::Codec,
 };
-use xueliang_inference::attention::{Granted, Why};
+use xueliang_inference::attention::{Granted, Vigil, Why};
 use xueliang_ingest::{
     health::{OfflineCause, Signal, SignalChange},
     ring::Ring,
@@ -216,8 +217,12 @@ impl Stage {
 
 fn saw(look: &WorkerLook, persons: usize) -> WorkerSaw {
     let seq = look.units.last().unwrap().seq;
+    // Who is there stands out, and moves.
+    let person = |i: u64| (38 + seq % 4..46 + seq % 4).contains(&(i % 96)) && (22..32).contains(&(i / 96));
     let cells: Vec<u8> = (0u64..96 * 54)
-        .map(|i| 60 + u8::try_from((i / 8 * 7 + i / 600 * 31 + seq % 3) % 100).unwrap())
+        .map(|i| 60 + u8::try_from((i / 8 * 7 + i / 600 * 31) % 97 + seq % 3).unwrap())
+        .zip(0..)
+        .map(|(level, i)| if persons > 0 && person(i) { 250 - level } else { level })
         .collect();
     let person = WorkerDetection {
         meaning: "person".to_owned(),
@@ -585,4 +590,88 @@ async fn a_slow_disk_holds_up_no_look_and_loses_no_journal() {
     stage.looks.write_journals();
     let keep::Page::Journal { journal, .. } = pages.try_recv().unwrap() else { panic!("and another") };
     assert_eq!(journal.len(), 1);
+}
+
+/// A pond whose camera rests.
+fn resting_pond(gate: &str) -> Arc<Config> {
+    config(&format!(
+        r#"
+gate = "{gate}"
+health = []
+[[camera.zone]]
+id = "pond"
+polygon = [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]
+[[camera.rule]]
+kind = "WATER_ZONE_ENTRY"
+zone = "pond"
+blind_max = "2s"
+dwell = "3s"
+max_gap = "5s"
+clear = "6s"
+"#
+    ))
+}
+
+impl Stage {
+    /// Keyframes every two seconds, with so many persons in the pond: how many looks there were, and how many of models.
+    async fn watch(&mut self, cell: &Cell, seconds: u32, persons: usize) -> (usize, usize) {
+        let (mut looks, mut of_models) = (0, 0);
+        for _ in 0..seconds / 2 {
+            if let Some(look) = self.look(cell, 2.0, persons).await {
+                looks += 1;
+                of_models += usize::from(!look.models.is_empty());
+            }
+        }
+        (looks, of_models)
+    }
+    fn vigil(&self) -> Option<Vigil> {
+        self.looks.attention.vigil(&id())
+    }
+    fn pixels(&mut self) -> GateCounts {
+        self.looks.publish_facts();
+        self.facts.borrow().gates[&Tier::Pixels]
+    }
+}
+
+#[tokio::test]
+async fn a_resting_camera_is_glanced_at_wakes_when_something_moves_and_rests_again() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = resting_pond("enforce");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    stage.watch(&cell, 120, 0).await;
+    assert_eq!(stage.vigil(), Some(Vigil::Resting));
+    let (looks, of_models) = stage.watch(&cell, 60, 0).await;
+    assert!((14..=16).contains(&looks) && of_models <= 3, "{of_models} of {looks}");
+
+    // Two glances at most until it is seen, then every keyframe until it is decided.
+    let (_, of_models) = stage.watch(&cell, 12, 1).await;
+    assert!(of_models >= 4, "{of_models}");
+    assert_eq!(stage.edges(), [("raised", Kind::WaterZoneEntry)]);
+    assert_eq!(stage.vigil(), Some(Vigil::Confirming));
+    stage.watch(&cell, 16, 0).await;
+    assert_eq!(stage.edges(), [("resolved", Kind::WaterZoneEntry)]);
+    stage.watch(&cell, 40, 0).await;
+    assert_eq!(stage.vigil(), Some(Vigil::Resting));
+    let counts = stage.pixels();
+    assert_eq!((counts.misses, counts.woken_hits), (0, 1), "{counts:?}");
+}
+
+#[tokio::test]
+async fn in_shadow_the_tiers_are_held_against_the_looks_and_change_none() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = resting_pond("shadow");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    let (looks, of_models) = stage.watch(&cell, 120, 0).await;
+    assert_eq!((looks, of_models), (60, 60), "every keyframe, as the rule asks");
+    stage.watch(&cell, 12, 1).await;
+    assert_eq!(stage.vigil(), Some(Vigil::Confirming));
+    let counts = stage.pixels();
+    assert_eq!((counts.hits, counts.misses, counts.woken_hits + counts.woken_false), (1, 0, 0), "{counts:?}");
+    assert!(counts.rests > 40, "{counts:?}");
 }

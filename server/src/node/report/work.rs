@@ -24,6 +24,8 @@ pub(super) struct WorkMetrics {
     workers: Gauges,
     live: Gauges,
     attention: Gauges,
+    vigils: Gauges,
+    gates: Gauges,
     refused: Gauges,
     coverage: CameraGauges,
     gaps: Gauges,
@@ -37,6 +39,12 @@ impl WorkMetrics {
             live: metrics.gauges("live_objects", "what lives in this process, by what it is"),
             attention: metrics
                 .gauges("attention", "decisions of attention since the start, by what they were"),
+            vigils: metrics.gauges("cameras_by_vigil", "cameras by how closely they are looked at"),
+            gates: metrics.gauges(
+                "gate_looks",
+                "looks of models since the start, by tier and by what it had said: hits, misses, false_wakes and rests of \
+                 looks that floors brought about; woken_hits, woken_false of those it asked for; unjudged",
+            ),
             refused: metrics.gauges("looks_refused", "due looks that were not started, by reason"),
             coverage: CameraGauges::register(
                 metrics,
@@ -73,11 +81,31 @@ impl WorkMetrics {
             ("keyframe_looks", did.keyframe_looks),
             ("continued_looks", did.continued_looks),
             ("fallbacks", did.fallbacks),
+            ("glances", did.glances),
+            ("stirred", did.stirred),
+            ("woken", did.woken),
             ("leases_granted", did.leases_granted),
             ("leases_revoked", did.leases_revoked),
             ("deadline_misses", did.deadline_misses),
         ] {
             set(&self.attention, vec![("what", what.to_owned())], count);
+        }
+        for (vigil, cameras) in &facts.vigils {
+            set(&self.vigils, vec![("vigil", vigil.word().to_owned())], *cameras);
+        }
+        for (tier, counts) in &facts.gates {
+            for (outcome, looks) in [
+                ("hits", counts.hits),
+                ("misses", counts.misses),
+                ("false_wakes", counts.false_wakes),
+                ("rests", counts.rests),
+                ("woken_hits", counts.woken_hits),
+                ("woken_false", counts.woken_false),
+                ("unjudged", counts.unjudged),
+            ] {
+                let labels = vec![("tier", tier.word().to_owned()), ("outcome", outcome.to_owned())];
+                set(&self.gates, labels, looks);
+            }
         }
         for (reason, count) in &did.refused {
             set(&self.refused, vec![("reason", reason.word().to_owned())], *count);

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use xueliang_base::{
-    config::{Stream, Transport},
+    config::{Stream, StreamSource, Transport},
     shutdown,
     time::SystemClock,
     unit::{AccessUnit, Codec},
@@ -92,6 +92,8 @@ pub(super) async fn receive(clips: &[Footage]) -> anyhow::Result<Received> {
                 transport: Transport::Tcp,
                 credentials: None,
                 first_unit_timeout: Duration::from_secs(10),
+                // What a camera costs that retina cannot read: the dearer one.
+                source: StreamSource::Gstreamer,
             },
             credentials: None,
             networks: vec!["127.0.0.0/8".parse()?],
