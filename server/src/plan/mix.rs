@@ -175,6 +175,8 @@ fn within(value: f64, least: f64, most: f64) -> bool {
 
 impl TypeTable {
     fn check(&self, faults: &mut Vec<String>) {
+        // Nothing else can be read.
+        let Acquisition::Continuous = self.acquisition;
         let numbers = [
             ("share", self.share, 0.0, 1.0),
             ("width", f64::from(self.width), 16.0, 8192.0),

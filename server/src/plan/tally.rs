@@ -48,9 +48,6 @@ impl Histogram {
         self.total += other.total;
         self.longest = self.longest.max(other.longest);
     }
-    pub(super) fn total(&self) -> u64 {
-        self.total
-    }
     pub(super) fn longest(&self) -> Duration {
         self.longest
     }
@@ -108,9 +105,6 @@ pub(super) struct Tally {
 impl Tally {
     pub(super) fn breached(&self) -> u64 {
         self.types.iter().flat_map(|one| &one.floors).map(|floor| floor.breached).sum()
-    }
-    pub(super) fn looks(&self) -> u64 {
-        self.types.iter().map(|one| one.keyframe_looks + one.continued_looks).sum()
     }
     pub(super) fn utilisation(&self, workers: usize) -> f64 {
         self.busy.as_secs_f64() / (self.time.as_secs_f64() * workers as f64)
