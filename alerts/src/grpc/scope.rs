@@ -35,6 +35,7 @@ const THEIRS: (&str, &str) = ("3301", "theirs");
 const WITHOUT: [&str; 8] = [
     "Publish",
     "Acknowledge",
+    "AcknowledgeStream",
     "Attach",
     "Report",
     "PutEvidence",
