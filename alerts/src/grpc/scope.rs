@@ -32,7 +32,7 @@ const OURS: (&str, &str) = ("3302", "ours");
 const THEIRS: (&str, &str) = ("3301", "theirs");
 
 /// Calls that tell of no alert, camera or scope, or not to consoles: which these are is decided here, by name.
-const WITHOUT: [&str; 8] = [
+const WITHOUT: [&str; 9] = [
     "Publish",
     "Acknowledge",
     "AcknowledgeStream",
