@@ -2,7 +2,7 @@
 //!
 //! - **Grouped** are alerts of one kind at one camera, or else in one division, the innermost one. So whoever may see a member
 //!   may see its group, and whoever filters by divisions, kinds or levels gets both or neither.
-//! - **Never** alerts that had level 1 or 2, nor those of the bus itself. A member that rises to level 2 is shown at once.
+//! - **Never** alerts that had level 1 or 2, nor those of the bus itself, nor `UPSTREAM_DOWN`. A member that rises to level 2 is shown at once.
 //! - **It begins** with the alert that makes more than the limit within the window. Counted are alerts when they would be
 //!   shown first: what a silence or another alert holds back is no line that anyone reads.
 //! - **Members** are that alert and all that come while the group lasts. What was shown before the group began stays shown,
@@ -87,7 +87,9 @@ pub fn places<'a>(facts: &Facts<'a>) -> [&'a str; 2] {
 
 /// Whether an alert of this publisher may be a member of groups.
 pub fn may_join(facts: &Facts<'_>, publisher: &str) -> bool {
-    facts.level >= Level::MAJOR && publisher != PUBLISHER
+    // What says that a recorder is down stands for many by itself, and must go on inhibiting those.
+    let stands_for_many = facts.kind == Kind::UpstreamDown.number();
+    facts.level >= Level::MAJOR && publisher != PUBLISHER && !stands_for_many
 }
 
 /// The group that takes an alert with these facts.

@@ -188,8 +188,12 @@ async fn killing_any_role_in_mid_look_loses_nothing_acknowledged_and_doubles_not
         .await
         .unwrap_or_else(|error| panic!("{role} {signal:?}: {error}\n{}", service.log()));
         if role == "worker" {
-            let counted = service.units("busy", "lost").await.unwrap();
-            assert!(counted > 0.0, "{signal:?}: what was in flight is counted lost");
+            // Reports come once a second.
+            until("what was in flight is counted lost", MINUTE, async || {
+                (service.units("busy", "lost").await.ok()? > 0.0).then_some(())
+            })
+            .await
+            .unwrap_or_else(|error| panic!("{signal:?}: {error}"));
         }
         desk.follow(Duration::from_secs(1)).await.unwrap();
     }
