@@ -15,8 +15,9 @@ const MEASURED_EVERY: Duration = Duration::from_secs(2);
 /// Share of the workers' time up to which leases are added. Looks come when pictures do and not when workers are idle: at
 /// three quarters, waiting for a worker costs about as much as the look itself.
 pub(super) const LEASED_SHARE: f64 = 0.75;
-/// Workers that are busy for less of their time could take keyframes that are let pass.
-const BUSY: f64 = 0.9;
+/// Workers that are busy for less of their time could take keyframes that are let pass. Busier ones make whatever waits
+/// longer wait for longest: then keyframes are let pass.
+const BUSY: f64 = 0.75;
 /// Of ten keyframes that are due, one may be let pass.
 const PASSED_OVER: u64 = 10;
 
