@@ -31,6 +31,7 @@ use xueliang_ingest::ring::Span;
 use xueliang_proto::v1::{WorkerRelease, worker_request::Ask, worker_response::Answer};
 
 mod assign;
+mod explain;
 mod facts;
 mod gaps;
 mod keep;
@@ -38,6 +39,8 @@ mod look;
 mod need;
 
 pub use assign::Assignment;
+use explain::Teller;
+pub use explain::{ExplainAsk, Told, Untold};
 pub use facts::{CameraFacts, LooksFacts};
 use keep::Keeper;
 pub use need::{need, need_of};
@@ -86,6 +89,8 @@ pub enum Order {
     Pool(PoolEvent),
     /// Write every camera's journal beside its view, for `replay --journal`.
     WriteJournals,
+    /// Tell what a camera did.
+    Explain(ExplainAsk),
 }
 
 struct Slot {
@@ -160,8 +165,12 @@ pub struct Looks {
     started: Mono,
     /// Cameras below a floor.
     gaps: BTreeMap<CameraId, Incident>,
+    /// Of the site.
+    timezone: String,
     /// Writes views and journals.
     keeper: Option<Keeper>,
+    /// Explains from journals.
+    teller: Option<Teller>,
     /// Journals that are still to be written.
     journals: BTreeSet<CameraId>,
     next_look: u64,
@@ -187,6 +196,7 @@ pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
                 Some(Order::Configure(assignment)) => looks.configure(*assignment),
                 Some(Order::Pool(event)) => looks.pool(event),
                 Some(Order::WriteJournals) => looks.want_journals(),
+                Some(Order::Explain(ask)) => looks.explain(ask),
                 None => return,
             },
             Some(done) = answers.recv() => looks.finish(done),
@@ -231,7 +241,9 @@ impl Looks {
             waiting: None,
             started,
             gaps: BTreeMap::new(),
+            timezone: "UTC".to_owned(),
             keeper: Keeper::spawn(),
+            teller: Teller::spawn(),
             journals: BTreeSet::new(),
             next_look: 1,
             done,
@@ -327,12 +339,14 @@ impl Looks {
         if let Ok(sight) = &observation.outcome {
             running.facts.last_look = Some(sight.arrival_wall);
         }
+        let journal = Arc::make_mut(&mut running.journal);
+        journal.mark_when_due(observation.at, &running.analyst);
         let edges = running.analyst.step(&observation);
         let offline = |incident: &&Incident| incident.kind == Kind::CamOffline;
         running.silent =
             matches!(reason, Some(NotLooked::Connecting | NotLooked::Offline | NotLooked::Stalled))
                 || running.analyst.active().iter().any(offline);
-        Arc::make_mut(&mut running.journal).push(observation);
+        journal.push(observation);
         self.emit(id, edges, stages, since, unit_seq);
     }
 

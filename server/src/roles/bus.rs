@@ -166,6 +166,7 @@ fn bus_options(config: &Config, external: Arc<External>) -> BusOptions {
     BusOptions {
         evidence: evidence_options(config),
         late_after: config.alerts.late_after,
+        timezone: config.timezone.clone(),
         external,
         feed_keep: Duration::from_secs(u64::from(config.feed.keep_days) * 24 * 3600),
         feed_max_records: config.feed.max_records,
@@ -332,6 +333,7 @@ async fn serve_public(
         .add_service(bus.evidence_service())
         .add_service(bus.retention_service())
         .add_service(bus.camera_service())
+        .add_service(bus.explain_service())
         .add_service(bus.clock_service())
         .add_service(sinks.service())
         .add_service(bus.suppression_service())
