@@ -73,6 +73,15 @@ impl CameraBoard {
         let report = Report { cameras, at, at_wall, config_revision, not_analysing, spool_failing };
         self.nodes().insert(node.to_owned(), report);
     }
+    /// The node that reported a camera last, where its division path is one that may be seen.
+    pub fn node_of(&self, camera_id: &str, sees: impl Fn(&[String]) -> bool) -> Option<String> {
+        let nodes = self.nodes();
+        let reports = nodes.iter().filter(|(_, report)| {
+            let mut cameras = report.cameras.iter();
+            cameras.any(|camera| camera.camera_id == camera_id && sees(&camera.division_path))
+        });
+        reports.max_by_key(|(_, report)| report.at).map(|(node, _)| node.clone())
+    }
     /// Every node that has reported.
     pub fn nodes_seen(&self) -> Vec<NodeSeen> {
         let now = self.clock.mono();

@@ -10,6 +10,7 @@ mod audit;
 mod clock;
 mod credit;
 mod deliver;
+mod explain;
 pub(crate) mod hub;
 mod lanes;
 mod publish;
@@ -46,6 +47,7 @@ use crate::{
     board::CameraBoard,
     error::Result,
     evidence::{Evidence, EvidenceOptions},
+    explain::Explainer,
     external::External,
     rights::{Grant, Rights},
     store::{Acked, Answer, DeliveryNote, SqliteOptions, SqliteStore, Store},
@@ -75,6 +77,8 @@ pub struct BusOptions {
     pub window: usize,
     /// How long the feed reaches back, at least 7 days.
     pub feed_keep: Duration,
+    /// IANA name of the site's zone: in it people name times.
+    pub timezone: String,
     /// External publishers.
     pub external: Arc<External>,
     /// Of more records the oldest are trimmed, as far as they are older than 7 days.
@@ -94,6 +98,7 @@ impl Default for BusOptions {
             max_subscriptions: 2048,
             window: 1024,
             feed_keep: Duration::from_secs(14 * 24 * 3600),
+            timezone: "UTC".to_owned(),
             external: Arc::default(),
             feed_max_records: 10_000_000,
         }
@@ -153,6 +158,7 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) board: CameraBoard,
     pub(crate) evidence: Evidence,
+    explainer: Arc<Explainer>,
     rights: Rights,
     admission: admission::Admission,
     unsaved: Mutex<Unsaved>,
@@ -199,6 +205,7 @@ impl Bus {
             options,
             counts: BusCounts::default(),
             evidence,
+            explainer: Arc::new(Explainer::new()),
             rights: Rights::default(),
             admission: admission::Admission::default(),
             unsaved: Mutex::default(),
@@ -216,6 +223,14 @@ impl Bus {
     /// Cameras as nodes reported them.
     pub fn board(&self) -> &CameraBoard {
         &self.0.board
+    }
+    /// Questions to nodes about what their cameras did.
+    pub(crate) fn explainer(&self) -> &Arc<Explainer> {
+        &self.0.explainer
+    }
+    /// IANA name of the site's zone.
+    pub(crate) fn timezone(&self) -> &str {
+        &self.0.options.timezone
     }
     /// What it has done.
     pub fn counts(&self) -> &BusCounts {

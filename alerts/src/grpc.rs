@@ -9,6 +9,7 @@ mod clock;
 mod delivery;
 mod encoded;
 mod evidence;
+mod explain;
 mod node;
 mod retention;
 #[cfg(test)]
@@ -27,13 +28,14 @@ use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     camera_service_server::CameraServiceServer, clock_service_server::ClockServiceServer,
     delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
-    node_service_server::NodeServiceServer, retention_service_server::RetentionServiceServer,
-    sink_service_server::SinkServiceServer, suppression_service_server::SuppressionServiceServer,
+    explain_service_server::ExplainServiceServer, node_service_server::NodeServiceServer,
+    retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
+    suppression_service_server::SuppressionServiceServer,
 };
 
 pub use self::{
     alert::AlertApi, camera::CameraApi, clock::ClockApi, delivery::DeliveryApi, encoded::AlertServer,
-    evidence::EvidenceApi, node::NodeApi, retention::RetentionApi, sink::SinkApi,
+    evidence::EvidenceApi, explain::ExplainApi, node::NodeApi, retention::RetentionApi, sink::SinkApi,
     suppression::SuppressionApi,
 };
 use crate::{
@@ -83,6 +85,12 @@ impl Bus {
     /// Cameras as reported.
     pub fn camera_service(&self) -> CameraServiceServer<CameraApi> {
         CameraServiceServer::new(CameraApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// What cameras did and what their rules said.
+    pub fn explain_service(&self) -> ExplainServiceServer<ExplainApi> {
+        ExplainServiceServer::new(ExplainApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }

@@ -8,6 +8,7 @@ pub mod bus;
 mod crew;
 pub mod error;
 pub mod evidence;
+pub mod explain;
 pub mod external;
 pub mod filter;
 pub mod flood;

@@ -66,6 +66,11 @@ impl Wall {
         let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
         stamp.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
     }
+    /// The time of day in the named IANA zone to a tenth of a second, as `14:03:12.4`.
+    pub fn time_of_day(self, zone: &str) -> String {
+        let text = self.rfc3339(zone);
+        text.get(11..21).unwrap_or(&text).to_owned()
+    }
 }
 
 impl fmt::Display for Wall {
@@ -183,6 +188,7 @@ mod tests {
         let t = Wall(1_767_225_600_123_456);
         assert_eq!(t.rfc3339("Asia/Shanghai"), "2026-01-01T08:00:00.123+08:00");
         assert_eq!(t.to_string(), "2026-01-01T00:00:00.123+00:00");
+        assert_eq!(t.time_of_day("Asia/Shanghai"), "08:00:00.1");
     }
 
     #[test]

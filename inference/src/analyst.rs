@@ -75,8 +75,8 @@ pub struct PictureTroubles {
     pub view_moved: bool,
 }
 
-/// One camera's tracks, rules and incidents.
-#[derive(Debug)]
+/// One camera's tracks, rules and incidents. A copy goes on by itself: given the same, both do the same.
+#[derive(Debug, Clone)]
 pub struct Analyst {
     lens: Lens,
     eyes: Eyes,
@@ -141,6 +141,14 @@ impl Analyst {
     }
     /// Takes the next entry of the journal; gives what changed, in the order of the camera's rules.
     pub fn step(&mut self, observation: &Observation) -> Vec<Edge> {
+        self.step_telling(observation, &mut |_, _, _| {})
+    }
+    /// As [`Analyst::step`]; `telling` is shown each rule, by its place in the camera's list, after it took the entry.
+    pub(crate) fn step_telling(
+        &mut self,
+        observation: &Observation,
+        telling: &mut dyn FnMut(usize, &Episode, &Moment<'_>),
+    ) -> Vec<Edge> {
         self.last = Some((observation.at, observation.at_wall));
         let frozen = self
             .episodes
@@ -162,7 +170,11 @@ impl Analyst {
         }
         let moment =
             Moment { observation, picture: picture.as_ref(), eyes: &self.eyes, trackers: &self.trackers };
-        let edges = self.episodes.iter_mut().filter_map(|episode| episode.step(&moment)).collect();
+        let mut edges = Vec::new();
+        for (index, episode) in self.episodes.iter_mut().enumerate() {
+            edges.extend(episode.step(&moment));
+            telling(index, episode, &moment);
+        }
         self.keep_grounds(observation.at);
         edges
     }
@@ -230,6 +242,19 @@ impl Analyst {
     /// What is wrong with the latest picture.
     pub fn troubles(&self) -> PictureTroubles {
         self.troubles
+    }
+    /// Its rules with their state, in the order of the camera's list.
+    pub(crate) fn episodes(&self) -> &[Episode] {
+        &self.episodes
+    }
+    /// Whether a picture was looked at.
+    pub(crate) fn has_looked(&self) -> bool {
+        self.lens.has_looked()
+    }
+    /// Memory taken, approximately.
+    pub(crate) fn bytes(&self) -> usize {
+        let tracks = self.trackers.values().map(Tracker::bytes).sum::<usize>();
+        size_of::<Self>() + tracks + self.episodes.iter().map(Episode::bytes).sum::<usize>()
     }
     /// What every rule last knew.
     pub fn rule_states(&self) -> Vec<RuleState> {

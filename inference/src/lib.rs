@@ -17,6 +17,7 @@ pub mod session;
 pub mod analyst;
 pub mod attention;
 pub mod capability;
+pub mod explain;
 pub mod journal;
 pub mod rules;
 pub mod track;

@@ -47,9 +47,11 @@ pub mod timing;
 
 mod blobs;
 mod episode;
+mod near;
 mod places;
 
 pub(crate) use episode::Episode;
+pub(crate) use near::Near;
 use timing::Subject;
 
 /// Regions an incident carries.
@@ -180,7 +182,7 @@ impl Place {
 }
 
 /// A condition with what it remembers.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Judge {
     InZone,
     Blocking(Box<blocking::Blocking>),
@@ -196,7 +198,7 @@ enum Judge {
 }
 
 /// A rule's condition at its place.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Conditioned {
     condition: Condition,
     place: Place,
@@ -318,6 +320,13 @@ impl Conditioned {
                 Some(Finding::not_looked(reason))
             }
             _ => Some(finding),
+        }
+    }
+    /// Memory taken beside its own, approximately.
+    fn bytes(&self) -> usize {
+        match &self.judge {
+            Judge::StaticForeground(_) => left_object::BYTES,
+            _ => 0,
         }
     }
     /// The thresholds this condition decides by, besides time.

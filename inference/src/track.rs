@@ -142,6 +142,12 @@ impl Tracker {
     pub fn new(params: TrackParams) -> Self {
         Self { params, tracks: Vec::new(), fresh: Vec::new(), last: None, next_id: 1, gap: true }
     }
+    /// Memory taken beside its own, approximately.
+    pub(crate) fn bytes(&self) -> usize {
+        let points = self.tracks.iter().chain(&self.fresh).map(|track| track.path.capacity());
+        (self.tracks.len() + self.fresh.len()) * size_of::<Track>()
+            + points.sum::<usize>() * size_of::<PathPoint>()
+    }
     /// Takes one picture's detections. A picture not later than the one before changes nothing.
     pub fn step(&mut self, at: Mono, detections: &[Detection]) -> &[Track] {
         if self.last.is_some_and(|last| at <= last) {

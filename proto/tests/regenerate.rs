@@ -7,6 +7,7 @@ const FILES: &[&str] = &[
     "xueliang/v1/camera.proto",
     "xueliang/v1/delivery.proto",
     "xueliang/v1/evidence.proto",
+    "xueliang/v1/explain.proto",
     "xueliang/v1/node.proto",
     "xueliang/v1/retention.proto",
     "xueliang/v1/sink.proto",

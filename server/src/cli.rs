@@ -10,6 +10,7 @@ mod audit;
 mod backup;
 mod check;
 mod demo;
+mod explain;
 mod kinds;
 mod plan;
 mod replay;
@@ -76,6 +77,8 @@ enum Command {
     Backup(backup::BackupArgs),
     /// Put a backup in the place of the store of a stopped service; consoles are told of the new epoch.
     Restore(backup::RestoreArgs),
+    /// Tell what a camera did in a stretch of time, and why there was, or was not, an alert.
+    Explain(explain::ExplainArgs),
     /// List which consoles were sent an alert, showed and acknowledged it, and when.
     Audit(audit::AuditArgs),
     /// List the kinds of hazard and what each needs.
@@ -134,7 +137,12 @@ pub fn main() -> ExitCode {
     let format = if cli.log_format == Format::Json { LogFormat::Json } else { LogFormat::Text };
     let quiet = matches!(
         cli.command,
-        Command::Watch(_) | Command::Audit(_) | Command::Replay(_) | Command::Check(_) | Command::Plan(_)
+        Command::Watch(_)
+            | Command::Audit(_)
+            | Command::Explain(_)
+            | Command::Replay(_)
+            | Command::Check(_)
+            | Command::Plan(_)
     );
     // What the retina crate warns of, sessions say once, in words for people.
     telemetry::start(format, if quiet { "warn,retina=error" } else { "info,retina=error" });
@@ -155,6 +163,7 @@ pub fn main() -> ExitCode {
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Audit(args) => audit::run(args),
+        Command::Explain(args) => explain::run(args),
         Command::Kinds(args) => kinds::run(&args),
         Command::Bus(args) => role(crate::roles::bus::run(args.config, args.state_dir)),
         Command::Node(args) => role(async {

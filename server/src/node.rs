@@ -5,6 +5,7 @@
 //! - `pool` keeps look workers alive;
 //! - `looks` asks attention which camera deserves the next look, and steps its rules with what was seen;
 //! - `alerting` mints alerts from incidents and spools them;
+//! - `explain` answers what a camera did and why there was no alert;
 //! - `footage` makes evidence: redacted stills and previews, original clips;
 //! - `report` tells the bus how the cameras are;
 //! - `wire` is the language of workers.
@@ -12,6 +13,7 @@
 pub mod alerting;
 pub mod camera;
 pub mod control;
+pub mod explain;
 pub mod footage;
 pub mod looks;
 pub mod pool;

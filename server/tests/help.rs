@@ -13,9 +13,10 @@ fn run(arguments: &[&str]) -> (bool, String) {
 fn every_command_says_what_it_does() {
     let (good, text) = run(&["--help"]);
     assert!(good && text.contains("events, never people"), "{text}");
-    for command in
-        ["run", "check", "watch", "replay", "simulate", "demo", "backup", "restore", "audit", "kinds", "plan"]
-    {
+    for command in [
+        "run", "check", "watch", "replay", "simulate", "demo", "backup", "restore", "audit", "explain",
+        "kinds", "plan",
+    ] {
         assert!(text.contains(&format!("  {command} ")), "{command} is listed");
         let (good, text) = run(&[command, "--help"]);
         assert!(good && text.contains("Usage:"), "{command}: {text}");

@@ -27,6 +27,7 @@ impl CameraService for CameraApi {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|fault| Error::Invalid(format!("divisions: {fault}")))?;
         let (cameras, reported_unix_us) = self.0.board().list(&divisions, principal.divisions.as_deref());
-        Ok(Response::new(v1::ListCamerasResponse { cameras, reported_unix_us }))
+        let timezone = self.0.timezone().to_owned();
+        Ok(Response::new(v1::ListCamerasResponse { cameras, reported_unix_us, timezone }))
     }
 }

@@ -1,8 +1,8 @@
 //! `NodeService`.
 
-use std::pin::Pin;
+use std::{future::ready, pin::Pin};
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
 use tokio_stream::{Stream, wrappers::WatchStream};
 use tonic::{Extensions, Request, Response, Status};
@@ -53,6 +53,7 @@ impl From<Assignment> for v1::AttachResponse {
             config_revision: assignment.revision.0,
             config_json: assignment.config_json,
             credentials: assignment.credentials.into_iter().map(credential).collect(),
+            explain: None,
         }
     }
 }
@@ -68,9 +69,26 @@ impl NodeService for NodeApi {
         let principal = node(&self.bus, request.extensions(), Some(&request.get_ref().node_id))?;
         tracing::info!(node = principal.name, version = request.get_ref().version, "node attached");
         let assignments = WatchStream::new(self.assignments.clone());
-        let answers =
-            assignments.filter_map(|one| async move { one.map(|one| Ok(v1::AttachResponse::from(one))) });
-        Ok(Response::new(answers.boxed()))
+        let answers = assignments.filter_map(|one| ready(one.map(v1::AttachResponse::from))).map(Ok);
+        if !request.get_ref().explains {
+            return Ok(Response::new(answers.boxed()));
+        }
+        let questions = self.bus.explainer().attach(&principal.name).map(|question| {
+            Ok(v1::AttachResponse { explain: Some(question), ..v1::AttachResponse::default() })
+        });
+        // It ends with the assignments: questions may always come.
+        let assignments = answers.map(Some).chain(stream::once(ready(None)));
+        let all = stream::select(assignments, questions.map(Some));
+        Ok(Response::new(all.take_while(|one| ready(one.is_some())).filter_map(ready).boxed()))
+    }
+
+    async fn answer_explain(
+        &self,
+        request: Request<v1::AnswerExplainRequest>,
+    ) -> Result<Response<v1::AnswerExplainResponse>, Status> {
+        let principal = node(&self.bus, request.extensions(), Some(&request.get_ref().node_id))?;
+        self.bus.explainer().answer(&principal.name, request.into_inner());
+        Ok(Response::new(v1::AnswerExplainResponse {}))
     }
 
     async fn report(

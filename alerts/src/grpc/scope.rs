@@ -32,7 +32,10 @@ const OURS: (&str, &str) = ("3302", "ours");
 const THEIRS: (&str, &str) = ("3301", "theirs");
 
 /// Calls that tell of no alert, camera or scope, or not to consoles: which these are is decided here, by name.
-const WITHOUT: [&str; 9] = [
+const WITHOUT: [&str; 11] = [
+    "AnswerExplain",
+    // It takes a node to answer: its own test holds it to divisions.
+    "Explain",
     "Publish",
     "Acknowledge",
     "AcknowledgeStream",

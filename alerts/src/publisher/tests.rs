@@ -217,6 +217,12 @@ impl node_service_server::NodeService for Slow {
     ) -> Result<Response<v1::ListActiveResponse>, Status> {
         Ok(Response::new(v1::ListActiveResponse::default()))
     }
+    async fn answer_explain(
+        &self,
+        _: Request<v1::AnswerExplainRequest>,
+    ) -> Result<Response<v1::AnswerExplainResponse>, Status> {
+        Ok(Response::new(v1::AnswerExplainResponse {}))
+    }
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ pub(crate) struct PictureState {
 }
 
 /// The camera's own state.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Lens {
     dark_luma: f32,
     lost_detail: f32,
@@ -124,6 +124,10 @@ impl Lens {
     }
     pub(crate) fn reference(&self) -> Option<&Reference> {
         self.reference.as_ref()
+    }
+    /// Whether it was given a picture.
+    pub(crate) fn has_looked(&self) -> bool {
+        self.last.is_some()
     }
     /// What that state says is wrong.
     pub(crate) fn troubles(&self, picture: &PictureState) -> PictureTroubles {

@@ -14,9 +14,16 @@ use super::{Finding, Hit, Moment, Place, places::Places, timing::Subject};
 const STILL_IOU: f32 = 0.6;
 
 /// The places vehicles keep.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Blocking {
     places: Places,
+}
+
+/// Whether the lower half of a box lies in the place to that share.
+pub(super) fn inside(place: &Place, rect: &Rect, min_inside: f32) -> bool {
+    let rect = rect.clamped();
+    let lower = Rect { y0: f32::midpoint(rect.y0, rect.y1), ..rect };
+    place.covers(&lower) >= min_inside
 }
 
 impl Blocking {
@@ -37,11 +44,7 @@ impl Blocking {
             // No model of this rule ran: the look must not even age the places.
             return None;
         }
-        looked.hits.retain(|hit| {
-            let rect = hit.detection.rect.clamped();
-            let lower = Rect { y0: f32::midpoint(rect.y0, rect.y1), ..rect };
-            place.covers(&lower) >= min_inside
-        });
+        looked.hits.retain(|hit| inside(place, &hit.detection.rect, min_inside));
         let hits = &looked.hits;
         let boxes: Vec<Rect> = hits.iter().map(|hit| hit.detection.rect).collect();
         let mut standing = self.places.step(moment.sight()?.arrival, &boxes, looked.complete && clear);

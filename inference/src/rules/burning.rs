@@ -5,7 +5,7 @@
 //! smaller than the model's tile. A picture full of smoke may look covered or like another view: such pictures may
 //! raise it, and never end it.
 
-use xueliang_base::detection::Meaning;
+use xueliang_base::{detection::Meaning, geometry::Rect};
 
 use super::{Finding, Moment, Place};
 
@@ -14,9 +14,12 @@ const LEAST_INSIDE: f32 = 0.25;
 
 pub(super) fn judge(moment: &Moment<'_>, place: &Place, meaning: Meaning, min_score: f32) -> Option<Finding> {
     let mut looked = moment.hits(&[meaning], min_score)?;
-    looked.hits.retain(|hit| {
-        let rect = hit.detection.rect.clamped();
-        place.contains(rect.centre()) || place.covers(&rect) >= LEAST_INSIDE
-    });
+    looked.hits.retain(|hit| inside(place, &hit.detection.rect));
     Finding::of_detections(&looked.hits, looked.complete)
+}
+
+/// Whether a box or tile is in the place.
+pub(super) fn inside(place: &Place, rect: &Rect) -> bool {
+    let rect = rect.clamped();
+    place.contains(rect.centre()) || place.covers(&rect) >= LEAST_INSIDE
 }

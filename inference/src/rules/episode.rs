@@ -22,7 +22,7 @@ const MAX_LOOKS: usize = 16;
 const UPDATE_EVERY: Duration = Duration::from_secs(10);
 
 /// A rule with its state.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Episode {
     rule: Rule,
     timing: Timing,
@@ -33,7 +33,10 @@ pub(crate) struct Episode {
     told: Mono,
     told_measures: Vec<Measure>,
     recent: VecDeque<LookRef>,
-    evidence: Option<(Mono, Evidence)>,
+    /// What the latest entry that told anything told, and when that was made.
+    latest: Option<(Mono, Finding)>,
+    /// Whether the latest entry told anything.
+    spoke: bool,
 }
 
 impl Episode {
@@ -54,7 +57,8 @@ impl Episode {
             told: Mono(0),
             told_measures: Vec::new(),
             recent: VecDeque::new(),
-            evidence: None,
+            latest: None,
+            spoke: false,
         }
     }
     pub(crate) fn rule(&self) -> &Rule {
@@ -69,7 +73,27 @@ impl Episode {
     }
     /// The latest evidence and when it was made.
     pub(crate) fn evidence(&self) -> Option<(Mono, Evidence)> {
-        self.evidence
+        self.latest.as_ref().map(|(at, finding)| (*at, finding.evidence))
+    }
+    /// What the latest entry told and when that was made; `None` where it told nothing.
+    pub(crate) fn told(&self) -> Option<(Mono, &Finding)> {
+        self.latest.as_ref().filter(|_| self.spoke).map(|(at, finding)| (*at, finding))
+    }
+    /// The timing that applies to it.
+    pub(crate) fn timing(&self) -> &Timing {
+        &self.timing
+    }
+    /// What counts its time.
+    pub(crate) fn timer(&self) -> &Timer {
+        &self.timer
+    }
+    /// Its condition.
+    pub(crate) fn conditioned(&self) -> &Conditioned {
+        &self.conditioned
+    }
+    /// Memory taken, approximately.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.timer.bytes() + self.conditioned.bytes()
     }
     /// Takes over an incident of an earlier process life.
     pub(crate) fn adopt(&mut self, incident: Incident) {
@@ -89,12 +113,17 @@ impl Episode {
         Some(Edge::Resolved(incident, Resolution::RuleRemoved))
     }
     pub(crate) fn step(&mut self, moment: &Moment<'_>) -> Option<Edge> {
-        let observation = moment.observation;
-        let at = self.conditioned.when(observation);
-        let finding = self
-            .conditioned
-            .judge(moment, self.incident.as_ref().map_or(&[], |incident| incident.regions.as_slice()))?;
-        self.evidence = Some((at, finding.evidence));
+        let at = self.conditioned.when(moment.observation);
+        let active = self.incident.as_ref().map_or(&[][..], |incident| incident.regions.as_slice());
+        let finding = self.conditioned.judge(moment, active);
+        self.spoke = finding.is_some();
+        let finding = finding?;
+        let edge = self.decide(moment.observation, at, &finding);
+        self.latest = Some((at, finding));
+        edge
+    }
+    /// What an entry that told something changes.
+    fn decide(&mut self, observation: &Observation, at: Mono, finding: &Finding) -> Option<Edge> {
         if matches!(finding.evidence, Evidence::NotLooked(_)) {
             return None;
         }
@@ -112,7 +141,7 @@ impl Episode {
             Change::Fired { started, started_wall, looks, .. } => {
                 let mut incident = self.begin(started_wall, looks);
                 debug_assert!(started <= at, "a stretch begins before it ends");
-                self.mark(&mut incident, observation, at, wall, &finding);
+                self.mark(&mut incident, observation, at, wall, finding);
                 self.tell(at, &incident);
                 self.incident = Some(incident.clone());
                 Some(Edge::Raised(incident))
@@ -120,7 +149,7 @@ impl Episode {
             Change::Held => {
                 let mut incident = self.incident.take()?;
                 incident.count += 1;
-                self.mark(&mut incident, observation, at, wall, &finding);
+                self.mark(&mut incident, observation, at, wall, finding);
                 let tell =
                     at.since(self.told) >= UPDATE_EVERY && material(&self.told_measures, &incident.measures);
                 if tell {

@@ -18,7 +18,7 @@ use crate::analyst::lens::PictureState;
 const AGREE: u32 = 50;
 
 /// The first picture of the suspected freeze.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Frozen {
     anchor: Option<(Mono, u64, Thumbnail)>,
 }

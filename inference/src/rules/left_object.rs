@@ -30,6 +30,8 @@ use xueliang_base::{
 use super::{Finding, Moment, Place, blobs, places::Places, regions, timing::Subject};
 
 const CELLS: usize = Thumbnail::WIDTH * Thumbnail::HEIGHT;
+/// Memory of one rule's background, approximately: three numbers a cell.
+pub(super) const BYTES: usize = CELLS * 16;
 /// Looks whose median is the first background, and the least time between them.
 const LEARN_LOOKS: usize = 5;
 const LEARN_EVERY: Duration = Duration::from_secs(1);
@@ -50,7 +52,7 @@ const ABSORB: Duration = Duration::from_secs(600);
 /// the one before, since detectors flicker.
 const EXPLAINED: Duration = Duration::from_secs(5);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Background {
     cells: Vec<f32>,
     last: Vec<f32>,
@@ -60,7 +62,7 @@ struct Background {
 }
 
 /// The background and what differs from it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct StaticForeground {
     learning: Vec<(Mono, Vec<u8>)>,
     background: Option<Background>,

@@ -8,6 +8,8 @@
 //! under a cover it says `NotLooked(Blind)`. Changes that come within minutes (dusk) are followed, so a camera that
 //! sags by little each day is not found.
 
+use std::sync::Arc;
+
 use xueliang_base::{
     incident::MeasureKind,
     look::{NotLooked, Thumbnail},
@@ -27,7 +29,8 @@ const CLEAR: f32 = 0.6;
 #[derive(Debug, Clone)]
 pub(crate) struct Edges {
     /// Horizontal and vertical, square roots of magnitudes with their signs: one lamp must not outweigh a street.
-    cells: Vec<[f32; 2]>,
+    /// Shared between copies: a journal keeps some.
+    cells: Arc<[[f32; 2]]>,
 }
 
 impl Edges {
@@ -54,7 +57,7 @@ impl Edges {
                 edges[i] = [compress(smooth[i + 1] - smooth[i - 1]), compress(smooth[i + W] - smooth[i - W])];
             }
         }
-        Self { cells: edges }
+        Self { cells: edges.into() }
     }
     /// -1..=1; `None` where either has next to no edges.
     pub(crate) fn similarity(&self, other: &Edges) -> Option<f32> {

@@ -43,7 +43,7 @@ pub(super) struct Standing {
 }
 
 /// The places of one rule.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Places {
     min_iou: f32,
     forget: Duration,

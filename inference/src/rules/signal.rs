@@ -12,7 +12,7 @@ use xueliang_base::{
 use super::Finding;
 
 /// When the silence began.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Signal {
     silent_since: Option<Mono>,
 }

@@ -114,18 +114,25 @@ impl Stretch {
         let (mut watched, mut seen2, mut looks) = (0u64, 0u64, 0u64);
         for span in self.0.iter().rev() {
             looks += span.looks;
-            if span.seen && watched >= dwell_ns {
-                #[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
-                let seen_share = if watched == 0 { 1.0 } else { seen2 as f64 / (2.0 * watched as f64) };
-                if seen_share + 1e-6 >= f64::from(share) {
-                    return Some((*span, looks, seen2 / 2));
-                }
+            if span.seen && watched >= dwell_ns && share_of(seen2, watched) + 1e-6 >= f64::from(share) {
+                return Some((*span, looks, seen2 / 2));
             }
             watched += span.watched_ns;
             seen2 += span.seen2_ns;
         }
         None
     }
+}
+
+/// How far a rule that does not hold has come towards firing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Progress {
+    /// Watched time of the longest stretch up to the latest look that was seen to the share that is asked for.
+    pub watched: Duration,
+    /// Of it, the time for which the condition was seen.
+    pub seen: Duration,
+    /// The best share of stretches that were watched for the whole dwell and seen for too little of it.
+    pub share: Option<f64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -147,6 +154,12 @@ pub struct Timer {
     last: Option<Mono>,
     active: Option<Active>,
     resolved: Option<Mono>,
+}
+
+/// The share of watched time that was seen.
+#[expect(clippy::cast_precision_loss, reason = "a share needs no more than 52 bits")]
+fn share_of(seen2_ns: u64, watched_ns: u64) -> f64 {
+    if watched_ns == 0 { 1.0 } else { seen2_ns as f64 / (2.0 * watched_ns as f64) }
 }
 
 fn ns(d: Duration) -> u64 {
@@ -219,6 +232,42 @@ impl Timer {
             }
             None => self.fire(at, subjects),
         }
+    }
+    /// How far it has come towards firing, by the subject that is nearest; `None` while it holds, or without any.
+    pub fn progress(&self) -> Option<Progress> {
+        if self.active.is_some() || self.stretches.is_empty() {
+            return None;
+        }
+        let (mut best, mut share): ((u64, u64), Option<f64>) = ((0, 0), None);
+        for stretch in self.stretches.values() {
+            let (mut watched, mut seen2) = (0u64, 0u64);
+            for span in stretch.0.iter().rev() {
+                if span.seen {
+                    let part = share_of(seen2, watched);
+                    if part + 1e-6 >= f64::from(self.share) {
+                        best = best.max((watched, seen2 / 2));
+                    } else if watched >= self.dwell_ns {
+                        share = Some(share.map_or(part, |known| known.max(part)));
+                    }
+                }
+                watched += span.watched_ns;
+                seen2 += span.seen2_ns;
+            }
+        }
+        Some(Progress { watched: Duration::from_nanos(best.0), seen: Duration::from_nanos(best.1), share })
+    }
+    /// Whether it would have fired at this look, which it was given last, were it not for the cooldown.
+    pub fn cooling(&self, at: Mono, subjects: &[Subject]) -> bool {
+        self.active.is_none()
+            && self.resolved.is_some_and(|resolved| at.since(resolved) < self.cooldown)
+            && subjects.iter().any(|subject| {
+                let stretch = self.stretches.get(&subject.key);
+                stretch.is_some_and(|stretch| stretch.ready(self.dwell_ns, self.share).is_some())
+            })
+    }
+    /// Memory taken beside its own, approximately.
+    pub fn bytes(&self) -> usize {
+        self.stretches.values().map(|stretch| stretch.0.capacity() * size_of::<Span>()).sum()
     }
     fn fire(&mut self, at: Mono, subjects: &[Subject]) -> Change {
         if self.resolved.is_some_and(|resolved| at.since(resolved) < self.cooldown) {

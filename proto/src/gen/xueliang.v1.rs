@@ -2590,6 +2590,9 @@ pub struct ListCamerasResponse {
     /// When the node reported; 0 when no node is attached.
     #[prost(int64, tag = "2")]
     pub reported_unix_us: i64,
+    /// IANA name of the site's zone: in it people name times.
+    #[prost(string, tag = "3")]
+    pub timezone: ::prost::alloc::string::String,
 }
 /// Whether a stream delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -4213,6 +4216,1594 @@ pub mod evidence_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// What a silence holds for. Conditions on different fields must all hold; at least one of divisions, kinds and camera_ids
+/// must be set.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SilenceScope {
+    /// Divisions whose subtrees are meant; empty: all.
+    #[prost(string, repeated, tag = "1")]
+    pub divisions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Kinds meant; empty: all.
+    #[prost(enumeration = "Kind", repeated, tag = "2")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// Levels meant, of the most severe one that the alert had. Empty: levels 3 and 4. Levels 1 and 2 only where they are
+    /// listed here, and then for at most 8 hours.
+    #[prost(enumeration = "Level", repeated, tag = "3")]
+    pub levels: ::prost::alloc::vec::Vec<i32>,
+    /// Cameras meant; empty: all.
+    #[prost(string, repeated, tag = "4")]
+    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A silence.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Silence {
+    /// Number of the silence.
+    #[prost(uint64, tag = "1")]
+    pub silence_id: u64,
+    /// What it holds for.
+    #[prost(message, optional, tag = "2")]
+    pub scope: ::core::option::Option<SilenceScope>,
+    /// What it is for.
+    #[prost(enumeration = "SilencePurpose", tag = "3")]
+    pub purpose: i32,
+    /// The account that made it.
+    #[prost(string, tag = "4")]
+    pub author: ::prost::alloc::string::String,
+    /// Why, in the author's words.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    /// From when on.
+    #[prost(int64, tag = "6")]
+    pub begin_unix_us: i64,
+    /// Until when.
+    #[prost(int64, tag = "7")]
+    pub end_unix_us: i64,
+    /// When it was made.
+    #[prost(int64, tag = "8")]
+    pub created_unix_us: i64,
+    /// When it was ended before its time; 0: it was not.
+    #[prost(int64, tag = "9")]
+    pub expired_unix_us: i64,
+    /// The account that ended it; empty: nobody did.
+    #[prost(string, tag = "10")]
+    pub expired_by: ::prost::alloc::string::String,
+}
+/// Makes a silence.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSilenceRequest {
+    /// What it holds for.
+    #[prost(message, optional, tag = "1")]
+    pub scope: ::core::option::Option<SilenceScope>,
+    /// What it is for.
+    #[prost(enumeration = "SilencePurpose", tag = "2")]
+    pub purpose: i32,
+    /// Why: 4 to 500 characters.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+    /// From when on, at most 30 days ahead; 0 or past: now.
+    #[prost(int64, tag = "4")]
+    pub begin_unix_us: i64,
+    /// Until when, at most 30 days after its begin.
+    #[prost(int64, tag = "5")]
+    pub end_unix_us: i64,
+}
+/// The silence is on disk, and audited.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateSilenceResponse {
+    /// As it holds.
+    #[prost(message, optional, tag = "1")]
+    pub silence: ::core::option::Option<Silence>,
+}
+/// Ends a silence.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExpireSilenceRequest {
+    /// Which.
+    #[prost(uint64, tag = "1")]
+    pub silence_id: u64,
+}
+/// The silence has ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExpireSilenceResponse {
+    /// As it is now.
+    #[prost(message, optional, tag = "1")]
+    pub silence: ::core::option::Option<Silence>,
+}
+/// Asks for silences.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSilencesRequest {
+    /// Also those that have ended.
+    #[prost(bool, tag = "1")]
+    pub with_ended: bool,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of silences.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSilencesResponse {
+    /// Latest made first.
+    #[prost(message, repeated, tag = "1")]
+    pub silences: ::prost::alloc::vec::Vec<Silence>,
+    /// For the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Another alert made it needless.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Inhibition {
+    /// The alert that inhibits.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Its kind.
+    #[prost(enumeration = "Kind", tag = "2")]
+    pub kind: i32,
+}
+/// It is a member of a flood group: many alerts of one kind came at one camera or in one division.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FloodGroup {
+    /// The alert that stands for the group, published by the bus under the rule "flood": of the same kind and place, at the most
+    /// severe level of its members, and with how many they have been as its count.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// How many members it has had up to now.
+    #[prost(uint64, tag = "2")]
+    pub members: u64,
+}
+/// A stretch of time for which an alert was suppressed for one reason.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Suppression {
+    /// Number of the entry.
+    #[prost(uint64, tag = "1")]
+    pub suppression_id: u64,
+    /// The alert.
+    #[prost(string, tag = "2")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Its kind.
+    #[prost(enumeration = "Kind", tag = "3")]
+    pub kind: i32,
+    /// The most severe level it had by then.
+    #[prost(enumeration = "Level", tag = "4")]
+    pub level: i32,
+    /// Its camera.
+    #[prost(string, tag = "5")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// Since when.
+    #[prost(int64, tag = "8")]
+    pub since_unix_us: i64,
+    /// Until when; 0 while it lasts.
+    #[prost(int64, tag = "9")]
+    pub until_unix_us: i64,
+    /// How it ended.
+    #[prost(enumeration = "SuppressionEnd", tag = "10")]
+    pub end: i32,
+    /// The first state that was held back.
+    #[prost(uint64, tag = "11")]
+    pub first_revision: u64,
+    /// The last one.
+    #[prost(uint64, tag = "12")]
+    pub last_revision: u64,
+    /// How many states were held back.
+    #[prost(uint64, tag = "13")]
+    pub states: u64,
+    /// Why.
+    #[prost(oneof = "suppression::Cause", tags = "6, 7, 14")]
+    pub cause: ::core::option::Option<suppression::Cause>,
+}
+/// Nested message and enum types in `Suppression`.
+pub mod suppression {
+    /// Why.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Cause {
+        /// A silence, as it is now.
+        #[prost(message, tag = "6")]
+        Silence(super::Silence),
+        /// Another alert of the same camera.
+        #[prost(message, tag = "7")]
+        Inhibition(super::Inhibition),
+        /// Too many of its kind came at once.
+        #[prost(message, tag = "14")]
+        Flood(super::FloodGroup),
+    }
+}
+/// Asks what was suppressed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSuppressedRequest {
+    /// Of which alerts, by their place, kind and most severe level.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<AlertFilter>,
+    /// Only what was suppressed at or after this moment; 0: from the beginning.
+    #[prost(int64, tag = "2")]
+    pub from_unix_us: i64,
+    /// Only what was suppressed before this moment; 0: until now.
+    #[prost(int64, tag = "3")]
+    pub to_unix_us: i64,
+    /// Only what is suppressed now.
+    #[prost(bool, tag = "4")]
+    pub only_lasting: bool,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "5")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "6")]
+    pub page_token: ::prost::alloc::string::String,
+    /// Only what this alert suppressed: the members of a flood group, or what an alert inhibited; empty: all.
+    #[prost(string, tag = "7")]
+    pub by_alert_id: ::prost::alloc::string::String,
+}
+/// A page of suppressions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSuppressedResponse {
+    /// Latest begun first.
+    #[prost(message, repeated, tag = "1")]
+    pub suppressions: ::prost::alloc::vec::Vec<Suppression>,
+    /// For the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// What a silence is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SilencePurpose {
+    /// Not set.
+    Unspecified = 0,
+    /// A known cause raises the same alert over and over.
+    Nuisance = 1,
+    /// Planned work on cameras, network or scene.
+    Maintenance = 2,
+    /// A drill.
+    Drill = 3,
+}
+impl SilencePurpose {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SILENCE_PURPOSE_UNSPECIFIED",
+            Self::Nuisance => "SILENCE_PURPOSE_NUISANCE",
+            Self::Maintenance => "SILENCE_PURPOSE_MAINTENANCE",
+            Self::Drill => "SILENCE_PURPOSE_DRILL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SILENCE_PURPOSE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SILENCE_PURPOSE_NUISANCE" => Some(Self::Nuisance),
+            "SILENCE_PURPOSE_MAINTENANCE" => Some(Self::Maintenance),
+            "SILENCE_PURPOSE_DRILL" => Some(Self::Drill),
+            _ => None,
+        }
+    }
+}
+/// How a suppression ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SuppressionEnd {
+    /// It lasts.
+    Unspecified = 0,
+    /// The alert was delivered: the reason no longer held, or held no longer for what the alert had become.
+    Shown = 1,
+    /// The alert was resolved and nobody had been shown it.
+    Resolved = 2,
+    /// Another reason took over: the next entry of the alert.
+    OtherCause = 3,
+}
+impl SuppressionEnd {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUPPRESSION_END_UNSPECIFIED",
+            Self::Shown => "SUPPRESSION_END_SHOWN",
+            Self::Resolved => "SUPPRESSION_END_RESOLVED",
+            Self::OtherCause => "SUPPRESSION_END_OTHER_CAUSE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUPPRESSION_END_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUPPRESSION_END_SHOWN" => Some(Self::Shown),
+            "SUPPRESSION_END_RESOLVED" => Some(Self::Resolved),
+            "SUPPRESSION_END_OTHER_CAUSE" => Some(Self::OtherCause),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod suppression_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Silences, and what they, other alerts and flood groups suppressed.
+    #[derive(Debug, Clone)]
+    pub struct SuppressionServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SuppressionServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SuppressionServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SuppressionServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SuppressionServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Silences what matches for a time. A maintenance window is a silence with that purpose; it may begin later.
+        pub async fn create_silence(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateSilenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSilenceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SuppressionService/CreateSilence",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SuppressionService", "CreateSilence"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a silence now. What it held back and still fires is delivered. One that has ended already is returned as it is.
+        pub async fn expire_silence(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExpireSilenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExpireSilenceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SuppressionService/ExpireSilence",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SuppressionService", "ExpireSilence"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists silences, latest made first.
+        pub async fn list_silences(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSilencesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSilencesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SuppressionService/ListSilences",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SuppressionService", "ListSilences"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists what was suppressed, when and why, latest begun first.
+        pub async fn list_suppressed(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSuppressedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSuppressedResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SuppressionService/ListSuppressed",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SuppressionService", "ListSuppressed"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod suppression_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SuppressionServiceServer.
+    #[async_trait]
+    pub trait SuppressionService: std::marker::Send + std::marker::Sync + 'static {
+        /// Silences what matches for a time. A maintenance window is a silence with that purpose; it may begin later.
+        async fn create_silence(
+            &self,
+            request: tonic::Request<super::CreateSilenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateSilenceResponse>,
+            tonic::Status,
+        >;
+        /// Ends a silence now. What it held back and still fires is delivered. One that has ended already is returned as it is.
+        async fn expire_silence(
+            &self,
+            request: tonic::Request<super::ExpireSilenceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExpireSilenceResponse>,
+            tonic::Status,
+        >;
+        /// Lists silences, latest made first.
+        async fn list_silences(
+            &self,
+            request: tonic::Request<super::ListSilencesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSilencesResponse>,
+            tonic::Status,
+        >;
+        /// Lists what was suppressed, when and why, latest begun first.
+        async fn list_suppressed(
+            &self,
+            request: tonic::Request<super::ListSuppressedRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSuppressedResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Silences, and what they, other alerts and flood groups suppressed.
+    #[derive(Debug)]
+    pub struct SuppressionServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SuppressionServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SuppressionServiceServer<T>
+    where
+        T: SuppressionService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.SuppressionService/CreateSilence" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateSilenceSvc<T: SuppressionService>(pub Arc<T>);
+                    impl<
+                        T: SuppressionService,
+                    > tonic::server::UnaryService<super::CreateSilenceRequest>
+                    for CreateSilenceSvc<T> {
+                        type Response = super::CreateSilenceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateSilenceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SuppressionService>::create_silence(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateSilenceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SuppressionService/ExpireSilence" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExpireSilenceSvc<T: SuppressionService>(pub Arc<T>);
+                    impl<
+                        T: SuppressionService,
+                    > tonic::server::UnaryService<super::ExpireSilenceRequest>
+                    for ExpireSilenceSvc<T> {
+                        type Response = super::ExpireSilenceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExpireSilenceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SuppressionService>::expire_silence(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExpireSilenceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SuppressionService/ListSilences" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSilencesSvc<T: SuppressionService>(pub Arc<T>);
+                    impl<
+                        T: SuppressionService,
+                    > tonic::server::UnaryService<super::ListSilencesRequest>
+                    for ListSilencesSvc<T> {
+                        type Response = super::ListSilencesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSilencesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SuppressionService>::list_silences(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSilencesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SuppressionService/ListSuppressed" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSuppressedSvc<T: SuppressionService>(pub Arc<T>);
+                    impl<
+                        T: SuppressionService,
+                    > tonic::server::UnaryService<super::ListSuppressedRequest>
+                    for ListSuppressedSvc<T> {
+                        type Response = super::ListSuppressedResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSuppressedRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SuppressionService>::list_suppressed(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSuppressedSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SuppressionServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.SuppressionService";
+    impl<T> tonic::server::NamedService for SuppressionServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Asks what a camera did.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainRequest {
+    /// The camera.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// The beginning.
+    #[prost(int64, tag = "2")]
+    pub from_unix_us: i64,
+    /// The end, after the beginning. What lies ahead of now is left out.
+    #[prost(int64, tag = "3")]
+    pub to_unix_us: i64,
+}
+/// What it did.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainResponse {
+    /// All of it.
+    #[prost(message, optional, tag = "1")]
+    pub camera: ::core::option::Option<ExplainedCamera>,
+}
+/// What a camera did and what its rules said.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainedCamera {
+    /// The camera.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// What operators call it.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// IANA name of the site's zone, in which texts tell times.
+    #[prost(string, tag = "3")]
+    pub timezone: ::prost::alloc::string::String,
+    /// Configuration revision in force now.
+    #[prost(uint64, tag = "4")]
+    pub config_revision: u64,
+    /// The part of the time asked for that the journal tells about.
+    #[prost(int64, tag = "5")]
+    pub known_from_unix_us: i64,
+    /// Its end.
+    #[prost(int64, tag = "6")]
+    pub known_to_unix_us: i64,
+    /// How far the wall clock was set after some of that time was dated, microseconds; below 0: back; 0: by less than a second.
+    #[prost(int64, tag = "7")]
+    pub clock_set_us: i64,
+    /// Looks that gave a picture.
+    #[prost(message, repeated, tag = "8")]
+    pub looks: ::prost::alloc::vec::Vec<ExplainedLooks>,
+    /// Entries of the journal without a picture, by reason.
+    #[prost(message, repeated, tag = "9")]
+    pub missed: ::prost::alloc::vec::Vec<ExplainedMiss>,
+    /// Whether pictures were looked at. Only said, reason and looks are set: seen stands for a picture, whatever it showed.
+    #[prost(message, repeated, tag = "10")]
+    pub watch: ::prost::alloc::vec::Vec<ExplainedStretch>,
+    /// Whether access units arrived.
+    #[prost(message, repeated, tag = "11")]
+    pub signal: ::prost::alloc::vec::Vec<ExplainedSignal>,
+    /// What was wrong with the picture.
+    #[prost(message, repeated, tag = "12")]
+    pub picture: ::prost::alloc::vec::Vec<ExplainedPicture>,
+    /// In the order of the camera's rules.
+    #[prost(message, repeated, tag = "13")]
+    pub rules: ::prost::alloc::vec::Vec<ExplainedRule>,
+    /// Stretches that were left out of the lists above and of those of rules, since a list holds 256: the shortest of each.
+    /// Where it is not 0, lists have holes.
+    #[prost(uint64, tag = "14")]
+    pub stretches_left_out: u64,
+}
+/// Looks of one kind that were made for one thing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedLooks {
+    /// How they got their picture.
+    #[prost(enumeration = "ExplainedLookKind", tag = "1")]
+    pub kind: i32,
+    /// What they were made for.
+    #[prost(enumeration = "LookPurpose", tag = "2")]
+    pub purpose: i32,
+    /// How many.
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+    /// From the picture of the look before to the picture of each of these, microseconds: half of them at most.
+    #[prost(uint64, tag = "4")]
+    pub interval_p50_us: u64,
+    /// The same: the largest.
+    #[prost(uint64, tag = "5")]
+    pub interval_most_us: u64,
+    /// From the arrival of the picture until it was looked at, microseconds: half of them at most.
+    #[prost(uint64, tag = "6")]
+    pub age_p50_us: u64,
+    /// The same: the largest.
+    #[prost(uint64, tag = "7")]
+    pub age_most_us: u64,
+}
+/// Entries without a picture.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedMiss {
+    /// Why.
+    #[prost(enumeration = "NotLooked", tag = "1")]
+    pub reason: i32,
+    /// How often it was noted; while a camera is silent, every second.
+    #[prost(uint64, tag = "2")]
+    pub times: u64,
+    /// Of them, looks that were started and failed. The others were never started.
+    #[prost(uint64, tag = "3")]
+    pub failed: u64,
+    /// How long it was so, microseconds.
+    #[prost(uint64, tag = "4")]
+    pub lasted_us: u64,
+}
+/// A time in which the same was said.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedStretch {
+    /// Since when.
+    #[prost(int64, tag = "1")]
+    pub from_unix_us: i64,
+    /// Until when.
+    #[prost(int64, tag = "2")]
+    pub to_unix_us: i64,
+    /// What.
+    #[prost(enumeration = "Said", tag = "3")]
+    pub said: i32,
+    /// Why nothing could be said.
+    #[prost(enumeration = "NotLooked", tag = "4")]
+    pub reason: i32,
+    /// Looks in it.
+    #[prost(uint64, tag = "5")]
+    pub looks: u64,
+    /// Of them, those that saw the condition.
+    #[prost(uint64, tag = "6")]
+    pub seen: u64,
+}
+/// A time in which the signal was the same.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedSignal {
+    /// Since when.
+    #[prost(int64, tag = "1")]
+    pub from_unix_us: i64,
+    /// Until when.
+    #[prost(int64, tag = "2")]
+    pub to_unix_us: i64,
+    /// Whether units arrived; unspecified where the journal does not tell yet.
+    #[prost(enumeration = "Signal", tag = "3")]
+    pub signal: i32,
+}
+/// A time in which the picture was the same.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedPicture {
+    /// Since when.
+    #[prost(int64, tag = "1")]
+    pub from_unix_us: i64,
+    /// Until when.
+    #[prost(int64, tag = "2")]
+    pub to_unix_us: i64,
+    /// Whether there was a picture yet.
+    #[prost(bool, tag = "3")]
+    pub known: bool,
+    /// What was wrong with it.
+    #[prost(enumeration = "PictureTrouble", repeated, tag = "4")]
+    pub troubles: ::prost::alloc::vec::Vec<i32>,
+}
+/// What one rule said.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainedRule {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub rule: ::prost::alloc::string::String,
+    /// Kind of hazard.
+    #[prost(enumeration = "Kind", tag = "2")]
+    pub kind: i32,
+    /// Its zone; empty for the whole picture.
+    #[prost(string, tag = "3")]
+    pub zone: ::prost::alloc::string::String,
+    /// Why there was, or was not, an alert.
+    #[prost(enumeration = "ExplainedVerdict", tag = "4")]
+    pub verdict: i32,
+    /// The same in one sentence, in English, with figures and times.
+    #[prost(string, tag = "5")]
+    pub text: ::prost::alloc::string::String,
+    /// The longest it may be blind, microseconds.
+    #[prost(uint64, tag = "6")]
+    pub blind_max_us: u64,
+    /// How long its condition must be seen to hold, microseconds.
+    #[prost(uint64, tag = "7")]
+    pub dwell_us: u64,
+    /// The longest time between two looks that counts as watched, microseconds.
+    #[prost(uint64, tag = "8")]
+    pub max_gap_us: u64,
+    /// Looks that saw its condition.
+    #[prost(uint64, tag = "9")]
+    pub seen: u64,
+    /// Looks that saw that it did not hold.
+    #[prost(uint64, tag = "10")]
+    pub not_seen: u64,
+    /// Looks that told it nothing: none of its models ran in them, or what it compares pictures with was not known yet.
+    #[prost(uint64, tag = "11")]
+    pub untold: u64,
+    /// Times that nothing could be said, by reason; only reason and times are set.
+    #[prost(message, repeated, tag = "12")]
+    pub not_looked: ::prost::alloc::vec::Vec<ExplainedMiss>,
+    /// What it said when.
+    #[prost(message, repeated, tag = "13")]
+    pub said: ::prost::alloc::vec::Vec<ExplainedStretch>,
+    /// The longest time between two looks that told it something, in full: it may begin before the time asked for.
+    #[prost(int64, tag = "14")]
+    pub longest_gap_from_unix_us: i64,
+    /// Its end; 0 with the beginning where there is none.
+    #[prost(int64, tag = "15")]
+    pub longest_gap_to_unix_us: i64,
+    /// How many such times were longer than blind_max_us.
+    #[prost(uint64, tag = "16")]
+    pub floor_broken: u64,
+    /// How near it came to confirming what it saw, while there was no alert; absent where it saw nothing.
+    #[prost(message, optional, tag = "17")]
+    pub nearest: ::core::option::Option<ExplainedNearest>,
+    /// Thresholds that its looks missed.
+    #[prost(message, repeated, tag = "18")]
+    pub missed: ::prost::alloc::vec::Vec<ExplainedThreshold>,
+    /// Looks that saw the right thing with a sufficient score, outside the zone.
+    #[prost(uint64, tag = "19")]
+    pub elsewhere: u64,
+    /// When it would have been confirmed first, were it not for its cooldown; 0: never.
+    #[prost(int64, tag = "20")]
+    pub cooling_unix_us: i64,
+    /// Its incidents that held at some time of it.
+    #[prost(message, repeated, tag = "21")]
+    pub incidents: ::prost::alloc::vec::Vec<ExplainedIncident>,
+}
+/// The most that was seen of what was not confirmed.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ExplainedNearest {
+    /// At which look.
+    #[prost(int64, tag = "1")]
+    pub at_unix_us: i64,
+    /// Watched time that counted towards the dwell, microseconds.
+    #[prost(uint64, tag = "2")]
+    pub watched_us: u64,
+    /// Of it, seen, microseconds.
+    #[prost(uint64, tag = "3")]
+    pub seen_us: u64,
+    /// Where it was watched for long enough: the share of it that was seen, which was too little; 0 otherwise.
+    #[prost(double, tag = "4")]
+    pub share: f64,
+}
+/// A threshold that was missed.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ExplainedThreshold {
+    /// What it bounds.
+    #[prost(enumeration = "ThresholdKind", tag = "1")]
+    pub kind: i32,
+    /// The value that came nearest.
+    #[prost(double, tag = "2")]
+    pub best: f64,
+    /// The value it takes.
+    #[prost(double, tag = "3")]
+    pub needed: f64,
+    /// Arrival of that picture.
+    #[prost(int64, tag = "4")]
+    pub at_unix_us: i64,
+}
+/// An incident of a rule, and the alert it became.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainedIncident {
+    /// Arrival of the first picture that counted, as in the alert.
+    #[prost(int64, tag = "1")]
+    pub started_unix_us: i64,
+    /// Arrival of the picture that raised it; 0 where that was before.
+    #[prost(int64, tag = "2")]
+    pub raised_unix_us: i64,
+    /// Arrival of the picture that ended it; 0 while it held on.
+    #[prost(int64, tag = "3")]
+    pub resolved_unix_us: i64,
+    /// Why it ended.
+    #[prost(enumeration = "Resolution", tag = "4")]
+    pub resolution: i32,
+    /// Looks that had seen it by the end of the time asked for.
+    #[prost(uint64, tag = "5")]
+    pub looks: u64,
+    /// Best score by then; 0 where the rule does not use scores.
+    #[prost(float, tag = "6")]
+    pub best_score: f32,
+    /// Its alert; empty where the record holds none, or where the caller may not read alerts. Set by the bus.
+    #[prost(string, tag = "7")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Why the alert was not shown for some time. Set by the bus.
+    #[prost(message, repeated, tag = "8")]
+    pub suppressions: ::prost::alloc::vec::Vec<Suppression>,
+}
+/// How a look gets its picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplainedLookKind {
+    /// Not set.
+    Unspecified = 0,
+    /// Decodes one keyframe.
+    Keyframe = 1,
+    /// Decodes every access unit since the last look.
+    Continued = 2,
+}
+impl ExplainedLookKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLAINED_LOOK_KIND_UNSPECIFIED",
+            Self::Keyframe => "EXPLAINED_LOOK_KIND_KEYFRAME",
+            Self::Continued => "EXPLAINED_LOOK_KIND_CONTINUED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLAINED_LOOK_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLAINED_LOOK_KIND_KEYFRAME" => Some(Self::Keyframe),
+            "EXPLAINED_LOOK_KIND_CONTINUED" => Some(Self::Continued),
+            _ => None,
+        }
+    }
+}
+/// What a look was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LookPurpose {
+    /// Not set.
+    Unspecified = 0,
+    /// Some rule would otherwise have been blind for longer than it may.
+    Floor = 1,
+}
+impl LookPurpose {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LOOK_PURPOSE_UNSPECIFIED",
+            Self::Floor => "LOOK_PURPOSE_FLOOR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LOOK_PURPOSE_UNSPECIFIED" => Some(Self::Unspecified),
+            "LOOK_PURPOSE_FLOOR" => Some(Self::Floor),
+            _ => None,
+        }
+    }
+}
+/// What was said of a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Said {
+    /// Nothing yet since the journal began.
+    Unspecified = 0,
+    /// The condition was seen to hold.
+    Seen = 1,
+    /// It was looked at, and the condition did not hold.
+    NotSeen = 2,
+    /// Nothing could be said, for a reason.
+    NotLooked = 3,
+    /// Looks were further apart than counts as watching.
+    Unwatched = 4,
+}
+impl Said {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SAID_UNSPECIFIED",
+            Self::Seen => "SAID_SEEN",
+            Self::NotSeen => "SAID_NOT_SEEN",
+            Self::NotLooked => "SAID_NOT_LOOKED",
+            Self::Unwatched => "SAID_UNWATCHED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SAID_UNSPECIFIED" => Some(Self::Unspecified),
+            "SAID_SEEN" => Some(Self::Seen),
+            "SAID_NOT_SEEN" => Some(Self::NotSeen),
+            "SAID_NOT_LOOKED" => Some(Self::NotLooked),
+            "SAID_UNWATCHED" => Some(Self::Unwatched),
+            _ => None,
+        }
+    }
+}
+/// What a verdict comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplainedVerdict {
+    /// The journal does not tell.
+    Unspecified = 0,
+    /// There was an alert.
+    Alert = 1,
+    /// Confirmed within the cooldown after an alert of the same rule.
+    Cooldown = 2,
+    /// Something was seen, and not for long enough.
+    NotConfirmed = 3,
+    /// For some or all of the time the rule could not look; in the rest nothing was seen.
+    CouldNotLook = 4,
+    /// All of the time was watched, and nothing was seen.
+    NotSeen = 5,
+}
+impl ExplainedVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLAINED_VERDICT_UNSPECIFIED",
+            Self::Alert => "EXPLAINED_VERDICT_ALERT",
+            Self::Cooldown => "EXPLAINED_VERDICT_COOLDOWN",
+            Self::NotConfirmed => "EXPLAINED_VERDICT_NOT_CONFIRMED",
+            Self::CouldNotLook => "EXPLAINED_VERDICT_COULD_NOT_LOOK",
+            Self::NotSeen => "EXPLAINED_VERDICT_NOT_SEEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLAINED_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLAINED_VERDICT_ALERT" => Some(Self::Alert),
+            "EXPLAINED_VERDICT_COOLDOWN" => Some(Self::Cooldown),
+            "EXPLAINED_VERDICT_NOT_CONFIRMED" => Some(Self::NotConfirmed),
+            "EXPLAINED_VERDICT_COULD_NOT_LOOK" => Some(Self::CouldNotLook),
+            "EXPLAINED_VERDICT_NOT_SEEN" => Some(Self::NotSeen),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod explain_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For consoles.
+    #[derive(Debug, Clone)]
+    pub struct ExplainServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ExplainServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ExplainServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ExplainServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ExplainServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Explains at most six hours of one camera. NOT_FOUND: no node reports such a camera. UNAVAILABLE: its node is not
+        /// there or did not answer in time. FAILED_PRECONDITION: its journal holds nothing of that time. RESOURCE_EXHAUSTED: too
+        /// many explanations are under way; ask again.
+        pub async fn explain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.ExplainService/Explain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.ExplainService", "Explain"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod explain_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ExplainServiceServer.
+    #[async_trait]
+    pub trait ExplainService: std::marker::Send + std::marker::Sync + 'static {
+        /// Explains at most six hours of one camera. NOT_FOUND: no node reports such a camera. UNAVAILABLE: its node is not
+        /// there or did not answer in time. FAILED_PRECONDITION: its journal holds nothing of that time. RESOURCE_EXHAUSTED: too
+        /// many explanations are under way; ask again.
+        async fn explain(
+            &self,
+            request: tonic::Request<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
+    }
+    /// For consoles.
+    #[derive(Debug)]
+    pub struct ExplainServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ExplainServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ExplainServiceServer<T>
+    where
+        T: ExplainService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.ExplainService/Explain" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainSvc<T: ExplainService>(pub Arc<T>);
+                    impl<
+                        T: ExplainService,
+                    > tonic::server::UnaryService<super::ExplainRequest>
+                    for ExplainSvc<T> {
+                        type Response = super::ExplainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ExplainService>::explain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ExplainServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.ExplainService";
+    impl<T> tonic::server::NamedService for ExplainServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A node asks for work.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AttachRequest {
@@ -4222,8 +5813,11 @@ pub struct AttachRequest {
     /// Version of the program.
     #[prost(string, tag = "2")]
     pub version: ::prost::alloc::string::String,
+    /// Whether it answers AttachResponse.explain; a node that does not is never asked.
+    #[prost(bool, tag = "3")]
+    pub explains: bool,
 }
-/// A node's work.
+/// A node's work, or a question to it.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AttachResponse {
     /// Configuration revision; grows.
@@ -4238,7 +5832,42 @@ pub struct AttachResponse {
         ::prost::alloc::string::String,
         Credential,
     >,
+    /// Set: this is a question, and no assignment; nothing else is set.
+    #[prost(message, optional, tag = "4")]
+    pub explain: ::core::option::Option<ExplainQuestion>,
 }
+/// Asks a node what one of its cameras did.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainQuestion {
+    /// To be given back with the answer.
+    #[prost(uint64, tag = "1")]
+    pub question_id: u64,
+    /// What is asked.
+    #[prost(message, optional, tag = "2")]
+    pub request: ::core::option::Option<ExplainRequest>,
+}
+/// A node's answer to a question.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AnswerExplainRequest {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    /// Which question.
+    #[prost(uint64, tag = "2")]
+    pub question_id: u64,
+    /// What the camera did; absent where it is refused.
+    #[prost(message, optional, tag = "3")]
+    pub camera: ::core::option::Option<ExplainedCamera>,
+    /// Why it is refused.
+    #[prost(enumeration = "ExplainRefusal", tag = "4")]
+    pub refusal: i32,
+    /// The same in words, with what to do.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+}
+/// Nothing to say. An answer that nobody waits for any more is dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerExplainResponse {}
 /// A camera's user and password.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Credential {
@@ -4332,6 +5961,47 @@ pub struct ListActiveResponse {
     /// Latest states.
     #[prost(message, repeated, tag = "1")]
     pub alerts: ::prost::alloc::vec::Vec<Alert>,
+}
+/// Why a node does not explain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplainRefusal {
+    /// It does.
+    Unspecified = 0,
+    /// It does not run the camera.
+    UnknownCamera = 1,
+    /// The time is empty or too long.
+    Invalid = 2,
+    /// The camera's journal holds nothing of that time.
+    Outside = 3,
+    /// It explains as much as it can already.
+    Busy = 4,
+}
+impl ExplainRefusal {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLAIN_REFUSAL_UNSPECIFIED",
+            Self::UnknownCamera => "EXPLAIN_REFUSAL_UNKNOWN_CAMERA",
+            Self::Invalid => "EXPLAIN_REFUSAL_INVALID",
+            Self::Outside => "EXPLAIN_REFUSAL_OUTSIDE",
+            Self::Busy => "EXPLAIN_REFUSAL_BUSY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLAIN_REFUSAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLAIN_REFUSAL_UNKNOWN_CAMERA" => Some(Self::UnknownCamera),
+            "EXPLAIN_REFUSAL_INVALID" => Some(Self::Invalid),
+            "EXPLAIN_REFUSAL_OUTSIDE" => Some(Self::Outside),
+            "EXPLAIN_REFUSAL_BUSY" => Some(Self::Busy),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod node_service_client {
@@ -4522,6 +6192,31 @@ pub mod node_service_client {
                 .insert(GrpcMethod::new("xueliang.v1.NodeService", "ListActive"));
             self.inner.unary(req, path, codec).await
         }
+        /// Answers what AttachResponse.explain asked.
+        pub async fn answer_explain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AnswerExplainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AnswerExplainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.NodeService/AnswerExplain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.NodeService", "AnswerExplain"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4567,6 +6262,14 @@ pub mod node_service_server {
             request: tonic::Request<super::ListActiveRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListActiveResponse>,
+            tonic::Status,
+        >;
+        /// Answers what AttachResponse.explain asked.
+        async fn answer_explain(
+            &self,
+            request: tonic::Request<super::AnswerExplainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AnswerExplainResponse>,
             tonic::Status,
         >;
     }
@@ -4813,6 +6516,51 @@ pub mod node_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListActiveSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.NodeService/AnswerExplain" => {
+                    #[allow(non_camel_case_types)]
+                    struct AnswerExplainSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::AnswerExplainRequest>
+                    for AnswerExplainSvc<T> {
+                        type Response = super::AnswerExplainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AnswerExplainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::answer_explain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AnswerExplainSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -6916,856 +8664,6 @@ pub mod sink_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "xueliang.v1.SinkService";
     impl<T> tonic::server::NamedService for SinkServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
-/// What a silence holds for. Conditions on different fields must all hold; at least one of divisions, kinds and camera_ids
-/// must be set.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SilenceScope {
-    /// Divisions whose subtrees are meant; empty: all.
-    #[prost(string, repeated, tag = "1")]
-    pub divisions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Kinds meant; empty: all.
-    #[prost(enumeration = "Kind", repeated, tag = "2")]
-    pub kinds: ::prost::alloc::vec::Vec<i32>,
-    /// Levels meant, of the most severe one that the alert had. Empty: levels 3 and 4. Levels 1 and 2 only where they are
-    /// listed here, and then for at most 8 hours.
-    #[prost(enumeration = "Level", repeated, tag = "3")]
-    pub levels: ::prost::alloc::vec::Vec<i32>,
-    /// Cameras meant; empty: all.
-    #[prost(string, repeated, tag = "4")]
-    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// A silence.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Silence {
-    /// Number of the silence.
-    #[prost(uint64, tag = "1")]
-    pub silence_id: u64,
-    /// What it holds for.
-    #[prost(message, optional, tag = "2")]
-    pub scope: ::core::option::Option<SilenceScope>,
-    /// What it is for.
-    #[prost(enumeration = "SilencePurpose", tag = "3")]
-    pub purpose: i32,
-    /// The account that made it.
-    #[prost(string, tag = "4")]
-    pub author: ::prost::alloc::string::String,
-    /// Why, in the author's words.
-    #[prost(string, tag = "5")]
-    pub reason: ::prost::alloc::string::String,
-    /// From when on.
-    #[prost(int64, tag = "6")]
-    pub begin_unix_us: i64,
-    /// Until when.
-    #[prost(int64, tag = "7")]
-    pub end_unix_us: i64,
-    /// When it was made.
-    #[prost(int64, tag = "8")]
-    pub created_unix_us: i64,
-    /// When it was ended before its time; 0: it was not.
-    #[prost(int64, tag = "9")]
-    pub expired_unix_us: i64,
-    /// The account that ended it; empty: nobody did.
-    #[prost(string, tag = "10")]
-    pub expired_by: ::prost::alloc::string::String,
-}
-/// Makes a silence.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreateSilenceRequest {
-    /// What it holds for.
-    #[prost(message, optional, tag = "1")]
-    pub scope: ::core::option::Option<SilenceScope>,
-    /// What it is for.
-    #[prost(enumeration = "SilencePurpose", tag = "2")]
-    pub purpose: i32,
-    /// Why: 4 to 500 characters.
-    #[prost(string, tag = "3")]
-    pub reason: ::prost::alloc::string::String,
-    /// From when on, at most 30 days ahead; 0 or past: now.
-    #[prost(int64, tag = "4")]
-    pub begin_unix_us: i64,
-    /// Until when, at most 30 days after its begin.
-    #[prost(int64, tag = "5")]
-    pub end_unix_us: i64,
-}
-/// The silence is on disk, and audited.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreateSilenceResponse {
-    /// As it holds.
-    #[prost(message, optional, tag = "1")]
-    pub silence: ::core::option::Option<Silence>,
-}
-/// Ends a silence.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ExpireSilenceRequest {
-    /// Which.
-    #[prost(uint64, tag = "1")]
-    pub silence_id: u64,
-}
-/// The silence has ended.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ExpireSilenceResponse {
-    /// As it is now.
-    #[prost(message, optional, tag = "1")]
-    pub silence: ::core::option::Option<Silence>,
-}
-/// Asks for silences.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListSilencesRequest {
-    /// Also those that have ended.
-    #[prost(bool, tag = "1")]
-    pub with_ended: bool,
-    /// At most so many, 1 to 1000; 0 means 100.
-    #[prost(uint32, tag = "2")]
-    pub page_size: u32,
-    /// From an earlier answer.
-    #[prost(string, tag = "3")]
-    pub page_token: ::prost::alloc::string::String,
-}
-/// A page of silences.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListSilencesResponse {
-    /// Latest made first.
-    #[prost(message, repeated, tag = "1")]
-    pub silences: ::prost::alloc::vec::Vec<Silence>,
-    /// For the next page; empty on the last.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// Another alert made it needless.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Inhibition {
-    /// The alert that inhibits.
-    #[prost(string, tag = "1")]
-    pub alert_id: ::prost::alloc::string::String,
-    /// Its kind.
-    #[prost(enumeration = "Kind", tag = "2")]
-    pub kind: i32,
-}
-/// It is a member of a flood group: many alerts of one kind came at one camera or in one division.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct FloodGroup {
-    /// The alert that stands for the group, published by the bus under the rule "flood": of the same kind and place, at the most
-    /// severe level of its members, and with how many they have been as its count.
-    #[prost(string, tag = "1")]
-    pub alert_id: ::prost::alloc::string::String,
-    /// How many members it has had up to now.
-    #[prost(uint64, tag = "2")]
-    pub members: u64,
-}
-/// A stretch of time for which an alert was suppressed for one reason.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Suppression {
-    /// Number of the entry.
-    #[prost(uint64, tag = "1")]
-    pub suppression_id: u64,
-    /// The alert.
-    #[prost(string, tag = "2")]
-    pub alert_id: ::prost::alloc::string::String,
-    /// Its kind.
-    #[prost(enumeration = "Kind", tag = "3")]
-    pub kind: i32,
-    /// The most severe level it had by then.
-    #[prost(enumeration = "Level", tag = "4")]
-    pub level: i32,
-    /// Its camera.
-    #[prost(string, tag = "5")]
-    pub camera_id: ::prost::alloc::string::String,
-    /// Since when.
-    #[prost(int64, tag = "8")]
-    pub since_unix_us: i64,
-    /// Until when; 0 while it lasts.
-    #[prost(int64, tag = "9")]
-    pub until_unix_us: i64,
-    /// How it ended.
-    #[prost(enumeration = "SuppressionEnd", tag = "10")]
-    pub end: i32,
-    /// The first state that was held back.
-    #[prost(uint64, tag = "11")]
-    pub first_revision: u64,
-    /// The last one.
-    #[prost(uint64, tag = "12")]
-    pub last_revision: u64,
-    /// How many states were held back.
-    #[prost(uint64, tag = "13")]
-    pub states: u64,
-    /// Why.
-    #[prost(oneof = "suppression::Cause", tags = "6, 7, 14")]
-    pub cause: ::core::option::Option<suppression::Cause>,
-}
-/// Nested message and enum types in `Suppression`.
-pub mod suppression {
-    /// Why.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Cause {
-        /// A silence, as it is now.
-        #[prost(message, tag = "6")]
-        Silence(super::Silence),
-        /// Another alert of the same camera.
-        #[prost(message, tag = "7")]
-        Inhibition(super::Inhibition),
-        /// Too many of its kind came at once.
-        #[prost(message, tag = "14")]
-        Flood(super::FloodGroup),
-    }
-}
-/// Asks what was suppressed.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListSuppressedRequest {
-    /// Of which alerts, by their place, kind and most severe level.
-    #[prost(message, optional, tag = "1")]
-    pub filter: ::core::option::Option<AlertFilter>,
-    /// Only what was suppressed at or after this moment; 0: from the beginning.
-    #[prost(int64, tag = "2")]
-    pub from_unix_us: i64,
-    /// Only what was suppressed before this moment; 0: until now.
-    #[prost(int64, tag = "3")]
-    pub to_unix_us: i64,
-    /// Only what is suppressed now.
-    #[prost(bool, tag = "4")]
-    pub only_lasting: bool,
-    /// At most so many, 1 to 1000; 0 means 100.
-    #[prost(uint32, tag = "5")]
-    pub page_size: u32,
-    /// From an earlier answer.
-    #[prost(string, tag = "6")]
-    pub page_token: ::prost::alloc::string::String,
-    /// Only what this alert suppressed: the members of a flood group, or what an alert inhibited; empty: all.
-    #[prost(string, tag = "7")]
-    pub by_alert_id: ::prost::alloc::string::String,
-}
-/// A page of suppressions.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListSuppressedResponse {
-    /// Latest begun first.
-    #[prost(message, repeated, tag = "1")]
-    pub suppressions: ::prost::alloc::vec::Vec<Suppression>,
-    /// For the next page; empty on the last.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// What a silence is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum SilencePurpose {
-    /// Not set.
-    Unspecified = 0,
-    /// A known cause raises the same alert over and over.
-    Nuisance = 1,
-    /// Planned work on cameras, network or scene.
-    Maintenance = 2,
-    /// A drill.
-    Drill = 3,
-}
-impl SilencePurpose {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "SILENCE_PURPOSE_UNSPECIFIED",
-            Self::Nuisance => "SILENCE_PURPOSE_NUISANCE",
-            Self::Maintenance => "SILENCE_PURPOSE_MAINTENANCE",
-            Self::Drill => "SILENCE_PURPOSE_DRILL",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "SILENCE_PURPOSE_UNSPECIFIED" => Some(Self::Unspecified),
-            "SILENCE_PURPOSE_NUISANCE" => Some(Self::Nuisance),
-            "SILENCE_PURPOSE_MAINTENANCE" => Some(Self::Maintenance),
-            "SILENCE_PURPOSE_DRILL" => Some(Self::Drill),
-            _ => None,
-        }
-    }
-}
-/// How a suppression ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum SuppressionEnd {
-    /// It lasts.
-    Unspecified = 0,
-    /// The alert was delivered: the reason no longer held, or held no longer for what the alert had become.
-    Shown = 1,
-    /// The alert was resolved and nobody had been shown it.
-    Resolved = 2,
-    /// Another reason took over: the next entry of the alert.
-    OtherCause = 3,
-}
-impl SuppressionEnd {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "SUPPRESSION_END_UNSPECIFIED",
-            Self::Shown => "SUPPRESSION_END_SHOWN",
-            Self::Resolved => "SUPPRESSION_END_RESOLVED",
-            Self::OtherCause => "SUPPRESSION_END_OTHER_CAUSE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "SUPPRESSION_END_UNSPECIFIED" => Some(Self::Unspecified),
-            "SUPPRESSION_END_SHOWN" => Some(Self::Shown),
-            "SUPPRESSION_END_RESOLVED" => Some(Self::Resolved),
-            "SUPPRESSION_END_OTHER_CAUSE" => Some(Self::OtherCause),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod suppression_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Silences, and what they, other alerts and flood groups suppressed.
-    #[derive(Debug, Clone)]
-    pub struct SuppressionServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl SuppressionServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> SuppressionServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> SuppressionServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            SuppressionServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Silences what matches for a time. A maintenance window is a silence with that purpose; it may begin later.
-        pub async fn create_silence(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CreateSilenceRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CreateSilenceResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.SuppressionService/CreateSilence",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("xueliang.v1.SuppressionService", "CreateSilence"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Ends a silence now. What it held back and still fires is delivered. One that has ended already is returned as it is.
-        pub async fn expire_silence(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ExpireSilenceRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ExpireSilenceResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.SuppressionService/ExpireSilence",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("xueliang.v1.SuppressionService", "ExpireSilence"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Lists silences, latest made first.
-        pub async fn list_silences(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListSilencesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListSilencesResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.SuppressionService/ListSilences",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("xueliang.v1.SuppressionService", "ListSilences"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Lists what was suppressed, when and why, latest begun first.
-        pub async fn list_suppressed(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListSuppressedRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListSuppressedResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.SuppressionService/ListSuppressed",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("xueliang.v1.SuppressionService", "ListSuppressed"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod suppression_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with SuppressionServiceServer.
-    #[async_trait]
-    pub trait SuppressionService: std::marker::Send + std::marker::Sync + 'static {
-        /// Silences what matches for a time. A maintenance window is a silence with that purpose; it may begin later.
-        async fn create_silence(
-            &self,
-            request: tonic::Request<super::CreateSilenceRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CreateSilenceResponse>,
-            tonic::Status,
-        >;
-        /// Ends a silence now. What it held back and still fires is delivered. One that has ended already is returned as it is.
-        async fn expire_silence(
-            &self,
-            request: tonic::Request<super::ExpireSilenceRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ExpireSilenceResponse>,
-            tonic::Status,
-        >;
-        /// Lists silences, latest made first.
-        async fn list_silences(
-            &self,
-            request: tonic::Request<super::ListSilencesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListSilencesResponse>,
-            tonic::Status,
-        >;
-        /// Lists what was suppressed, when and why, latest begun first.
-        async fn list_suppressed(
-            &self,
-            request: tonic::Request<super::ListSuppressedRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListSuppressedResponse>,
-            tonic::Status,
-        >;
-    }
-    /// Silences, and what they, other alerts and flood groups suppressed.
-    #[derive(Debug)]
-    pub struct SuppressionServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> SuppressionServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for SuppressionServiceServer<T>
-    where
-        T: SuppressionService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/xueliang.v1.SuppressionService/CreateSilence" => {
-                    #[allow(non_camel_case_types)]
-                    struct CreateSilenceSvc<T: SuppressionService>(pub Arc<T>);
-                    impl<
-                        T: SuppressionService,
-                    > tonic::server::UnaryService<super::CreateSilenceRequest>
-                    for CreateSilenceSvc<T> {
-                        type Response = super::CreateSilenceResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::CreateSilenceRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SuppressionService>::create_silence(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = CreateSilenceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.SuppressionService/ExpireSilence" => {
-                    #[allow(non_camel_case_types)]
-                    struct ExpireSilenceSvc<T: SuppressionService>(pub Arc<T>);
-                    impl<
-                        T: SuppressionService,
-                    > tonic::server::UnaryService<super::ExpireSilenceRequest>
-                    for ExpireSilenceSvc<T> {
-                        type Response = super::ExpireSilenceResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ExpireSilenceRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SuppressionService>::expire_silence(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ExpireSilenceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.SuppressionService/ListSilences" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListSilencesSvc<T: SuppressionService>(pub Arc<T>);
-                    impl<
-                        T: SuppressionService,
-                    > tonic::server::UnaryService<super::ListSilencesRequest>
-                    for ListSilencesSvc<T> {
-                        type Response = super::ListSilencesResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListSilencesRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SuppressionService>::list_silences(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListSilencesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.SuppressionService/ListSuppressed" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListSuppressedSvc<T: SuppressionService>(pub Arc<T>);
-                    impl<
-                        T: SuppressionService,
-                    > tonic::server::UnaryService<super::ListSuppressedRequest>
-                    for ListSuppressedSvc<T> {
-                        type Response = super::ListSuppressedResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListSuppressedRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SuppressionService>::list_suppressed(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListSuppressedSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for SuppressionServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "xueliang.v1.SuppressionService";
-    impl<T> tonic::server::NamedService for SuppressionServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

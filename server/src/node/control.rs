@@ -31,7 +31,7 @@ use xueliang_ingest::{
     session::{self, SessionStats},
 };
 use xueliang_proto::v1::{
-    AttachRequest, AttachResponse, ListActiveRequest, node_service_client::NodeServiceClient,
+    AttachRequest, AttachResponse, ExplainQuestion, ListActiveRequest, node_service_client::NodeServiceClient,
 };
 
 mod adopt;
@@ -43,6 +43,7 @@ use sessions::{Sessions, Spawn};
 use super::{
     alerting::Input,
     camera::{Cell, Dirty},
+    explain,
     looks::{Assignment, Order},
     report::Retired,
 };
@@ -164,6 +165,7 @@ impl Control {
         let request = AttachRequest {
             node_id: self.spec.node.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            explains: true,
         };
         let mut stream = bus.attach(request).await.context("attach")?.into_inner();
         let active = bus
@@ -173,10 +175,20 @@ impl Control {
             .into_inner()
             .alerts;
         let active: Vec<Alert> = active.into_iter().filter_map(|alert| Alert::try_from(alert).ok()).collect();
-        while let Some(assignment) = stream.message().await.context("wait for an assignment")? {
-            self.apply(assignment, &active).await?;
+        while let Some(mut message) = stream.message().await.context("wait for an assignment")? {
+            match message.explain.take() {
+                Some(question) => self.explain(question),
+                None => self.apply(message, &active).await?,
+            }
         }
         anyhow::bail!("the bus closed the assignment stream")
+    }
+
+    /// Has a question answered beside the rest. The bus asks few at once.
+    fn explain(&self, question: ExplainQuestion) {
+        let (node, channel, looks) =
+            (self.spec.node.clone(), self.spec.channel.clone(), self.spec.looks.clone());
+        tokio::spawn(explain::answer(node, channel, looks, question));
     }
 
     /// Puts a revision in force; with the first one, takes over what `active` says and what was spooled.

@@ -32,6 +32,7 @@ use xueliang_ingest::ring::Span;
 use xueliang_proto::v1::{WorkerRelease, worker_request::Ask, worker_response::Answer};
 
 mod assign;
+mod explain;
 mod facts;
 mod gaps;
 mod keep;
@@ -41,6 +42,8 @@ mod tiers;
 mod times;
 
 pub use assign::Assignment;
+use explain::Teller;
+pub use explain::{ExplainAsk, Told, Untold};
 pub use facts::{CameraFacts, LooksFacts};
 use keep::Keeper;
 pub use need::{need, need_of};
@@ -91,6 +94,8 @@ pub enum Order {
     Pool(PoolEvent),
     /// Write every camera's journal beside its view, for `replay --journal`.
     WriteJournals,
+    /// Tell what a camera did.
+    Explain(ExplainAsk),
 }
 
 struct Slot {
@@ -169,8 +174,12 @@ pub struct Looks {
     started: Mono,
     /// Cameras below a floor.
     gaps: BTreeMap<CameraId, Incident>,
+    /// Of the site.
+    timezone: String,
     /// Writes views and journals.
     keeper: Option<Keeper>,
+    /// Explains from journals.
+    teller: Option<Teller>,
     /// Journals that are still to be written.
     journals: BTreeSet<CameraId>,
     next_look: u64,
@@ -196,6 +205,7 @@ pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
                 Some(Order::Configure(assignment)) => looks.configure(*assignment),
                 Some(Order::Pool(event)) => looks.pool(event),
                 Some(Order::WriteJournals) => looks.want_journals(),
+                Some(Order::Explain(ask)) => looks.explain(ask),
                 None => return,
             },
             Some(done) = answers.recv() => looks.finish(done),
@@ -240,7 +250,9 @@ impl Looks {
             waiting: None,
             started,
             gaps: BTreeMap::new(),
+            timezone: "UTC".to_owned(),
             keeper: Keeper::spawn(),
+            teller: Teller::spawn(),
             journals: BTreeSet::new(),
             next_look: 1,
             done,
@@ -348,6 +360,8 @@ impl Looks {
             let watch = tiers.glance(sight, &running.cell)?;
             tiers.enforced().then_some(watch)
         });
+        let journal = Arc::make_mut(&mut running.journal);
+        journal.mark_when_due(observation.at, &running.analyst);
         let edges = running.analyst.step(&observation);
         let states = running.analyst.rule_states();
         if let (Ok(sight), Some(tiers)) = (&observation.outcome, &mut running.tiers) {
@@ -357,7 +371,7 @@ impl Looks {
         running.silent =
             matches!(reason, Some(NotLooked::Connecting | NotLooked::Offline | NotLooked::Stalled))
                 || running.analyst.active().iter().any(offline);
-        Arc::make_mut(&mut running.journal).push(observation);
+        journal.push(observation);
         let now = self.spec.clock.mono();
         // What has seen something is to decide; what holds is to be seen to end.
         let open = |state: &RuleState| {

@@ -178,6 +178,7 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
         sqlite: SqliteOptions { floods, ..SqliteOptions::default() },
         evidence: evidence_options(config),
         late_after: alerts.late_after,
+        timezone: config.timezone.clone(),
         external,
         feed_keep: Duration::from_secs(u64::from(config.feed.keep_days) * 24 * 3600),
         feed_max_records: config.feed.max_records,
@@ -344,6 +345,7 @@ async fn serve_public(
         .add_service(bus.evidence_service())
         .add_service(bus.retention_service())
         .add_service(bus.camera_service())
+        .add_service(bus.explain_service())
         .add_service(bus.clock_service())
         .add_service(sinks.service())
         .add_service(bus.suppression_service())

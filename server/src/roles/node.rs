@@ -236,8 +236,11 @@ async fn first_config(
 ) -> anyhow::Result<xueliang_base::config::Config> {
     loop {
         let mut bus = NodeServiceClient::new(channel.clone()).max_decoding_message_size(64 * 1024 * 1024);
-        let request =
-            AttachRequest { node_id: node.to_string(), version: env!("CARGO_PKG_VERSION").to_owned() };
+        let request = AttachRequest {
+            node_id: node.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            explains: false,
+        };
         let attached = match bus.attach(request).await {
             Ok(stream) => stream.into_inner().message().await,
             Err(status) => Err(status),

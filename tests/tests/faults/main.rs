@@ -18,6 +18,7 @@ use xueliang_tests::{
 mod backup;
 mod configuration;
 mod consoles;
+mod explain;
 mod media;
 mod plan;
 mod privacy;

@@ -39,11 +39,12 @@ pub struct Assignment {
 impl Looks {
     /// Cameras that were begun before any worker was ready learn what the models see.
     pub(super) fn declare_models(&mut self) {
-        let meanings = self.meanings();
+        let (meanings, now) = (self.meanings(), self.spec.clock.mono());
         for running in self.cameras.values_mut() {
             let camera = running.cell.camera.clone();
             let analyst = std::mem::replace(&mut running.analyst, Analyst::new(&camera, None));
             running.analyst = analyst.with_models(&meanings);
+            Arc::make_mut(&mut running.journal).mark(now, &running.analyst);
             let need = need_of(&camera, &self.spec.analysis.rest, &self.models);
             if let Some(tiers) = &mut running.tiers {
                 tiers.declare(&need);
@@ -83,6 +84,7 @@ impl Looks {
             }
         }
         self.revision = revision;
+        self.timezone.clone_from(&config.timezone);
         for (id, cell) in cells {
             let adopted = adopted.remove(&id).unwrap_or_default();
             let adopted = self.adopt_gaps(&id, adopted);
@@ -90,7 +92,11 @@ impl Looks {
                 // The same cell means the same camera, session and ring; a camera that only reconnects with other
                 // credentials has a new one.
                 Some(running) if Arc::ptr_eq(&running.cell, &cell) => {
+                    let any = !adopted.is_empty();
                     let orphans = adopted.into_iter().filter_map(|i| running.analyst.adopt(i)).collect();
+                    if any {
+                        Arc::make_mut(&mut running.journal).mark(now, &running.analyst);
+                    }
                     self.emit(&id, orphans, Vec::new(), now, None);
                 }
                 _ => self.begin(&id, cell, adopted),
@@ -130,10 +136,12 @@ impl Looks {
         cell.listen(tiers.is_some());
         self.attention.set_camera(need);
         let bounds = JournalBounds { max_age: JOURNAL_AGE, max_bytes: self.spec.analysis.journal_bytes };
+        let mut journal = Journal::new(bounds);
+        journal.mark(now, &analyst);
         let running = Running {
             cell,
             analyst,
-            journal: Arc::new(Journal::new(bounds)),
+            journal: Arc::new(journal),
             stored: reference.clone(),
             began_with: reference,
             tiers,

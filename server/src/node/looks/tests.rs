@@ -675,3 +675,34 @@ async fn in_shadow_the_tiers_are_held_against_the_looks_and_change_none() {
     assert_eq!((counts.hits, counts.misses, counts.woken_hits + counts.woken_false), (1, 0, 0), "{counts:?}");
     assert!(counts.rests > 40, "{counts:?}");
 }
+
+#[tokio::test]
+async fn what_a_camera_did_is_told_from_its_journal_and_of_no_other_camera() {
+    let mut stage = Stage::new();
+    let config = pond("blind_max = \"1s\"");
+    let cell = stage.cell(&config);
+    stage.ready();
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    let began = stage.clock.wall();
+    for persons in [0, 0, 1, 0] {
+        stage.look(&cell, 1.0, persons).await.expect("it is looked at");
+    }
+    stage.clock.advance(s(1.0));
+    let ask = |stage: &Stage, camera: &str, from| {
+        let (reply, told) = tokio::sync::oneshot::channel();
+        let to = stage.clock.wall();
+        stage.looks.explain(ExplainAsk { camera: camera.parse().unwrap(), from, to, reply });
+        told
+    };
+    let told = ask(&stage, "gate", began).await.unwrap().unwrap();
+    let told = crate::node::explain::to_wire(&told);
+    assert_eq!((told.camera_id.as_str(), told.config_revision, told.looks[0].count), ("gate", 1, 4));
+    let [rule] = &told.rules[..] else { panic!("one rule") };
+    assert_eq!((rule.verdict(), rule.seen, rule.not_seen), (v1::ExplainedVerdict::Alert, 1, 3));
+    let raised = stage.changes.try_recv().unwrap();
+    assert_eq!(rule.incidents[0].started_unix_us, raised.edge.incident().started_wall.0);
+    assert!(matches!(ask(&stage, "quay", began).await.unwrap(), Err(Untold::UnknownCamera(_))));
+    let outside = ask(&stage, "gate", began.plus(s(3600.0))).await.unwrap();
+    assert!(matches!(outside, Err(Untold::Unexplained(_))));
+}
