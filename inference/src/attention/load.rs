@@ -17,7 +17,7 @@ const MEASURED_EVERY: Duration = Duration::from_secs(2);
 pub(super) const LEASED_SHARE: f64 = 0.75;
 /// Workers that are busy for less of their time could take keyframes that are let pass. Busier ones make whatever waits
 /// longer wait for longest: then keyframes are let pass.
-const BUSY: f64 = 0.75;
+const BUSY: f64 = 0.8;
 /// Of ten keyframes that are due, one may be let pass.
 const PASSED_OVER: u64 = 10;
 
