@@ -276,6 +276,7 @@ CREATE TABLE flood (
 CREATE UNIQUE INDEX flood_lasting ON flood (kind, place) WHERE until_us IS NULL;
 CREATE TRIGGER flood_stays BEFORE DELETE ON flood BEGIN SELECT RAISE(ABORT, 'flood groups are never deleted'); END;
 CREATE INDEX suppression_by_alert ON suppression (inhibitor, suppression_id) WHERE inhibitor <> '';
+CREATE INDEX suppression_in_flood ON suppression (alert_id) WHERE cause = 3;
 -- When alerts of a kind came at a place last, by the monotonic clock of the boot that meta.flood_boot names.
 CREATE TABLE flood_arrival (
     kind INTEGER NOT NULL, place TEXT NOT NULL, times BLOB NOT NULL, PRIMARY KEY (kind, place)

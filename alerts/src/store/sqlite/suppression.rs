@@ -149,7 +149,7 @@ fn why(
             flood::came(db, batch, shared, &reasons, group)?;
             Ok(cause)
         }
-        None if is_new(subject, shown_seq, before) => {
+        None if is_new(db, subject, shown_seq, before)? => {
             Ok(flood::arrive(db, batch, shared, subject, place)?.map(Cause::Flood))
         }
         _ => Ok(cause),
@@ -157,8 +157,21 @@ fn why(
 }
 
 /// Whether an alert may come to a flood group: nobody was shown it, and it has been in none.
-fn is_new(subject: &Subject<'_>, shown_seq: i64, before: Option<Cause>) -> bool {
-    shown_seq == 0 && !matches!(before, Some(Cause::Flood(_))) && may_join(&subject.facts, subject.publisher)
+fn is_new(db: &Connection, subject: &Subject<'_>, shown_seq: i64, before: Option<Cause>) -> Result<bool> {
+    if shown_seq != 0 || !may_join(&subject.facts, subject.publisher) {
+        return Ok(false);
+    }
+    match before {
+        None => Ok(true),
+        Some(Cause::Flood(_)) => Ok(false),
+        // Another reason took over when its group had ended.
+        Some(_) => {
+            let sql = "SELECT EXISTS (SELECT 1 FROM suppression WHERE alert_id = ?1 AND cause = ?2)";
+            let was: bool =
+                db.prepare_cached(sql)?.query_row(params![subject.id, BY_FLOOD], |row| row.get(0))?;
+            Ok(!was)
+        }
+    }
 }
 
 fn cause_of(
@@ -175,7 +188,7 @@ fn cause_of(
             let lasts = reasons.floods.iter().any(|one| one.alert == group);
             (lasts && may_join(&subject.facts, subject.publisher)).then_some(group)
         }
-        _ if is_new(subject, shown_seq, before) => group_of(&reasons.floods, &subject.facts),
+        _ if is_new(db, subject, shown_seq, before)? => group_of(&reasons.floods, &subject.facts),
         _ => None,
     };
     Ok(decide(&subject.facts, now, &reasons.silences, &firing, group, before))
