@@ -316,7 +316,7 @@ pub enum StreamSource {
     /// Retina where it can, GStreamer where there is a reason.
     #[default]
     Auto,
-    /// GStreamer: everything, at ten times the cost.
+    /// GStreamer: everything, at some six times the cost.
     Gstreamer,
     /// Retina: H.264 and H.265 over RTSP and TCP.
     Retina,

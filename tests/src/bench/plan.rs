@@ -1,6 +1,6 @@
 //! `make bench-plan`: what a decision about a look takes with many cameras, and how long it takes to plan a county.
 
-use std::{fs, process::Command, time::Duration};
+use std::{process::Command, time::Duration};
 
 use anyhow::{Context, ensure};
 use rustix::time::{ClockId, clock_gettime};
@@ -9,7 +9,7 @@ use xueliang_inference::attention::{
     Attention, AttentionParams, CameraNeed, Floor, LookOutcome, Offer, Seen, WorkerId,
 };
 
-use super::Table;
+use super::{Table, processor_time_of_children};
 use crate::{program, repository};
 
 /// Cameras of the design.
@@ -107,23 +107,15 @@ fn decision_us(cameras: usize) -> anyhow::Result<f64> {
 
 /// Plans an hour of the county: the processor's time that takes, and its workers.
 fn county(mix: &std::path::Path, more: &[&str]) -> anyhow::Result<(Duration, u64)> {
-    let before = children();
+    let before = processor_time_of_children()?;
     let output = Command::new(program()?)
         .args(["plan", "--cameras", &COUNTY.to_string(), "--json", "--mix"])
         .arg(mix)
         .args(more)
         .output()
         .context("run xueliang plan")?;
-    let took = children().saturating_sub(before);
+    let took = processor_time_of_children()?.saturating_sub(before);
     ensure!(output.status.success(), "plan: {}", String::from_utf8_lossy(&output.stderr));
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     Ok((took, plan["workers"].as_u64().context("a plan says how many workers")?))
-}
-
-/// The processor's time of all processes that this one started and that have ended: in hundredths of seconds.
-fn children() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after = stat.rsplit_once(')').map_or("", |parts| parts.1);
-    let ticks = |field: usize| after.split_whitespace().nth(field)?.parse::<u64>().ok();
-    Duration::from_millis(10 * (ticks(13).unwrap_or(0) + ticks(14).unwrap_or(0)))
 }

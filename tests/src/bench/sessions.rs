@@ -29,7 +29,7 @@ use xueliang_ingest::{
 };
 use xueliang_simulator::{CameraSpec, Clip, Simulator};
 
-use super::Table;
+use super::{Table, processor_time};
 use crate::service::clips_folder;
 
 /// The name under which the program measures one driver.
@@ -41,8 +41,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// After the last camera has begun.
 const SETTLE: Duration = Duration::from_secs(5);
 const MEASURED: Duration = Duration::from_secs(30);
-/// `USER_HZ`, which is the same on every Linux that Rust runs on here.
-const TICKS_PER_S: f64 = 100.0;
 
 /// What one driver's process measured of itself.
 #[derive(Debug, Serialize, Deserialize)]
@@ -177,9 +175,11 @@ pub fn measure(source: &str, url: &str, cameras: usize) -> anyhow::Result<()> {
         };
         (sum(|c| &c.units), sum(|c| &c.bytes))
     };
-    let (first, cpu_first, from) = (totals(), cpu_s()?, Instant::now());
+    let (first, cpu_first, from) =
+        (totals(), processor_time(std::process::id())?.as_secs_f64(), Instant::now());
     std::thread::sleep(MEASURED);
-    let (last, cpu_last, seconds) = (totals(), cpu_s()?, from.elapsed().as_secs_f64());
+    let (last, cpu_last, seconds) =
+        (totals(), processor_time(std::process::id())?.as_secs_f64(), from.elapsed().as_secs_f64());
     #[expect(clippy::cast_precision_loss, reason = "figures of half a minute")]
     let each = |count: u64| count as f64 / cameras as f64;
     let cost = Cost {
@@ -198,13 +198,4 @@ fn status(name: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix(name)).context("the system tells it")?;
     Ok(line.trim().trim_end_matches("kB").trim().parse()?)
-}
-
-/// Processor time of this process, in seconds.
-fn cpu_s() -> anyhow::Result<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    // Behind the name, which may hold anything: user and system time are the 12th and 13th.
-    let fields = stat.rsplit_once(')').context("the system tells it")?.1.split_whitespace().skip(11).take(2);
-    let ticks: Result<Vec<f64>, _> = fields.map(str::parse).collect();
-    Ok(ticks?.iter().sum::<f64>() / TICKS_PER_S)
 }

@@ -9,6 +9,8 @@ use anyhow::Context;
 use tokio::{task::JoinSet, time::Instant};
 use xueliang_base::kind::Lane;
 
+use super::super::processor_time;
+
 /// Calls of Publish under way at once for one flow, at most.
 const PUBLISHING: usize = 256;
 
@@ -195,15 +197,9 @@ impl Meter {
     }
 }
 
-/// Processor time of a process so far.
+/// Nothing where it has ended.
 fn cpu(pid: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name in parentheses may hold spaces; user and system time are the 12th and 13th fields after it, in ticks of
-    // a hundredth of a second.
-    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 =
-        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
+    processor_time(pid).unwrap_or_default()
 }
 
 fn resident_bytes(pid: u32) -> u64 {

@@ -24,7 +24,7 @@ use xueliang_ingest::{
 };
 use xueliang_server::plan::costs::{Node, Spread, Worker};
 
-use super::{footage::Footage, looks::Rules, process_time, resident_mib, round};
+use super::{super::processor_time, footage::Footage, looks::Rules, process_time, resident_mib, round};
 use crate::{
     Service,
     histogram::Buckets,
@@ -205,16 +205,7 @@ impl Moment {
             units: service.metric("xueliang_node_access_units", &["column=\"received\""]).await?,
             rest: service.metric("xueliang_node_look_seconds_sum", &[rest]).await?,
             buckets: Buckets::read(&service.metrics().await?, "xueliang_node_look_seconds", &[rest]),
-            busy: busy(node)?,
+            busy: processor_time(u32::try_from(node)?)?,
         })
     }
-}
-
-/// The processor's time of another process; Linux counts it in hundredths of seconds.
-fn busy(process: i32) -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
-    let after = stat.rsplit_once(')').context("a name in parentheses")?.1;
-    let ticks = |field: usize| after.split_whitespace().nth(field)?.parse::<u64>().ok();
-    let ticks = ticks(11).zip(ticks(12)).map(|(user, system)| user + system);
-    Ok(Duration::from_millis(ticks.context("times of a process")? * 10))
 }
