@@ -1,17 +1,17 @@
 //! Suppression on the node, before an alert is minted: one place and kind of hazard is one alert at a time.
 //!
-//! Pure: edges of incidents in, decisions out, time as a parameter. Nothing is dropped silently: every edge that
-//! makes no alert of its own says why, and is counted. What an alert that was minted is suppressed by, silences and other
-//! alerts, is decided by the bus (`silence.rs`).
+//! Pure: edges of incidents in, decisions out. Nothing is dropped silently: every edge that makes no alert of its own says
+//! why, and is counted; the alert that stands for it is on its way. A cooldown holds back the incident itself (the timing of
+//! its rule), and `explain` lists it. What an alert that was minted is suppressed by, silences and other alerts, is decided
+//! by the bus (`silence.rs`).
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use xueliang_base::{
     alert::Alert,
     id::{AlertId, AlertRevision, CameraId, RuleId, ZoneId},
     incident::Edge,
     kind::{Kind, Level},
-    time::Mono,
 };
 
 /// One place and kind of hazard.
@@ -28,8 +28,6 @@ pub struct Key {
 /// Why an edge makes no alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Reason {
-    /// The same place and kind ended less than the cooldown ago, at this level or a higher one.
-    Cooldown,
     /// Another rule still sees what this one no longer sees.
     StillSeenByAnother,
     /// Less severe than what another rule sees there now.
@@ -42,7 +40,6 @@ impl Reason {
     /// The word for logs and metrics.
     pub fn word(self) -> &'static str {
         match self {
-            Reason::Cooldown => "cooldown",
             Reason::StillSeenByAnother => "still_seen_by_another",
             Reason::Outranked => "outranked",
             Reason::NeverRaised => "never_raised",
@@ -70,31 +67,16 @@ struct Active {
     revision: u64,
     /// The rules that see it, each with its level.
     holders: BTreeMap<RuleId, Level>,
-    /// The most severe level it had.
-    peak: Level,
 }
 
-#[derive(Debug)]
-struct Ended {
-    at: Mono,
-    peak: Level,
-}
-
-/// Knows what is active at every place, and what ended a short while ago.
-#[derive(Debug)]
+/// Knows what is active at every place.
+#[derive(Debug, Default)]
 pub struct Suppressor {
-    cooldown: Duration,
     active: BTreeMap<Key, Active>,
-    ended: BTreeMap<Key, Ended>,
     counts: BTreeMap<Reason, u64>,
 }
 
 impl Suppressor {
-    /// `cooldown` starts when an alert is resolved. The node uses none: the cooldown of a rule's timing, which a higher
-    /// level breaks, holds back the incident itself. One here would hold for all rules of a place and kind together.
-    pub fn new(cooldown: Duration) -> Self {
-        Self { cooldown, active: BTreeMap::new(), ended: BTreeMap::new(), counts: BTreeMap::new() }
-    }
     /// Takes over the latest state of an alert of an earlier life, as the bus or the spool has it: a firing one is
     /// active, its next state is an update; a resolved one is over. Revisions at or below one that is known change
     /// nothing. Where two alerts of one place and kind fire, the later one is active.
@@ -118,7 +100,6 @@ impl Suppressor {
                 alert: alert.id,
                 revision: alert.revision.0,
                 holders: BTreeMap::from([(alert.explanation.rule.clone(), alert.level)]),
-                peak: alert.level,
             };
             self.active.insert(key, active);
         }
@@ -135,32 +116,19 @@ impl Suppressor {
         orphans.map(|(key, active)| (key.clone(), active.alert)).collect()
     }
     /// Decides on an edge of a camera's incident. `mint` gives the id of a new alert.
-    pub fn decide(
-        &mut self,
-        camera: &CameraId,
-        edge: &Edge,
-        now: Mono,
-        mint: impl FnOnce() -> AlertId,
-    ) -> Decision {
+    pub fn decide(&mut self, camera: &CameraId, edge: &Edge, mint: impl FnOnce() -> AlertId) -> Decision {
         let incident = edge.incident();
         let key = Key { camera: camera.clone(), zone: incident.zone.clone(), kind: incident.kind };
         let decision = match edge {
-            Edge::Raised(_) | Edge::Updated(_) => self.seen(key, &incident.rule, incident.level, now, mint),
-            Edge::Resolved(..) => self.gone(key, &incident.rule, now),
+            Edge::Raised(_) | Edge::Updated(_) => self.seen(key, &incident.rule, incident.level, mint),
+            Edge::Resolved(..) => self.gone(key, &incident.rule),
         };
         if let Decision::Suppress(reason) = decision {
             *self.counts.entry(reason).or_default() += 1;
         }
         decision
     }
-    fn seen(
-        &mut self,
-        key: Key,
-        rule: &RuleId,
-        level: Level,
-        now: Mono,
-        mint: impl FnOnce() -> AlertId,
-    ) -> Decision {
+    fn seen(&mut self, key: Key, rule: &RuleId, level: Level, mint: impl FnOnce() -> AlertId) -> Decision {
         if let Some(active) = self.active.get_mut(&key) {
             active.holders.insert(rule.clone(), level);
             let worst = active.holders.values().min().copied().unwrap_or(level);
@@ -168,22 +136,14 @@ impl Suppressor {
                 return Decision::Suppress(Reason::Outranked);
             }
             active.revision += 1;
-            active.peak = active.peak.min(level);
             return Decision::Publish { alert: active.alert, revision: AlertRevision(active.revision) };
-        }
-        if let Some(ended) = self.ended.get(&key) {
-            // A smaller number is more severe: only that breaks a cooldown.
-            if now.since(ended.at) < self.cooldown && level >= ended.peak {
-                return Decision::Suppress(Reason::Cooldown);
-            }
-            self.ended.remove(&key);
         }
         let alert = mint();
         let holders = BTreeMap::from([(rule.clone(), level)]);
-        self.active.insert(key, Active { alert, revision: 1, holders, peak: level });
+        self.active.insert(key, Active { alert, revision: 1, holders });
         Decision::Publish { alert, revision: AlertRevision(1) }
     }
-    fn gone(&mut self, key: Key, rule: &RuleId, now: Mono) -> Decision {
+    fn gone(&mut self, key: Key, rule: &RuleId) -> Decision {
         let Some(active) = self.active.get_mut(&key) else {
             return Decision::Suppress(Reason::NeverRaised);
         };
@@ -193,15 +153,8 @@ impl Suppressor {
         }
         let decision =
             Decision::Publish { alert: active.alert, revision: AlertRevision(active.revision + 1) };
-        let peak = active.peak;
         self.active.remove(&key);
-        self.ended.insert(key, Ended { at: now, peak });
         decision
-    }
-    /// Forgets what ended longer than the cooldown ago. Call it now and then.
-    pub fn tidy(&mut self, now: Mono) {
-        let cooldown = self.cooldown;
-        self.ended.retain(|_, ended| now.since(ended.at) < cooldown);
     }
     /// Edges suppressed so far, by reason.
     pub fn counts(&self) -> &BTreeMap<Reason, u64> {

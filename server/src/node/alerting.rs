@@ -141,8 +141,7 @@ pub async fn run(
         revision: ConfigRevision(0),
         latest: BTreeMap::new(),
         ended: BTreeMap::new(),
-        // Rules have cooldowns of their own, by their timing.
-        suppressor: Suppressor::new(Duration::ZERO),
+        suppressor: Suppressor::default(),
         upstreams: Upstreams::default(),
         counts: AlertingCounts::default(),
         shown: counts,
@@ -266,8 +265,7 @@ impl Alerting {
     }
 
     fn change(&mut self, change: Change) {
-        let now = self.spec.clock.mono();
-        let (id, word) = match self.suppressor.decide(&change.camera, &change.edge, now, AlertId::mint) {
+        let (id, word) = match self.suppressor.decide(&change.camera, &change.edge, AlertId::mint) {
             // Its own count of revisions does not know those that evidence adds; `latest` does.
             Decision::Publish { alert, .. } => match (&change.edge, self.latest.contains_key(&alert)) {
                 (Edge::Resolved(..), _) => (alert, "resolved"),
@@ -394,7 +392,6 @@ impl Alerting {
     /// Forgets resolved alerts whose evidence cannot come any more.
     fn forget(&mut self) {
         let now = self.spec.clock.mono();
-        self.suppressor.tidy(now);
         let ended = &mut self.ended;
         self.latest.retain(|id, alert| {
             alert.state.is_firing() || now.since(*ended.entry(*id).or_insert(now)) < EVIDENCE_PATIENCE
