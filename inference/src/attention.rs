@@ -126,6 +126,10 @@ impl Attention {
         }
         self.renew(place);
     }
+    /// Whether units between keyframes mean anything for this camera now.
+    pub fn wants_every_unit(&self, id: &CameraId) -> bool {
+        self.seats.get(id).is_some_and(|seat| seat.continued || seat.lease.is_some())
+    }
     /// Something may be happening at the camera: if it rests, its next keyframe gets a glance.
     pub fn stir(&mut self, now: Mono, id: &CameraId) {
         self.rest(now);

@@ -6,6 +6,10 @@ use xueliang_base::look::{LookCost, LookKind};
 
 /// Weight of the newest look.
 const NEWEST: f64 = 0.2;
+/// The same of the first looks that were cheaper than thought: those before loaded a decoder and models.
+const WARM: f64 = 0.5;
+/// How many looks are the first ones.
+const FIRST: u8 = 8;
 
 /// Averages in microseconds.
 #[derive(Debug, Clone)]
@@ -18,35 +22,38 @@ pub(super) struct Cost {
     infer_us: f64,
     /// Units of a continued look.
     units: f64,
-    measured: bool,
+    /// Looks measured, up to [`FIRST`].
+    measured: u8,
 }
 
 impl Cost {
     pub(super) fn new(first: Duration) -> Self {
         let us = first.as_secs_f64() * 1e6;
         // A keyframe takes several times a predicted picture; one third of a look is decoding (toolchain.md §9).
-        Self {
-            keyframe_us: us / 3.0,
-            unit_us: us / 12.0,
-            infer_us: us * 2.0 / 3.0,
-            units: 4.0,
-            measured: false,
-        }
+        Self { keyframe_us: us / 3.0, unit_us: us / 12.0, infer_us: us * 2.0 / 3.0, units: 4.0, measured: 0 }
     }
     pub(super) fn learn(&mut self, kind: LookKind, cost: &LookCost, units: usize) {
         #[expect(clippy::cast_precision_loss, reason = "averages of microseconds")]
         let (decode, infer, units) =
             (cost.decode_us as f64, (cost.preprocess_us + cost.infer_us) as f64, units.max(1) as f64);
-        let rate = if self.measured { NEWEST } else { 1.0 };
-        self.infer_us += (infer - self.infer_us) * rate;
+        let measured = self.measured;
+        let learn = |known: &mut f64, new: f64| {
+            *known += (new - *known)
+                * match measured {
+                    0 => 1.0,
+                    1..FIRST if new < *known => WARM,
+                    _ => NEWEST,
+                };
+        };
+        learn(&mut self.infer_us, infer);
         match kind {
-            LookKind::Keyframe => self.keyframe_us += (decode - self.keyframe_us) * rate,
+            LookKind::Keyframe => learn(&mut self.keyframe_us, decode),
             LookKind::Continued => {
-                self.unit_us += (decode / units - self.unit_us) * rate;
-                self.units += (units - self.units) * rate;
+                learn(&mut self.unit_us, decode / units);
+                learn(&mut self.units, units);
             }
         }
-        self.measured = true;
+        self.measured = (measured + 1).min(FIRST);
     }
     pub(super) fn keyframe(&self) -> Duration {
         us(self.keyframe_us + self.infer_us)
@@ -69,4 +76,30 @@ impl Cost {
 
 fn us(us: f64) -> Duration {
     Duration::try_from_secs_f64(us.max(0.0) / 1e6).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_first_look_loaded_is_soon_forgotten_and_later_spikes_count_little() {
+        let mut cost = Cost::new(Duration::from_millis(60));
+        let mut look = |ms: u64| {
+            let look = LookCost { decode_us: ms * 250, preprocess_us: 0, infer_us: ms * 750 };
+            cost.learn(LookKind::Keyframe, &look, 1);
+            cost.keyframe().as_millis()
+        };
+        assert_eq!(look(800), 800);
+        for _ in 0..5 {
+            look(30);
+        }
+        let warm = look(30);
+        assert!(warm < 50, "{warm} ms after six warm looks");
+        for _ in 0..20 {
+            look(30);
+        }
+        let spike = look(300);
+        assert!(spike < 90, "{spike} ms");
+    }
 }

@@ -15,11 +15,14 @@ const MEASURED_EVERY: Duration = Duration::from_secs(2);
 /// Share of the workers' time up to which leases are added. Looks come when pictures do and not when workers are idle: at
 /// three quarters, waiting for a worker costs about as much as the look itself.
 pub(super) const LEASED_SHARE: f64 = 0.75;
-/// Workers that are busy for less of their time could take keyframes that are let pass. Busier ones make whatever waits
-/// longer wait for longest: then keyframes are let pass.
-const BUSY: f64 = 0.8;
+/// Workers that are busy for less of their time could take keyframes that are let pass. Busier ones would only make all
+/// of them wait longer, unless what is asked for fits and comes at one moment.
+const BUSY: f64 = 0.6;
 /// Of ten keyframes that are due, one may be let pass.
 const PASSED_OVER: u64 = 10;
+/// A keyframe may wait while so many looks are made, one after the other. Whatever waits in an overload waits for about that
+/// long, so it is no more than it takes to have the next look at hand when a worker is free.
+const LOOKS_WAITED_FOR: u32 = 2;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Load {
@@ -35,6 +38,8 @@ pub(super) struct Load {
     pub(super) landed: u64,
     pub(super) busy: Duration,
     pub(super) passed_over: u64,
+    /// How long a look took of late.
+    look: Duration,
     /// How long a keyframe may wait.
     window: Duration,
 }
@@ -49,19 +54,24 @@ impl Load {
             self.needed += seat.load(seat.lease.is_some());
             self.wanted += seat.load(seat.continued);
         }
+        if let Some(look) = u32::try_from(self.landed).ok().and_then(|landed| self.busy.checked_div(landed)) {
+            self.look = if self.look.is_zero() { look } else { (self.look * 3 + look) / 4 };
+        }
         self.window = self.next_window(now, params);
         self.at = Some(now);
         (self.landed, self.busy, self.passed_over) = (0, Duration::ZERO, 0);
     }
-    /// Wider while keyframes are let pass and workers are idle, as when many cameras send theirs at one moment; narrower
-    /// again otherwise.
+    /// Wider while keyframes are let pass that workers have the time for, as when many cameras send theirs at one moment;
+    /// narrower again otherwise.
     fn next_window(&self, now: Mono, params: &AttentionParams) -> Duration {
         let period = self.at.map_or(Duration::ZERO, |at| now.since(at)).as_secs_f64() * self.workers;
         let idle = self.busy.as_secs_f64() < period * BUSY;
-        if idle && self.passed_over * PASSED_OVER > self.passed_over + self.landed {
+        // Averages of costs drift a little after a lease was given by them.
+        let fits = self.needed <= self.workers * LEASED_SHARE * 1.1;
+        if (idle || fits) && self.passed_over * PASSED_OVER > self.passed_over + self.landed {
             self.window.mul_f64(1.5).min(params.max_age)
         } else {
-            self.window.mul_f64(0.9).max(params.fresh)
+            self.window.mul_f64(0.9).max(self.look * LOOKS_WAITED_FOR).max(params.fresh).min(params.max_age)
         }
     }
     pub(super) fn is_old(&self, now: Mono) -> bool {

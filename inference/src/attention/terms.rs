@@ -31,7 +31,8 @@ pub struct AttentionParams {
     pub breach_grace: Duration,
     /// Share of the workers' time that may be promised.
     pub promised_share: f64,
-    /// While more is asked for than the workers can do, a keyframe that has waited for longer is left for the next one.
+    /// While more is asked for than the workers can do, keyframes that have waited for longer than a look or two are left for
+    /// the next ones; none that is younger than this.
     pub fresh: Duration,
 }
 
@@ -45,8 +46,8 @@ impl Default for AttentionParams {
             first_cost: Duration::from_millis(60),
             breach_grace: Duration::from_secs(2),
             promised_share: 0.85,
-            // A few looks of a usual detector: what a keyframe may wait for when several arrive at once.
-            fresh: Duration::from_millis(100),
+            // An answer, its rules and the next offer take some of it.
+            fresh: Duration::from_millis(40),
         }
     }
 }

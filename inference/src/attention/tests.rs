@@ -66,7 +66,11 @@ fn with_capacity_to_spare_every_floor_is_kept() {
 #[test]
 fn at_ten_times_the_load_ages_stay_bounded_and_intervals_stretch_evenly() {
     // 40 cameras, every 2 s, 500 ms each: ten workers' work for one.
-    let mut sim = Sim::new(params(1), cams(40, 2.0, 500));
+    let mut cams = cams(40, 2.0, 500);
+    for (index, cam) in cams.iter_mut().enumerate() {
+        cam.phase = Duration::from_millis(50) * u32::try_from(index).unwrap();
+    }
+    let mut sim = Sim::new(params(1), cams);
     sim.run(200.0);
     let warm = sim.start.plus(s(40.0));
     let means: Vec<f64> = sim.cams.iter().map(|cam| cam.mean(warm)).collect();
@@ -80,6 +84,17 @@ fn at_ten_times_the_load_ages_stay_bounded_and_intervals_stretch_evenly() {
     assert!((row.expected_interval.as_secs_f64() - 23.5).abs() < 3.0, "{row:?}");
     assert_eq!(sim.attention.breaches(sim.now).len(), 40, "a broken floor is itself told");
     assert!(sim.attention.counters().refused[&NotLooked::Busy] > 100);
+}
+
+#[test]
+fn cameras_in_step_do_not_leave_the_workers_idle() {
+    // 40 keyframes at one moment, every 2 s, 50 ms each: what one worker can just do, one after the other.
+    let mut sim = Sim::new(params(1), cams(40, 2.0, 50));
+    sim.run(120.0);
+    let warm = sim.start.plus(s(60.0));
+    for cam in &sim.cams {
+        assert!(cam.mean(warm) < 4.0, "{}: {}", cam.id, cam.mean(warm));
+    }
 }
 
 #[test]

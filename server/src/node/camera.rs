@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use tokio::sync::Notify;
@@ -80,6 +83,8 @@ pub struct Cell {
     live: Mutex<Live>,
     dirty: Arc<Dirty>,
     encoded: Mutex<Encoded>,
+    /// Whether the looks task wants to know of every unit; otherwise of keyframes and wakes.
+    every_unit: AtomicBool,
 }
 
 /// The encoded tier of a stream, where somebody listens to it.
@@ -107,7 +112,14 @@ impl Cell {
             last_keyframe: None,
             keyframe_interval: None,
         };
-        Self { camera, ring, live: Mutex::new(live), dirty, encoded: Mutex::default() }
+        let every_unit = AtomicBool::new(true);
+        Self { camera, ring, live: Mutex::new(live), dirty, encoded: Mutex::default(), every_unit }
+    }
+    /// Marks the camera at every unit from now on, or at keyframes and wakes alone: a resting camera has no use for more.
+    /// Returns whether units may have come of which it was not told.
+    pub fn want_every_unit(&self, every_unit: bool) -> bool {
+        let before = self.every_unit.swap(every_unit, Ordering::AcqRel);
+        every_unit && !before
     }
     /// Listens to the encoded tier, or does not any more.
     pub fn listen(&self, listen: bool) {
@@ -164,13 +176,19 @@ impl UnitSink for Cell {
                 live.last_keyframe = Some(unit.arrival);
             }
         }
-        {
+        let woken = {
             let mut encoded = self.encoded();
             let wake = encoded.activity.as_mut().and_then(|activity| activity.push(&unit));
-            encoded.wanted |= wake.is_some();
-        }
+            let woken = wake.is_some() && !encoded.wanted;
+            encoded.wanted |= woken;
+            woken
+        };
+        let told = unit.keyframe || woken;
         self.ring.push(unit);
-        self.dirty.mark(&self.camera.id);
+        // In this order: whoever wants every unit from this moment on asks the ring after saying so.
+        if told || self.every_unit.load(Ordering::Acquire) {
+            self.dirty.mark(&self.camera.id);
+        }
     }
     fn signal(&self, change: SignalChange) {
         {
@@ -222,6 +240,37 @@ mod tests {
         unit(702, false, true);
         assert_eq!(unit(703, true, false), Some(Duration::from_secs(2)));
         assert_eq!(unit(705, true, false), Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn a_resting_camera_is_marked_at_keyframes_alone() {
+        let camera =
+            xueliang_base::config::Config::parse(CONFIG, std::path::Path::new("/etc")).unwrap().cameras;
+        let ring = Ring::new(1 << 20, Duration::from_secs(30));
+        let dirty = Arc::new(Dirty::default());
+        let cell = Cell::new(Arc::new(camera[0].clone()), ring, dirty.clone(), Wall(0));
+        let mut seq = 0;
+        let mut marked = |keyframe| {
+            seq += 1;
+            cell.unit(AccessUnit {
+                seq,
+                codec: Codec::H264,
+                keyframe,
+                discontinuity: false,
+                pts_us: None,
+                arrival: Mono(seq * 1_000_000_000),
+                arrival_wall: Wall(0),
+                camera_time: None,
+                data: vec![0; 10].into(),
+            });
+            !dirty.take().is_empty()
+        };
+        assert!(marked(true) && marked(false));
+        assert!(!cell.want_every_unit(false));
+        assert!(marked(true) && !marked(false));
+        assert!(cell.want_every_unit(true), "a unit came of which nobody was told");
+        assert!(!cell.want_every_unit(true));
+        assert!(marked(false));
     }
 
     const CONFIG: &str = r#"

@@ -310,6 +310,10 @@ impl Looks {
                 blind: live.signal.not_looked(),
             },
         );
+        if running.cell.want_every_unit(self.attention.wants_every_unit(id)) {
+            // What came while it rested is offered with the next unit, or here.
+            self.spec.dirty.mark(id);
+        }
         if let (Some(said), Some(tiers)) = (heard, &mut running.tiers) {
             tiers.heard(said);
             if said == Said::Awake && tiers.enforced() {
@@ -382,6 +386,7 @@ impl Looks {
         if let Some(watch) = watch {
             self.attention.wake(now, id, watch);
         }
+        self.offer(id);
         self.emit(id, edges, stages, since, unit_seq);
     }
 

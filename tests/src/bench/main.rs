@@ -336,6 +336,10 @@ async fn journal_row(table: &mut Table, service: &Service, desk: &Desk) -> anyho
     }
     by_journal.retain(|change| change.5 <= upto);
     by_record.retain(|change| change.5 <= upto);
+    // What the node says of itself is in no camera's journal.
+    let all = by_record.len();
+    by_record.retain(|change| change.1 != xueliang_base::kind::Kind::CoverageGap.code());
+    table.note("coverage gaps told of", (all - by_record.len()).to_string());
     let odd: Vec<_> = by_journal.symmetric_difference(&by_record).collect();
     for change in odd.iter().take(10) {
         let side = if by_journal.contains(*change) { "journal" } else { "record" };
