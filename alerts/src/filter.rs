@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use prost::Message as _;
 use xueliang_base::{
-    alert::Sha256,
+    alert::{Alert, Sha256},
     cursor::FilterMark,
     id::{CameraId, DivisionCode},
     kind::Level,
@@ -40,7 +40,8 @@ pub struct Filter {
 /// What a filter looks at.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// Division codes from the root down, each between slashes: `/330000/330100/`.
+    /// Division codes from the root down, each between slashes: `/330000/330100/`. Of an alert that stands for those of
+    /// other cameras, after a bar, what else may ask for it: `/330000/|/330100/330200/@gate-1/@gate-2/`.
     pub path: &'a str,
     /// Number of the kind.
     pub kind: i32,
@@ -52,16 +53,30 @@ pub struct Facts<'a> {
     pub camera: &'a str,
 }
 
+impl Facts<'_> {
+    /// The same with its own place alone: what is said of a part of what it stands for is not said of it.
+    pub(crate) fn own(mut self) -> Self {
+        self.path = self.path.split('|').next().unwrap_or_default();
+        self
+    }
+    /// Whether its camera, or one that it stands for, is this one.
+    fn is_of(&self, camera: &CameraId) -> bool {
+        let stands_for = |part: &str| part.strip_prefix('@') == Some(camera.as_str());
+        camera.as_str() == self.camera || self.path.split('/').any(stands_for)
+    }
+}
+
 impl Filter {
     /// Whether an alert with these facts is wanted.
     pub fn wants(&self, facts: &Facts<'_>) -> bool {
         let listed = |numbers: &[i32], number| numbers.is_empty() || numbers.contains(&number);
-        let under =
-            |codes: &[DivisionCode]| codes.iter().any(|code| facts.path.contains(&format!("/{code}/")));
+        let under = |codes: &[DivisionCode]| {
+            facts.path.split('/').any(|part| codes.iter().any(|code| code.as_str() == part))
+        };
         listed(&self.kinds, facts.kind)
             && listed(&self.classes, facts.class)
             && self.least_level.is_none_or(|least| facts.level <= least)
-            && (self.cameras.is_empty() || self.cameras.iter().any(|camera| camera.as_str() == facts.camera))
+            && (self.cameras.is_empty() || self.cameras.iter().any(|camera| facts.is_of(camera)))
             && (self.divisions.is_empty() || under(&self.divisions))
             && self.within.as_deref().is_none_or(under)
     }
@@ -104,9 +119,16 @@ fn sorted<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
     values.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The path of a place, as [`Facts::path`] wants it.
-pub(crate) fn path_of(codes: &[DivisionCode]) -> String {
-    codes.iter().fold("/".to_owned(), |path, code| path + code.as_str() + "/")
+/// The path of an alert, as [`Facts::path`] wants it.
+pub(crate) fn path_of(alert: &Alert) -> String {
+    let own = alert.place.division_path.iter().fold("/".to_owned(), |path, code| path + code.as_str() + "/");
+    if alert.behind.is_empty() {
+        return own;
+    }
+    let divisions = alert.divisions_behind.iter().map(|code| format!("{code}/"));
+    divisions
+        .chain(alert.behind.iter().map(|camera| format!("@{camera}/")))
+        .fold(own + "|/", |path, part| path + &part)
 }
 
 fn parse_all<T, R>(what: &str, entries: Vec<R>, parse: impl Fn(R) -> Result<T, String>) -> Result<Vec<T>> {

@@ -82,7 +82,7 @@ impl Group {
 
 /// Where an alert with these facts may be grouped, first choice first.
 pub fn places<'a>(facts: &Facts<'a>) -> [&'a str; 2] {
-    [facts.camera, facts.path]
+    [facts.camera, facts.own().path]
 }
 
 /// Whether an alert of this publisher may be a member of groups.
@@ -165,6 +165,7 @@ pub fn begun(place: &str, kind: Kind, level: Level, of: &Place, now: Wall, confi
         evidence: Vec::new(),
         stages: Vec::new(),
         behind: Vec::new(),
+        divisions_behind: Vec::new(),
         camera_time: None,
         decided: now,
         publisher: PUBLISHER.to_owned(),

@@ -113,7 +113,7 @@ impl Silence {
         } else {
             self.levels.contains(&facts.level)
         };
-        named && self.lasts(at) && self.wire.begin_unix_us <= at.0 && self.filter.wants(facts)
+        named && self.lasts(at) && self.wire.begin_unix_us <= at.0 && self.filter.wants(&facts.own())
     }
     /// Whether it has not ended.
     pub fn lasts(&self, at: Wall) -> bool {

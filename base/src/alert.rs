@@ -333,6 +333,8 @@ pub struct Alert {
     /// Of [`Kind::UpstreamDown`]: all cameras that hang on what is down, in order; at most
     /// [`MAX_BEHIND`](crate::config::MAX_BEHIND).
     pub behind: Vec<CameraId>,
+    /// Of the same: the divisions that they lie in beside those of the place, subtrees included, in order.
+    pub divisions_behind: Vec<DivisionCode>,
 }
 
 /// What an incident needs besides itself to become an alert.
@@ -400,6 +402,7 @@ impl Alert {
             publisher: String::new(),
             drill: minting.drill,
             behind: Vec::new(),
+            divisions_behind: Vec::new(),
         }
     }
     /// The time spent in a stage, where known.

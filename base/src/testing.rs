@@ -46,6 +46,7 @@ pub fn alert(kind: Kind, at: Wall) -> Alert {
         publisher: String::new(),
         drill: false,
         behind: Vec::new(),
+        divisions_behind: Vec::new(),
     }
 }
 

@@ -281,7 +281,7 @@ fn volatile_row(one: &Incoming, before: Option<&FeedRow>) -> FeedRow {
         class: alert.kind_class,
         level: before.map_or(one.alert.level, |before| before.level.min(one.alert.level)),
         camera: one.alert.place.camera.to_string(),
-        path: before.map_or_else(|| path_of(&one.alert.place.division_path), |before| before.path.clone()),
+        path: before.map_or_else(|| path_of(&one.alert), |before| before.path.clone()),
         committed: one.received,
         record: v1::Record { alert: Some(alert), committed_unix_us: 0, lane: v1::Lane::from(lane).into() },
         encoded: std::sync::OnceLock::new(),

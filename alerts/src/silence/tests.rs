@@ -88,6 +88,10 @@ fn a_silence_covers_its_scope_from_begin_to_end() {
     assert!(silence.covers(&garbage, at(last - 1)) && !silence.covers(&garbage, at(last)));
     assert!(!silence.covers(&facts(Kind::BinOverflow, 4), at(0)));
     assert!(!silence.covers(&Facts { camera: "pier", ..garbage }, at(0)));
+    assert!(
+        !silence.covers(&Facts { path: "/34/|/3301/@gate/", ..garbage }, at(0)),
+        "it is of more than that"
+    );
     assert!(!silence.covers(&Facts { path: "/34/3301/", ..garbage }, at(0)));
     silence.wire.expired_unix_us = at(5).0;
     assert!(!silence.covers(&garbage, at(6)));

@@ -2,7 +2,7 @@
 //!
 //! Each is declared after what it hangs on, as divisions are: so there is no circle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +50,16 @@ impl Config {
     pub fn behind(&self, id: &UpstreamId) -> Vec<&Camera> {
         let behind = |camera: &&Camera| self.chain(camera.upstream.as_ref()).any(|up| up.id == *id);
         self.cameras.iter().filter(behind).collect()
+    }
+    /// The divisions that the cameras behind an upstream lie in, subtrees included, beside those that it lies in itself.
+    pub fn divisions_behind(&self, id: &UpstreamId) -> Vec<DivisionCode> {
+        let behind = self.behind(id);
+        let of_cameras = behind.iter().flat_map(|camera| division_path(&self.divisions, &camera.division));
+        let mut divisions: BTreeSet<DivisionCode> = of_cameras.collect();
+        for own in self.common_path(id) {
+            divisions.remove(&own);
+        }
+        divisions.into_iter().collect()
     }
     /// Codes from the root down to the lowest division that all cameras behind an upstream lie in.
     pub(crate) fn common_path(&self, id: &UpstreamId) -> Vec<DivisionCode> {

@@ -72,6 +72,7 @@ impl From<&Alert> for v1::Alert {
             publisher: alert.publisher.clone(),
             drill: alert.drill,
             cameras_behind: alert.behind.iter().map(ToString::to_string).collect(),
+            divisions_behind: alert.divisions_behind.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -227,6 +228,13 @@ fn read_alert(wire: v1::Alert, faults: &mut Faults) -> Option<Alert> {
     faults.count("cameras_behind", wire.cameras_behind.len(), MAX_BEHIND);
     let behind = wire.cameras_behind.iter().take(MAX_BEHIND);
     let behind = behind.filter_map(|id| faults.take("cameras_behind", id.parse())).collect();
+    faults.count("divisions_behind", wire.divisions_behind.len(), MAX_BEHIND);
+    let divisions_behind = wire.divisions_behind.iter().take(MAX_BEHIND);
+    let divisions_behind =
+        divisions_behind.filter_map(|code| faults.take("divisions_behind", code.parse())).collect();
+    if !wire.divisions_behind.is_empty() && wire.cameras_behind.is_empty() {
+        faults.add("divisions_behind", format_args!("only where there are cameras behind it: leave it out"));
+    }
     if !wire.cameras_behind.is_empty() && kind.is_some_and(|kind| kind != Kind::UpstreamDown) {
         faults.add("cameras_behind", format_args!("only UPSTREAM_DOWN has cameras behind it: leave it out"));
     }
@@ -253,6 +261,7 @@ fn read_alert(wire: v1::Alert, faults: &mut Faults) -> Option<Alert> {
         publisher: faults.text("publisher", wire.publisher, NAME_BYTES),
         drill: wire.drill,
         behind,
+        divisions_behind,
     })
 }
 

@@ -638,6 +638,10 @@ pub struct Alert {
     /// KIND_UPSTREAM_DOWN: ids of all cameras that hang on what is down, at most 4096, in order. Empty for other kinds.
     #[prost(string, repeated, tag = "23")]
     pub cameras_behind: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// KIND_UPSTREAM_DOWN: codes of the divisions that these cameras lie in beside those of the place, subtrees included: whoever
+    /// may see one of them, or asks for one of the cameras, gets this alert, since those of the cameras are held back for it.
+    #[prost(string, repeated, tag = "24")]
+    pub divisions_behind: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// An alert as committed in the record.
 #[derive(Clone, PartialEq, ::prost::Message)]

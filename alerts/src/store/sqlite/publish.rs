@@ -94,7 +94,7 @@ pub(super) fn store(
     let (kind, class) = (wire.kind, wire.kind_class);
     // Whoever was told of an alert is told of its end: its place among the divisions is the one it was raised in.
     let known_seq = known.as_ref().map(|known| known.change_seq);
-    let path = known.map_or_else(|| path_of(&alert.place.division_path), |known| known.path);
+    let path = known.map_or_else(|| path_of(alert), |known| known.path);
     let camera = alert.place.camera.as_str();
     let subject = Subject {
         id: &id,

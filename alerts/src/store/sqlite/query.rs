@@ -48,7 +48,12 @@ impl Sql {
     pub(super) fn filter(&mut self, filter: &Filter, level: &str) -> &mut Self {
         self.one_of("a.kind", filter.kinds.iter().map(|n| Value::from(*n)).collect());
         self.one_of("a.class", filter.classes.iter().map(|n| Value::from(*n)).collect());
-        self.one_of("a.camera", filter.cameras.iter().map(|id| Value::from(id.to_string())).collect());
+        if !filter.cameras.is_empty() {
+            // As `Facts::is_of`.
+            let any = vec!["a.camera = ? OR instr(a.path, ?) > 0"; filter.cameras.len()].join(" OR ");
+            let values = filter.cameras.iter().flat_map(|id| [id.to_string(), format!("/@{id}/")]);
+            self.add(&format!(" AND ({any})"), values.map(Value::from));
+        }
         if let Some(least) = filter.least_level {
             self.add(&format!(" AND {level} <= ?"), [Value::from(i64::from(least.number()))]);
         }

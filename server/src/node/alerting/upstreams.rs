@@ -83,6 +83,7 @@ impl Alerting {
                 self.end_orphan(alert);
             } else if alert.behind != behind {
                 alert.behind = behind.to_vec();
+                alert.divisions_behind = config.divisions_behind(&id);
                 alert.revision = AlertRevision(alert.revision.0 + 1);
                 alert.stages.clear();
                 self.mint(alert, "updated", None);
@@ -157,6 +158,7 @@ impl Alerting {
             publisher: String::new(),
             drill: false,
             behind,
+            divisions_behind: config.divisions_behind(&upstream.id),
         };
         info!(alert = %alert.id, upstream = %id, lost = fall.lost, behind = alert.behind.len(), "upstream down");
         self.upstreams.active.insert(id, alert.id);

@@ -251,6 +251,7 @@ impl Subject {
             publisher: String::new(),
             drill: false,
             behind: Vec::new(),
+            divisions_behind: Vec::new(),
         }
     }
 }
