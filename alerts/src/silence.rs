@@ -1,7 +1,7 @@
 //! Silences: what people do not want to be shown for a time, with author and reason. And the one decision about a state:
 //! whether a silence, another alert or a flood group suppresses it. Pure: time is a parameter.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use xueliang_base::{
     id::{AlertId, DivisionCode},
@@ -24,7 +24,7 @@ pub const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 pub const LONGEST_CRITICAL: Duration = Duration::from_secs(8 * 3600);
 /// How far ahead one may begin.
 pub const FARTHEST: Duration = LONGEST;
-/// Silences that have not ended. Each is looked at with every state that is published.
+/// Silences that have not ended.
 pub const MOST: u32 = 256;
 /// Characters of a reason.
 const REASON: std::ops::RangeInclusive<usize> = 4..=500;
@@ -135,10 +135,46 @@ pub enum Cause {
 /// What may suppress and is known without asking for it: as the last commit left it.
 #[derive(Debug, Clone, Default)]
 pub struct Reasons {
-    /// Silences that nobody ended, in order of their numbers; those of them that hold now are found by [`decide`].
-    pub silences: Vec<Silence>,
+    /// Silences that nobody ended.
+    pub silences: Silences,
     /// Flood groups that last.
     pub floods: Vec<Group>,
+}
+
+/// Silences, found by the divisions that they name, so that a state is not held against those of other places.
+#[derive(Debug, Clone, Default)]
+pub struct Silences {
+    /// In order of their numbers.
+    pub(crate) all: Vec<Silence>,
+    by_division: HashMap<String, Vec<usize>>,
+    /// Those that name no division.
+    anywhere: Vec<usize>,
+}
+
+impl Silences {
+    /// Of these.
+    pub fn new(mut all: Vec<Silence>) -> Self {
+        all.sort_by_key(|silence| silence.wire.silence_id);
+        let mut silences = Self { all, ..Self::default() };
+        for (at, silence) in silences.all.iter().enumerate() {
+            if silence.divisions().is_empty() {
+                silences.anywhere.push(at);
+            }
+            for code in silence.divisions() {
+                silences.by_division.entry(code.to_string()).or_default().push(at);
+            }
+        }
+        silences
+    }
+    /// Those that cover an alert with these facts at this moment, in order of their numbers.
+    pub fn covering(&self, facts: &Facts<'_>, at: Wall) -> impl Iterator<Item = &Silence> {
+        let facts = facts.own();
+        let named = facts.path.split('/').filter_map(|code| self.by_division.get(code)).flatten();
+        let mut places: Vec<usize> = self.anywhere.iter().chain(named).copied().collect();
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|place| &self.all[place]).filter(move |silence| silence.covers(&facts, at))
+    }
 }
 
 /// Why an alert with these facts is not shown now; `None` when it is. The reason that held before stays the reason as
@@ -146,12 +182,12 @@ pub struct Reasons {
 pub fn decide(
     facts: &Facts<'_>,
     at: Wall,
-    silences: &[Silence],
+    silences: &Silences,
     firing: &[Firing],
     flood: Option<AlertId>,
     before: Option<Cause>,
 ) -> Option<Cause> {
-    let silenced = silences.iter().filter(|silence| silence.covers(facts, at));
+    let silenced = silences.covering(facts, at);
     let inhibited = firing.iter().filter(|source| inhibits(source, facts));
     let mut causes = silenced
         .map(|silence| Cause::Silence(silence.wire.silence_id))

@@ -246,7 +246,7 @@ impl Bus {
         // What is itself silenced inhibits nothing.
         firing.retain(|one| {
             let facts = Facts { kind: one.kind, level: one.level, ..facts };
-            one.alert != row.alert && !reasons.silences.iter().any(|silence| silence.covers(&facts, wall))
+            one.alert != row.alert && reasons.silences.covering(&facts, wall).next().is_none()
         });
         let publisher = alert.map_or("", |alert| alert.publisher.as_str());
         let group = group_of(&reasons.floods, &facts).filter(|_| !told && may_join(&facts, publisher));

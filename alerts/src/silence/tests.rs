@@ -98,12 +98,13 @@ fn a_silence_covers_its_scope_from_begin_to_end() {
 }
 
 prop_compose! {
-    fn silence()(camera in "gate|pier", levels in prop::collection::vec(1i32..=4, 0..3), begin in 0u64..100, lasts in 1u64..100, id in 1u64..9) -> Silence {
+    fn silence()(camera in "gate|pier", levels in prop::collection::vec(1i32..=4, 0..3), begin in 0u64..100, lasts in 1u64..100, id in 1u64..9, divisions in prop::sample::subsequence(vec!["33", "3301", "34"], 0..3)) -> Silence {
         let minutes = |count: u64| Duration::from_secs(60 * count);
         let request = v1::CreateSilenceRequest {
             begin_unix_us: NOW.plus(minutes(begin)).0,
             end_unix_us: NOW.plus(minutes(begin + lasts)).0,
-            ..scoped(|scope| { scope.camera_ids = vec![camera]; scope.levels = levels; })
+            ..scoped(|scope| { scope.camera_ids = vec![camera]; scope.levels = levels;
+                scope.divisions = divisions.into_iter().map(str::to_owned).collect(); })
         };
         let mut silence = Silence::new(request, "ana", NOW).unwrap();
         silence.wire.silence_id = id;
@@ -132,13 +133,14 @@ proptest! {
             .chain(firing.iter().filter(|one| inhibits(one, &target)).map(|one| Cause::Inhibition(one.alert, one.kind)))
             .chain(group.map(Cause::Flood))
             .collect();
-        let decided = decide(&target, at, &silences, &firing, group, None);
+        let indexed = Silences::new(silences.clone());
+        let decided = decide(&target, at, &indexed, &firing, group, None);
         prop_assert_eq!(decided.is_some(), !held.is_empty());
         prop_assert!(decided.is_none_or(|cause| held.contains(&cause)));
         if let Some(before) = held.get(before) {
-            prop_assert_eq!(decide(&target, at, &silences, &firing, group, Some(*before)), Some(*before));
+            prop_assert_eq!(decide(&target, at, &indexed, &firing, group, Some(*before)), Some(*before));
         }
         let gone = Cause::Silence(99);
-        prop_assert_eq!(decide(&target, at, &silences, &firing, group, Some(gone)), decided);
+        prop_assert_eq!(decide(&target, at, &indexed, &firing, group, Some(gone)), decided);
     }
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    silence::{Cause, MOST, Reasons, Silence},
+    silence::{Cause, MOST, Reasons, Silence, Silences},
 };
 
 impl Suppressions for SqliteStore {
@@ -91,8 +91,7 @@ pub(super) fn reasons(db: &Connection) -> Result<Reasons> {
     while let Some(row) = rows.next()? {
         silences.push(Silence::read(read(row)?)?);
     }
-    silences.sort_by_key(|silence| silence.wire.silence_id);
-    Ok(Reasons { silences, floods: flood::lasting(db)? })
+    Ok(Reasons { silences: Silences::new(silences), floods: flood::lasting(db)? })
 }
 
 fn one(db: &Connection, id: u64) -> Result<v1::Silence> {

@@ -55,17 +55,17 @@ async fn what_may_suppress_is_what_the_last_commit_left_whatever_failed_since() 
         let undone = store.write(move |db, batch| {
             db.execute("UPDATE silence SET expired_us = 0", [])?;
             batch.reasons_changed();
-            assert_eq!(batch.reasons(db)?.silences.len(), 1);
+            assert_eq!(batch.reasons(db)?.silences.all.len(), 1);
             Err::<(), _>(error)
         });
         let (undone, hidden) = tokio::join!(undone, is_hidden_soon(&store, &clock));
         assert!(undone.is_err() && !hidden);
-        assert!(store.reasons().silences.is_empty());
+        assert!(store.reasons().silences.all.is_empty());
     }
     store.add_silence(silence()).await.unwrap();
     drop(store);
     let store = open(&folder, &clock, Limits::default());
-    assert_eq!(store.reasons().silences.len(), 1);
+    assert_eq!(store.reasons().silences.all.len(), 1);
     assert!(is_hidden(&store, &clock).await);
 }
 
