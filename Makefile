@@ -85,6 +85,13 @@ bench-activity: ## measure what encoded sizes and quantisers tell of movement
 	cargo build --locked --release --workspace --bin bench
 	"$(TARGET_DIR)/release/bench" activity $(ARGS)
 
+# Likewise.
+.PHONY: bench-attention
+bench-attention: setup ## measure what attention saves and what it misses (ARGS=quiet,recall: some parts)
+	@tools/setup.sh --tests
+	cargo build --locked --release --workspace --bin xueliang --bin bench
+	"$(TARGET_DIR)/release/bench" attention $(ARGS)
+
 # The clients of the servers beside the bus are built for this bench only.
 .PHONY: bench-bus
 bench-bus: setup ## measure the alert bus beside NATS and Redis (ARGS=flood: one part)

@@ -142,6 +142,11 @@ fn journal_bytes() -> usize {
 /// each of its rules a look as often as its floor at rest; whatever its gates see brings what the rules ask for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RestOptions {
+    /// Whether attention decides when cameras are looked at. Where it does not, every camera is decoded as a whole and
+    /// looked at five times a second, whatever its rules ask and its gates would say: what the rest is measured against,
+    /// and not for use.
+    #[serde(default = "attended")]
+    pub attention: bool,
     /// What the gates do, of cameras that do not say.
     pub gate: Gate,
     /// Between two glances.
@@ -156,11 +161,22 @@ pub struct RestOptions {
 impl Default for RestOptions {
     fn default() -> Self {
         let s = Duration::from_secs;
-        Self { gate: Gate::Shadow, glance: s(4), floor: s(30), watch: s(10) }
+        Self { attention: true, gate: Gate::Shadow, glance: s(4), floor: s(30), watch: s(10) }
     }
 }
 
+fn attended() -> bool {
+    true
+}
+
 impl RestOptions {
+    /// Between two looks at every camera while attention is off.
+    pub const UNATTENDED: Duration = Duration::from_millis(200);
+
+    /// What the gates of a camera do.
+    pub fn gate_of(&self, camera: &Camera) -> Gate {
+        if self.attention { camera.gate.unwrap_or(self.gate) } else { Gate::Off }
+    }
     /// The longest time that a rule may go without a look at rest.
     pub fn at_rest(&self, rule: &Rule) -> Duration {
         // A fire doubles within a minute, and smoke rises too slowly for a glance to be sure of it.

@@ -57,7 +57,7 @@ struct Inner {
 pub struct Pending {
     /// Undecided units.
     pub units: u64,
-    /// Their encoded bytes.
+    /// Encoded bytes held, of decided units too.
     pub bytes: u64,
     /// Arrival of the newest unit held, decided or not.
     pub newest_arrival: Option<Mono>,
@@ -103,13 +103,10 @@ impl Ring {
     /// What stands here.
     pub fn pending(&self) -> Pending {
         let inner = lock(&self.0);
-        let undecided = inner.entries.iter().filter(|entry| entry.column == Column::InRing);
-        let (units, bytes) =
-            undecided.fold((0, 0), |(units, bytes), entry| (units + 1, bytes + entry.unit.data.len() as u64));
         let newest = inner.entries.back().map(|entry| &entry.unit);
         Pending {
-            units,
-            bytes,
+            units: inner.account.in_ring,
+            bytes: inner.bytes as u64,
             newest_arrival: newest.map(|unit| unit.arrival),
             newest_seq: newest.map_or(0, |unit| unit.seq),
             decodable_since: inner.restart().map(|at| inner.entries[at].unit.seq),
@@ -220,7 +217,20 @@ impl Inner {
         true
     }
     fn undecided_keyframe(&self) -> Option<usize> {
-        self.entries.iter().rposition(|entry| entry.unit.keyframe && entry.column == Column::InRing)
+        // Asked at every unit: no further back than undecided ones lie.
+        let mut undecided = self.account.in_ring;
+        for (at, entry) in self.entries.iter().enumerate().rev() {
+            if undecided == 0 {
+                return None;
+            }
+            if entry.column == Column::InRing {
+                undecided -= 1;
+                if entry.unit.keyframe {
+                    return Some(at);
+                }
+            }
+        }
+        None
     }
     /// The newest keyframe, where no gap has come after it.
     fn restart(&self) -> Option<usize> {

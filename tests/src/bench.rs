@@ -6,6 +6,7 @@ use anyhow::Context as _;
 
 pub mod accuracy;
 pub mod activity;
+pub mod attention;
 pub mod bus;
 pub mod costs;
 pub mod glance;

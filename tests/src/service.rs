@@ -132,8 +132,8 @@ impl TestCamera {
 
 /// The running service with its town.
 pub struct Service {
-    /// The town.
-    pub simulator: Simulator,
+    /// The town; several services may watch one.
+    pub simulator: Arc<Simulator>,
     /// Temporary folder: configuration, state, logs.
     pub folder: tempfile::TempDir,
     /// Console address, as `http://127.0.0.1:PORT`.
@@ -154,10 +154,19 @@ impl Service {
     /// As [`Service::start`], but only the town runs: the configuration may still be edited. However many alerts come, each is
     /// shown.
     pub async fn prepare(cameras: Vec<TestCamera>, extra: &str) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
         let (specs, rules): (Vec<_>, Vec<_>) =
             cameras.into_iter().map(|camera| (camera.spec, (camera.id, camera.rules))).unzip();
         let simulator = Simulator::start(([127, 0, 0, 1], 0).into(), specs).await?;
+        Self::watching(Arc::new(simulator), &rules, extra)
+    }
+
+    /// A service that is still to be started, for cameras of a town that runs: their ids and their rules as TOML.
+    pub fn watching(
+        simulator: Arc<Simulator>,
+        cameras: &[(String, String)],
+        extra: &str,
+    ) -> anyhow::Result<Self> {
+        let folder = tempfile::tempdir()?;
         let [api, admin] = free_ports()?;
         let mut text = format!(
             "site = \"test\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = [{:?}]\n{extra}\n\
@@ -167,7 +176,7 @@ impl Service {
              [[division]]\ncode = \"330282\"\nname = \"Test\"\n",
             default_model().display().to_string()
         );
-        for (id, rules) in &rules {
+        for (id, rules) in cameras {
             text.push_str(&format!(
                 "[[camera]]\nid = \"{id}\"\nname = \"Camera {id}\"\ndivision = \"330282\"\nurl = \"{}\"\n\
                  credentials = \"test\"\n{rules}\n",

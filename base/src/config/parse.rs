@@ -256,6 +256,11 @@ fn read_analysis(root: &Section<'_>) -> Analysis {
         ring_seconds: s.or("ring_seconds", d.ring_seconds, duration(2 * SECOND, 600 * SECOND)),
         journal_bytes: s.opt("journal", size(100_000, 1_000_000_000)).map_or(d.journal_bytes, to_usize),
         rest: RestOptions {
+            attention: s.or("attention", d.rest.attention, |v| match text(v)?.as_str() {
+                "on" => Ok(true),
+                "off" => Ok(false),
+                other => Err(format!("{other:?}: use \"on\" or \"off\"")),
+            }),
             gate: s.or("gate", d.rest.gate, gate),
             glance: s.or("glance", d.rest.glance, duration(SECOND, 60 * SECOND)),
             floor: s.or("floor", d.rest.floor, duration(SECOND, 3600 * SECOND)),

@@ -363,3 +363,16 @@ fn an_upstream_whose_cameras_share_no_division_or_are_too_many_is_a_fault() {
     let all = faults(&many).join("\n");
     assert!(all.contains("upstream[nvr-7]: 4097 cameras hang on it, at most 4096 can"), "{all}");
 }
+
+#[test]
+fn attention_is_on_unless_it_is_said_to_be_off_and_then_no_gate_does_anything() {
+    let config = Config::parse(GOOD, Path::new("/etc/xueliang")).unwrap();
+    assert!(config.analysis.rest.attention);
+    assert_eq!(config.analysis.rest.gate_of(&config.cameras[0]), Gate::Shadow);
+    let off = format!("{GOOD}\n[analysis]\nattention = \"off\"\ngate = \"enforce\"\n");
+    let off = Config::parse(&off, Path::new("/etc/xueliang")).unwrap();
+    assert!(!off.analysis.rest.attention);
+    assert_eq!(off.analysis.rest.gate_of(&off.cameras[0]), Gate::Off);
+    let wrong = Config::parse(&format!("{GOOD}\n[analysis]\nattention = \"no\"\n"), Path::new("/"));
+    assert!(wrong.unwrap_err().to_string().contains("use \"on\" or \"off\""));
+}

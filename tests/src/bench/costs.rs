@@ -9,7 +9,10 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::Context;
 use rustix::time::{ClockId, clock_gettime};
-use xueliang_base::time::{Boot, Clock, Mono, SystemClock, Wall};
+use xueliang_base::{
+    config::StreamSource,
+    time::{Boot, Clock, Mono, SystemClock, Wall},
+};
 use xueliang_server::plan::{
     Costs,
     costs::{Machine, Spread},
@@ -18,9 +21,9 @@ use xueliang_server::plan::{
 use super::{Table, percentile};
 use crate::repository;
 
-mod footage;
-mod looks;
-mod service;
+pub(super) mod footage;
+pub(super) mod looks;
+pub(super) mod service;
 
 /// What the file says first.
 const HEAD: &str = "\
@@ -37,7 +40,8 @@ pub async fn run(file: Option<&str>) -> anyhow::Result<Table> {
     let folder = tempfile::tempdir()?;
     let clips = footage::clips(folder.path())?;
     let (decode, picture, model, rules) = looks::measure(&clips)?;
-    let received = service::receive(&clips).await?;
+    // What a camera costs that retina cannot read: the dearer one.
+    let received = service::receive(service::h264(&clips)?, StreamSource::Gstreamer).await?;
     let served = service::serve(&clips, &received, rules).await?;
     let scene = picture.first().context("a size was measured")?.scene;
     let worker = served.worker(scene, looks::lease_mib(&clips)?);

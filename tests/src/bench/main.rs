@@ -192,15 +192,15 @@ fn stage_notes(table: &mut Table, what: &str, stages: BTreeMap<&'static str, Vec
     }
 }
 
-fn ms(us: u64) -> f64 {
+pub(super) fn ms(us: u64) -> f64 {
     us as f64 / 1000.0
 }
 
 /// Rules that change often, so that there are many ages to measure.
-const RESTLESS: &str = "dwell = \"600ms\"\nclear = \"1s\"\ncooldown = \"0s\"\n";
+pub(super) const RESTLESS: &str = "dwell = \"600ms\"\nclear = \"1s\"\ncooldown = \"0s\"\n";
 
 /// Cameras of one clip, each at another place of it: they send their keyframes, and see somebody, when they do.
-fn town(cameras: usize, more: &str) -> anyhow::Result<Vec<TestCamera>> {
+pub(super) fn town(cameras: usize, more: &str) -> anyhow::Result<Vec<TestCamera>> {
     let clip = clip("vtest@10fps.h264")?;
     (0..cameras)
         .map(|n| {
@@ -430,15 +430,15 @@ const ASKED: f64 = 2.0;
 const PROBE: std::ops::RangeInclusive<usize> = 60..=480;
 
 /// What the probe found.
-struct Capacity {
+pub(super) struct Capacity {
     /// Cameras' worth of looks.
-    capacity: f64,
-    cameras: usize,
-    saturated: bool,
+    pub(super) capacity: f64,
+    pub(super) cameras: usize,
+    pub(super) saturated: bool,
 }
 
 /// Looks a second this machine can do, over what a camera asks for.
-async fn capacity() -> anyhow::Result<Capacity> {
+pub(super) async fn capacity() -> anyhow::Result<Capacity> {
     let mut cameras = *PROBE.start();
     loop {
         let capacity = probe(cameras).await? / ASKED;

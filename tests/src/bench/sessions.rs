@@ -44,10 +44,10 @@ const MEASURED: Duration = Duration::from_secs(30);
 
 /// What one driver's process measured of itself.
 #[derive(Debug, Serialize, Deserialize)]
-struct Cost {
+pub(super) struct Cost {
     units_per_s: f64,
     mbit_per_s: f64,
-    core_percent: f64,
+    pub(super) core_percent: f64,
     threads: usize,
     memory_kib: f64,
 }
@@ -97,7 +97,7 @@ pub async fn run(cameras: Option<&str>) -> anyhow::Result<Table> {
     Ok(table)
 }
 
-async fn measured_of(source: StreamSource, url: &str, cameras: usize) -> anyhow::Result<Cost> {
+pub(super) async fn measured_of(source: StreamSource, url: &str, cameras: usize) -> anyhow::Result<Cost> {
     let word = serde_json::to_value(source)?;
     let word = word.as_str().context("a source is a word")?;
     let mut command = Command::new(std::env::current_exe()?);

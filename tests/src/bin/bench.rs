@@ -23,6 +23,7 @@ fn main() -> ExitCode {
     };
     let outcome = match name.as_str() {
         "activity" => bench::activity::run(),
+        "attention" => runtime.block_on(bench::attention::run(std::env::args().nth(2).as_deref())),
         "main" => runtime.block_on(bench::main::run(std::env::args().nth(2).as_deref())),
         "bus" => runtime.block_on(bench::bus::run(std::env::args().nth(2).as_deref())),
         "costs" => runtime.block_on(bench::costs::run(std::env::args().nth(2).as_deref())),
@@ -31,11 +32,13 @@ fn main() -> ExitCode {
         "sessions" => runtime.block_on(bench::sessions::run(std::env::args().nth(2).as_deref())),
         _ => {
             println!(
-                "benches: activity (what encoded sizes and quantisers tell of movement), main (accuracy, replay, first \
+                "benches: activity (what encoded sizes and quantisers tell of movement), attention (what attention saves, \
+                 and what it costs in hazards seen; or some of its parts, with commas: {}), main (accuracy, replay, first \
                  alert, ages, overload; or ages alone), bus (publish to console; or one of its parts by name: {}), costs (what things cost \
                  on this machine, for `xueliang plan`; to .cache/costs.toml or the file that is named), glance (what the \
                  pixel tier finds, and when it wakes in vain), plan (what a decision and a plan of 22,000 cameras take), \
                  sessions (what a camera costs at rest)",
+                bench::attention::PARTS.join(", "),
                 bench::bus::PARTS.join(", ")
             );
             println!(

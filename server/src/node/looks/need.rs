@@ -41,12 +41,17 @@ fn ask(
 ) -> CameraNeed {
     let floor = |rule: &Rule| {
         let models = models_for(rule);
+        let (blind_max, at_rest) = if rest.attention {
+            (rule.blind_max, rest.at_rest(rule))
+        } else {
+            (RestOptions::UNATTENDED, RestOptions::UNATTENDED)
+        };
         Floor {
             rule: rule.id.clone(),
             kind: rule.kind,
-            blind_max: rule.blind_max,
-            at_rest: rest.at_rest(rule),
-            continued: !rule.condition.keyframes_suffice() || rule.blind_max < USUAL_KEYFRAMES,
+            blind_max,
+            at_rest,
+            continued: !rule.condition.keyframes_suffice() || blind_max < USUAL_KEYFRAMES,
             unserved: models.is_none(),
             models: models.unwrap_or_default(),
         }
@@ -55,7 +60,7 @@ fn ask(
         id: camera.id.clone(),
         weight: camera.weight,
         floors: camera.rules.iter().filter(|rule| rule.condition.needs_picture()).map(floor).collect(),
-        rest: (camera.gate.unwrap_or(rest.gate) == Gate::Enforce).then_some(Rest { glance: rest.glance }),
+        rest: (rest.gate_of(camera) == Gate::Enforce).then_some(Rest { glance: rest.glance }),
     }
 }
 
@@ -92,6 +97,23 @@ mod tests {
         assert_eq!(floor("kind = \"LEFT_OBJECT\"", &[person, vehicle]), (1, false));
         assert_eq!(floor("kind = \"LEFT_OBJECT\"", &[person]), (0, true));
         assert_eq!(floor("kind = \"CAM_COVERED\"", &[person, vehicle]), (0, false));
+    }
+
+    #[test]
+    fn without_attention_every_rule_has_its_models_and_every_picture_decoded_five_times_a_second() {
+        let rest = RestOptions { attention: false, gate: Gate::Enforce, ..RestOptions::default() };
+        let seen = street(&[Meaning::Vehicle, Meaning::Person, Meaning::TwoWheeler]);
+        for rule in ["kind = \"LEFT_OBJECT\"", "kind = \"CAM_COVERED\""] {
+            let mut camera = camera(rule);
+            camera.gate = Some(Gate::Enforce);
+            let need = need_of(&camera, &rest, &seen);
+            assert!(need.rest.is_none(), "{rule}: it never rests");
+            let floor = &need.floors[0];
+            assert_eq!((floor.blind_max, floor.continued), (RestOptions::UNATTENDED, true), "{rule}");
+            let attended = need_of(&camera, &RestOptions { attention: true, ..rest.clone() }, &seen);
+            assert_eq!(floor.models, attended.floors[0].models, "{rule}");
+            assert!(attended.rest.is_some() && !attended.floors[0].continued, "{rule}");
+        }
     }
 
     #[test]

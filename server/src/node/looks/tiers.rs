@@ -44,7 +44,7 @@ pub(super) struct Tiers {
 impl Tiers {
     /// None where the camera's gates are off.
     pub(super) fn new(camera: &Camera, rest: &RestOptions) -> Option<Self> {
-        let gate = camera.gate.unwrap_or(rest.gate);
+        let gate = rest.gate_of(camera);
         if gate == Gate::Off {
             return None;
         }

@@ -17,13 +17,25 @@ const PICTURES: usize = 100;
 const GROUP: usize = 50;
 
 /// One clip.
-pub(super) struct Footage {
+pub(in crate::bench) struct Footage {
     pub(super) codec: Codec,
     pub(super) width: u32,
     pub(super) height: u32,
+    pub(super) hz: u32,
     pub(super) clip: Arc<Clip>,
     /// Its units as a session delivers them.
     pub(super) units: Vec<AccessUnit>,
+}
+
+impl Footage {
+    /// The first units of a clip of H.264, as its camera sends them.
+    pub(in crate::bench) fn of(clip: &Arc<Clip>, hz: u32) -> anyhow::Result<Self> {
+        ensure!(clip.codec() == xueliang_simulator::clip::Codec::H264, "H.264 is measured here");
+        let mut units = units(clip, Codec::H264);
+        units.truncate(PICTURES);
+        let (width, height) = (clip.width(), clip.height());
+        Ok(Self { codec: Codec::H264, width, height, hz, clip: Arc::clone(clip), units })
+    }
 }
 
 /// Encodes all of them into a folder.
@@ -77,7 +89,7 @@ fn clip(folder: &Path, codec: Codec, width: u32, height: u32, kbit_s: u32) -> an
     ensure!((clip.width(), clip.height()) == (width, height), "{} has another size", path.display());
     let units = units(&clip, codec);
     ensure!(units.len() > GROUP, "{} holds {} units", path.display(), units.len());
-    Ok(Footage { codec, width, height, clip, units })
+    Ok(Footage { codec, width, height, hz: 25, clip, units })
 }
 
 /// Keyframes carry their parameter sets, as sessions deliver them.

@@ -41,8 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// What receiving takes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Received {
-    unit_us: f64,
+pub(in crate::bench) struct Received {
+    pub(in crate::bench) unit_us: f64,
     session_mib: f64,
 }
 
@@ -59,15 +59,14 @@ impl UnitSink for Taken {
     fn signal(&self, _: SignalChange) {}
 }
 
-fn h264(clips: &[Footage]) -> anyhow::Result<&Footage> {
+pub(super) fn h264(clips: &[Footage]) -> anyhow::Result<&Footage> {
     clips.iter().find(|one| one.codec == Codec::H264).context("there is a clip of H.264")
 }
 
 /// Sessions of this process on cameras of another one.
-pub(super) async fn receive(clips: &[Footage]) -> anyhow::Result<Received> {
-    let footage = h264(clips)?;
+pub(in crate::bench) async fn receive(footage: &Footage, source: StreamSource) -> anyhow::Result<Received> {
     let folder = tempfile::tempdir()?;
-    let path = folder.path().join("clip@25fps.h264");
+    let path = folder.path().join(format!("clip@{}fps.h264", footage.hz));
     fs::write(&path, footage.units.iter().map(|unit| &unit.data[..]).collect::<Vec<_>>().concat())?;
     let [port] = free_ports()?;
     let mut town = command()?
@@ -92,8 +91,7 @@ pub(super) async fn receive(clips: &[Footage]) -> anyhow::Result<Received> {
                 transport: Transport::Tcp,
                 credentials: None,
                 first_unit_timeout: Duration::from_secs(10),
-                // What a camera costs that retina cannot read: the dearer one.
-                source: StreamSource::Gstreamer,
+                source,
             },
             credentials: None,
             networks: vec!["127.0.0.0/8".parse()?],
