@@ -21,6 +21,7 @@ mod publisher;
 mod reader;
 mod rule;
 mod sink;
+mod stream;
 mod upstream;
 
 pub use parse::{ParseError, base_dir};
@@ -273,6 +274,9 @@ pub struct Camera {
     pub position: Option<[f64; 2]>,
     /// How it is read.
     pub stream: Stream,
+    /// A second, smaller stream of the same view, for glances at every picture; signs in as the main one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_stream: Option<Stream>,
     /// Parts of the picture that nothing may look at.
     pub masks: Vec<Polygon>,
     /// Named parts of the picture.
@@ -559,6 +563,14 @@ impl Camera {
     /// Its zone of that name.
     pub fn zone(&self, id: &ZoneId) -> Option<&Zone> {
         self.zones.iter().find(|zone| &zone.id == id)
+    }
+    /// What its gates do.
+    pub fn gate(&self, rest: &RestOptions) -> Gate {
+        self.gate.unwrap_or(rest.gate)
+    }
+    /// The stream whose every picture is a glance: none where its gates are off, for there are no glances then.
+    pub fn glanced(&self, rest: &RestOptions) -> Option<&Stream> {
+        self.sub_stream.as_ref().filter(|_| self.gate(rest) != Gate::Off)
     }
 }
 
