@@ -55,7 +55,7 @@ fn ask(
         id: camera.id.clone(),
         weight: camera.weight,
         floors: camera.rules.iter().filter(|rule| rule.condition.needs_picture()).map(floor).collect(),
-        rest: (camera.gate.unwrap_or(rest.gate) == Gate::Enforce).then_some(Rest { glance: rest.glance }),
+        rest: (camera.gate(rest) == Gate::Enforce).then_some(Rest { glance: rest.glance }),
     }
 }
 
