@@ -17,13 +17,13 @@ const PICTURES: usize = 100;
 const GROUP: usize = 50;
 
 /// One clip.
-pub(super) struct Footage {
+pub(in super::super) struct Footage {
     pub(super) codec: Codec,
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) clip: Arc<Clip>,
     /// Its units as a session delivers them.
-    pub(super) units: Vec<AccessUnit>,
+    pub(in super::super) units: Vec<AccessUnit>,
 }
 
 /// Encodes all of them into a folder.
@@ -37,7 +37,14 @@ pub(super) fn clips(folder: &Path) -> anyhow::Result<Vec<Footage>> {
     Ok(all)
 }
 
-fn clip(folder: &Path, codec: Codec, width: u32, height: u32, kbit_s: u32) -> anyhow::Result<Footage> {
+/// The campus, encoded in that way.
+pub(in super::super) fn clip(
+    folder: &Path,
+    codec: Codec,
+    width: u32,
+    height: u32,
+    kbit_s: u32,
+) -> anyhow::Result<Footage> {
     let (ending, encoder) = match codec {
         Codec::H264 => (
             "h264",
