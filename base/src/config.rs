@@ -21,6 +21,7 @@ mod publisher;
 mod reader;
 mod rule;
 mod sink;
+mod stream;
 mod upstream;
 
 pub use parse::{ParseError, base_dir};
@@ -173,10 +174,6 @@ impl RestOptions {
     /// Between two looks at every camera while attention is off.
     pub const UNATTENDED: Duration = Duration::from_millis(200);
 
-    /// What the gates of a camera do.
-    pub fn gate_of(&self, camera: &Camera) -> Gate {
-        if self.attention { camera.gate.unwrap_or(self.gate) } else { Gate::Off }
-    }
     /// The longest time that a rule may go without a look at rest.
     pub fn at_rest(&self, rule: &Rule) -> Duration {
         // A fire doubles within a minute, and smoke rises too slowly for a glance to be sure of it.
@@ -289,6 +286,9 @@ pub struct Camera {
     pub position: Option<[f64; 2]>,
     /// How it is read.
     pub stream: Stream,
+    /// A second, smaller stream of the same view, for glances at every picture; signs in as the main one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sub_stream: Option<Stream>,
     /// Parts of the picture that nothing may look at.
     pub masks: Vec<Polygon>,
     /// Named parts of the picture.
@@ -575,6 +575,14 @@ impl Camera {
     /// Its zone of that name.
     pub fn zone(&self, id: &ZoneId) -> Option<&Zone> {
         self.zones.iter().find(|zone| &zone.id == id)
+    }
+    /// What its gates do: nothing while attention is off.
+    pub fn gate(&self, rest: &RestOptions) -> Gate {
+        if rest.attention { self.gate.unwrap_or(rest.gate) } else { Gate::Off }
+    }
+    /// The stream whose every picture is a glance: none where its gates are off, for there are no glances then.
+    pub fn glanced(&self, rest: &RestOptions) -> Option<&Stream> {
+        self.sub_stream.as_ref().filter(|_| self.gate(rest) != Gate::Off)
     }
 }
 

@@ -20,6 +20,7 @@ pub mod capability;
 pub mod explain;
 pub mod journal;
 pub mod rules;
+pub mod spare;
 pub mod track;
 
 mod error;

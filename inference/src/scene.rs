@@ -27,8 +27,24 @@ pub fn measure(picture: &Picture) -> Scene {
     }
 }
 
+/// The thumbnail alone, where nothing else is asked: the same as that of [`measure`].
+pub fn thumbnail_of(picture: &Picture) -> Thumbnail {
+    match Planes::of(picture) {
+        Ok(planes) => {
+            let (gain, black) = range(picture.full_range);
+            thumbnail(cells(&planes.luma, gain as f32, black as f32))
+        }
+        Err(_) => thumbnail(vec![0; Thumbnail::WIDTH * Thumbnail::HEIGHT]),
+    }
+}
+
+/// Factor and black of luma.
+fn range(full: bool) -> (f64, f64) {
+    if full { (1.0, 0.0) } else { (255.0 / 219.0, 16.0) }
+}
+
 fn measure_luma(luma: &Samples<'_>, full_range: bool) -> Scene {
-    let (gain, black) = if full_range { (1.0, 0.0) } else { (255.0 / 219.0, 16.0) };
+    let (gain, black) = range(full_range);
     let (width, height) = (luma.row_bytes, luma.rows);
     let mut hash = Hash::new();
     let (mut sum, mut squared, mut differences, mut counted) = (0u64, 0u64, 0u64, 0u64);

@@ -144,6 +144,13 @@ impl Ring {
     pub fn settle(&self, span: &SpanTicket, outcome: Settled) {
         span.settle(outcome);
     }
+    /// Of units whose span was settled, these were looked at as well: as many as a span has may be.
+    pub fn also_looked_at(&self, seqs: impl IntoIterator<Item = u64>) {
+        let mut inner = lock(&self.0);
+        for seq in seqs {
+            inner.upgrade(seq);
+        }
+    }
     /// Units that arrived from `from` to `to`, inclusive, and those before them back to a keyframe, so that the clip
     /// can be decoded. The account stays as it is.
     pub fn clip(&self, from: Mono, to: Mono) -> Vec<AccessUnit> {

@@ -11,7 +11,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use ipnet::IpNet;
 use tokio::task::JoinHandle;
-use tracing::info;
+use tracing::{Instrument, info};
 use xueliang_base::{
     config::{Hours, Stream},
     id::CameraId,
@@ -214,7 +214,9 @@ pub fn spawn_source(
     let (stop, one) = shutdown::pair();
     let halt = Halt { all: stopping, one };
     let for_task = Arc::clone(&delivery);
-    let task = threads.spawn(async move { run(source.as_mut(), &spec, &for_task, &clock, &halt).await });
+    // Its log lines stand in the span of whoever starts it.
+    let running = async move { run(source.as_mut(), &spec, &for_task, &clock, &halt).await };
+    let task = threads.spawn(running.in_current_span());
     Ok(SessionHandle { delivery, stop, task })
 }
 

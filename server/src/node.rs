@@ -2,6 +2,7 @@
 //!
 //! - `control` attaches to the bus and hands on each configuration revision;
 //! - `camera` is one camera's cell: its session, its ring, its signal;
+//! - `sub_stream` is the cell of a camera's sub-stream;
 //! - `pool` keeps look workers alive;
 //! - `looks` asks attention which camera deserves the next look, and steps its rules with what was seen;
 //! - `alerting` mints alerts from incidents and spools them;
@@ -18,6 +19,7 @@ pub mod footage;
 pub mod looks;
 pub mod pool;
 pub mod report;
+pub mod sub_stream;
 #[cfg(test)]
 mod testing;
 pub mod wire;

@@ -11,10 +11,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault,
-    FeedBudget, Hours, Listen, RestOptions, Retention, Rule, Stream, StreamSource, Transport, Zone,
-    publisher,
+    FeedBudget, Hours, Listen, RestOptions, Retention, Rule, Zone, publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
-    rule, sink,
+    rule, sink, stream,
     upstream::{self, Upstream},
 };
 use crate::{
@@ -33,7 +32,7 @@ pub struct ParseError {
     pub partial: Option<Box<Config>>,
 }
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 
 pub(super) fn parse(input: &str, base_dir: &Path) -> Result<Config, ParseError> {
     let faults = Faults::new(input);
@@ -357,7 +356,8 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
     let upstream = upstream::of_camera(s, id.as_ref(), upstreams);
     let address = s.opt("address", text);
     let position = s.opt("position", position);
-    let stream = read_stream(s);
+    let stream = stream::read(s);
+    let sub_stream = stream::read_sub(s, stream.as_ref());
     let expected_on = s.opt("expected_on", hours);
     #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than f32")]
     let weight = s.or("weight", 1.0, within(0.1, 100.0)) as f32;
@@ -376,6 +376,7 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
         address,
         position,
         stream: stream?,
+        sub_stream,
         masks,
         zones,
         rules,
@@ -390,47 +391,6 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
 fn gate(value: &DeValue<'_>) -> Result<Gate, String> {
     let word = text(value)?;
     Gate::from_word(&word).ok_or_else(|| format!("{word:?}: use \"off\", \"shadow\" or \"enforce\""))
-}
-
-fn read_stream(s: &Section<'_>) -> Option<Stream> {
-    let transport = s.or("transport", Transport::Tcp, |v| match text(v)?.as_str() {
-        "tcp" => Ok(Transport::Tcp),
-        "udp" => Ok(Transport::Udp),
-        other => Err(format!("{other:?}: use \"tcp\" or \"udp\"")),
-    });
-    let credentials = s.opt("credentials", parsed);
-    let first_unit_timeout = s.or("first_unit_timeout", 30 * SECOND, duration(2 * SECOND, 120 * SECOND));
-    let url = s.req("url", |v| {
-        let written = v.as_str().ok_or("a text was expected, as \"rtsp://192.0.2.10:554/stream\"")?;
-        // The text is not repeated in messages: it may hold a password.
-        let url =
-            url::Url::parse(written).map_err(|e| format!("is no URL ({e}), write rtsp://HOST:PORT/PATH"))?;
-        if !matches!(url.scheme(), "rtsp" | "rtsps") {
-            return Err(format!("has scheme {}, use rtsp:// or rtsps://", url.scheme()));
-        }
-        if url.host_str().is_none_or(str::is_empty) {
-            return Err("names no host".to_owned());
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                "holds a user or password: move them to [credentials.NAME] and write credentials = \"NAME\""
-                    .to_owned(),
-            );
-        }
-        Ok(url)
-    });
-    let tls = url.as_ref().is_some_and(|url| url.scheme() == "rtsps");
-    let source = s.or("source", StreamSource::Auto, |v| match text(v)?.as_str() {
-        "auto" => Ok(StreamSource::Auto),
-        "gstreamer" => Ok(StreamSource::Gstreamer),
-        "retina" if transport == Transport::Udp || tls => {
-            Err("\"retina\" reads rtsp:// over TCP only: use \"auto\" or \"gstreamer\" for this camera"
-                .to_owned())
-        }
-        "retina" => Ok(StreamSource::Retina),
-        other => Err(format!("{other:?}: use \"auto\", \"gstreamer\" or \"retina\"")),
-    });
-    Some(Stream { url: url?, transport, credentials, first_unit_timeout, source })
 }
 
 fn read_zones(s: &Section<'_>) -> Vec<Zone> {

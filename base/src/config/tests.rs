@@ -89,6 +89,40 @@ fn what_reads_a_camera_is_chosen_by_itself_unless_it_is_said() {
 }
 
 #[test]
+fn a_sub_stream_signs_in_and_is_read_as_the_main_one_unless_it_is_said() {
+    let read = |main: &str, sub: &str| {
+        let sub = format!("expected_on = \"20:00-06:00\"\n{main}\nsub_stream = {{ {sub} }}");
+        let text = GOOD.replace("expected_on = \"20:00-06:00\"", &sub);
+        Config::parse(&text, Path::new("/etc")).map(|config| config.cameras[0].clone())
+    };
+    let camera =
+        read("first_unit_timeout = \"40s\"\nsource = \"retina\"", "url = \"rtsp://127.0.0.1/2\"").unwrap();
+    let sub = camera.sub_stream.clone().unwrap();
+    assert_eq!(sub.url.path(), "/2");
+    assert_eq!(Stream { url: camera.stream.url.clone(), ..sub }, camera.stream, "all else is the main one's");
+    let udp = read("source = \"retina\"", "url = \"rtsp://127.0.0.1/2\", transport = \"udp\"").unwrap();
+    let udp = udp.sub_stream.unwrap();
+    assert_eq!((udp.transport, udp.source), (Transport::Udp, StreamSource::Auto));
+    for (sub, at, said) in [
+        ("transport = \"udp\"", "", "url is missing"),
+        ("url = \"rtsp://127.0.0.1:8554/gate-1\"", ".url", "is the camera's main stream"),
+        ("url = \"rtsp://a:b@127.0.0.1/2\"", ".url", "[credentials.NAME]"),
+        ("url = \"rtsp://127.0.0.1/2\", credentials = \"gate\"", ".credentials", "unknown key"),
+        ("url = \"rtsps://127.0.0.1/2\", source = \"retina\"", ".source", "over TCP only"),
+    ] {
+        let error = read("", sub).unwrap_err().to_string();
+        assert!(error.contains(&format!("camera[gate-1].sub_stream{at}: ")), "{error}");
+        assert!(error.contains(said), "{error}");
+    }
+    // Where the gates are off, there are no glances to read it for.
+    let rest = |gate| RestOptions { gate, ..RestOptions::default() };
+    assert!(camera.glanced(&rest(Gate::Off)).is_none());
+    assert!(camera.glanced(&rest(Gate::Shadow)).is_some());
+    let off = Camera { gate: Some(Gate::Off), ..camera };
+    assert!(off.glanced(&rest(Gate::Enforce)).is_none());
+}
+
+#[test]
 fn what_counts_as_late_is_set_within_reason_and_a_revision_of_before_has_the_usual_bound() {
     let late = |text: &str| {
         Config::parse(&format!("{GOOD}\n[alerts]\nlate_after = {text}\n"), Path::new("/etc/xueliang"))
@@ -368,11 +402,11 @@ fn an_upstream_whose_cameras_share_no_division_or_are_too_many_is_a_fault() {
 fn attention_is_on_unless_it_is_said_to_be_off_and_then_no_gate_does_anything() {
     let config = Config::parse(GOOD, Path::new("/etc/xueliang")).unwrap();
     assert!(config.analysis.rest.attention);
-    assert_eq!(config.analysis.rest.gate_of(&config.cameras[0]), Gate::Shadow);
+    assert_eq!(config.cameras[0].gate(&config.analysis.rest), Gate::Shadow);
     let off = format!("{GOOD}\n[analysis]\nattention = \"off\"\ngate = \"enforce\"\n");
     let off = Config::parse(&off, Path::new("/etc/xueliang")).unwrap();
     assert!(!off.analysis.rest.attention);
-    assert_eq!(off.analysis.rest.gate_of(&off.cameras[0]), Gate::Off);
+    assert_eq!(off.cameras[0].gate(&off.analysis.rest), Gate::Off);
     let wrong = Config::parse(&format!("{GOOD}\n[analysis]\nattention = \"no\"\n"), Path::new("/"));
     assert!(wrong.unwrap_err().to_string().contains("use \"on\" or \"off\""));
 }

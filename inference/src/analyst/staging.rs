@@ -56,6 +56,7 @@ pub(crate) fn camera(rules: Vec<Rule>) -> Camera {
             first_unit_timeout: s(20.0),
             source: StreamSource::Auto,
         },
+        sub_stream: None,
         masks: Vec::new(),
         zones: vec![Zone {
             id: "z".parse().unwrap(),

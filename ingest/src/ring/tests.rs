@@ -202,3 +202,18 @@ proptest! {
         prop_assert_eq!(ring.account().missing(), 0);
     }
 }
+
+#[test]
+fn where_every_picture_of_a_span_was_looked_at_each_counts_once() {
+    let ring = filled(8);
+    let first = ring.take_from_keyframe().unwrap();
+    // The picture of unit 8 is still held back.
+    ring.settle(&first.ticket, Settled::Looked { looked_seq: 6, decoded: 3 });
+    ring.also_looked_at([6, 7]);
+    ring.push(unit(9, false, false, 10, 900));
+    let second = ring.take_since(8).unwrap();
+    ring.settle(&second.ticket, Settled::Looked { looked_seq: 8, decoded: 1 });
+    ring.also_looked_at([9, 99]);
+    let account = ring.account();
+    assert_eq!((account.looked_at, account.referenced, account.missing()), (4, 0, 0), "{account:?}");
+}

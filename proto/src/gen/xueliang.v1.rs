@@ -2529,6 +2529,26 @@ pub struct Coverage {
     #[prost(string, tag = "6")]
     pub reason: ::prost::alloc::string::String,
 }
+/// The sub-stream of a camera, whose pictures are glances. While it delivers nothing, glances are taken at keyframes of the
+/// main stream, and nothing is wrong with the camera.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SubStream {
+    /// Whether it delivers.
+    #[prost(enumeration = "Signal", tag = "1")]
+    pub signal: i32,
+    /// Since when.
+    #[prost(int64, tag = "2")]
+    pub since_unix_us: i64,
+    /// What happened and what to do, in words; without credentials.
+    #[prost(string, tag = "3")]
+    pub detail: ::prost::alloc::string::String,
+    /// Where its access units went, since the node started; looked_at: glanced at.
+    #[prost(message, optional, tag = "4")]
+    pub accounting: ::core::option::Option<Accounting>,
+    /// Arrival of the latest picture glanced at; 0 when there was none.
+    #[prost(int64, tag = "5")]
+    pub last_glance_unix_us: i64,
+}
 /// One camera.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CameraStatus {
@@ -2577,6 +2597,9 @@ pub struct CameraStatus {
     /// Why that is GStreamer, in words; empty otherwise.
     #[prost(string, tag = "15")]
     pub source_reason: ::prost::alloc::string::String,
+    /// Its sub-stream; absent where it has none, or where its gates are off and none is read.
+    #[prost(message, optional, tag = "20")]
+    pub sub_stream: ::core::option::Option<SubStream>,
 }
 /// Asks for cameras.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -8675,7 +8698,7 @@ pub mod sink_service_server {
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerRequest {
     /// What is asked.
-    #[prost(oneof = "worker_request::Ask", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "worker_request::Ask", tags = "1, 2, 3, 4, 5")]
     pub ask: ::core::option::Option<worker_request::Ask>,
 }
 /// Nested message and enum types in `WorkerRequest`.
@@ -8695,6 +8718,9 @@ pub mod worker_request {
         /// Give a decoder back.
         #[prost(message, tag = "4")]
         Release(super::WorkerRelease),
+        /// Glance at a sub-stream.
+        #[prost(message, tag = "5")]
+        Glance(super::WorkerGlance),
     }
 }
 /// What a worker needs once.
@@ -8770,6 +8796,29 @@ pub struct WorkerLook {
     #[prost(string, repeated, tag = "7")]
     pub models: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
+/// Glances at the sub-stream of a camera: no model runs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WorkerGlance {
+    /// Camera, for decoders that are kept.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// Encoding of the units.
+    #[prost(enumeration = "Codec", tag = "2")]
+    pub codec: i32,
+    /// True: use (or begin) the decoder kept for this sub-stream, keep it, and give all pictures. False: the last unit is a
+    /// keyframe, and its picture alone is given.
+    #[prost(bool, tag = "3")]
+    pub continued: bool,
+    /// True: the units begin with a keyframe and the kept decoder starts afresh.
+    #[prost(bool, tag = "4")]
+    pub restart: bool,
+    /// What to decode, in order.
+    #[prost(message, repeated, tag = "5")]
+    pub units: ::prost::alloc::vec::Vec<WorkerUnit>,
+    /// Privacy masks.
+    #[prost(message, repeated, tag = "6")]
+    pub masks: ::prost::alloc::vec::Vec<Outline>,
+}
 /// Redacted pictures of one camera, from a keyframe on.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerRender {
@@ -8801,12 +8850,15 @@ pub struct WorkerRelease {
     /// The camera.
     #[prost(string, tag = "1")]
     pub camera_id: ::prost::alloc::string::String,
+    /// True: the decoder of its sub-stream.
+    #[prost(bool, tag = "2")]
+    pub sub_stream: bool,
 }
 /// From worker to node.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct WorkerResponse {
     /// What is answered.
-    #[prost(oneof = "worker_response::Answer", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "worker_response::Answer", tags = "1, 2, 3, 4, 5, 6")]
     pub answer: ::core::option::Option<worker_response::Answer>,
 }
 /// Nested message and enum types in `WorkerResponse`.
@@ -8829,6 +8881,9 @@ pub mod worker_response {
         /// Given back.
         #[prost(message, tag = "5")]
         Released(super::WorkerReleased),
+        /// Glances.
+        #[prost(message, tag = "6")]
+        Glanced(super::WorkerGlanced),
     }
 }
 /// Models are loaded.
@@ -8930,6 +8985,29 @@ pub struct RenderedPicture {
     /// JPEG.
     #[prost(bytes = "bytes", tag = "2")]
     pub jpeg: ::prost::bytes::Bytes,
+}
+/// What glances at a sub-stream gave.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct WorkerGlanced {
+    /// In order of showing; with reordered pictures they lag behind the units.
+    #[prost(message, repeated, tag = "1")]
+    pub pictures: ::prost::alloc::vec::Vec<GlancedPicture>,
+    /// Units decoded.
+    #[prost(uint32, tag = "2")]
+    pub decoded: u32,
+    /// Decoding.
+    #[prost(uint64, tag = "3")]
+    pub decode_us: u64,
+}
+/// One picture of a sub-stream.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GlancedPicture {
+    /// The unit that it shows.
+    #[prost(uint64, tag = "1")]
+    pub seq: u64,
+    /// Coarse grey copy, 96 by 54 bytes.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub thumbnail: ::prost::bytes::Bytes,
 }
 /// Why nothing could be done.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

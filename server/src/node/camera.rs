@@ -10,6 +10,7 @@ use std::{
 
 use tokio::sync::Notify;
 use xueliang_base::{
+    accounting::Skipped,
     config::Camera,
     gate::Said,
     id::CameraId,
@@ -22,6 +23,8 @@ use xueliang_ingest::{
     ring::Ring,
     session::UnitSink,
 };
+
+use super::sub_stream::SubStream;
 
 /// Cameras that have something new, for the looks task. Bounded by the number of cameras.
 #[derive(Debug, Default)]
@@ -74,12 +77,57 @@ pub struct Live {
     pub keyframe_interval: Option<std::time::Duration>,
 }
 
+impl Live {
+    pub(super) fn new(now_wall: Wall) -> Self {
+        Self {
+            signal: Signal::Connecting,
+            since: Mono(0),
+            since_wall: now_wall,
+            detail: String::new(),
+            last_unit: None,
+            bytes: 0,
+            connects: 0,
+            last_keyframe: None,
+            keyframe_interval: None,
+        }
+    }
+    /// A unit arrived.
+    pub(super) fn took(&mut self, unit: &AccessUnit) {
+        self.last_unit = Some((unit.arrival, unit.arrival_wall));
+        self.bytes += unit.data.len() as u64;
+        if unit.discontinuity {
+            // What was missed may have held keyframes; the next interval begins after it.
+            self.last_keyframe = None;
+        }
+        if unit.keyframe {
+            if let Some(last) = self.last_keyframe {
+                let interval = unit.arrival.since(last);
+                self.keyframe_interval = Some(
+                    self.keyframe_interval
+                        .map_or(interval, |smooth| smooth.mul_f64(0.7) + interval.mul_f64(0.3)),
+                );
+            }
+            self.last_keyframe = Some(unit.arrival);
+        }
+    }
+    /// The signal has changed.
+    pub(super) fn turned(&mut self, change: SignalChange) {
+        self.connects += u64::from(change.signal == Signal::Streaming && self.signal != Signal::Streaming);
+        self.signal = change.signal;
+        self.since = change.since;
+        self.since_wall = change.since_wall;
+        self.detail = change.detail;
+    }
+}
+
 /// One camera, shared between its session's thread and the looks task.
 pub struct Cell {
     /// Its registration.
     pub camera: Arc<Camera>,
     /// Its units.
     pub ring: Ring,
+    /// Its sub-stream, where it has one.
+    pub sub: Option<Arc<SubStream>>,
     live: Mutex<Live>,
     dirty: Arc<Dirty>,
     encoded: Mutex<Encoded>,
@@ -101,19 +149,16 @@ const RECALL: f32 = 0.98;
 impl Cell {
     /// A cell without a session yet.
     pub fn new(camera: Arc<Camera>, ring: Ring, dirty: Arc<Dirty>, now_wall: Wall) -> Self {
-        let live = Live {
-            signal: Signal::Connecting,
-            since: Mono(0),
-            since_wall: now_wall,
-            detail: String::new(),
-            last_unit: None,
-            bytes: 0,
-            connects: 0,
-            last_keyframe: None,
-            keyframe_interval: None,
-        };
-        let every_unit = AtomicBool::new(true);
-        Self { camera, ring, live: Mutex::new(live), dirty, encoded: Mutex::default(), every_unit }
+        let sub = camera.sub_stream.as_ref().map(|_| Arc::new(SubStream::new(camera.id.clone(), now_wall)));
+        let (live, every_unit) = (Mutex::new(Live::new(now_wall)), AtomicBool::new(true));
+        Self { camera, ring, sub, live, dirty, encoded: Mutex::default(), every_unit }
+    }
+    /// Empties its rings; undecided units are skipped for that reason.
+    pub fn clear(&self, why: Skipped) {
+        self.ring.clear(why);
+        if let Some(sub) = &self.sub {
+            sub.ring.clear(why);
+        }
     }
     /// Marks the camera at every unit from now on, or at keyframes and wakes alone: a resting camera has no use for more.
     /// Returns whether units may have come of which it was not told.
@@ -157,25 +202,7 @@ impl Cell {
 
 impl UnitSink for Cell {
     fn unit(&self, unit: AccessUnit) {
-        {
-            let mut live = self.lock();
-            live.last_unit = Some((unit.arrival, unit.arrival_wall));
-            live.bytes += unit.data.len() as u64;
-            if unit.discontinuity {
-                // What was missed may have held keyframes; the next interval begins after it.
-                live.last_keyframe = None;
-            }
-            if unit.keyframe {
-                if let Some(last) = live.last_keyframe {
-                    let interval = unit.arrival.since(last);
-                    live.keyframe_interval = Some(
-                        live.keyframe_interval
-                            .map_or(interval, |smooth| smooth.mul_f64(0.7) + interval.mul_f64(0.3)),
-                    );
-                }
-                live.last_keyframe = Some(unit.arrival);
-            }
-        }
+        self.lock().took(&unit);
         let woken = {
             let mut encoded = self.encoded();
             let wake = encoded.activity.as_mut().and_then(|activity| activity.push(&unit));
@@ -191,15 +218,7 @@ impl UnitSink for Cell {
         }
     }
     fn signal(&self, change: SignalChange) {
-        {
-            let mut live = self.lock();
-            live.connects +=
-                u64::from(change.signal == Signal::Streaming && live.signal != Signal::Streaming);
-            live.signal = change.signal;
-            live.since = change.since;
-            live.since_wall = change.since_wall;
-            live.detail = change.detail;
-        }
+        self.lock().turned(change);
         self.dirty.mark(&self.camera.id);
     }
 }

@@ -27,6 +27,7 @@ use xueliang_inference::{
     analyst::{Analyst, Reference, RuleState},
     attention::{Attention, AttentionParams, Offer, WorkerId},
     journal::Journal,
+    spare::Spare,
 };
 use xueliang_ingest::ring::Span;
 use xueliang_proto::v1::{WorkerRelease, worker_request::Ask, worker_response::Answer};
@@ -38,6 +39,7 @@ mod gaps;
 mod keep;
 mod look;
 mod need;
+mod subs;
 mod tiers;
 mod times;
 
@@ -47,6 +49,8 @@ pub use explain::{ExplainAsk, Told, Untold};
 pub use facts::{CameraFacts, LooksFacts};
 use keep::Keeper;
 pub use need::{need, need_of};
+pub use subs::SubCounts;
+use subs::{Followed, Glanced};
 use tiers::Tiers;
 pub use times::LookTimes;
 
@@ -117,6 +121,8 @@ struct Running {
     stored: Option<Reference>,
     /// What decides between floors whether it is worth a look; none where its gates are off.
     tiers: Option<Tiers>,
+    /// Its sub-stream, where that is glanced at.
+    sub: Option<Followed>,
     /// The last unit its leased decoder was fed.
     last_fed: Option<u64>,
     /// Units of the latest looks.
@@ -139,6 +145,12 @@ struct Done {
     span: Span,
     dispatched: Mono,
     answer: Result<Answer, NotLooked>,
+}
+
+/// What a worker was asked.
+enum Answered {
+    Look(Done),
+    Glances(Glanced),
 }
 
 /// What the task is made of.
@@ -165,6 +177,8 @@ pub struct LooksSpec {
 pub struct Looks {
     spec: LooksSpec,
     attention: Attention,
+    /// What workers do with the time that attention leaves.
+    spare: Spare,
     slots: Vec<Slot>,
     cameras: BTreeMap<CameraId, Running>,
     models: Vec<(ModelRef, Vec<Meaning>)>,
@@ -183,7 +197,7 @@ pub struct Looks {
     /// Journals that are still to be written.
     journals: BTreeSet<CameraId>,
     next_look: u64,
-    done: mpsc::Sender<Done>,
+    done: mpsc::Sender<Answered>,
     facts: LooksFacts,
 }
 
@@ -196,9 +210,11 @@ pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let now = clock.mono();
-        let wake = looks
-            .attention
-            .next_wake(now)
+        let wakes = [looks.attention.next_wake(now), looks.spare.next_wake(now)];
+        let wake = wakes
+            .into_iter()
+            .flatten()
+            .min()
             .map_or(TICK, |at| at.since(now).clamp(Duration::from_millis(1), TICK));
         tokio::select! {
             order = orders.recv() => match order {
@@ -208,7 +224,7 @@ pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
                 Some(Order::Explain(ask)) => looks.explain(ask),
                 None => return,
             },
-            Some(done) = answers.recv() => looks.finish(done),
+            Some(answered) = answers.recv() => looks.answered(answered),
             () = dirty.wait() => {
                 for id in dirty.take() {
                     looks.offer(&id);
@@ -224,7 +240,7 @@ pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
 
 impl Looks {
     /// A task without cameras, and where its workers' answers come.
-    fn build(spec: LooksSpec) -> (Self, mpsc::Receiver<Done>) {
+    fn build(spec: LooksSpec) -> (Self, mpsc::Receiver<Answered>) {
         let slots: Vec<Slot> = spec
             .workers
             .iter()
@@ -243,6 +259,7 @@ impl Looks {
         let looks = Self {
             spec,
             attention,
+            spare: Spare::new(subs::PER_WORKER),
             slots,
             cameras: BTreeMap::new(),
             models: Vec::new(),
@@ -281,6 +298,7 @@ impl Looks {
                     slot.ready = false;
                 }
                 self.attention.worker_lost(worker_id(worker));
+                self.subs_lost(worker_id(worker));
                 for (id, running) in &mut self.cameras {
                     if self.attention.lease(id).is_none() {
                         running.last_fed = None;
@@ -337,10 +355,32 @@ impl Looks {
                 self.not_looked(&refusal.camera, refusal.reason);
             }
             for (id, worker) in self.attention.take_revoked() {
-                self.release(&id, worker);
+                self.release(&id, worker, false);
             }
-            let Some(decision) = decision else { return };
-            self.start(&decision, now);
+            match decision {
+                Some(decision) => self.start(&decision, now),
+                None if self.turn(now, &free) => {}
+                None => return,
+            }
+        }
+    }
+
+    fn answered(&mut self, answered: Answered) {
+        match answered {
+            Answered::Look(done) => self.finish(done),
+            Answered::Glances(glanced) => self.glanced(glanced),
+        }
+    }
+
+    /// A worker has answered, or never will.
+    fn freed(&mut self, worker: usize, life: u64, error: Option<&NotLooked>) {
+        let Some(slot) = self.slots.get_mut(worker) else { return };
+        slot.busy = false;
+        // Its child is dead or about to be killed: no other look may go there before the next one is ready, which may be
+        // already.
+        let dead = matches!(error, Some(NotLooked::Deadline | NotLooked::WorkerLost));
+        if dead && slot.life == life {
+            slot.ready = false;
         }
     }
 
@@ -449,6 +489,7 @@ impl Looks {
                 self.not_looked(&id, reason);
             }
             self.offer(&id);
+            self.rest_sub(&id);
         }
         if let Some(assignment) = self.waiting.take() {
             if now.since(self.started) > WORKERS_PATIENCE {
@@ -464,16 +505,24 @@ impl Looks {
         self.publish_facts();
     }
 
-    /// Gives a leased decoder back; the worker forgets it between looks.
-    fn release(&mut self, id: &CameraId, worker: WorkerId) {
+    /// Gives a leased decoder back, or that of its sub-stream; the worker forgets it between looks.
+    fn release(&mut self, id: &CameraId, worker: WorkerId, sub_stream: bool) {
         if let Some(running) = self.cameras.get_mut(id) {
-            running.last_fed = None;
+            if !sub_stream {
+                running.last_fed = None;
+            } else if let Some(sub) = &mut running.sub {
+                sub.forget();
+            }
         }
         let Some(slot) = self.slots.get(worker.0 as usize) else { return };
         let (worker, camera_id) = (slot.worker.clone(), id.to_string());
         tokio::spawn(async move {
             // A worker that is gone has forgotten it as well.
-            drop(worker.ask(Ask::Release(WorkerRelease { camera_id }), Duration::from_secs(5)).await);
+            drop(
+                worker
+                    .ask(Ask::Release(WorkerRelease { camera_id, sub_stream }), Duration::from_secs(5))
+                    .await,
+            );
         });
     }
 }

@@ -16,6 +16,7 @@ mod gauges;
 mod ledger;
 mod readings;
 mod steps;
+mod subs;
 mod work;
 
 use tokio::{sync::watch, time::MissedTickBehavior};
@@ -35,9 +36,10 @@ use xueliang_ingest::{health::Signal, session::SessionStats};
 use xueliang_proto::v1::{self, ReportRequest, node_service_client::NodeServiceClient};
 
 use gauges::CameraGauges;
-use ledger::Ledger;
 pub use ledger::Retired;
+use ledger::{Counted, Ledger};
 use steps::Steps;
+use subs::SubMetrics;
 use work::{Lives, WorkMetrics};
 
 use super::{
@@ -96,6 +98,7 @@ struct NodeMetrics {
     dropped: Gauges,
     spool: Gauges,
     clock_steps: Gauges,
+    subs: SubMetrics,
     work: WorkMetrics,
 }
 
@@ -144,6 +147,7 @@ impl NodeMetrics {
             spool: metrics.gauges("spool", "the spool and its publisher, by what is counted"),
             clock_steps: metrics
                 .gauges("clock_steps", "steps of the wall clock of half a second or more since the start"),
+            subs: SubMetrics::register(metrics),
             work: WorkMetrics::register(metrics),
         }
     }
@@ -155,6 +159,7 @@ impl NodeMetrics {
         for gauges in [&mut self.units, &mut self.missing] {
             gauges.keep(|kept| kept != id);
         }
+        self.subs.forget(id);
     }
 }
 
@@ -182,16 +187,19 @@ pub async fn run(mut spec: ReportSpec, mut stopping: Stopping) {
         let sessions = spec.sessions.borrow().clone();
         let page = ledger.page(spec.clock.mono(), &cells, &spec.retired);
         let mut cameras = Vec::new();
-        for (id, account) in &page.accounts {
-            record(&mut metrics, id, account);
+        for (id, counted) in &page.accounts {
+            let account = &counted.main;
+            record_account(&mut metrics.units, &mut metrics.missing, id, account);
+            metrics.subs.account(id, &counted.sub);
             if account.missing() != 0 {
                 error!(camera = %id, missing = %account.missing(), ?account, "access units are unaccounted for");
             }
             if let Some(cell) = cells.get(id) {
-                cameras.push(status(&config, cell, facts.cameras.get(id), account, sessions.get(id)));
+                cameras.push(status(&config, cell, facts.cameras.get(id), counted, sessions.get(id)));
             }
         }
         record_sessions(&mut metrics, &cells, &sessions);
+        metrics.subs.record(&cells, &config.analysis.rest, &facts);
         readings::record(&metrics.readings, &sessions);
         page.forgotten.iter().for_each(|id| metrics.forget(id));
         record_looks(&metrics, &facts);
@@ -262,10 +270,10 @@ fn record_looks(metrics: &NodeMetrics, facts: &LooksFacts) {
     set(&metrics.dropped, vec![("queue", "changes".to_owned())], facts.changes_dropped);
 }
 
-/// One camera's account.
-fn record(metrics: &mut NodeMetrics, id: &CameraId, account: &Account) {
+/// One account of a camera.
+fn record_account(units: &mut CameraGauges, missing: &mut CameraGauges, id: &CameraId, account: &Account) {
     let mut set = |column: &str, reason: &str, value: u64| {
-        metrics.units.count(id, vec![("column", column.to_owned()), ("reason", reason.to_owned())], value);
+        units.count(id, vec![("column", column.to_owned()), ("reason", reason.to_owned())], value);
     };
     for (column, value) in [
         ("received", account.received),
@@ -283,7 +291,7 @@ fn record(metrics: &mut NodeMetrics, id: &CameraId, account: &Account) {
         set("lost", reason.word(), *value);
     }
     #[expect(clippy::cast_precision_loss, reason = "a defect of more than 2^53 units is shown well enough")]
-    metrics.missing.set(id, Vec::new(), account.missing() as f64);
+    missing.set(id, Vec::new(), account.missing() as f64);
 }
 
 /// What the sessions say and count. Those of removed cameras are gone with them.
@@ -318,18 +326,11 @@ fn status(
     config: &Config,
     cell: &Cell,
     facts: Option<&CameraFacts>,
-    account: &Account,
+    account: &Counted,
     counted: Option<&SessionStats>,
 ) -> v1::CameraStatus {
     let camera = &cell.camera;
     let live = cell.live();
-    let signal = match live.signal {
-        Signal::Connecting => v1::Signal::Connecting,
-        Signal::Streaming => v1::Signal::Streaming,
-        Signal::Stalled => v1::Signal::Stalled,
-        Signal::Offline(_) => v1::Signal::Offline,
-        Signal::ExpectedOff => v1::Signal::ExpectedOff,
-    };
     let (source, source_reason) = readings::to_wire(counted);
     let not_looked =
         facts.and_then(|f| f.not_looked).map_or(v1::NotLooked::Unspecified, wire::reason_to_wire);
@@ -337,26 +338,41 @@ fn status(
         camera_id: camera.id.to_string(),
         name: camera.name.clone(),
         division_path: config.division_path(&camera.division).iter().map(ToString::to_string).collect(),
-        signal: signal.into(),
+        signal: signal(live.signal).into(),
         since_unix_us: live.since_wall.0,
         detail: live.detail.clone(),
         not_looked: not_looked.into(),
         last_unit_unix_us: live.last_unit.map_or(0, |(_, wall)| wall.0),
         last_look_unix_us: facts.and_then(|f| f.last_look).map_or(0, |wall| wall.0),
-        accounting: Some(v1::Accounting {
-            received: account.received,
-            looked_at: account.looked_at,
-            referenced: account.referenced,
-            skipped: account.skipped.iter().map(|(r, n)| reason(r.word(), *n)).collect(),
-            lost: account.lost.iter().map(|(r, n)| reason(r.word(), *n)).collect(),
-            in_ring: account.in_ring,
-            in_flight: account.in_flight,
-        }),
+        accounting: Some(accounting(&account.main)),
         coverage: facts.map(coverage).unwrap_or_default(),
         connects: live.connects,
         picture: facts.map(|facts| wire::troubles_to_wire(facts.troubles)).unwrap_or_default(),
         source: source.into(),
         source_reason,
+        sub_stream: subs::to_wire(cell, &config.analysis.rest, facts, &account.sub),
+    }
+}
+
+fn signal(signal: Signal) -> v1::Signal {
+    match signal {
+        Signal::Connecting => v1::Signal::Connecting,
+        Signal::Streaming => v1::Signal::Streaming,
+        Signal::Stalled => v1::Signal::Stalled,
+        Signal::Offline(_) => v1::Signal::Offline,
+        Signal::ExpectedOff => v1::Signal::ExpectedOff,
+    }
+}
+
+fn accounting(account: &Account) -> v1::Accounting {
+    v1::Accounting {
+        received: account.received,
+        looked_at: account.looked_at,
+        referenced: account.referenced,
+        skipped: account.skipped.iter().map(|(r, n)| reason(r.word(), *n)).collect(),
+        lost: account.lost.iter().map(|(r, n)| reason(r.word(), *n)).collect(),
+        in_ring: account.in_ring,
+        in_flight: account.in_flight,
     }
 }
 

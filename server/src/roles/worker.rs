@@ -37,6 +37,8 @@ use xueliang_proto::v1::{
 
 use crate::node::{pool::MAX_MESSAGE_BYTES, wire};
 
+mod glance;
+
 /// Longest side of redacted pictures.
 const REDACT_QUALITY: u8 = 80;
 
@@ -137,6 +139,8 @@ struct Worker {
     passing: HashMap<Codec, Decoder>,
     /// For continued looks, by camera.
     kept: HashMap<String, (Codec, Decoder)>,
+    /// For glances at sub-streams, by camera.
+    followed: HashMap<String, (Codec, Decoder)>,
     masks: HashMap<String, (Vec<v1::Outline>, Masks)>,
 }
 
@@ -158,6 +162,7 @@ impl Worker {
             detectors,
             passing: HashMap::new(),
             kept: HashMap::new(),
+            followed: HashMap::new(),
             masks: HashMap::new(),
         })
     }
@@ -184,9 +189,11 @@ impl Worker {
     fn answer(&mut self, ask: Ask) -> Answer {
         let answer = match ask {
             Ask::Look(look) => self.look(look).map(Answer::Saw),
+            Ask::Glance(glance) => self.glance(glance).map(Answer::Glanced),
             Ask::Render(render) => self.render(render).map(Answer::Rendered),
             Ask::Release(release) => {
-                self.kept.remove(&release.camera_id);
+                let decoders = if release.sub_stream { &mut self.followed } else { &mut self.kept };
+                decoders.remove(&release.camera_id);
                 Ok(Answer::Released(WorkerReleased {}))
             }
             Ask::Setup(_) => Err(Failure(NotLooked::ModelFailed, anyhow::anyhow!("set up twice"))),
@@ -402,5 +409,49 @@ mod tests {
             panic!("and the decoder that is kept goes on")
         };
         assert!(third.seq > second.seq && !third.forgotten);
+    }
+
+    fn glance(units: &[v1::WorkerUnit], continued: bool, restart: bool) -> v1::WorkerGlance {
+        let codec = v1::Codec::H264.into();
+        let masks = Vec::new();
+        v1::WorkerGlance {
+            camera_id: "gate".to_owned(),
+            codec,
+            continued,
+            restart,
+            units: units.to_vec(),
+            masks,
+        }
+    }
+
+    #[test]
+    fn every_picture_of_a_sub_stream_is_glanced_at_once_and_apart_from_looks() {
+        xueliang_ingest::init().unwrap();
+        let setup = WorkerSetup { max_width: 4096, max_height: 2304, ..WorkerSetup::default() };
+        let mut worker = Worker::build(&setup).unwrap();
+        let units = units(24);
+        let mut seen = Vec::new();
+        for (turn, part) in units.chunks(6).enumerate() {
+            let Answer::Glanced(glanced) = worker.answer(Ask::Glance(glance(part, true, turn == 0))) else {
+                panic!("turn {turn} fails")
+            };
+            assert_eq!(glanced.decoded, 6);
+            assert!(glanced.pictures.iter().all(|picture| picture.thumbnail.len() == 96 * 54));
+            seen.extend(glanced.pictures.iter().map(|picture| picture.seq));
+            // The main stream's decoder is another one.
+            assert!(matches!(worker.answer(Ask::Look(look(&units[..3], true))), Answer::Saw(_)));
+        }
+        // Pictures are reordered, and the last are still held back.
+        assert!((20..=24).contains(&seen.len()), "{seen:?}");
+        seen.sort_unstable();
+        assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
+        // A keyframe alone leaves that decoder as it is; without its decoder a sub-stream cannot go on.
+        let Answer::Glanced(alone) = worker.answer(Ask::Glance(glance(&units[..1], false, false))) else {
+            panic!("the keyframe fails")
+        };
+        assert_eq!((alone.pictures.len(), alone.pictures[0].seq), (1, 1));
+        let release = v1::WorkerRelease { camera_id: "gate".to_owned(), sub_stream: true };
+        assert!(matches!(worker.answer(Ask::Release(release)), Answer::Released(_)));
+        assert!(worker.followed.is_empty() && !worker.kept.is_empty());
     }
 }

@@ -129,18 +129,18 @@ fn process_time() -> Duration {
 
 /// Times of one kind of work, nanoseconds.
 #[derive(Debug, Default)]
-struct Times(Vec<u64>);
+pub(super) struct Times(Vec<u64>);
 
 impl Times {
     /// Does it, and takes the processor's time of this thread; for `parts` equal pieces of work at once.
-    fn take<T>(&mut self, parts: u64, work: impl FnOnce() -> T) -> T {
+    pub(super) fn take<T>(&mut self, parts: u64, work: impl FnOnce() -> T) -> T {
         let start = ThreadTime.mono();
         let out = work();
         let took = u64::try_from(ThreadTime.mono().since(start).as_nanos()).unwrap_or(u64::MAX);
         self.0.push(took / parts.max(1));
         out
     }
-    fn spread(&mut self) -> Spread {
+    pub(super) fn spread(&mut self) -> Spread {
         let mean_us = self.0.iter().sum::<u64>() as f64 / self.0.len().max(1) as f64 / 1000.0;
         let p99_us = percentile(&mut self.0, 0.99) as f64 / 1000.0;
         Spread { mean_us: round(mean_us), p99_us: round(p99_us.max(mean_us)) }

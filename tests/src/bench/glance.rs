@@ -34,6 +34,7 @@ use crate::service::{default_model, repository};
 
 mod camera;
 mod hazard;
+mod substream;
 
 /// Luma steps at which a hazard is visible.
 const VISIBLE: f32 = 10.0;
@@ -80,6 +81,7 @@ pub fn run() -> anyhow::Result<Table> {
     hazard_rows(&mut table, "vtest.avi", &campus, Rect::new(0.02, 0.02, 0.16, 0.2));
     hazard_rows(&mut table, "tree.avi", &alone, Rect::new(0.55, 0.55, 0.8, 0.85));
     cost_rows(&mut table, &campus);
+    substream::cost_rows(&mut table)?;
     Ok(table)
 }
 

@@ -24,6 +24,7 @@ mod plan;
 mod privacy;
 mod python;
 mod reconfiguration;
+mod substream;
 mod supervision;
 mod upstream;
 

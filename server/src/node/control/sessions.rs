@@ -4,10 +4,10 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep};
-use tracing::{error, info, warn};
+use tracing::{error, info, info_span, warn};
 use xueliang_base::{
     backoff::Backoff,
-    config::Config,
+    config::{Config, Stream},
     id::{CameraId, CredentialName},
     time::{Mono, SharedClock},
 };
@@ -23,9 +23,9 @@ use crate::node::camera::{Cell, Dirty};
 /// Sessions that are asked to stop may take so long, all together; a frozen camera takes about a second.
 const END_PATIENCE: Duration = Duration::from_secs(5);
 
-/// Starts a session that delivers to a cell.
+/// Starts a session that delivers there.
 pub(super) type Spawn =
-    Box<dyn Fn(SessionSpec, Arc<Cell>) -> Result<SessionHandle, xueliang_ingest::Error> + Send>;
+    Box<dyn Fn(SessionSpec, Arc<dyn UnitSink>) -> Result<SessionHandle, xueliang_ingest::Error> + Send>;
 
 /// A session that failed is started again after at most so long.
 const RESTART_CAP: Duration = Duration::from_secs(30);
@@ -34,6 +34,10 @@ const LASTED: Duration = Duration::from_secs(60);
 
 struct Session {
     cell: Arc<Cell>,
+    /// Where it delivers to: the cell, or its sub-stream.
+    sink: Arc<dyn UnitSink>,
+    /// That of the camera's sub-stream, which begins, is mended and ends with it.
+    sub: Option<Box<Session>>,
     /// What it was started with, or is to be started with next.
     spec: SessionSpec,
     /// `None` while it waits to be started again.
@@ -49,12 +53,24 @@ impl Session {
     fn new(cell: Arc<Cell>, spec: SessionSpec, now: Mono) -> Self {
         let backoff = Backoff::new(Duration::from_secs(1), RESTART_CAP, spec.first_seq);
         let past = SessionStats::default();
-        Self { cell, spec, handle: None, past, started: now, restart_at: now, backoff }
+        let sink = cell.clone();
+        Self { cell, sink, sub: None, spec, handle: None, past, started: now, restart_at: now, backoff }
+    }
+    /// Has the camera's sub-stream read as well.
+    fn with_sub(mut self, stream: Option<&Stream>) -> Self {
+        let Some((stream, sub)) = stream.zip(self.cell.sub.clone()) else { return self };
+        let spec = SessionSpec { stream: stream.clone(), first_seq: 1, ..self.spec.clone() };
+        self.sub = Some(Box::new(Self { sink: sub, ..Self::new(self.cell.clone(), spec, self.started) }));
+        self
+    }
+    /// It and that of its sub-stream.
+    fn all(&self) -> impl Iterator<Item = &Session> {
+        std::iter::once(self).chain(self.sub.as_deref())
     }
     /// Starts it; a failure is the camera's state until the next attempt.
     fn start(&mut self, spawn: &Spawn, clock: &SharedClock) {
         self.started = clock.mono();
-        match spawn(self.spec.clone(), self.cell.clone()) {
+        match spawn(self.spec.clone(), self.sink.clone()) {
             Ok(handle) => self.handle = Some(handle),
             Err(error) => self.failed(&error.to_string(), clock),
         }
@@ -72,13 +88,16 @@ impl Session {
         if self.handle.is_none() && clock.mono() >= self.restart_at {
             self.start(spawn, clock);
         }
+        if let Some(sub) = &mut self.sub {
+            info_span!("sub_stream").in_scope(|| sub.mend(spawn, clock));
+        }
     }
     fn failed(&mut self, detail: &str, clock: &SharedClock) {
         error!(camera = %self.spec.camera, detail, "a session failed, it is started again");
         let (since, since_wall) = (clock.mono(), clock.wall());
         self.restart_at = since.plus(self.backoff.next_wait());
         let signal = Signal::Offline(OfflineCause::Internal);
-        self.cell.signal(SignalChange { signal, since, since_wall, detail: detail.to_owned(), edges: 0 });
+        self.sink.signal(SignalChange { signal, since, since_wall, detail: detail.to_owned(), edges: 0 });
     }
     fn stats(&self) -> SessionStats {
         let mut stats = self.past.clone();
@@ -164,9 +183,10 @@ impl Sessions {
             let ring = Ring::new(config.analysis.ring_bytes, config.analysis.ring_seconds);
             let camera = Arc::new(camera.clone());
             let cell = Arc::new(Cell::new(camera.clone(), ring, self.dirty.clone(), self.clock.wall()));
-            let mut session = Session::new(cell, spec, self.clock.mono());
+            let sub = camera.glanced(&config.analysis.rest);
+            let mut session = Session::new(cell, spec, self.clock.mono()).with_sub(sub);
             session.past = before.map(Session::stats).unwrap_or_default();
-            session.start(&self.spawn, &self.clock);
+            session.mend(&self.spawn, &self.clock);
             self.running.insert(camera.id.clone(), session);
         }
         let cells = self.running.iter().map(|(id, session)| (id.clone(), session.cell.clone())).collect();
@@ -195,8 +215,8 @@ impl Sessions {
 /// Asks sessions to stop, all at once, and waits until they have, but not for ever: what they still deliver goes to
 /// cells that nobody looks at any more.
 async fn end(sessions: &[Session]) {
-    let handles =
-        || sessions.iter().filter_map(|session| session.handle.as_ref().zip(Some(&session.spec.camera)));
+    let all = || sessions.iter().flat_map(Session::all);
+    let handles = || all().filter_map(|session| session.handle.as_ref().zip(Some(&session.spec.camera)));
     for (handle, _) in handles() {
         handle.ask_to_stop();
     }

@@ -20,7 +20,7 @@ use xueliang_inference::{
 };
 use xueliang_proto::v1::LoadedModel;
 
-use super::{CameraFacts, JOURNAL_AGE, Looks, Running, need_of, tiers::Tiers};
+use super::{CameraFacts, Followed, JOURNAL_AGE, Looks, Running, need_of, tiers::Tiers};
 use crate::node::camera::Cell;
 
 /// A configuration revision with the cells of its cameras.
@@ -77,8 +77,9 @@ impl Looks {
         for id in gone {
             if let Some(mut running) = self.cameras.remove(&id) {
                 let edges = running.analyst.retire(now);
-                running.cell.ring.clear(Skipped::Removed);
+                running.cell.clear(Skipped::Removed);
                 self.attention.remove_camera(&id);
+                self.unfollow(&id);
                 self.emit(&id, edges, Vec::new(), now, None);
                 self.end_gap(&id, now, Resolution::RuleRemoved);
             }
@@ -124,7 +125,7 @@ impl Looks {
                     .zip(ends)
                     .filter_map(|(going_on, end)| analyst.adopt(going_on).map(|_| end)),
             );
-            running.cell.ring.clear(Skipped::Removed);
+            running.cell.clear(Skipped::Removed);
             self.attention.remove_camera(id);
         }
         ended.extend(adopted.into_iter().filter_map(|incident| analyst.adopt(incident)));
@@ -138,6 +139,7 @@ impl Looks {
         let bounds = JournalBounds { max_age: JOURNAL_AGE, max_bytes: self.spec.analysis.journal_bytes };
         let mut journal = Journal::new(bounds);
         journal.mark(now, &analyst);
+        let glanced = camera.glanced(&self.spec.analysis.rest).is_some();
         let running = Running {
             cell,
             analyst,
@@ -145,6 +147,7 @@ impl Looks {
             stored: reference.clone(),
             began_with: reference,
             tiers,
+            sub: glanced.then(Followed::default),
             last_fed: None,
             recent: VecDeque::new(),
             in_flight: None,
@@ -153,6 +156,7 @@ impl Looks {
             facts: CameraFacts::default(),
         };
         self.cameras.insert(id.clone(), running);
+        self.follow(now, id);
         self.emit(id, ended, Vec::new(), now, None);
         self.offer(id);
     }

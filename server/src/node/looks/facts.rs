@@ -14,13 +14,15 @@ use xueliang_inference::{
     attention::{Counters, CoverageRow, Granted, Vigil, Why},
 };
 
-use super::{Looks, tiers::Tiers};
+use super::{Looks, SubCounts, tiers::Tiers};
 
 /// Facts for reports and metrics, renewed with every tick.
 #[derive(Debug, Clone, Default)]
 pub struct CameraFacts {
     /// Arrival of the latest picture looked at.
     pub last_look: Option<Wall>,
+    /// Arrival of the latest picture of its sub-stream glanced at.
+    pub last_glance: Option<Wall>,
     /// Why the latest moment could not be looked at.
     pub not_looked: Option<NotLooked>,
     /// What is wrong with the latest picture.
@@ -44,6 +46,10 @@ pub struct LooksFacts {
     pub vigils: BTreeMap<Vigil, u64>,
     /// What each tier said, held against the looks, of all cameras whose gates are not off.
     pub gates: BTreeMap<Tier, GateCounts>,
+    /// What was done at sub-streams.
+    pub subs: SubCounts,
+    /// Decoders that are kept for sub-streams now.
+    pub sub_decoders: usize,
     /// Decoders that cameras hold now.
     pub leases: usize,
     /// Tracks followed now, of all cameras.
@@ -61,6 +67,7 @@ impl Looks {
             .iter()
             .map(|(id, running)| {
                 let mut facts = running.facts.clone();
+                facts.last_glance = running.sub.as_ref().and_then(|sub| sub.last);
                 facts.troubles = running.analyst.troubles();
                 facts.coverage = coverage.remove(id).unwrap_or_default();
                 blind(&mut facts.coverage, &running.analyst.rule_states());
@@ -79,6 +86,7 @@ impl Looks {
             *self.facts.gates.entry(tier).or_default() += counts;
         }
         self.facts.leases = self.cameras.keys().filter(|id| self.attention.lease(id).is_some()).count();
+        self.facts.sub_decoders = self.spare.kept();
         self.facts.tracks = self.cameras.values().map(|running| running.analyst.tracks()).sum();
         self.facts.gaps = self.gaps.len();
         self.spec.facts.send_replace(self.facts.clone());

@@ -15,7 +15,7 @@ use xueliang_inference::attention::{Decision, LeaseChange, LookOutcome, Seen};
 use xueliang_ingest::ring::Settled;
 use xueliang_proto::v1::{WorkerLook, worker_request::Ask, worker_response::Answer};
 
-use super::{Done, Looks, RECENT_UNITS, times::Took};
+use super::{Answered, Done, Looks, RECENT_UNITS, times::Took};
 use crate::node::wire;
 
 impl Looks {
@@ -23,7 +23,7 @@ impl Looks {
         let id = decision.camera.clone();
         if let Some(LeaseChange::Granted { instead_of }) = &decision.lease {
             if let Some(other) = instead_of {
-                self.release(other, decision.worker);
+                self.release(other, decision.worker, false);
             }
             if let Some(running) = self.cameras.get_mut(&id) {
                 running.last_fed = None;
@@ -89,21 +89,13 @@ impl Looks {
             let done_look =
                 Done { camera: id, worker: index, life, kind, look, span, dispatched: now, answer };
             // The looks task may have ended: then the span's ticket counts its units as lost.
-            drop(done.send(done_look).await);
+            drop(done.send(Answered::Look(done_look)).await);
         });
     }
 
     pub(super) fn finish(&mut self, done: Done) {
         let now = self.spec.clock.mono();
-        if let Some(slot) = self.slots.get_mut(done.worker) {
-            slot.busy = false;
-            // Its child is dead or about to be killed: no other look may go there before the next one is ready, which
-            // may be already.
-            let dead = matches!(done.answer, Err(NotLooked::Deadline | NotLooked::WorkerLost));
-            if dead && slot.life == done.life {
-                slot.ready = false;
-            }
-        }
+        self.freed(done.worker, done.life, done.answer.as_ref().err());
         let outcome = match done.answer {
             Ok(Answer::Saw(saw)) => wire::saw_from_wire(saw).map_err(|error| {
                 warn!(camera = %done.camera, %error, "worker's answer cannot be used");

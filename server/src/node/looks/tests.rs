@@ -26,6 +26,8 @@ use xueliang_proto::v1::{
 use super::*;
 use crate::node::pool::Job;
 
+mod subs;
+
 pub(super) fn s(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
@@ -75,7 +77,7 @@ dwell = "0s"
 struct Stage {
     clock: Arc<ManualClock>,
     looks: Looks,
-    answers: mpsc::Receiver<Done>,
+    answers: mpsc::Receiver<Answered>,
     jobs: mpsc::Receiver<Job>,
     changes: mpsc::Receiver<Change>,
     facts: watch::Receiver<LooksFacts>,
@@ -181,8 +183,8 @@ impl Stage {
         Some(look)
     }
     async fn finish(&mut self) {
-        let done = self.answers.recv().await.unwrap();
-        self.looks.finish(done);
+        let answered = self.answers.recv().await.unwrap();
+        self.looks.answered(answered);
     }
     fn tick(&mut self, after: f64) {
         self.clock.advance(s(after));
@@ -217,13 +219,6 @@ impl Stage {
 
 fn saw(look: &WorkerLook, persons: usize) -> WorkerSaw {
     let seq = look.units.last().unwrap().seq;
-    // Who is there stands out, and moves.
-    let person = |i: u64| (38 + seq % 4..46 + seq % 4).contains(&(i % 96)) && (22..32).contains(&(i / 96));
-    let cells: Vec<u8> = (0u64..96 * 54)
-        .map(|i| 60 + u8::try_from((i / 8 * 7 + i / 600 * 31) % 97 + seq % 3).unwrap())
-        .zip(0..)
-        .map(|(level, i)| if persons > 0 && person(i) { 250 - level } else { level })
-        .collect();
     let person = WorkerDetection {
         meaning: "person".to_owned(),
         score: 0.9,
@@ -241,13 +236,23 @@ fn saw(look: &WorkerLook, persons: usize) -> WorkerSaw {
         std_luma: 40.0,
         detail: 8.0,
         checksum: seq,
-        thumbnail: cells.into(),
+        thumbnail: cells(seq, persons).into(),
         aspect: 1.7,
         decode_us: 2_000,
         preprocess_us: 1_000,
         infer_us: 20_000,
         forgotten: false,
     }
+}
+
+/// The thumbnail of a picture. Who is there stands out, and moves.
+fn cells(seq: u64, persons: usize) -> Vec<u8> {
+    let person = |i: u64| (38 + seq % 4..46 + seq % 4).contains(&(i % 96)) && (22..32).contains(&(i / 96));
+    (0u64..96 * 54)
+        .map(|i| 60 + u8::try_from((i / 8 * 7 + i / 600 * 31) % 97 + seq % 3).unwrap())
+        .zip(0..)
+        .map(|(level, i)| if persons > 0 && person(i) { 250 - level } else { level })
+        .collect()
 }
 
 #[tokio::test]

@@ -12,7 +12,8 @@ use xueliang_base::{
     geometry::Rect,
     id::{ModelName, RuleId},
     incident::{Evidence, Incident},
-    look::Sight,
+    look::{Sight, Thumbnail},
+    time::Mono,
 };
 use xueliang_inference::{analyst::RuleState, attention::CameraNeed};
 use xueliang_ingest::{
@@ -22,6 +23,10 @@ use xueliang_ingest::{
 
 use crate::node::camera::Cell;
 
+mod sub;
+
+use sub::SubGlances;
+
 /// How long a camera is watched for what stands still, or is everywhere: one look tells what it is.
 const JUDGED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -29,6 +34,8 @@ pub(super) struct Tiers {
     gate: Gate,
     watch: Duration,
     glance: Glance,
+    /// The pixel tier's other source, where the camera has a sub-stream.
+    sub: Option<SubGlances>,
     encoded: GateCounts,
     pixels: GateCounts,
     /// Meanings that rules weigh.
@@ -44,7 +51,7 @@ pub(super) struct Tiers {
 impl Tiers {
     /// None where the camera's gates are off.
     pub(super) fn new(camera: &Camera, rest: &RestOptions) -> Option<Self> {
-        let gate = rest.gate_of(camera);
+        let gate = camera.gate(rest);
         if gate == Gate::Off {
             return None;
         }
@@ -54,10 +61,12 @@ impl Tiers {
         };
         // What a rule of the camera itself tells (covered, moved, dark) is told of the whole picture, at every glance.
         let rules = camera.rules.iter().filter(|rule| !rule.condition.meanings().is_empty());
+        let watch = Watch::new(rules.clone().map(zone), &camera.masks);
         Some(Self {
             gate,
             watch: rest.watch,
-            glance: Glance::new(Watch::new(rules.clone().map(zone), &camera.masks)),
+            sub: camera.sub_stream.as_ref().map(|_| SubGlances::new(watch.clone(), rest.glance)),
+            glance: Glance::new(watch),
             encoded: GateCounts::default(),
             pixels: GateCounts::default(),
             weighed: rules.flat_map(|rule| rule.condition.meanings()).collect(),
@@ -88,7 +97,11 @@ impl Tiers {
     /// Every decoded picture is a glance. For how long to watch the camera, where that is worth it.
     pub(super) fn glance(&mut self, sight: &Sight, cell: &Cell) -> Option<Duration> {
         let glimpse = self.glance.see(sight.arrival, &sight.scene.thumbnail)?;
-        self.pixels.said(glimpse.said());
+        // While the sub-stream tells of every moment, the tier is quiet by its word; either of the two wakes.
+        let said = glimpse.said();
+        if said == Said::Awake || self.sub.as_ref().is_none_or(|sub| !sub.tells(sight.arrival)) {
+            self.pixels.said(said);
+        }
         if let Some(label) = glimpse.label {
             cell.teach(if label.moved { Lesson::Moved } else { Lesson::Still }, label.at);
         }
@@ -98,6 +111,19 @@ impl Tiers {
             // Its rule looks as often as it asks, and floors see to what no rule has.
             WakeReason::Kept => None,
         }
+    }
+    /// Every picture of the sub-stream is a glance, too. For how long to watch the camera, where that is worth it.
+    pub(super) fn glance_sub(&mut self, at: Mono, thumbnail: &Thumbnail) -> Option<Duration> {
+        let sub = self.sub.as_mut()?;
+        let glimpse = sub.see(at, thumbnail)?;
+        let said = glimpse.said();
+        // Until it has a background, the main stream speaks.
+        if said != Said::Calibrating {
+            self.pixels.said(said);
+        }
+        let reason = glimpse.wake()?.reason;
+        let watch = if reason == WakeReason::Moving { self.watch } else { JUDGED_WITHIN };
+        sub.asks(at, reason).then_some(watch)
     }
     /// What a look of models found, after the rules have judged it.
     pub(super) fn looked(&mut self, sight: &Sight, states: &[RuleState], active: &[&Incident]) {
@@ -120,6 +146,9 @@ impl Tiers {
             let held = active.iter().flat_map(|incident| incident.regions.iter().copied());
             let found: Vec<Rect> = weighed.chain(held).collect();
             self.glance.teach(sight.arrival, &sight.scene.thumbnail, &found);
+            if let Some(sub) = &mut self.sub {
+                sub.learn(sight.arrival, found);
+            }
         }
     }
 }

@@ -35,7 +35,8 @@ impl LookTimes {
         Self {
             stages: metrics.look_seconds(
                 "look_seconds",
-                "looks by kind and stage: decode, prepare and infer (where a model ran), and the rest up to the answer",
+                "looks by kind and stage: decode, prepare and infer (where a model ran), and the rest up to the answer; sub_stream: \
+                 turns of glances at sub-streams",
             ),
             ages: metrics
                 .look_seconds("look_age_seconds", "age of the pictures of looks at the answer, from their arrival"),
@@ -63,6 +64,18 @@ impl LookTimes {
         }
         self.ages.get_or_create(&vec![look()]).observe(took.age.as_secs_f64());
         self.units.get_or_create(&vec![look()]).inc_by(took.units);
+    }
+    /// A turn at a sub-stream: how long it took from its start to its answer, how much of that was decoding, so many units,
+    /// and the ages of its pictures.
+    pub(super) fn record_turn(&self, whole: Duration, decode: Duration, units: u64, ages: &[Duration]) {
+        let look = || ("look", "sub_stream".to_owned());
+        for (stage, time) in [("decode", decode), ("rest", whole.saturating_sub(decode))] {
+            let labels = vec![look(), ("stage", stage.to_owned())];
+            self.stages.get_or_create(&labels).observe(time.as_secs_f64());
+        }
+        let shown = self.ages.get_or_create(&vec![look()]);
+        ages.iter().for_each(|age| shown.observe(age.as_secs_f64()));
+        self.units.get_or_create(&vec![look()]).inc_by(units);
     }
 }
 

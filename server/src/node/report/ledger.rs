@@ -2,10 +2,12 @@
 //!
 //! A camera whose stream or rules change gets a new cell, with a new ring and an empty account; a removed one has none any
 //! more. The ledger adds up what the cells of one camera counted, so that nothing that was received is ever taken back, and
-//! shows a removed camera's account for a while after its last unit has found its column.
+//! shows a removed camera's account for a while after its last unit has found its column. A sub-stream has an account of its
+//! own, beside that of the main stream.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
+    ops::AddAssign,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -38,11 +40,38 @@ impl Retired {
     }
 }
 
+/// What the cells of a camera counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    /// Units of its main stream.
+    pub(super) main: Account,
+    /// Units of its sub-stream.
+    pub(super) sub: Account,
+}
+
+impl Counted {
+    fn of(cell: &Cell) -> Self {
+        let sub = cell.sub.as_ref().map(|sub| sub.ring.account()).unwrap_or_default();
+        Self { main: cell.ring.account(), sub }
+    }
+    /// Whether every unit has found its column.
+    fn is_settled(&self) -> bool {
+        [&self.main, &self.sub].iter().all(|account| account.in_ring == 0 && account.in_flight == 0)
+    }
+}
+
+impl AddAssign<&Counted> for Counted {
+    fn add_assign(&mut self, other: &Counted) {
+        self.main += &other.main;
+        self.sub += &other.sub;
+    }
+}
+
 /// Accounts by camera.
 #[derive(Default)]
 pub(super) struct Ledger {
     /// What cells counted that are gone, and when the last of them went.
-    past: BTreeMap<CameraId, (Account, Mono)>,
+    past: BTreeMap<CameraId, (Counted, Mono)>,
     /// Cells that still hold undecided units, and since when nothing comes to them.
     leaving: Vec<(Arc<Cell>, Mono)>,
 }
@@ -50,7 +79,7 @@ pub(super) struct Ledger {
 /// The ledger at one moment.
 pub(super) struct Page {
     /// Of every camera, and of those that went a while ago.
-    pub(super) accounts: BTreeMap<CameraId, Account>,
+    pub(super) accounts: BTreeMap<CameraId, Counted>,
     /// Cameras whose account is shown no more.
     pub(super) forgotten: Vec<CameraId>,
 }
@@ -64,8 +93,8 @@ impl Ledger {
         retired: &Retired,
     ) -> Page {
         self.leaving.extend(retired.take().into_iter().map(|cell| (cell, now)));
-        let mut accounts: BTreeMap<CameraId, Account> =
-            cells.iter().map(|(id, cell)| (id.clone(), cell.ring.account())).collect();
+        let mut accounts: BTreeMap<CameraId, Counted> =
+            cells.iter().map(|(id, cell)| (id.clone(), Counted::of(cell))).collect();
         let mut still_leaving = Vec::new();
         for (cell, since) in std::mem::take(&mut self.leaving) {
             let id = &cell.camera.id;
@@ -75,10 +104,10 @@ impl Ledger {
                 continue;
             }
             if now.since(since) >= PATIENCE {
-                cell.ring.clear(Skipped::Removed);
+                cell.clear(Skipped::Removed);
             }
-            let account = cell.ring.account();
-            if account.in_ring == 0 && account.in_flight == 0 {
+            let account = Counted::of(&cell);
+            if account.is_settled() {
                 let (past, went) = self.past.entry(id.clone()).or_default();
                 *past += &account;
                 *went = now;
@@ -156,7 +185,7 @@ mod tests {
         let id = old.camera.id.clone();
         let now_old = BTreeMap::from([(id.clone(), old.clone())]);
         let now_new = BTreeMap::from([(id.clone(), new.clone())]);
-        let of = |page: &Page| page.accounts[&id].clone();
+        let of = |page: &Page| page.accounts[&id].main.clone();
 
         deliver(&old, 10);
         let look = old.ring.take_keyframe().unwrap();
@@ -186,5 +215,46 @@ mod tests {
         let page = ledger.page(at(711), &none, &retired);
         assert!(page.accounts.is_empty());
         assert_eq!(page.forgotten, [id]);
+    }
+
+    #[test]
+    fn a_sub_stream_has_an_account_of_its_own_that_outlives_its_cell() {
+        let (mut ledger, retired) = (Ledger::default(), Retired::default());
+        let mut camera = testing::config().cameras[0].clone();
+        camera.sub_stream = Some(camera.stream.clone());
+        let ring = Ring::new(1 << 20, Duration::from_secs(20));
+        let cell = Arc::new(Cell::new(Arc::new(camera), ring, Arc::default(), Wall(0)));
+        let id = cell.camera.id.clone();
+        let cells = BTreeMap::from([(id.clone(), cell.clone())]);
+        deliver(&cell, 3);
+        let sub = cell.sub.as_ref().unwrap();
+        for seq in 1..=7 {
+            sub.unit(AccessUnit {
+                seq,
+                codec: Codec::H264,
+                keyframe: seq == 1,
+                discontinuity: seq == 1,
+                pts_us: None,
+                arrival: at(0).plus(Duration::from_millis(seq)),
+                arrival_wall: Wall(0),
+                camera_time: None,
+                data: Bytes::from_static(b"unit"),
+            });
+        }
+        let span = sub.ring.take_from_keyframe().unwrap();
+        let counted = ledger.page(at(1), &cells, &retired).accounts[&id].clone();
+        assert_eq!((counted.main.received, counted.sub.received, counted.sub.in_flight), (3, 7, 7));
+        // Its camera goes, with a turn under way: what it counted stays.
+        retired.push(vec![cell.clone()]);
+        cell.clear(Skipped::Removed);
+        let none = BTreeMap::new();
+        let leaving = ledger.page(at(2), &none, &retired).accounts[&id].clone();
+        assert_eq!((leaving.sub.in_flight, leaving.sub.missing(), ledger.leaving()), (7, 0, 1));
+        sub.ring.settle(&span.ticket, Settled::Looked { looked_seq: 1, decoded: 7 });
+        sub.ring.also_looked_at(2..=7);
+        let gone = ledger.page(at(3), &none, &retired).accounts[&id].clone();
+        assert_eq!((gone.sub.received, gone.sub.missing(), ledger.leaving()), (7, 0, 0));
+        // Pictures that came out after it was emptied were decoded all the same.
+        assert_eq!(gone.sub.looked_at + gone.sub.referenced, 7);
     }
 }

@@ -72,6 +72,7 @@ impl WorkMetrics {
             ("pipelines", lives.pipelines),
             ("rings", lives.rings),
             ("leases", facts.leases),
+            ("sub_decoders", facts.sub_decoders),
             ("tracks", facts.tracks),
         ] {
             set(&self.live, vec![("what", what.to_owned())], count as u64);

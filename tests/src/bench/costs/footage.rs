@@ -24,7 +24,7 @@ pub(in crate::bench) struct Footage {
     pub(super) hz: u32,
     pub(super) clip: Arc<Clip>,
     /// Its units as a session delivers them.
-    pub(super) units: Vec<AccessUnit>,
+    pub(in super::super) units: Vec<AccessUnit>,
 }
 
 impl Footage {
@@ -49,7 +49,14 @@ pub(super) fn clips(folder: &Path) -> anyhow::Result<Vec<Footage>> {
     Ok(all)
 }
 
-fn clip(folder: &Path, codec: Codec, width: u32, height: u32, kbit_s: u32) -> anyhow::Result<Footage> {
+/// The campus, encoded in that way.
+pub(in super::super) fn clip(
+    folder: &Path,
+    codec: Codec,
+    width: u32,
+    height: u32,
+    kbit_s: u32,
+) -> anyhow::Result<Footage> {
     let (ending, encoder) = match codec {
         Codec::H264 => (
             "h264",

@@ -222,3 +222,47 @@ async fn sessions_that_stop_slowly_are_ended_all_at_once() {
     );
     stage.sessions.end_all().await;
 }
+
+/// The first camera alone, with a sub-stream.
+fn with_sub() -> Config {
+    let mut config = config();
+    config.cameras.truncate(1);
+    let camera = &mut config.cameras[0];
+    let url = "rtsp://127.0.0.1:1/gate-2".parse().unwrap();
+    camera.sub_stream = Some(Stream { url, ..camera.stream.clone() });
+    config
+}
+
+#[tokio::test]
+async fn a_sub_stream_has_a_session_of_its_own_that_signs_in_and_ends_with_that_of_its_camera() {
+    let mut stage = Stage::new();
+    let (_, started) = stage.renew(&with_sub(), "old").await;
+    let paths: Vec<&str> = started.iter().map(|spec| spec.stream.url.path()).collect();
+    assert_eq!((ids(&started), paths), (vec!["gate", "gate"], vec!["/gate", "/gate-2"]));
+    assert!(started.iter().all(|spec| spec.credentials == Some(Credentials::new("operator", "old"))));
+    let (_, started) = stage.renew(&with_sub(), "new").await;
+    assert_eq!(started.len(), 2, "another password renews both");
+    let mut off = with_sub();
+    off.cameras[0].gate = Some(xueliang_base::gate::Gate::Off);
+    let (_, started) = stage.renew(&off, "new").await;
+    assert_eq!(started.len(), 1, "without glances it is not read");
+    stage.sessions.end_all().await;
+}
+
+#[tokio::test]
+async fn a_sub_stream_that_cannot_be_read_is_no_state_of_its_camera_and_is_tried_again() {
+    // The second start is the sub-stream's.
+    let mut stage = Stage::with(|start| {
+        let source = std::io::Error::other("no threads left");
+        let error = xueliang_ingest::Error::Thread { camera: "gate".to_owned(), source };
+        if start == 2 { Err(error) } else { Ok(Box::new(Idle)) }
+    });
+    let (cells, _) = stage.renew(&with_sub(), "old").await;
+    let cell = cells.values().next().unwrap();
+    let sub = cell.sub.as_ref().unwrap();
+    assert_eq!(sub.live().signal, Signal::Offline(OfflineCause::Internal));
+    assert_eq!(cell.live().signal, Signal::Connecting);
+    assert_eq!(stage.mend().stream.url.path(), "/gate-2");
+    until(|| sub.live().signal == Signal::Connecting).await;
+    assert!(!sub.streams());
+}
