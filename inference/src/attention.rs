@@ -52,8 +52,8 @@ use lease::{Free, Leases};
 use load::Load;
 use look::Bench;
 pub use terms::{
-    AttentionParams, CameraNeed, Counters, Decision, Floor, LeaseChange, LookOutcome, Offer, Refusal, Rest,
-    Seen, Vigil, WorkerId,
+    AttentionParams, CameraNeed, Counters, Decision, Floor, LeaseChange, LookFor, LookOutcome, Offer,
+    Refusal, Rest, Seen, Vigil, WorkerId,
 };
 
 /// Refusals kept until they are taken; beyond, the oldest go.
@@ -161,6 +161,11 @@ impl Attention {
     /// How closely the camera is looked at.
     pub fn vigil(&self, id: &CameraId) -> Option<Vigil> {
         self.seats.get(id).map(Seat::vigil)
+    }
+    /// Whether this rule of the camera is looked at as at rest.
+    pub fn rests(&self, id: &CameraId, rule: &RuleId) -> bool {
+        let floors = self.seats.get(id).map_or(&[][..], |seat| &seat.floors);
+        floors.iter().any(|kept| kept.resting && kept.floor.rule == *rule)
     }
     /// The look to start now on one of the free workers. Call again until it says `None`.
     pub fn next(&mut self, now: Mono, free: &[WorkerId]) -> Option<Decision> {
@@ -399,7 +404,9 @@ impl Attention {
         }
         let deadline = now.plus(self.params.look_deadline);
         let seat = &mut self.seats[place];
-        let models = choice::models(&seat.floors, picture, seat.step(seat.lease == Some(choice.worker)));
+        let step = seat.step(seat.lease == Some(choice.worker));
+        let models = choice::models(&seat.floors, picture, step);
+        let purpose = seat.purpose(picture, step);
         let owed = seat.is_owed(picture);
         self.counters.glances += u64::from(models.is_empty());
         seat.flight =
@@ -411,6 +418,7 @@ impl Attention {
             worker: choice.worker,
             models,
             owed,
+            purpose,
             lease: choice.lease,
             deadline,
             predicted_cost: choice.cost,

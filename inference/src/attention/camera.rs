@@ -9,7 +9,7 @@ use xueliang_base::{
 };
 
 use super::{
-    Floor, LookOutcome, Offer, Rest, Vigil, WorkerId,
+    Floor, LookFor, LookOutcome, Offer, Rest, Vigil, WorkerId,
     agenda::{Line, Takes},
     choice::Kept,
     cost::Cost,
@@ -187,6 +187,24 @@ impl Seat {
     /// Whether a picture would be looked at if the camera rested.
     pub(super) fn is_owed(&self, picture: Mono) -> bool {
         self.rest.is_none() || self.floors.iter().any(|kept| kept.is_owed(picture))
+    }
+    /// What a look at this picture is made for; the next one comes so long after it.
+    pub(super) fn purpose(&self, picture: Mono, step: Duration) -> LookFor {
+        if self.rest.is_none() {
+            return LookFor::Floor;
+        }
+        let due = || self.floors.iter().filter(|kept| kept.breaks(picture, step));
+        if due().any(|kept| kept.resting || kept.is_owed(picture)) {
+            LookFor::Rest
+        } else if due().any(|kept| self.undecided.contains(&kept.floor.rule)) {
+            LookFor::Decide
+        } else if due().next().is_some() {
+            LookFor::Watch
+        } else if self.stirred.is_some() {
+            LookFor::Stirred
+        } else {
+            LookFor::Glance
+        }
     }
     pub(super) fn begin(&mut self, now: Mono) {
         self.born.get_or_insert(now);

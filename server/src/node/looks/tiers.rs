@@ -85,19 +85,21 @@ impl Tiers {
     pub(super) fn heard(&mut self, said: Said) {
         self.encoded.said(said);
     }
-    /// Every decoded picture is a glance. For how long to watch the camera, where that is worth it.
-    pub(super) fn glance(&mut self, sight: &Sight, cell: &Cell) -> Option<Duration> {
+    /// Every decoded picture is a glance. Why and for how long to watch the camera, where that is worth it.
+    pub(super) fn glance(&mut self, sight: &Sight, cell: &Cell) -> Option<(WakeReason, Duration)> {
         let glimpse = self.glance.see(sight.arrival, &sight.scene.thumbnail)?;
         self.pixels.said(glimpse.said());
         if let Some(label) = glimpse.label {
             cell.teach(if label.moved { Lesson::Moved } else { Lesson::Still }, label.at);
         }
-        match glimpse.wake()?.reason {
-            WakeReason::Moving => Some(self.watch),
-            WakeReason::Staying | WakeReason::Global => Some(JUDGED_WITHIN),
+        let reason = glimpse.wake()?.reason;
+        let watch = match reason {
+            WakeReason::Moving => self.watch,
+            WakeReason::Staying | WakeReason::Global => JUDGED_WITHIN,
             // Its rule looks as often as it asks, and floors see to what no rule has.
-            WakeReason::Kept => None,
-        }
+            WakeReason::Kept => return None,
+        };
+        Some((reason, watch))
     }
     /// What a look of models found, after the rules have judged it.
     pub(super) fn looked(&mut self, sight: &Sight, states: &[RuleState], active: &[&Incident]) {
