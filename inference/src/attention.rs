@@ -27,6 +27,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use xueliang_base::{
     id::{CameraId, RuleId},
@@ -60,7 +61,7 @@ pub use terms::{
 const MAX_REFUSALS: usize = 4096;
 
 /// All cameras, in order of their ids; the index agenda and leases go by is their place in this order.
-type Seats = IndexMap<CameraId, Seat>;
+type Seats = IndexMap<CameraId, Seat, FixedState>;
 
 /// The scheduler.
 #[derive(Debug, Clone)]
@@ -86,7 +87,7 @@ impl Attention {
             limits: Limits { max_age: params.max_age, oldest_keyframe: Duration::MAX },
             leases: Leases::new(params.leases_per_worker),
             params,
-            seats: Seats::new(),
+            seats: Seats::default(),
             agenda: None,
             load: Load::default(),
             counters: Counters::default(),
@@ -178,7 +179,7 @@ impl Attention {
         }
         let free = Free::of(free);
         let mut front = self.front(now, &free)?;
-        while let Some(place) = front.next(now, self.agenda.as_ref()?, &self.seats) {
+        while let Some(place) = front.next(now, self.agenda.as_ref()?) {
             let seat = &self.seats[place];
             if seat.is_due(now, self.limits) {
                 if let Some(decision) = self.start(now, place, &free) {
@@ -368,15 +369,15 @@ impl Attention {
         self.refusals.drain(..surplus);
     }
     /// Who is in line, most urgent first.
-    fn front(&mut self, now: Mono, free: &Free) -> Option<Front> {
+    fn front(&mut self, now: Mono, free: &Free<'_>) -> Option<Front> {
         let (agenda, seats) = (self.agenda.as_ref()?, &self.seats);
         self.leases.weigh(worth(seats));
         let fits = agenda.least_wanting().is_some_and(|place| self.load.admits(&seats[place]));
         let grants = |priority| self.leases.grant(now, priority, free, fits, worth(seats)).is_some();
-        Some(agenda.front(now, seats, free, grants))
+        Some(agenda.front(now, free, grants))
     }
     /// Starts the look of this camera that a free worker can do now, where there is one.
-    fn start(&mut self, now: Mono, place: usize, free: &Free) -> Option<Decision> {
+    fn start(&mut self, now: Mono, place: usize, free: &Free<'_>) -> Option<Decision> {
         let (id, seat) = self.seats.get_index(place)?;
         self.leases.weigh(worth(&self.seats));
         let bench = Bench { now, free, limits: self.limits, leases: &self.leases, load: &self.load };

@@ -40,7 +40,9 @@ const LEAST_RETRY: Duration = Duration::from_secs(1);
 const HOPELESS: Duration = Duration::from_secs(7);
 /// A camera waits for the worker that holds its decoder until it is so many intervals late. Then a keyframe look
 /// elsewhere is better.
-const PATIENCE: f64 = 2.0;
+pub(super) const PATIENCE: f64 = 2.0;
+/// What urgency is more at a camera that was never looked at: it goes before all that were, once.
+pub(super) const FIRST: f64 = 1e9;
 
 /// When a look is not worth its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -267,12 +269,14 @@ impl Seat {
         let (Some(interval), Some(since)) = (self.interval, self.waits_since()) else { return 0.0 };
         now.since(since).as_secs_f64() / interval.as_secs_f64()
     }
-    /// Never looked at: before all that were, once.
+    /// Never looked at.
     fn is_first(&self) -> bool {
         self.seen.is_none() && self.tried.is_none()
     }
+    /// As its line says it ([`Line`]), of this seat alone.
+    #[cfg(test)]
     pub(super) fn urgency(&self, now: Mono) -> f64 {
-        let first = if self.is_first() { 1e9 } else { 0.0 };
+        let first = if self.is_first() { FIRST } else { 0.0 };
         first + self.lateness(now) * self.weight
     }
     /// All that its urgency depends on besides the time since the last try, and what its look takes.

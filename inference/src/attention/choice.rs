@@ -85,10 +85,13 @@ impl Kept {
 /// from this picture to the next that is to be expected: what can wait for the next look, waits.
 pub(super) fn models(floors: &[Kept], picture: Mono, step: Duration) -> Vec<ModelName> {
     let due = floors.iter().filter(|kept| kept.breaks(picture, step));
-    let mut models: Vec<&ModelName> = due.flat_map(|kept| &kept.floor.models).collect();
-    models.sort_unstable();
-    models.dedup();
-    models.into_iter().cloned().collect()
+    let mut models: Vec<ModelName> = Vec::new();
+    for model in due.flat_map(|kept| &kept.floor.models) {
+        if let Err(place) = models.binary_search(model) {
+            models.insert(place, model.clone());
+        }
+    }
+    models
 }
 
 #[cfg(test)]
