@@ -1,6 +1,6 @@
 //! Identifiers, one type each, parsed at the edge.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -26,7 +26,7 @@ macro_rules! name_id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The text.
@@ -38,7 +38,7 @@ macro_rules! name_id {
             type Err = IdError;
             fn from_str(text: &str) -> Result<Self, IdError> {
                 if is_name(text) {
-                    Ok(Self(text.to_owned()))
+                    Ok(Self(text.into()))
                 } else {
                     Err(IdError { text: text.to_owned(), what: $what, rule: NAME_RULE })
                 }
@@ -52,7 +52,7 @@ macro_rules! name_id {
         }
         impl From<$name> for String {
             fn from(id: $name) -> String {
-                id.0
+                id.0.as_ref().to_owned()
             }
         }
         impl fmt::Display for $name {

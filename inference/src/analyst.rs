@@ -20,6 +20,7 @@ use xueliang_base::{
 };
 
 use crate::{
+    logbook::{Noted, RuleNote},
     rules::{Episode, Moment},
     track::{TrackParams, Tracker},
 };
@@ -141,13 +142,26 @@ impl Analyst {
     }
     /// Takes the next entry of the journal; gives what changed, in the order of the camera's rules.
     pub fn step(&mut self, observation: &Observation) -> Vec<Edge> {
-        self.step_telling(observation, &mut |_, _, _| {})
+        self.step_telling(observation, &mut |_, _| {})
     }
-    /// As [`Analyst::step`]; `telling` is shown each rule, by its place in the camera's list, after it took the entry.
-    pub(crate) fn step_telling(
+    /// As [`Analyst::step`], with what is to be noted in the camera's logbook.
+    pub fn step_noting(&mut self, observation: &Observation) -> (Vec<Edge>, Noted) {
+        let mut rules = Vec::with_capacity(self.episodes.len());
+        let edges =
+            self.step_telling(observation, &mut |episode, moment| rules.push(RuleNote::of(episode, moment)));
+        for edge in &edges {
+            let episodes = self.episodes.iter().position(|one| one.rule().id == edge.incident().rule);
+            if let Some(note) = episodes.and_then(|index| rules.get_mut(index)) {
+                note.turn(edge);
+            }
+        }
+        (edges, Noted { rules, troubles: self.troubles })
+    }
+    /// `telling` is shown each rule, in order, after it took the entry.
+    fn step_telling(
         &mut self,
         observation: &Observation,
-        telling: &mut dyn FnMut(usize, &Episode, &Moment<'_>),
+        telling: &mut dyn FnMut(&Episode, &Moment<'_>),
     ) -> Vec<Edge> {
         self.last = Some((observation.at, observation.at_wall));
         let frozen = self
@@ -171,9 +185,9 @@ impl Analyst {
         let moment =
             Moment { observation, picture: picture.as_ref(), eyes: &self.eyes, trackers: &self.trackers };
         let mut edges = Vec::new();
-        for (index, episode) in self.episodes.iter_mut().enumerate() {
+        for episode in &mut self.episodes {
             edges.extend(episode.step(&moment));
-            telling(index, episode, &moment);
+            telling(episode, &moment);
         }
         self.keep_grounds(observation.at);
         edges
@@ -247,12 +261,8 @@ impl Analyst {
     pub(crate) fn episodes(&self) -> &[Episode] {
         &self.episodes
     }
-    /// Whether a picture was looked at.
-    pub(crate) fn has_looked(&self) -> bool {
-        self.lens.has_looked()
-    }
     /// Memory taken, approximately.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let tracks = self.trackers.values().map(Tracker::bytes).sum::<usize>();
         size_of::<Self>() + tracks + self.episodes.iter().map(Episode::bytes).sum::<usize>()
     }

@@ -27,6 +27,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use foldhash::fast::FixedState;
 use indexmap::IndexMap;
 use xueliang_base::{
     id::{CameraId, RuleId},
@@ -52,15 +53,15 @@ use lease::{Free, Leases};
 use load::Load;
 use look::Bench;
 pub use terms::{
-    AttentionParams, CameraNeed, Counters, Decision, Floor, LeaseChange, LookOutcome, Offer, Refusal, Rest,
-    Seen, Vigil, WorkerId,
+    AttentionParams, CameraNeed, Counters, Decision, Floor, LeaseChange, LookFor, LookOutcome, Offer,
+    Refusal, Rest, Seen, Vigil, WorkerId,
 };
 
 /// Refusals kept until they are taken; beyond, the oldest go.
 const MAX_REFUSALS: usize = 4096;
 
 /// All cameras, in order of their ids; the index agenda and leases go by is their place in this order.
-type Seats = IndexMap<CameraId, Seat>;
+type Seats = IndexMap<CameraId, Seat, FixedState>;
 
 /// The scheduler.
 #[derive(Debug, Clone)]
@@ -86,7 +87,7 @@ impl Attention {
             limits: Limits { max_age: params.max_age, oldest_keyframe: Duration::MAX },
             leases: Leases::new(params.leases_per_worker),
             params,
-            seats: Seats::new(),
+            seats: Seats::default(),
             agenda: None,
             load: Load::default(),
             counters: Counters::default(),
@@ -166,6 +167,11 @@ impl Attention {
     pub fn vigil(&self, id: &CameraId) -> Option<Vigil> {
         self.seats.get(id).map(Seat::vigil)
     }
+    /// Whether this rule of the camera is looked at as at rest.
+    pub fn rests(&self, id: &CameraId, rule: &RuleId) -> bool {
+        let floors = self.seats.get(id).map_or(&[][..], |seat| &seat.floors);
+        floors.iter().any(|kept| kept.resting && kept.floor.rule == *rule)
+    }
     /// The look to start now on one of the free workers. Call again until it says `None`.
     pub fn next(&mut self, now: Mono, free: &[WorkerId]) -> Option<Decision> {
         self.rest(now);
@@ -177,7 +183,7 @@ impl Attention {
         }
         let free = Free::of(free);
         let mut front = self.front(now, &free)?;
-        while let Some(place) = front.next(now, self.agenda.as_ref()?, &self.seats) {
+        while let Some(place) = front.next(now, self.agenda.as_ref()?) {
             let seat = &self.seats[place];
             if seat.is_due(now, self.limits) {
                 if let Some(decision) = self.start(now, place, &free) {
@@ -367,15 +373,15 @@ impl Attention {
         self.refusals.drain(..surplus);
     }
     /// Who is in line, most urgent first.
-    fn front(&mut self, now: Mono, free: &Free) -> Option<Front> {
+    fn front(&mut self, now: Mono, free: &Free<'_>) -> Option<Front> {
         let (agenda, seats) = (self.agenda.as_ref()?, &self.seats);
         self.leases.weigh(worth(seats));
         let fits = agenda.least_wanting().is_some_and(|place| self.load.admits(&seats[place]));
         let grants = |priority| self.leases.grant(now, priority, free, fits, worth(seats)).is_some();
-        Some(agenda.front(now, seats, free, grants))
+        Some(agenda.front(now, free, grants))
     }
     /// Starts the look of this camera that a free worker can do now, where there is one.
-    fn start(&mut self, now: Mono, place: usize, free: &Free) -> Option<Decision> {
+    fn start(&mut self, now: Mono, place: usize, free: &Free<'_>) -> Option<Decision> {
         let (id, seat) = self.seats.get_index(place)?;
         self.leases.weigh(worth(&self.seats));
         let bench = Bench { now, free, limits: self.limits, leases: &self.leases, load: &self.load };
@@ -403,7 +409,9 @@ impl Attention {
         }
         let deadline = now.plus(self.params.look_deadline);
         let seat = &mut self.seats[place];
-        let models = choice::models(&seat.floors, picture, seat.step(seat.lease == Some(choice.worker)));
+        let step = seat.step(seat.lease == Some(choice.worker));
+        let models = choice::models(&seat.floors, picture, step);
+        let purpose = seat.purpose(picture, step);
         let owed = seat.is_owed(picture);
         self.counters.glances += u64::from(models.is_empty());
         seat.flight =
@@ -415,6 +423,7 @@ impl Attention {
             worker: choice.worker,
             models,
             owed,
+            purpose,
             lease: choice.lease,
             deadline,
             predicted_cost: choice.cost,

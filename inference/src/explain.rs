@@ -1,23 +1,25 @@
 //! What a camera did in a stretch of time and what its rules said: the answer to "why was there no alert at 14:03?".
 //!
-//! The answer is computed, not recorded: the analyst goes through the journal once more, from a mark before the time that
-//! is asked about, and what each entry told each rule is written down. So it says what the live analyst knew, no more and
-//! no less. Here are the facts; [`Verdict`] is what follows from them. Counts, scores and times only: nothing of what was
-//! where in a picture, and nothing about anyone.
+//! It is told from the camera's [`Logbook`], in which stands what each look told each rule when it did: what the live analyst
+//! knew, no more and no less. Here are the facts; [`Verdict`] is what follows from them. Counts, scores and times only:
+//! nothing of what was where in a picture, and nothing about anyone.
 //!
 //! Time is cut into [`Stretch`]es without holes. As in `rules::timing`, the time between two looks that told a rule
-//! something is watched when it is at most the rule's `max_gap`; what lies in a longer gap is not, and says so.
+//! something is watched when it is at most the rule's `max_gap`; what lies in a longer gap is not, and says so: that the camera
+//! rested, or why there was no look.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use xueliang_base::{
     config::{Rule, Timing},
+    gate::WakeReason,
     incident::{Resolution, ThresholdKind},
     look::{LookKind, NotLooked},
     time::{Mono, Wall},
 };
 
-use crate::{analyst::PictureTroubles, journal::Journal};
+pub use crate::attention::{LookFor, Vigil};
+use crate::{analyst::PictureTroubles, logbook::Logbook};
 
 mod camera;
 mod rule;
@@ -27,13 +29,11 @@ mod verdict;
 pub use timeline::Stretch;
 pub use verdict::{Verdict, VerdictKind};
 
-/// Longest stretch of time that is explained at once: no journal reaches further back.
+/// Longest stretch of time that is explained at once: no logbook surely reaches further back.
 pub const MAX_RANGE: Duration = Duration::from_secs(6 * 3600);
 
 /// A rule's next look after the time that is asked about tells how long the gap there was; it is waited for so long.
 const LOOK_ON: Duration = Duration::from_secs(600);
-/// So much before the time that is asked about is gone through as well: what looks left behind then is known exactly.
-const LEAD: Duration = Duration::from_secs(60);
 
 /// Both clocks at one moment, and the zone in which times are told.
 ///
@@ -70,11 +70,11 @@ pub enum Unexplained {
     /// The time ends before it begins.
     #[error("the time ends before it begins: name the earlier moment first")]
     Empty,
-    /// It is longer than any journal.
-    #[error("the time is longer than 6 hours, the most a camera's journal holds: ask for less")]
+    /// It is longer than a logbook.
+    #[error("the time is longer than 6 hours, what a camera's logbook holds: ask for less")]
     TooLong,
-    /// The journal holds nothing of it.
-    #[error("the camera's journal begins at {begins}, it is {now} now: ask for a time between. {WHY}")]
+    /// The logbook holds nothing of it.
+    #[error("the camera's logbook begins at {begins}, it is {now} now: ask for a time between. {WHY}")]
     Outside {
         /// Since when there is an exact account, RFC 3339.
         begins: String,
@@ -83,8 +83,8 @@ pub enum Unexplained {
     },
 }
 
-const WHY: &str = "(A journal begins anew when the node starts or the camera's configuration changes; its oldest entries \
-                   leave after 6 hours, or earlier where there are many.)";
+const WHY: &str = "(A logbook begins anew when the node starts or the camera's configuration changes; its oldest entries \
+                   leave after 6 hours, or earlier where there are many looks.)";
 
 /// What a camera did and what its rules said.
 #[derive(Debug, Clone, PartialEq)]
@@ -95,7 +95,7 @@ pub struct Explained {
     pub from: Mono,
     /// The end that was asked for.
     pub to: Mono,
-    /// The part of it that the journal can tell about; every list of stretches covers exactly that.
+    /// The part of it that the logbook can tell about; every list of stretches covers exactly that.
     pub known: (Mono, Mono),
     /// How far the wall clock was set after some entry of that time was dated, microseconds; below 0: back. Only a second
     /// or more counts.
@@ -108,17 +108,14 @@ pub struct Explained {
     pub watch: Vec<Stretch<Watch>>,
     /// Whether units arrived.
     pub signal: Vec<Stretch<Arriving>>,
+    /// How closely the camera was looked at, as of each entry; `None` before the first.
+    pub vigil: Vec<Stretch<Option<Vigil>>>,
+    /// Looks after which the pixel tier had the camera watched, by what it saw.
+    pub wakes: Vec<Woken>,
     /// What was wrong with the picture; `None` before the first.
     pub picture: Vec<Stretch<Option<PictureTroubles>>>,
     /// In the order of the camera's rules.
     pub rules: Vec<ExplainedRule>,
-}
-
-/// What a look was made for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LookFor {
-    /// Some rule would otherwise have been blind for longer than it may.
-    Floor,
 }
 
 /// Looks of one kind, made for one thing, that gave a picture.
@@ -134,6 +131,19 @@ pub struct LooksTaken {
     pub interval: Spread,
     /// From the arrival of the picture until it was looked at.
     pub age: Spread,
+    /// Arrival of the last one's picture.
+    pub last: Mono,
+}
+
+/// Looks that had a camera watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Woken {
+    /// What the pixel tier saw.
+    pub reason: WakeReason,
+    /// How many.
+    pub times: u64,
+    /// Arrival of the last one's picture.
+    pub last: Mono,
 }
 
 /// The middle and the largest of some durations; zero where there are none.
@@ -169,7 +179,7 @@ pub struct Missed {
 /// Whether pictures of a camera were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watch {
-    /// The journal has no entry yet.
+    /// The logbook has no entry yet.
     Untold,
     /// They were.
     Looked,
@@ -180,7 +190,7 @@ pub enum Watch {
 /// Whether units of a camera arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arriving {
-    /// The journal does not tell yet.
+    /// The logbook does not tell yet.
     Untold,
     /// They did.
     Units,
@@ -191,7 +201,7 @@ pub enum Arriving {
 /// What a rule said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said {
-    /// Nothing yet since the journal began.
+    /// Nothing yet since the logbook began.
     Nothing,
     /// Its condition was seen to hold.
     Seen,
@@ -201,6 +211,8 @@ pub enum Said {
     NotLooked(NotLooked),
     /// Nothing: looks for it were further apart than its `max_gap`.
     Unwatched,
+    /// Nothing, for the same reason: the camera rested, since its pictures were quiet.
+    Rested,
 }
 
 impl Said {
@@ -217,6 +229,8 @@ pub struct ExplainedRule {
     pub rule: Rule,
     /// The timing that applies to it.
     pub timing: Timing,
+    /// The longest it may be blind while its camera rests; otherwise that is the rule's `blind_max`.
+    pub at_rest: Duration,
     /// What follows.
     pub verdict: Verdict,
     /// Looks that saw its condition.
@@ -232,7 +246,7 @@ pub struct ExplainedRule {
     /// The longest time between two looks that told it something, as far as it lies in the time asked about: from, to. It
     /// is given in full, so it may begin before and end after.
     pub longest_gap: Option<(Mono, Mono)>,
-    /// How many such times were longer than its `blind_max`.
+    /// How many such times were longer than it may be blind.
     pub floor_broken: u64,
     /// How near it came to confirming what was seen, while it did not hold.
     pub nearest: Option<Nearest>,
@@ -288,7 +302,7 @@ pub struct ExplainedIncident {
 }
 
 /// Explains what a camera did between two wall times.
-pub fn explain(journal: &Journal, times: &Times, from: Wall, to: Wall) -> Result<Explained, Unexplained> {
+pub fn explain(logbook: &Logbook, times: &Times, from: Wall, to: Wall) -> Result<Explained, Unexplained> {
     if to <= from {
         return Err(Unexplained::Empty);
     }
@@ -296,26 +310,19 @@ pub fn explain(journal: &Journal, times: &Times, from: Wall, to: Wall) -> Result
     if to.since(from) > MAX_RANGE {
         return Err(Unexplained::TooLong);
     }
-    let begins = journal.marks().next().map_or(times.mono, |mark| mark.at);
+    let begins = logbook.begins();
     let known = (from.max(begins), to.min(times.mono));
     if known.0 >= known.1 {
         let tell = |at| times.wall(at).rfc3339(&times.zone);
         return Err(Unexplained::Outside { begins: tell(begins), now: tell(times.mono) });
     }
-    let camera = camera::of(journal, times, known);
-    let (rules, picture) = rule::of(journal, times, known);
     let mut explained = Explained {
         times: times.clone(),
         from,
         to,
         known,
-        clock_set_us: camera.clock_set_us,
-        looks: camera.looks,
-        missed: camera.missed,
-        watch: camera.watch,
-        signal: camera.signal,
-        picture,
-        rules,
+        rules: rule::of(logbook, times, known),
+        ..camera::of(logbook, times, known)
     };
     let verdicts: Vec<Verdict> = explained.rules.iter().map(|rule| verdict::of(&explained, rule)).collect();
     for (rule, verdict) in explained.rules.iter_mut().zip(verdicts) {

@@ -1,9 +1,7 @@
 //! The journal: the bounded, ordered sequence of a camera's looks and what they saw. It is the only input of tracks and
 //! rules, so replaying it gives the same incidents, byte for byte. No track ids; never listed across cameras.
 //!
-//! Beside the entries it keeps *marks*: copies of the analyst as it was at some moments. What happened at a time is told
-//! exactly from the mark before it ([`crate::explain`]), though the entries before that have left. Marks are in memory
-//! only and never written.
+//! It holds each look's thumbnail, so it reaches back for minutes to hours; [`crate::logbook`] holds none and reaches further.
 //!
 //! # File format, version 1
 //!
@@ -16,7 +14,6 @@
 use std::{
     collections::VecDeque,
     io::{BufRead, BufReader, Read, Write},
-    sync::Arc,
     time::Duration,
 };
 
@@ -25,7 +22,6 @@ use xueliang_base::{
     config::Camera,
     incident::{Edge, Incident},
     look::Observation,
-    time::Mono,
 };
 
 use crate::{
@@ -48,7 +44,7 @@ const MAX_LINE_BYTES: u64 = 4 << 20;
 pub struct JournalBounds {
     /// Observations older than the newest by more than this leave.
     pub max_age: Duration,
-    /// The oldest leave while the journal, with its marks, is larger, approximately.
+    /// The oldest leave while the journal is larger, approximately.
     pub max_bytes: usize,
 }
 
@@ -59,39 +55,19 @@ impl Default for JournalBounds {
     }
 }
 
-/// Marks that a full journal holds: what lies before the oldest of them cannot be told exactly, so it is few entries;
-/// and a mark takes as much room as some of them.
-const MARKS: u32 = 8;
-
-/// The analyst as it was at a moment.
-#[derive(Debug, Clone)]
-pub(crate) struct Mark {
-    /// When.
-    pub(crate) at: Mono,
-    /// Number of the first observation that it had not seen, counted from the journal's first.
-    pub(crate) next: u64,
-    /// What it was.
-    pub(crate) analyst: Arc<Analyst>,
-    bytes: usize,
-}
-
 /// One camera's journal in memory.
 #[derive(Debug, Clone)]
 pub struct Journal {
     bounds: JournalBounds,
     entries: VecDeque<(Observation, usize)>,
-    marks: VecDeque<Mark>,
-    /// Of entries and marks.
     bytes: usize,
-    /// Of the entries since the latest mark.
-    since_mark: usize,
     dropped: u64,
 }
 
 impl Journal {
     /// An empty journal. Begin a new one with every configuration and every new analyst.
     pub fn new(bounds: JournalBounds) -> Self {
-        Self { bounds, entries: VecDeque::new(), marks: VecDeque::new(), bytes: 0, since_mark: 0, dropped: 0 }
+        Self { bounds, entries: VecDeque::new(), bytes: 0, dropped: 0 }
     }
     /// Appends what the analyst was given. The newest entry always stays.
     pub fn push(&mut self, observation: Observation) {
@@ -99,7 +75,6 @@ impl Journal {
         let now = observation.at;
         self.entries.push_back((observation, size));
         self.bytes += size;
-        self.since_mark += size;
         while self.entries.len() > 1
             && self.entries.front().is_some_and(|(oldest, _)| {
                 self.bytes > self.bounds.max_bytes || now.since(oldest.at) > self.bounds.max_age
@@ -109,39 +84,7 @@ impl Journal {
                 self.bytes -= size;
                 self.dropped += 1;
             }
-            // A mark whose next entry has left leads nowhere.
-            while self.marks.front().is_some_and(|mark| mark.next < self.dropped) {
-                self.bytes -= self.marks.pop_front().map_or(0, |mark| mark.bytes);
-            }
         }
-    }
-    /// Marks the analyst as it is now where that is due. Call it before each entry is given to the analyst.
-    pub fn mark_when_due(&mut self, now: Mono, analyst: &Analyst) {
-        let due = self.marks.back().is_none_or(|last| {
-            self.since_mark >= self.bounds.max_bytes / MARKS as usize
-                || now.since(last.at) >= self.bounds.max_age / MARKS
-        });
-        if due {
-            self.mark(now, analyst);
-        }
-    }
-    /// Marks the analyst as it is now. Call it when anything but an entry has changed the analyst.
-    pub fn mark(&mut self, now: Mono, analyst: &Analyst) {
-        let bytes = analyst.bytes();
-        let next = self.dropped + self.entries.len() as u64;
-        self.marks.push_back(Mark { at: now, next, analyst: Arc::new(analyst.clone()), bytes });
-        self.bytes += bytes;
-        self.since_mark = 0;
-    }
-    /// Oldest first. The first observation after each is still held, or to come.
-    pub(crate) fn marks(&self) -> impl DoubleEndedIterator<Item = &Mark> {
-        self.marks.iter()
-    }
-    /// The observations from that number on.
-    pub(crate) fn from(&self, number: u64) -> impl Iterator<Item = (u64, &Observation)> {
-        let skip = usize::try_from(number.saturating_sub(self.dropped)).unwrap_or(usize::MAX);
-        let held = self.entries.range(skip.min(self.entries.len())..);
-        (number..).zip(held.map(|(observation, _)| observation))
     }
     /// Observations held.
     pub fn len(&self) -> usize {
@@ -151,7 +94,7 @@ impl Journal {
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
-    /// Memory taken by entries and marks, approximately.
+    /// Memory taken, approximately.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

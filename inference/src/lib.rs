@@ -1,7 +1,7 @@
 //! Looks become detections, tracks and incidents. Knows nothing of RTSP, consoles or storage.
 //!
 //! Two halves. *Pixels*: models, sessions, preprocessing, outputs, the scene's facts and redaction; they run in look
-//! workers. *Decisions*: attention, tracks, rules and the journal; they are pure, and run in the node.
+//! workers. *Decisions*: attention, tracks, rules, journal and logbook; they are pure, and run in the node.
 
 // Pixels.
 pub mod mask;
@@ -19,6 +19,7 @@ pub mod attention;
 pub mod capability;
 pub mod explain;
 pub mod journal;
+pub mod logbook;
 pub mod rules;
 pub mod spare;
 pub mod track;

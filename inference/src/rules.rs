@@ -52,6 +52,7 @@ mod places;
 
 pub(crate) use episode::Episode;
 pub(crate) use near::Near;
+pub(crate) use timing::Progress;
 use timing::Subject;
 
 /// Regions an incident carries.

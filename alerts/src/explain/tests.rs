@@ -43,7 +43,7 @@ async fn a_refusal_keeps_its_reason() {
     ] {
         let answering = async {
             let question = questions.next().await.unwrap();
-            let message = "the journal begins later".to_owned();
+            let message = "the logbook begins later".to_owned();
             let refused = v1::AnswerExplainRequest {
                 refusal: refusal.into(),
                 camera: None,

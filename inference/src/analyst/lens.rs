@@ -125,10 +125,6 @@ impl Lens {
     pub(crate) fn reference(&self) -> Option<&Reference> {
         self.reference.as_ref()
     }
-    /// Whether it was given a picture.
-    pub(crate) fn has_looked(&self) -> bool {
-        self.last.is_some()
-    }
     /// What that state says is wrong.
     pub(crate) fn troubles(&self, picture: &PictureState) -> PictureTroubles {
         PictureTroubles {

@@ -19,7 +19,7 @@ use xueliang_base::time::Mono;
 
 use super::{
     Seats, WorkerId,
-    camera::{Limits, Seat},
+    camera::{FIRST, Limits, PATIENCE, Seat},
     lease::Free,
 };
 
@@ -46,6 +46,25 @@ pub(super) struct Line {
     /// A positive number's bits, which are in the order of the numbers.
     pub(super) weight: u64,
     pub(super) takes: Takes,
+}
+
+impl Line {
+    fn lateness(&self, now: Mono, since: Mono) -> f64 {
+        now.since(since).as_secs_f64() / self.interval.as_secs_f64()
+    }
+    /// Of whoever in it has waited since then: the seat itself need not be fetched.
+    fn urgency(&self, now: Mono, since: Mono) -> f64 {
+        let first = if self.first { FIRST } else { 0.0 };
+        first + self.lateness(now, since) * f64::from_bits(self.weight)
+    }
+    /// Whether that one had better wait for the worker that holds its decoder than be looked at elsewhere.
+    fn waits_for_its_worker(&self, now: Mono, since: Mono) -> bool {
+        self.lateness(now, since) < PATIENCE
+    }
+    /// What a lease is worth to each of them.
+    fn priority(&self) -> f64 {
+        f64::from_bits(self.weight) / self.interval.as_secs_f64()
+    }
 }
 
 /// A place in a line.
@@ -200,18 +219,16 @@ impl Agenda {
     }
     /// The seats in line, most urgent first. Left out are lines of which not one can be looked at now: that wait for a busy
     /// worker, or for a lease where `grants` says that none is to be had at that priority.
-    pub(super) fn front(&self, now: Mono, seats: &Seats, free: &Free, grants: impl Fn(f64) -> bool) -> Front {
+    pub(super) fn front(&self, now: Mono, free: &Free<'_>, grants: impl Fn(f64) -> bool) -> Front {
         let heads = self.lines.iter().filter_map(|(line, waiting)| {
             let (since, place) = *waiting.first()?;
-            let seat = &seats[place];
             let served = match line.takes {
                 Takes::Anyone => true,
                 // If the first of a line waits, all do.
-                Takes::Holder(worker) => free.has(worker) || !seat.waits_for_its_worker(now),
-                // All of a line have one priority.
-                Takes::Lease => grants(seat.priority()),
+                Takes::Holder(worker) => free.has(worker) || !line.waits_for_its_worker(now, since),
+                Takes::Lease => grants(line.priority()),
             };
-            served.then(|| Head { urgency: seat.urgency(now), place, since, line: *line })
+            served.then(|| Head { urgency: line.urgency(now, since), place, since, line: *line })
         });
         Front(heads.collect())
     }
@@ -295,13 +312,15 @@ impl Eq for Head {}
 pub(super) struct Front(BinaryHeap<Head>);
 
 impl Front {
-    pub(super) fn next(&mut self, now: Mono, agenda: &Agenda, seats: &Seats) -> Option<usize> {
+    pub(super) fn next(&mut self, now: Mono, agenda: &Agenda) -> Option<usize> {
         let Head { place, since, line, .. } = self.0.pop()?;
         let after = (Bound::Excluded((since, place)), Bound::Unbounded);
         let follower = agenda.lines.get(&line).and_then(|waiting| waiting.range(after).next());
-        self.0.extend(follower.map(|&(since, place)| {
-            let urgency = seats[place].urgency(now);
-            Head { urgency, place, since, line }
+        self.0.extend(follower.map(|&(since, place)| Head {
+            urgency: line.urgency(now, since),
+            place,
+            since,
+            line,
         }));
         Some(place)
     }

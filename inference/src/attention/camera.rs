@@ -9,7 +9,7 @@ use xueliang_base::{
 };
 
 use super::{
-    Floor, LookOutcome, Offer, Rest, Vigil, WorkerId,
+    Floor, LookFor, LookOutcome, Offer, Rest, Vigil, WorkerId,
     agenda::{Line, Takes},
     choice::Kept,
     cost::Cost,
@@ -40,7 +40,9 @@ const LEAST_RETRY: Duration = Duration::from_secs(1);
 const HOPELESS: Duration = Duration::from_secs(7);
 /// A camera waits for the worker that holds its decoder until it is so many intervals late. Then a keyframe look
 /// elsewhere is better.
-const PATIENCE: f64 = 2.0;
+pub(super) const PATIENCE: f64 = 2.0;
+/// What urgency is more at a camera that was never looked at: it goes before all that were, once.
+pub(super) const FIRST: f64 = 1e9;
 
 /// When a look is not worth its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +190,24 @@ impl Seat {
     pub(super) fn is_owed(&self, picture: Mono) -> bool {
         self.rest.is_none() || self.floors.iter().any(|kept| kept.is_owed(picture))
     }
+    /// What a look at this picture is made for; the next one comes so long after it.
+    pub(super) fn purpose(&self, picture: Mono, step: Duration) -> LookFor {
+        if self.rest.is_none() {
+            return LookFor::Floor;
+        }
+        let due = || self.floors.iter().filter(|kept| kept.breaks(picture, step));
+        if due().any(|kept| kept.resting || kept.is_owed(picture)) {
+            LookFor::Rest
+        } else if due().any(|kept| self.undecided.contains(&kept.floor.rule)) {
+            LookFor::Decide
+        } else if due().next().is_some() {
+            LookFor::Watch
+        } else if self.stirred.is_some() {
+            LookFor::Stirred
+        } else {
+            LookFor::Glance
+        }
+    }
     pub(super) fn begin(&mut self, now: Mono) {
         self.born.get_or_insert(now);
     }
@@ -249,12 +269,14 @@ impl Seat {
         let (Some(interval), Some(since)) = (self.interval, self.waits_since()) else { return 0.0 };
         now.since(since).as_secs_f64() / interval.as_secs_f64()
     }
-    /// Never looked at: before all that were, once.
+    /// Never looked at.
     fn is_first(&self) -> bool {
         self.seen.is_none() && self.tried.is_none()
     }
+    /// As its line says it ([`Line`]), of this seat alone.
+    #[cfg(test)]
     pub(super) fn urgency(&self, now: Mono) -> f64 {
-        let first = if self.is_first() { 1e9 } else { 0.0 };
+        let first = if self.is_first() { FIRST } else { 0.0 };
         first + self.lateness(now) * self.weight
     }
     /// All that its urgency depends on besides the time since the last try, and what its look takes.

@@ -47,6 +47,11 @@ impl Kept {
         let last = self.served.or(born)?;
         Some(self.roused.map_or(last, |roused| roused.max(last)))
     }
+    /// Whether it would be broken before a picture that comes so long after this one.
+    pub(super) fn breaks(&self, picture: Mono, step: Duration) -> bool {
+        let next = picture.plus(step);
+        !self.floor.unserved && self.served.is_none_or(|served| served.plus(self.blind_max()) < next)
+    }
     /// Whether a picture would be due at rest too.
     pub(super) fn is_owed(&self, picture: Mono) -> bool {
         self.served.is_none_or(|served| picture.since(served) >= self.floor.at_rest.mul_f64(0.9))
@@ -79,14 +84,14 @@ impl Kept {
 /// The models without which some floor would be broken before the next look has served it. `step` is the longest time
 /// from this picture to the next that is to be expected: what can wait for the next look, waits.
 pub(super) fn models(floors: &[Kept], picture: Mono, step: Duration) -> Vec<ModelName> {
-    let next = picture.plus(step);
-    let due = |kept: &&Kept| {
-        !kept.floor.unserved && kept.served.is_none_or(|served| served.plus(kept.blind_max()) < next)
-    };
-    let mut models: Vec<&ModelName> = floors.iter().filter(due).flat_map(|kept| &kept.floor.models).collect();
-    models.sort_unstable();
-    models.dedup();
-    models.into_iter().cloned().collect()
+    let due = floors.iter().filter(|kept| kept.breaks(picture, step));
+    let mut models: Vec<ModelName> = Vec::new();
+    for model in due.flat_map(|kept| &kept.floor.models) {
+        if let Err(place) = models.binary_search(model) {
+            models.insert(place, model.clone());
+        }
+    }
+    models
 }
 
 #[cfg(test)]

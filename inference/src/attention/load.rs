@@ -51,8 +51,10 @@ impl Load {
         (self.workers, self.promised) = (workers, workers * params.promised_share);
         (self.needed, self.wanted) = (0.0, 0.0);
         for seat in seats.values().filter(|seat| seat.offer.blind.is_none()) {
-            self.needed += seat.load(seat.lease.is_some());
-            self.wanted += seat.load(seat.continued);
+            let needed = seat.load(seat.lease.is_some());
+            self.needed += needed;
+            self.wanted +=
+                if seat.continued == seat.lease.is_some() { needed } else { seat.load(seat.continued) };
         }
         if let Some(look) = u32::try_from(self.landed).ok().and_then(|landed| self.busy.checked_div(landed)) {
             self.look = if self.look.is_zero() { look } else { (self.look * 3 + look) / 4 };

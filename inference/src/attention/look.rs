@@ -15,7 +15,7 @@ use super::{
 #[derive(Clone, Copy)]
 pub(super) struct Bench<'a> {
     pub(super) now: Mono,
-    pub(super) free: &'a Free,
+    pub(super) free: &'a Free<'a>,
     pub(super) limits: Limits,
     pub(super) leases: &'a Leases,
     pub(super) load: &'a Load,

@@ -102,6 +102,23 @@ impl Vigil {
     }
 }
 
+/// What a look was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LookFor {
+    /// Some rule would otherwise have been blind for longer than it may; its camera never rests.
+    Floor,
+    /// Some rule would have been blind for longer than it may while its camera rests.
+    Rest,
+    /// No rule: a resting camera has a glance now and then.
+    Glance,
+    /// No rule: the encoded tier asked for a glance.
+    Stirred,
+    /// The pixel tier had the camera watched, so each rule is looked at as often as it asks.
+    Watch,
+    /// A rule has seen something and is to decide, or to see it end.
+    Decide,
+}
+
 /// What a camera needs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CameraNeed {
@@ -167,6 +184,8 @@ pub struct Decision {
     pub models: Vec<ModelName>,
     /// Whether the camera would have been looked at now had it rested.
     pub owed: bool,
+    /// What it is made for.
+    pub purpose: LookFor,
     /// What changes in leases.
     pub lease: Option<LeaseChange>,
     /// When to kill the worker if it has not answered.

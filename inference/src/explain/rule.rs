@@ -1,73 +1,54 @@
-//! What each rule said: the analyst goes through the journal again, and each rule's words are written down.
+//! What each rule said: what the entries told it, in order.
 
 use std::collections::BTreeMap;
 
-use xueliang_base::{
-    incident::{Edge, Evidence, Incident},
-    look::NotLooked,
-    time::Mono,
-};
+use xueliang_base::{incident::Evidence, look::NotLooked, time::Mono};
 
 use super::{
-    ExplainedIncident, ExplainedRule, LEAD, LOOK_ON, MissedThreshold, Nearest, Said, Stretch, Times, Verdict,
-    camera::{inside, when},
-    timeline::{Flow, Timeline},
+    ExplainedIncident, ExplainedRule, LOOK_ON, MissedThreshold, Nearest, Said, Times, Verdict,
+    camera::inside, timeline::Timeline,
 };
 use crate::{
-    analyst::{Analyst, PictureTroubles},
-    journal::{Journal, Mark},
-    rules::{Episode, Moment, Near},
+    logbook::{Entry, Held, Logbook, LoggedRule, RuleNote, RuleStanding, Told, Turn},
+    rules::{Near, Progress},
 };
 
-type Pictures = Vec<Stretch<Option<PictureTroubles>>>;
-
-/// What the rules said in that time, and what was wrong with pictures.
-pub(super) fn of(journal: &Journal, times: &Times, known: (Mono, Mono)) -> (Vec<ExplainedRule>, Pictures) {
-    let Some(start) = start(journal, known.0) else { return (Vec::new(), Vec::new()) };
-    let mut analyst = Analyst::clone(&start.analyst);
-    let mut rules: Vec<Walk> =
-        analyst.episodes().iter().map(|episode| Walk::new(episode, start.at, known)).collect();
-    let mut picture = Flow::new(known, analyst.has_looked().then(|| analyst.troubles()));
-    let mut marks = journal.marks().filter(|mark| mark.at > start.at).peekable();
+/// What the rules said in that time.
+pub(super) fn of(logbook: &Logbook, times: &Times, known: (Mono, Mono)) -> Vec<ExplainedRule> {
+    let mut blocks = logbook.blocks();
+    let Some(mut block) = blocks.next() else { return Vec::new() };
+    let standing = block.standing().rules.iter();
+    let mut rules: Vec<Walk> = logbook
+        .rules()
+        .iter()
+        .zip(standing)
+        .map(|(rule, standing)| Walk::new(rule, standing, known))
+        .collect();
     let mut end = times.mono;
-    for (number, observation) in journal.from(start.next) {
-        // What else changed the analyst was marked then; marks that only fell due are what it is anyway.
-        while let Some(mark) = marks.next_if(|mark| mark.next <= number) {
-            analyst = Analyst::clone(&mark.analyst);
-            for (walk, episode) in rules.iter_mut().zip(analyst.episodes()) {
-                walk.take_over(episode.incident());
+    'all: loop {
+        for entry in block.entries() {
+            let later = entry.when >= known.1;
+            if later && (rules.iter().all(|walk| walk.complete) || entry.when.since(known.1) > LOOK_ON) {
+                end = entry.when;
+                break 'all;
+            }
+            for (walk, note) in rules.iter_mut().zip(&entry.rules) {
+                walk.take(&entry, note);
             }
         }
-        let at = when(observation);
-        let later = at >= known.1;
-        if later && (rules.iter().all(|walk| walk.complete) || at.since(known.1) > LOOK_ON) {
-            end = at;
-            break;
-        }
-        let edges = analyst.step_telling(observation, &mut |index, episode, moment| {
-            if let Some(walk) = rules.get_mut(index) {
-                walk.take(episode, moment);
-            }
-        });
-        if observation.outcome.is_ok() {
-            picture.tell(at, Some(analyst.troubles()), true);
-        }
-        for edge in edges {
-            if let Some(walk) = rules.iter_mut().find(|walk| walk.told.rule.id == edge.incident().rule) {
-                walk.edge(&edge);
+        let Some(next) = blocks.next() else { break };
+        block = next;
+        // What else changed the rules stands at the beginning of the next block.
+        if block.begins() < known.1 {
+            for (walk, standing) in rules.iter_mut().zip(&block.standing().rules) {
+                walk.take_over(standing.held);
             }
         }
     }
-    (rules.into_iter().map(|walk| walk.done(end)).collect(), picture.done())
+    rules.into_iter().map(|walk| walk.done(end)).collect()
 }
 
-/// The latest mark with some lead; the first one where none has.
-fn start(journal: &Journal, from: Mono) -> Option<&Mark> {
-    let early = journal.marks().rev().find(|mark| mark.at.plus(LEAD) <= from);
-    early.or_else(|| journal.marks().next())
-}
-
-/// One rule on the way through the journal.
+/// One rule on the way through the logbook.
 struct Walk {
     told: ExplainedRule,
     known: (Mono, Mono),
@@ -78,22 +59,18 @@ struct Walk {
     silent: Vec<(Mono, NotLooked)>,
     /// The latest look; where there was none, the beginning.
     looked: Mono,
+    /// Whether the rule was looked at as at rest at some time since.
+    rested: bool,
     /// Whether a look after the end was found.
     complete: bool,
 }
 
 impl Walk {
-    fn new(episode: &Episode, start: Mono, known: (Mono, Mono)) -> Self {
-        let (mut since, mut silent) = ((start, None), Vec::new());
-        match episode.evidence() {
-            Some((at, Evidence::Seen)) => since = (at, Some(true)),
-            Some((at, Evidence::NotSeen)) => since = (at, Some(false)),
-            Some((_, Evidence::NotLooked(reason))) => silent.push((start, reason)),
-            None => {}
-        }
+    fn new(logged: &LoggedRule, standing: &RuleStanding, known: (Mono, Mono)) -> Self {
         let told = ExplainedRule {
-            rule: episode.rule().clone(),
-            timing: *episode.timing(),
+            rule: logged.rule.clone(),
+            timing: logged.timing,
+            at_rest: logged.at_rest,
             verdict: Verdict::default(),
             seen: 0,
             not_seen: 0,
@@ -108,81 +85,98 @@ impl Walk {
             cooling: None,
             incidents: Vec::new(),
         };
-        let looked = episode.timer().last_looked().unwrap_or(start);
-        let line = Timeline::new(known);
-        let mut walk = Self { told, known, line, since, silent, looked, complete: false };
-        walk.take_over(episode.incident());
+        let RuleStanding { looked, saw, silent, rested, held } = *standing;
+        let mut walk = Self {
+            told,
+            known,
+            line: Timeline::new(known),
+            since: (looked, saw),
+            silent: silent.into_iter().collect(),
+            looked,
+            rested,
+            complete: false,
+        };
+        walk.take_over(held);
         walk
     }
 
     /// An incident that was there before.
-    fn take_over(&mut self, incident: Option<&Incident>) {
-        let Some(incident) = incident else { return };
-        if self.told.incidents.iter().all(|known| known.started != incident.started_wall) {
-            self.told.incidents.push(explained(incident, None));
+    fn take_over(&mut self, held: Option<Held>) {
+        let Some(held) = held else { return };
+        if self.told.incidents.iter().all(|known| known.started != held.started) {
+            self.told.incidents.push(explained(held, None));
         }
     }
 
-    fn edge(&mut self, edge: &Edge) {
-        let incident = edge.incident();
-        if incident.decided_arrival >= self.known.1 {
+    fn turn(&mut self, at: Mono, turn: Turn) {
+        if at >= self.known.1 {
             return;
         }
-        let known = self.told.incidents.iter_mut().find(|known| known.started == incident.started_wall);
-        match (known, edge) {
-            (None, _) => {
-                self.told.incidents.push(explained(incident, Some(incident.decided_arrival)));
+        match turn {
+            Turn::Raised(held) => self.told.incidents.push(explained(held, Some(at))),
+            Turn::Resolved(why) => {
+                if let Some(last) = self.told.incidents.last_mut() {
+                    last.resolved = Some((at, why));
+                }
             }
-            (Some(known), Edge::Resolved(_, why)) => {
-                known.resolved = Some((incident.decided_arrival, *why));
-            }
-            (Some(_), _) => {}
         }
     }
 
-    fn take(&mut self, episode: &Episode, moment: &Moment<'_>) {
-        let observed = when(moment.observation);
-        let Some((at, finding)) = episode.told() else {
-            let looked = moment.observation.outcome.is_ok();
-            self.told.untold += u64::from(looked && inside(observed, self.known));
+    fn take(&mut self, entry: &Entry, note: &RuleNote) {
+        let Some(told) = &note.told else {
+            let looked = entry.what.missed().is_none();
+            self.told.untold += u64::from(looked && inside(entry.when, self.known));
+            self.rested |= note.rests;
             return;
         };
-        let counted = inside(at, self.known);
-        let saw = match finding.evidence {
-            Evidence::Seen => true,
-            Evidence::NotSeen => false,
+        match told.evidence {
             Evidence::NotLooked(reason) => {
-                *self.told.not_looked.entry(reason).or_default() += u64::from(counted);
+                if inside(told.at, self.known) {
+                    *self.told.not_looked.entry(reason).or_default() += 1;
+                }
                 if self.silent.last().is_none_or(|(_, last)| *last != reason) {
                     let last = self.silent.last().map_or(self.since.0, |(at, _)| *at);
-                    self.silent.push((at.max(last), reason));
+                    self.silent.push((told.at.max(last), reason));
                 }
-                return;
+                self.rested |= note.rests;
             }
-        };
-        self.look(at, saw);
-        if let Some(incident) = episode.incident()
-            && let Some(known) = self.told.incidents.last_mut()
-            && known.started == incident.started_wall
+            evidence => {
+                self.look(told.at, evidence == Evidence::Seen);
+                self.rested = note.rests;
+                self.looked_at(told);
+            }
+        }
+        if let Some(turn) = told.turn {
+            self.turn(told.at, turn);
+        }
+    }
+
+    /// What a look said that told something.
+    fn looked_at(&mut self, told: &Told) {
+        let Told { at, .. } = *told;
+        if let Some((looks, best)) = told.held
+            && let Some(last) = self.told.incidents.last_mut()
+            && last.resolved.is_none()
             && at < self.known.1
         {
-            (known.looks, known.best) = (incident.count, incident.confidence);
+            (last.looks, last.best) = (looks, best);
         }
-        if !counted {
+        if !inside(at, self.known) {
             return;
         }
-        if saw {
+        if told.evidence == Evidence::Seen {
             self.told.seen += 1;
-            self.seen(at, episode);
-            if episode.timer().cooling(at, &finding.subjects) {
+            if let Some(progress) = told.progress {
+                self.seen(at, progress);
+            }
+            if told.cooling {
                 self.told.cooling.get_or_insert(at);
             }
         } else {
             self.told.not_seen += 1;
-            let (near, elsewhere) = episode.conditioned().near(moment, finding);
-            self.told.elsewhere += u64::from(elsewhere);
-            for one in near {
-                self.near(at, one);
+            self.told.elsewhere += u64::from(told.elsewhere);
+            if let Some(near) = told.near {
+                self.near(at, near);
             }
         }
     }
@@ -203,7 +197,8 @@ impl Walk {
         if from >= self.known.1 || at <= self.known.0 {
             return;
         }
-        self.told.floor_broken += u64::from(at.since(from) > self.told.rule.blind_max);
+        let may = if self.rested { self.told.at_rest } else { self.told.rule.blind_max };
+        self.told.floor_broken += u64::from(at.since(from) > may);
         if self.told.longest_gap.is_none_or(|(a, b)| at.since(from) > b.since(a)) {
             self.told.longest_gap = Some((from, at));
         }
@@ -218,6 +213,7 @@ impl Walk {
                 self.line.span(since, until, if saw { Said::Seen } else { Said::NotSeen }, look);
                 return;
             }
+            Some(_) if self.rested => Said::Rested,
             Some(_) => Said::Unwatched,
             None => Said::Nothing,
         };
@@ -230,8 +226,7 @@ impl Walk {
     }
 
     /// How near it came to firing at a look that saw it.
-    fn seen(&mut self, at: Mono, episode: &Episode) {
-        let Some(progress) = episode.timer().progress() else { return };
+    fn seen(&mut self, at: Mono, progress: Progress) {
         let share = [self.told.nearest.and_then(|nearest| nearest.share), progress.share];
         let share = share.into_iter().flatten().max_by(f64::total_cmp);
         let nearest = self.told.nearest.filter(|nearest| nearest.watched >= progress.watched);
@@ -265,12 +260,7 @@ impl Walk {
     }
 }
 
-fn explained(incident: &Incident, raised: Option<Mono>) -> ExplainedIncident {
-    ExplainedIncident {
-        started: incident.started_wall,
-        raised,
-        resolved: None,
-        looks: incident.count,
-        best: incident.confidence,
-    }
+fn explained(held: Held, raised: Option<Mono>) -> ExplainedIncident {
+    let Held { started, looks, best } = held;
+    ExplainedIncident { started, raised, resolved: None, looks, best }
 }

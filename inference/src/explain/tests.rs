@@ -1,4 +1,4 @@
-//! One verdict a test, from journals that an analyst filled; and what holds for all.
+//! One verdict a test, from logbooks that an analyst filled; and what holds for all.
 
 use proptest::prelude::*;
 use xueliang_base::{
@@ -17,7 +17,7 @@ use crate::{
         Analyst,
         staging::{Shown, camera, in_zone, models, moment, not_looked, rule, s, street, timing, wall},
     },
-    journal::JournalBounds,
+    logbook::{LogbookBounds, Setting},
 };
 
 const INSIDE: Rect = Rect { x0: 0.6, y0: 0.5, x1: 0.8, y1: 0.9 };
@@ -26,28 +26,41 @@ const OUTSIDE: Rect = Rect { x0: 0.1, y0: 0.1, x1: 0.3, y1: 0.4 };
 /// A camera's life: as the node does it.
 struct Life {
     analyst: Analyst,
-    journal: Journal,
+    logbook: Logbook,
     edges: Vec<Edge>,
     ends: f64,
+    /// What looks are for from here on, and what they wake.
+    purpose: LookFor,
+    woke: Option<WakeReason>,
 }
 
 impl Life {
-    fn new(camera: &Camera, bounds: JournalBounds) -> Self {
+    fn new(camera: &Camera, bounds: LogbookBounds) -> Self {
         let analyst = Analyst::new(camera, None).with_models(&models());
-        let mut journal = Journal::new(bounds);
-        journal.mark(moment(0.0), &analyst);
-        Self { analyst, journal, edges: Vec::new(), ends: 0.0 }
+        let logbook = Logbook::new(bounds, moment(0.0), &analyst, |_| s(30.0));
+        Self { analyst, logbook, edges: Vec::new(), ends: 0.0, purpose: LookFor::Floor, woke: None }
     }
     fn of(rules: Vec<Rule>) -> Self {
-        Self::new(&camera(rules), JournalBounds::default())
+        Self::new(&camera(rules), LogbookBounds::default())
     }
     fn takes(mut self, looks: impl IntoIterator<Item = Observation>) -> Self {
         for look in looks {
-            self.journal.mark_when_due(look.at, &self.analyst);
-            self.edges.extend(self.analyst.step(&look));
+            let (edges, noted) = self.analyst.step_noting(&look);
+            self.edges.extend(edges);
             self.ends = self.ends.max(look.at.since(moment(0.0)).as_secs_f64());
-            self.journal.push(look);
+            let rests = matches!(self.purpose, LookFor::Rest | LookFor::Glance) && self.woke.is_none();
+            let vigil = if rests { Vigil::Resting } else { Vigil::Watching };
+            let (purpose, woke) = (self.purpose, self.woke);
+            self.logbook.push(&look, noted, &Setting { purpose, woke, vigil, rests: &|_| rests });
         }
+        self
+    }
+    fn looks_for(mut self, purpose: LookFor) -> Self {
+        self.purpose = purpose;
+        self
+    }
+    fn wakes(mut self, woke: Option<WakeReason>) -> Self {
+        self.woke = woke;
         self
     }
     /// The same picture every `step` seconds.
@@ -63,7 +76,7 @@ impl Life {
     }
     fn between(&self, from: f64, to: f64) -> Result<Explained, Unexplained> {
         let at = |t: f64| if t < 0.0 { wall(0.0).minus(s(-t)) } else { wall(t) };
-        explain(&self.journal, &self.times(), at(from), at(to))
+        explain(&self.logbook, &self.times(), at(from), at(to))
     }
     fn told(&self, from: f64, to: f64) -> ExplainedRule {
         self.between(from, to).unwrap().rules.remove(0)
@@ -255,7 +268,7 @@ fn a_rule_whose_model_never_ran_cannot_say() {
 }
 
 #[test]
-fn what_the_journal_does_not_hold_is_not_explained() {
+fn what_the_logbook_does_not_hold_is_not_explained() {
     let life = Life::of(vec![pond()]).sees(0.0, 20.0, 1.0, &street(1));
     let outside = life.between(-60.0, 0.0).unwrap_err();
     assert!(outside.to_string().contains("begins at 2026-01-01T00:00:00.000+00:00"), "{outside}");
@@ -264,7 +277,7 @@ fn what_the_journal_does_not_hold_is_not_explained() {
     assert_eq!(life.between(0.0, 30_000.0), Err(Unexplained::TooLong));
     let (kind, text) = life.says(-10.0, 15.0);
     assert_eq!(kind, VerdictKind::CannotSay);
-    assert!(text.ends_with("what was before 00:00:00.0 cannot be said: the journal begins there"), "{text}");
+    assert!(text.ends_with("what was before 00:00:00.0 cannot be said: the logbook begins there"), "{text}");
 }
 
 #[test]
@@ -280,29 +293,131 @@ fn a_wall_clock_that_is_set_is_told_and_changes_no_length() {
     assert_eq!(life.between(25.0, 30.0).unwrap().clock_set_us, None);
 }
 
-#[test]
-fn a_journal_that_has_lost_its_beginning_tells_the_rest_as_it_was() {
-    let bounds = JournalBounds { max_age: Duration::from_secs(3600), max_bytes: 1 << 20 };
-    let mut life = Life::new(&camera(vec![pond()]), bounds);
-    for round in 0..20 {
-        let t = f64::from(round) * 40.0;
-        life = life.sees(t, t + 20.0, 1.0, &at(INSIDE, 0.9)).sees(t + 20.0, t + 40.0, 1.0, &street(1));
+/// Four glances of no model, then a look at rest, over and over.
+fn rests(mut life: Life, from: f64, to: f64, shown: &Shown) -> Life {
+    for t in each(from, to, 20.0) {
+        let glance = shown.clone().looked_by(&[]);
+        life = life.looks_for(LookFor::Rest).sees(t, t + 1.0, 1.0, shown);
+        life = life.looks_for(LookFor::Glance).sees(t + 4.0, t + 20.0, 4.0, &glance);
     }
-    assert!(life.journal.dropped() > 100 && life.journal.bytes() <= bounds.max_bytes);
-    let begins = life.journal.marks().next().unwrap().at.since(moment(0.0)).as_secs_f64();
-    assert!(begins > 100.0 && begins < 760.0, "{begins}");
+    life
+}
+
+#[test]
+fn a_camera_that_rested_says_so_with_its_glances_and_concludes_nothing_between_looks() {
+    let life = rests(Life::of(vec![pond()]), 0.0, 120.0, &street(1));
+    let explained = life.between(20.0, 100.0).unwrap();
+    let told = &explained.rules[0];
+    assert_eq!(told.verdict.kind, VerdictKind::Rested);
+    assert_eq!(
+        told.verdict.text,
+        "no alert: the camera rested from 00:00:20.0 to 00:01:40.0 (16 glances, the last at 00:01:35.9; nothing called \
+         for looks); in 4 looks beside that nothing was seen"
+    );
+    let [whole] = &told.said[..] else { panic!("{:?}", told.said) };
+    assert_eq!((whole.what, whole.looks), (Said::Rested, 4));
+    // At rest it may be blind for longer.
+    assert_eq!((told.floor_broken, told.at_rest), (0, s(30.0)));
+    let purposes: Vec<_> = explained.looks.iter().map(|looks| (looks.purpose, looks.count)).collect();
+    assert_eq!(purposes, [(LookFor::Rest, 4), (LookFor::Glance, 16)]);
+    assert_eq!(explained.vigil.iter().map(|part| part.what).collect::<Vec<_>>(), [Some(Vigil::Resting)]);
+}
+
+#[test]
+fn what_woke_a_camera_is_told_and_the_looks_that_it_brought() {
+    let quiet = rests(Life::of(vec![pond()]), 0.0, 40.0, &street(1));
+    let moves = at(OUTSIDE, 0.9);
+    let woken = quiet.wakes(Some(WakeReason::Moving)).sees(40.0, 41.0, 1.0, &moves.clone().looked_by(&[]));
+    let watched = woken.wakes(None).looks_for(LookFor::Watch).sees(41.0, 50.0, 1.0, &moves);
+    let life = rests(watched, 50.0, 90.0, &street(1));
+    let explained = life.between(30.0, 70.0).unwrap();
+    let [woken] = &explained.wakes[..] else { panic!("{:?}", explained.wakes) };
+    assert_eq!((woken.reason, woken.times, woken.last), (WakeReason::Moving, 1, moment(39.9)));
+    let count = |purpose| explained.looks.iter().find(|looks| looks.purpose == purpose).map(|one| one.count);
+    assert_eq!((count(LookFor::Watch), count(LookFor::Rest)), (Some(9), Some(2)));
+    let vigil: Vec<_> = explained.vigil.iter().map(|part| part.what).collect();
+    assert_eq!(vigil, [Vigil::Resting, Vigil::Watching, Vigil::Resting].map(Some));
+    let text = &explained.rules[0].verdict.text;
+    assert!(text.contains("the camera rested from 00:00:30.0 to 00:00:40.9 and from"), "{text}");
+    assert!(text.contains("1 picture had it watched"), "{text}");
+    assert!(text.contains("11 looks beside that nothing was seen"), "{text}");
+}
+
+#[test]
+fn a_camera_that_could_not_look_at_rest_is_not_said_to_have_rested_alone() {
+    let life =
+        rests(Life::of(vec![pond()]), 0.0, 40.0, &street(1)).misses(40.0, 60.0, 1.0, NotLooked::Offline);
+    let (kind, text) = rests(life, 60.0, 100.0, &street(1)).says(20.0, 90.0);
+    assert_eq!(kind, VerdictKind::CouldNotLook);
+    assert!(text.contains("the camera could not be reached from 00:00:40.0 to 00:00:59.9"), "{text}");
+    assert!(text.contains("the camera rested from 00:00:20.0 to 00:00:40.0"), "{text}");
+}
+
+/// A life in which all kinds of things happen, kept within bounds.
+fn eventful(bounds: LogbookBounds) -> Life {
+    let silent = rule("offline", Kind::CamOffline, Condition::NoSignal, None);
+    let mut life = Life::new(&camera(vec![pond(), silent]), bounds);
+    for round in 0..20 {
+        let t = f64::from(round) * 100.0;
+        life = life
+            .looks_for(LookFor::Floor)
+            .sees(t, t + 20.0, 1.0, &at(INSIDE, 0.9))
+            .sees(t + 20.0, t + 30.0, 0.5, &at(INSIDE, 0.31))
+            .misses(t + 30.0, t + 45.0, 1.0, NotLooked::Stalled)
+            .misses(t + 45.0, t + 47.0, 1.0, NotLooked::Busy)
+            .sees(t + 47.0, t + 60.0, 1.0, &Shown::black());
+        life = rests(life, t + 60.0, t + 100.0, &at(OUTSIDE, 0.9));
+    }
+    life
+}
+
+#[test]
+fn a_logbook_that_has_lost_its_beginning_tells_the_rest_as_if_it_had_not() {
+    let whole = eventful(LogbookBounds::default());
+    let cut = eventful(LogbookBounds { max_bytes: 40 << 10, ..LogbookBounds::default() });
+    let begins = cut.logbook.begins().since(moment(0.0)).as_secs_f64();
+    assert!(whole.logbook.begins() == moment(0.0) && (500.0..1900.0).contains(&begins), "{begins}");
+    assert!(matches!(cut.between(begins - 60.0, begins), Err(Unexplained::Outside { .. })));
+    let mut t = begins + 0.001;
+    while t < 1980.0 {
+        for length in [0.7, 13.0, 60.0, 400.0] {
+            let (known, told) = (whole.between(t, t + length).unwrap(), cut.between(t, t + length).unwrap());
+            // What an incident of before had come to is told as it was at the beginning of what is left.
+            assert_eq!(told, known, "{t} {length}");
+        }
+        t += 7.3;
+    }
     // Every incident that was raised live is found again, begun at the very same moment.
-    let raised = life.edges.iter().filter_map(|edge| match edge {
-        Edge::Raised(incident) if incident.decided_arrival >= moment(begins) => Some(incident.started_wall),
-        _ => None,
-    });
-    let raised: Vec<_> = raised.collect();
-    let told = life.told(begins, 799.0);
+    let raised: Vec<_> = cut
+        .edges
+        .iter()
+        .filter_map(|edge| match edge {
+            Edge::Raised(incident) if incident.decided_arrival >= moment(begins) => Some(incident),
+            _ => None,
+        })
+        .filter(|incident| incident.rule.as_str() == "pond")
+        .map(|incident| incident.started_wall)
+        .collect();
+    let told = cut.told(begins, 1999.0);
     let found: Vec<_> =
         told.incidents.iter().filter(|one| one.raised.is_some()).map(|one| one.started).collect();
     assert!(raised.len() > 2);
     assert_eq!(found, raised);
-    assert!(matches!(life.between(begins - 60.0, begins), Err(Unexplained::Outside { .. })));
+}
+
+#[test]
+fn a_logbook_tells_of_what_changed_beside_its_entries() {
+    let life = Life::of(vec![pond()]).sees(0.0, 20.0, 1.0, &at(INSIDE, 0.9));
+    let Some(Edge::Raised(incident)) = life.edges.first() else { panic!("it is raised") };
+    let blind = street(1).looked_by(&[]);
+    let mut next = Life::of(vec![pond()]).sees(0.0, 10.0, 1.0, &blind);
+    assert!(next.analyst.adopt(incident.clone()).is_none());
+    next.logbook.stand(moment(10.0), &next.analyst);
+    let next = next.sees(10.0, 15.0, 1.0, &blind);
+    assert_eq!(next.says(1.0, 9.0).0, VerdictKind::CannotSay, "it was not there yet");
+    let (kind, text) = next.says(5.0, 12.0);
+    assert_eq!(kind, VerdictKind::Alert);
+    assert!(text.starts_with("alert of before: a person in z since 23:59:59.9"), "{text}");
 }
 
 fn whole<T>(parts: &[Stretch<T>], known: (Mono, Mono)) -> bool {
@@ -336,13 +451,18 @@ proptest! {
             });
         }
         let silent = rule("offline", Kind::CamOffline, Condition::NoSignal, None);
-        let life = Life::of(vec![pond(), silent]).takes(looks.clone());
+        let mut life = Life::of(vec![pond(), silent]);
+        for (index, look) in looks.iter().enumerate() {
+            let purpose = [LookFor::Floor, LookFor::Rest, LookFor::Glance, LookFor::Watch][(index / 5) % 4];
+            life = life.looks_for(purpose).takes([look.clone()]);
+        }
         let (from, to) = (from * t, from * t + length * t);
         let explained = life.between(from, to).unwrap();
         prop_assert_eq!(explained.known, (explained.from, explained.to.min(moment(life.ends + 1.0))));
         prop_assert!(whole(&explained.watch, explained.known));
         prop_assert!(whole(&explained.signal, explained.known));
         prop_assert!(whole(&explained.picture, explained.known));
+        prop_assert!(whole(&explained.vigil, explained.known));
         let inside = |at: Mono| explained.known.0 <= at && at < explained.known.1;
         let looked = looks.iter().filter_map(|look| look.outcome.as_ref().ok().map(|sight| sight.arrival));
         let taken: u64 = explained.looks.iter().map(|looks| looks.count).sum();

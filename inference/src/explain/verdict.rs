@@ -7,12 +7,12 @@ use xueliang_base::{
     config::Condition, detection::Meaning, incident::ThresholdKind, look::NotLooked, time::Mono,
 };
 
-use super::{Explained, ExplainedIncident, ExplainedRule, Said, Stretch};
+use super::{Explained, ExplainedIncident, ExplainedRule, LookFor, LooksTaken, Said, Stretch};
 
 /// What a verdict comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum VerdictKind {
-    /// The journal does not tell.
+    /// The logbook does not tell.
     #[default]
     CannotSay,
     /// There was one.
@@ -23,6 +23,8 @@ pub enum VerdictKind {
     NotConfirmed,
     /// For some or all of the time the rule could not look; in the rest nothing was seen.
     CouldNotLook,
+    /// The camera rested for some or all of the time, since its pictures were quiet; in the rest nothing was seen.
+    Rested,
     /// All of the time was watched, and nothing was seen.
     NotSeen,
 }
@@ -46,10 +48,10 @@ pub(super) fn of(explained: &Explained, rule: &ExplainedRule) -> Verdict {
         (VerdictKind::NotConfirmed, words.not_confirmed())
     } else if rule.said.iter().all(|stretch| stretch.what == Said::Nothing) {
         (VerdictKind::CannotSay, words.nothing())
-    } else if rule.said.iter().any(|stretch| !stretch.what.watched()) {
-        (VerdictKind::CouldNotLook, words.could_not_look())
+    } else if let Some(kind) = unwatched(&rule.said) {
+        (kind, words.could_not_look())
     } else if explained.known.0 > explained.from {
-        (VerdictKind::CannotSay, format!("no alert so far as the journal tells: {}", words.not_seen()))
+        (VerdictKind::CannotSay, format!("no alert so far as the logbook tells: {}", words.not_seen()))
     } else {
         (VerdictKind::NotSeen, format!("no alert: {}", words.not_seen()))
     };
@@ -60,9 +62,17 @@ pub(super) fn of(explained: &Explained, rule: &ExplainedRule) -> Verdict {
     }
     if explained.known.0 > explained.from {
         let begins = explained.times.tell(explained.known.0);
-        text.push_str(&format!("; what was before {begins} cannot be said: the journal begins there"));
+        text.push_str(&format!("; what was before {begins} cannot be said: the logbook begins there"));
     }
     Verdict { kind, text }
+}
+
+/// What unwatched time comes to; `None` where there is none.
+fn unwatched(said: &[Stretch<Said>]) -> Option<VerdictKind> {
+    let mut unwatched = said.iter().filter(|stretch| !stretch.what.watched()).peekable();
+    unwatched.peek()?;
+    let rested = unwatched.all(|stretch| stretch.what == Said::Rested);
+    Some(if rested { VerdictKind::Rested } else { VerdictKind::CouldNotLook })
 }
 
 fn seconds(of: Duration) -> String {
@@ -151,7 +161,7 @@ impl Words<'_> {
     }
 
     fn could_not_look(&self) -> String {
-        let blind = self.blind().unwrap_or_default();
+        let blind = self.blind().unwrap_or_default() + &self.glances();
         match self.rule.not_seen {
             0 => format!("no alert: {blind}; nothing was looked at, so nothing can be concluded"),
             looks => {
@@ -165,6 +175,22 @@ impl Words<'_> {
         let looks = number(self.rule.not_seen, "look", "looks");
         let apart = self.rule.longest_gap.map_or(Duration::ZERO, |(from, to)| to.since(from));
         format!("nothing was seen in {looks}, none further apart than {}{}", seconds(apart), self.missed())
+    }
+
+    /// What glances saw, where the camera rested.
+    fn glances(&self) -> String {
+        let rested = self.rule.said.iter().any(|stretch| stretch.what == Said::Rested);
+        let glance = |looks: &&LooksTaken| matches!(looks.purpose, LookFor::Glance | LookFor::Stirred);
+        let glances = || self.explained.looks.iter().filter(glance);
+        let Some(last) = glances().map(|looks| looks.last).max().filter(|_| rested) else {
+            return String::new();
+        };
+        let count = number(glances().map(|looks| looks.count).sum(), "glance", "glances");
+        let woke = match self.explained.wakes.iter().map(|woken| woken.times).sum::<u64>() {
+            0 => "nothing called for looks".to_owned(),
+            looks => format!("{} had it watched", number(looks, "picture", "pictures")),
+        };
+        format!(" ({count}, the last at {}; {woke})", self.at(last))
     }
 
     /// The thresholds that looks missed.
@@ -237,6 +263,7 @@ impl Words<'_> {
                 let most = seconds(self.rule.timing.max_gap);
                 return format!("its looks were further apart than the {most} that count as watched");
             }
+            Said::Rested => return "the camera rested".to_owned(),
             Said::Nothing | Said::Seen | Said::NotSeen => {
                 return "no look had told this rule anything".to_owned();
             }

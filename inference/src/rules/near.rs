@@ -35,7 +35,7 @@ pub(crate) type Elsewhere = bool;
 
 impl Conditioned {
     /// What a look that did not see the condition missed it by, and whether what it saw was elsewhere.
-    pub(crate) fn near(&self, moment: &Moment<'_>, finding: &Finding) -> (Vec<Near>, Elsewhere) {
+    pub(crate) fn near(&self, moment: &Moment<'_>, finding: &Finding) -> (Option<Near>, Elsewhere) {
         let place = &self.place;
         let measured = |measure: MeasureKind, kind, needed: f64| {
             let one = finding.measures.iter().find(|one| one.kind == measure)?;
@@ -55,21 +55,21 @@ impl Conditioned {
             }
             Condition::Density { per_m2, .. } => {
                 let density = measured(MeasureKind::DensityPerM2, ThresholdKind::DensityPerM2, *per_m2);
-                (density.into_iter().collect(), false)
+                (density, false)
             }
             Condition::Dark { max_luma } => {
                 let luma = measured(MeasureKind::MeanLuma, ThresholdKind::MeanLuma, f64::from(*max_luma));
-                (luma.into_iter().collect(), false)
+                (luma, false)
             }
             Condition::Moved { min_match } => {
                 let similar =
                     measured(MeasureKind::ViewMatch, ThresholdKind::ViewMatch, f64::from(*min_match));
-                (similar.into_iter().collect(), false)
+                (similar, false)
             }
             Condition::StaticForeground { .. }
             | Condition::Covered { .. }
             | Condition::Frozen
-            | Condition::NoSignal => (Vec::new(), false),
+            | Condition::NoSignal => (None, false),
         }
     }
 }
@@ -80,8 +80,8 @@ fn scores(
     meanings: &[Meaning],
     min_score: f32,
     inside: impl Fn(&Rect) -> bool,
-) -> (Vec<Near>, Elsewhere) {
-    let Some(sight) = moment.sight() else { return (Vec::new(), false) };
+) -> (Option<Near>, Elsewhere) {
+    let Some(sight) = moment.sight() else { return (None, false) };
     let looked = moment.eyes.look(meanings, &sight.views);
     let (within, without): (Vec<&Detection>, Vec<&Detection>) =
         looked.hits.iter().map(|hit| hit.detection).partition(|detection| inside(&detection.rect));
@@ -91,5 +91,5 @@ fn scores(
         best: f64::from(score),
         needed: f64::from(min_score),
     });
-    (near.into_iter().collect(), without.iter().any(|detection| detection.score >= min_score))
+    (near, without.iter().any(|detection| detection.score >= min_score))
 }

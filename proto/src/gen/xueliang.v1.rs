@@ -5128,7 +5128,7 @@ pub struct ExplainedCamera {
     /// Configuration revision in force now.
     #[prost(uint64, tag = "4")]
     pub config_revision: u64,
-    /// The part of the time asked for that the journal tells about.
+    /// The part of the time asked for that the logbook tells about.
     #[prost(int64, tag = "5")]
     pub known_from_unix_us: i64,
     /// Its end.
@@ -5140,7 +5140,7 @@ pub struct ExplainedCamera {
     /// Looks that gave a picture.
     #[prost(message, repeated, tag = "8")]
     pub looks: ::prost::alloc::vec::Vec<ExplainedLooks>,
-    /// Entries of the journal without a picture, by reason.
+    /// Entries of the logbook without a picture, by reason.
     #[prost(message, repeated, tag = "9")]
     pub missed: ::prost::alloc::vec::Vec<ExplainedMiss>,
     /// Whether pictures were looked at. Only said, reason and looks are set: seen stands for a picture, whatever it showed.
@@ -5159,6 +5159,38 @@ pub struct ExplainedCamera {
     /// Where it is not 0, lists have holes.
     #[prost(uint64, tag = "14")]
     pub stretches_left_out: u64,
+    /// How closely the camera was looked at.
+    #[prost(message, repeated, tag = "15")]
+    pub vigil: ::prost::alloc::vec::Vec<ExplainedVigil>,
+    /// Looks after which the pixel tier had the camera watched, by what it saw.
+    #[prost(message, repeated, tag = "16")]
+    pub wakes: ::prost::alloc::vec::Vec<ExplainedWake>,
+}
+/// A time in which a camera was looked at as closely.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedVigil {
+    /// Since when.
+    #[prost(int64, tag = "1")]
+    pub from_unix_us: i64,
+    /// Until when.
+    #[prost(int64, tag = "2")]
+    pub to_unix_us: i64,
+    /// How closely, as of the latest entry of the logbook; unspecified before the first.
+    #[prost(enumeration = "Vigil", tag = "3")]
+    pub vigil: i32,
+}
+/// Looks after which a camera was watched, for one reason.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainedWake {
+    /// What was seen in the picture.
+    #[prost(enumeration = "WakeReason", tag = "1")]
+    pub reason: i32,
+    /// How many.
+    #[prost(uint64, tag = "2")]
+    pub times: u64,
+    /// Arrival of the last one's picture.
+    #[prost(int64, tag = "3")]
+    pub last_unix_us: i64,
 }
 /// Looks of one kind that were made for one thing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5184,6 +5216,9 @@ pub struct ExplainedLooks {
     /// The same: the largest.
     #[prost(uint64, tag = "7")]
     pub age_most_us: u64,
+    /// Arrival of the last one's picture.
+    #[prost(int64, tag = "8")]
+    pub last_unix_us: i64,
 }
 /// Entries without a picture.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5232,7 +5267,7 @@ pub struct ExplainedSignal {
     /// Until when.
     #[prost(int64, tag = "2")]
     pub to_unix_us: i64,
-    /// Whether units arrived; unspecified where the journal does not tell yet.
+    /// Whether units arrived; unspecified where the logbook does not tell yet.
     #[prost(enumeration = "Signal", tag = "3")]
     pub signal: i32,
 }
@@ -5300,7 +5335,7 @@ pub struct ExplainedRule {
     /// Its end; 0 with the beginning where there is none.
     #[prost(int64, tag = "15")]
     pub longest_gap_to_unix_us: i64,
-    /// How many such times were longer than blind_max_us.
+    /// How many such times were longer than blind_max_us, or at_rest_us where the camera rested.
     #[prost(uint64, tag = "16")]
     pub floor_broken: u64,
     /// How near it came to confirming what it saw, while there was no alert; absent where it saw nothing.
@@ -5318,6 +5353,9 @@ pub struct ExplainedRule {
     /// Its incidents that held at some time of it.
     #[prost(message, repeated, tag = "21")]
     pub incidents: ::prost::alloc::vec::Vec<ExplainedIncident>,
+    /// The longest it may be blind while its camera rests, microseconds.
+    #[prost(uint64, tag = "22")]
+    pub at_rest_us: u64,
 }
 /// The most that was seen of what was not confirmed.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
@@ -5418,8 +5456,18 @@ impl ExplainedLookKind {
 pub enum LookPurpose {
     /// Not set.
     Unspecified = 0,
-    /// Some rule would otherwise have been blind for longer than it may.
+    /// Some rule would otherwise have been blind for longer than it may; the camera never rests.
     Floor = 1,
+    /// Some rule would have been blind for longer than it may while its camera rests.
+    Rest = 2,
+    /// No rule: a resting camera has a glance now and then, which no model sees.
+    Glance = 3,
+    /// No rule: the sizes of access units asked for a glance.
+    Stirred = 4,
+    /// A glance had the camera watched, so each rule is looked at as often as it asks.
+    Watch = 5,
+    /// A rule has seen something and is to decide, or to see it end.
+    Decide = 6,
 }
 impl LookPurpose {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5430,6 +5478,11 @@ impl LookPurpose {
         match self {
             Self::Unspecified => "LOOK_PURPOSE_UNSPECIFIED",
             Self::Floor => "LOOK_PURPOSE_FLOOR",
+            Self::Rest => "LOOK_PURPOSE_REST",
+            Self::Glance => "LOOK_PURPOSE_GLANCE",
+            Self::Stirred => "LOOK_PURPOSE_STIRRED",
+            Self::Watch => "LOOK_PURPOSE_WATCH",
+            Self::Decide => "LOOK_PURPOSE_DECIDE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5437,6 +5490,89 @@ impl LookPurpose {
         match value {
             "LOOK_PURPOSE_UNSPECIFIED" => Some(Self::Unspecified),
             "LOOK_PURPOSE_FLOOR" => Some(Self::Floor),
+            "LOOK_PURPOSE_REST" => Some(Self::Rest),
+            "LOOK_PURPOSE_GLANCE" => Some(Self::Glance),
+            "LOOK_PURPOSE_STIRRED" => Some(Self::Stirred),
+            "LOOK_PURPOSE_WATCH" => Some(Self::Watch),
+            "LOOK_PURPOSE_DECIDE" => Some(Self::Decide),
+            _ => None,
+        }
+    }
+}
+/// How closely a camera is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Vigil {
+    /// Not known yet.
+    Unspecified = 0,
+    /// Glances, and floors at rest.
+    Resting = 1,
+    /// A glance woke it, or it never rests: every rule is looked at as often as it asks.
+    Watching = 2,
+    /// A rule has seen something and is to decide, or to see it end.
+    Confirming = 3,
+}
+impl Vigil {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VIGIL_UNSPECIFIED",
+            Self::Resting => "VIGIL_RESTING",
+            Self::Watching => "VIGIL_WATCHING",
+            Self::Confirming => "VIGIL_CONFIRMING",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VIGIL_UNSPECIFIED" => Some(Self::Unspecified),
+            "VIGIL_RESTING" => Some(Self::Resting),
+            "VIGIL_WATCHING" => Some(Self::Watching),
+            "VIGIL_CONFIRMING" => Some(Self::Confirming),
+            _ => None,
+        }
+    }
+}
+/// Why a glance had a camera watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum WakeReason {
+    /// Not set.
+    Unspecified = 0,
+    /// Something moved.
+    Moving = 1,
+    /// Most of the picture was new.
+    Global = 2,
+    /// Something was new and stayed, and no look had judged it.
+    Staying = 3,
+    /// Something that a look had found was still there.
+    Kept = 4,
+}
+impl WakeReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WAKE_REASON_UNSPECIFIED",
+            Self::Moving => "WAKE_REASON_MOVING",
+            Self::Global => "WAKE_REASON_GLOBAL",
+            Self::Staying => "WAKE_REASON_STAYING",
+            Self::Kept => "WAKE_REASON_KEPT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WAKE_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "WAKE_REASON_MOVING" => Some(Self::Moving),
+            "WAKE_REASON_GLOBAL" => Some(Self::Global),
+            "WAKE_REASON_STAYING" => Some(Self::Staying),
+            "WAKE_REASON_KEPT" => Some(Self::Kept),
             _ => None,
         }
     }
@@ -5445,7 +5581,7 @@ impl LookPurpose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum Said {
-    /// Nothing yet since the journal began.
+    /// Nothing yet since the logbook began.
     Unspecified = 0,
     /// The condition was seen to hold.
     Seen = 1,
@@ -5455,6 +5591,8 @@ pub enum Said {
     NotLooked = 3,
     /// Looks were further apart than counts as watching.
     Unwatched = 4,
+    /// The same, because the camera rested.
+    Rested = 5,
 }
 impl Said {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5468,6 +5606,7 @@ impl Said {
             Self::NotSeen => "SAID_NOT_SEEN",
             Self::NotLooked => "SAID_NOT_LOOKED",
             Self::Unwatched => "SAID_UNWATCHED",
+            Self::Rested => "SAID_RESTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5478,6 +5617,7 @@ impl Said {
             "SAID_NOT_SEEN" => Some(Self::NotSeen),
             "SAID_NOT_LOOKED" => Some(Self::NotLooked),
             "SAID_UNWATCHED" => Some(Self::Unwatched),
+            "SAID_RESTED" => Some(Self::Rested),
             _ => None,
         }
     }
@@ -5486,7 +5626,7 @@ impl Said {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum ExplainedVerdict {
-    /// The journal does not tell.
+    /// The logbook does not tell.
     Unspecified = 0,
     /// There was an alert.
     Alert = 1,
@@ -5498,6 +5638,9 @@ pub enum ExplainedVerdict {
     CouldNotLook = 4,
     /// All of the time was watched, and nothing was seen.
     NotSeen = 5,
+    /// The camera rested for some or all of the time, since glances saw nothing that calls for looks; in the rest nothing was
+    /// seen.
+    Rested = 6,
 }
 impl ExplainedVerdict {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -5512,6 +5655,7 @@ impl ExplainedVerdict {
             Self::NotConfirmed => "EXPLAINED_VERDICT_NOT_CONFIRMED",
             Self::CouldNotLook => "EXPLAINED_VERDICT_COULD_NOT_LOOK",
             Self::NotSeen => "EXPLAINED_VERDICT_NOT_SEEN",
+            Self::Rested => "EXPLAINED_VERDICT_RESTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -5523,6 +5667,7 @@ impl ExplainedVerdict {
             "EXPLAINED_VERDICT_NOT_CONFIRMED" => Some(Self::NotConfirmed),
             "EXPLAINED_VERDICT_COULD_NOT_LOOK" => Some(Self::CouldNotLook),
             "EXPLAINED_VERDICT_NOT_SEEN" => Some(Self::NotSeen),
+            "EXPLAINED_VERDICT_RESTED" => Some(Self::Rested),
             _ => None,
         }
     }
@@ -5620,7 +5765,7 @@ pub mod explain_service_client {
             self
         }
         /// Explains at most six hours of one camera. NOT_FOUND: no node reports such a camera. UNAVAILABLE: its node is not
-        /// there or did not answer in time. FAILED_PRECONDITION: its journal holds nothing of that time. RESOURCE_EXHAUSTED: too
+        /// there or did not answer in time. FAILED_PRECONDITION: its logbook holds nothing of that time. RESOURCE_EXHAUSTED: too
         /// many explanations are under way; ask again.
         pub async fn explain(
             &mut self,
@@ -5662,7 +5807,7 @@ pub mod explain_service_server {
     #[async_trait]
     pub trait ExplainService: std::marker::Send + std::marker::Sync + 'static {
         /// Explains at most six hours of one camera. NOT_FOUND: no node reports such a camera. UNAVAILABLE: its node is not
-        /// there or did not answer in time. FAILED_PRECONDITION: its journal holds nothing of that time. RESOURCE_EXHAUSTED: too
+        /// there or did not answer in time. FAILED_PRECONDITION: its logbook holds nothing of that time. RESOURCE_EXHAUSTED: too
         /// many explanations are under way; ask again.
         async fn explain(
             &self,

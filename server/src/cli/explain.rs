@@ -31,13 +31,14 @@ The answer says which looks were taken and which were not, and of each rule what
   confirmed within the cooldown after an alert of the same rule
   seen, and not for long enough: for how long, and how long it takes
   could not look     why, and from when to when; in the rest nothing was seen
+  the camera rested  from when to when, with its glances; in the rest nothing was seen
   nothing was seen   in how many looks, how far apart at most, and which threshold was missed by how much
-  cannot say         the journal does not tell
+  cannot say         the logbook does not tell
 \"Not seen\" is only said of time that was watched: two looks further apart than the rule's max_gap watch nothing.
 It shows counts, scores and times: no pictures, and nothing of where anything was.
 
-The node keeps a journal of each camera in memory, for 6 hours at most and less where looks are many; it begins anew when
-the node starts and when the camera's configuration changes.")]
+The node keeps a logbook of each camera in memory, for 6 hours, or one to two where it looks five times a second; it begins
+anew when the node starts and when the camera's configuration changes.")]
 pub struct ExplainArgs {
     /// The camera's id.
     camera: String,

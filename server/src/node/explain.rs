@@ -4,13 +4,14 @@ use tokio::sync::{mpsc, oneshot};
 use tonic::transport::Channel;
 use tracing::debug;
 use xueliang_base::{
+    gate::WakeReason,
     id::{CameraId, NodeId},
     look::{LookKind, NotLooked},
     time::{Mono, Wall, micros},
 };
 use xueliang_inference::explain::{
-    Arriving, Explained, ExplainedIncident, ExplainedRule, LookFor, Said, Stretch, Times, Unexplained,
-    VerdictKind, Watch,
+    Arriving, Explained, ExplainedIncident, ExplainedRule, LookFor, LooksTaken, Said, Stretch, Times,
+    Unexplained, VerdictKind, Vigil, Watch,
 };
 use xueliang_proto::v1::{self, ExplainRefusal, node_service_client::NodeServiceClient};
 
@@ -81,7 +82,7 @@ pub fn to_wire(told: &Told) -> v1::ExplainedCamera {
         known_from_unix_us: times.wall(explained.known.0).0,
         known_to_unix_us: times.wall(explained.known.1).0,
         clock_set_us: explained.clock_set_us.unwrap_or(0),
-        looks: explained.looks.iter().map(looks_to_wire).collect(),
+        looks: explained.looks.iter().map(|looks| looks_to_wire(looks, times)).collect(),
         missed: explained
             .missed
             .iter()
@@ -111,18 +112,33 @@ pub fn to_wire(told: &Told) -> v1::ExplainedCamera {
             known: part.what.is_some(),
             troubles: part.what.map(wire::troubles_to_wire).unwrap_or_default(),
         }),
+        vigil: writer.stretches(&explained.vigil, |part, times| v1::ExplainedVigil {
+            from_unix_us: times.wall(part.from).0,
+            to_unix_us: times.wall(part.to).0,
+            vigil: part.what.map_or(v1::Vigil::Unspecified, vigil).into(),
+        }),
+        wakes: explained
+            .wakes
+            .iter()
+            .map(|woken| v1::ExplainedWake {
+                reason: woken_by(woken.reason).into(),
+                times: woken.times,
+                last_unix_us: times.wall(woken.last).0,
+            })
+            .collect(),
         rules,
         stretches_left_out: writer.left_out,
     }
 }
 
-fn looks_to_wire(looks: &xueliang_inference::explain::LooksTaken) -> v1::ExplainedLooks {
+fn looks_to_wire(looks: &LooksTaken, times: &Times) -> v1::ExplainedLooks {
     let mut told = v1::ExplainedLooks {
         count: looks.count,
         interval_p50_us: micros(looks.interval.p50),
         interval_most_us: micros(looks.interval.most),
         age_p50_us: micros(looks.age.p50),
         age_most_us: micros(looks.age.most),
+        last_unix_us: times.wall(looks.last).0,
         ..v1::ExplainedLooks::default()
     };
     told.set_kind(match looks.kind {
@@ -131,8 +147,30 @@ fn looks_to_wire(looks: &xueliang_inference::explain::LooksTaken) -> v1::Explain
     });
     told.set_purpose(match looks.purpose {
         LookFor::Floor => v1::LookPurpose::Floor,
+        LookFor::Rest => v1::LookPurpose::Rest,
+        LookFor::Glance => v1::LookPurpose::Glance,
+        LookFor::Stirred => v1::LookPurpose::Stirred,
+        LookFor::Watch => v1::LookPurpose::Watch,
+        LookFor::Decide => v1::LookPurpose::Decide,
     });
     told
+}
+
+fn vigil(vigil: Vigil) -> v1::Vigil {
+    match vigil {
+        Vigil::Resting => v1::Vigil::Resting,
+        Vigil::Watching => v1::Vigil::Watching,
+        Vigil::Confirming => v1::Vigil::Confirming,
+    }
+}
+
+fn woken_by(reason: WakeReason) -> v1::WakeReason {
+    match reason {
+        WakeReason::Moving => v1::WakeReason::Moving,
+        WakeReason::Global => v1::WakeReason::Global,
+        WakeReason::Staying => v1::WakeReason::Staying,
+        WakeReason::Kept => v1::WakeReason::Kept,
+    }
 }
 
 fn signal(what: Arriving) -> v1::Signal {
@@ -194,21 +232,24 @@ impl Writer<'_> {
                 Said::NotSeen => (v1::Said::NotSeen, None),
                 Said::NotLooked(reason) => (v1::Said::NotLooked, Some(reason)),
                 Said::Unwatched => (v1::Said::Unwatched, None),
+                Said::Rested => (v1::Said::Rested, None),
             };
             stretch(part, times, said, reason)
         });
-        let not_looked = told.not_looked.iter().filter(|(_, times)| **times > 0);
         let mut rule = v1::ExplainedRule {
             rule: told.rule.id.to_string(),
             zone: told.rule.zone.as_ref().map(ToString::to_string).unwrap_or_default(),
             text: told.verdict.text.clone(),
             blind_max_us: micros(told.rule.blind_max),
+            at_rest_us: micros(told.at_rest),
             dwell_us: micros(told.timing.dwell),
             max_gap_us: micros(told.timing.max_gap),
             seen: told.seen,
             not_seen: told.not_seen,
             untold: told.untold,
-            not_looked: not_looked
+            not_looked: told
+                .not_looked
+                .iter()
                 .map(|(reason, times)| v1::ExplainedMiss {
                     reason: v1::NotLooked::from(*reason).into(),
                     times: *times,
@@ -247,6 +288,7 @@ impl Writer<'_> {
             VerdictKind::Cooldown => v1::ExplainedVerdict::Cooldown,
             VerdictKind::NotConfirmed => v1::ExplainedVerdict::NotConfirmed,
             VerdictKind::CouldNotLook => v1::ExplainedVerdict::CouldNotLook,
+            VerdictKind::Rested => v1::ExplainedVerdict::Rested,
             VerdictKind::NotSeen => v1::ExplainedVerdict::NotSeen,
         });
         rule

@@ -25,8 +25,9 @@ use xueliang_base::{
 };
 use xueliang_inference::{
     analyst::{Analyst, Reference, RuleState},
-    attention::{Attention, AttentionParams, Offer, WorkerId},
+    attention::{Attention, AttentionParams, LookFor, Offer, Vigil, WorkerId},
     journal::Journal,
+    logbook::{Logbook, Setting},
     spare::Spare,
 };
 use xueliang_ingest::ring::Span;
@@ -116,6 +117,7 @@ struct Running {
     analyst: Analyst,
     /// Shared only while it is being written to disk.
     journal: Arc<Journal>,
+    logbook: Logbook,
     /// The reference view the analyst began with, for the journal's head, and the one stored last.
     began_with: Option<Reference>,
     stored: Option<Reference>,
@@ -129,6 +131,8 @@ struct Running {
     recent: VecDeque<AccessUnit>,
     /// The look on its way: an answer to another one is of a cell or a worker that is gone.
     in_flight: Option<LookId>,
+    /// What the latest look was started for.
+    purpose: LookFor,
     last_observed: Mono,
     /// Whether it was silent when last observed, or has an incident that says so.
     silent: bool,
@@ -192,7 +196,7 @@ pub struct Looks {
     timezone: String,
     /// Writes views and journals.
     keeper: Option<Keeper>,
-    /// Explains from journals.
+    /// Explains from logbooks.
     teller: Option<Teller>,
     /// Journals that are still to be written.
     journals: BTreeSet<CameraId>,
@@ -404,9 +408,7 @@ impl Looks {
             let watch = tiers.glance(sight, &running.cell)?;
             tiers.enforced().then_some(watch)
         });
-        let journal = Arc::make_mut(&mut running.journal);
-        journal.mark_when_due(observation.at, &running.analyst);
-        let edges = running.analyst.step(&observation);
+        let (edges, noted) = running.analyst.step_noting(&observation);
         let states = running.analyst.rule_states();
         if let (Ok(sight), Some(tiers)) = (&observation.outcome, &mut running.tiers) {
             tiers.looked(sight, &states, &running.analyst.active());
@@ -415,7 +417,6 @@ impl Looks {
         running.silent =
             matches!(reason, Some(NotLooked::Connecting | NotLooked::Offline | NotLooked::Stalled))
                 || running.analyst.active().iter().any(offline);
-        journal.push(observation);
         let now = self.spec.clock.mono();
         // What has seen something is to decide; what holds is to be seen to end.
         let open = |state: &RuleState| {
@@ -423,9 +424,18 @@ impl Looks {
             (seen || state.active).then(|| state.rule.clone())
         };
         self.attention.undecided(now, id, states.iter().filter_map(open).collect());
-        if let Some(watch) = watch {
+        if let Some((_, watch)) = watch {
             self.attention.wake(now, id, watch);
         }
+        let attention = &self.attention;
+        let setting = Setting {
+            purpose: running.purpose,
+            woke: watch.map(|(reason, _)| reason),
+            vigil: attention.vigil(id).unwrap_or(Vigil::Watching),
+            rests: &|rule| attention.rests(id, rule),
+        };
+        running.logbook.push(&observation, noted, &setting);
+        Arc::make_mut(&mut running.journal).push(observation);
         self.offer(id);
         self.emit(id, edges, stages, since, unit_seq);
     }

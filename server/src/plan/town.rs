@@ -298,7 +298,9 @@ impl<'a> Town<'a> {
         }
         self.looks[place] = Some(Look { until, worker, camera: index, picture, models, outcome });
         self.ends.push(Reverse((until, worker.0)));
-        self.free.retain(|free| *free != worker);
+        if let Ok(at) = self.free.binary_search(&worker) {
+            self.free.remove(at);
+        }
     }
 
     fn finish(&mut self, worker: u32) {

@@ -113,10 +113,10 @@ async fn what_a_camera_did_is_told_with_the_time_in_which_it_sent_nothing_and_wi
     assert!(service.signal("node", Signal::STOP) > 0);
     let refused = until_now("empty", 10).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused}");
-    until("a new node has a journal", MINUTE, async || {
+    until("a new node has a logbook", MINUTE, async || {
         match explain(&service, "empty", before, before + SECOND_US).await {
             Err(status) if status.code() == Code::FailedPrecondition => {
-                assert!(status.message().contains("journal begins at"), "{status}");
+                assert!(status.message().contains("logbook begins at"), "{status}");
                 Some(())
             }
             _ => None,

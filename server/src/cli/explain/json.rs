@@ -25,6 +25,7 @@ pub(super) fn of(camera: &v1::ExplainedCamera, zone: &str) -> anyhow::Result<Str
             "interval_most_s": length(looks.interval_most_us),
             "age_p50_s": length(looks.age_p50_us),
             "age_most_s": length(looks.age_most_us),
+            "last": at(looks.last_unix_us),
         })).collect::<Vec<_>>(),
         "missed": camera.missed.iter().map(|missed| json!({
             "reason": reason(missed.reason()),
@@ -37,6 +38,16 @@ pub(super) fn of(camera: &v1::ExplainedCamera, zone: &str) -> anyhow::Result<Str
             "from": at(part.from_unix_us),
             "to": at(part.to_unix_us),
             "signal": word(part.signal().as_str_name(), "SIGNAL_"),
+        })).collect::<Vec<_>>(),
+        "vigil": camera.vigil.iter().map(|part| json!({
+            "from": at(part.from_unix_us),
+            "to": at(part.to_unix_us),
+            "vigil": word(part.vigil().as_str_name(), "VIGIL_"),
+        })).collect::<Vec<_>>(),
+        "wakes": camera.wakes.iter().map(|woken| json!({
+            "reason": word(woken.reason().as_str_name(), "WAKE_REASON_"),
+            "times": woken.times,
+            "last": at(woken.last_unix_us),
         })).collect::<Vec<_>>(),
         "picture": camera.picture.iter().map(|part| json!({
             "from": at(part.from_unix_us),
@@ -88,6 +99,7 @@ fn rule(rule: &v1::ExplainedRule, zone: &str) -> Value {
         "verdict": verdict,
         "text": rule.text,
         "blind_max_s": length(rule.blind_max_us),
+        "at_rest_s": length(rule.at_rest_us),
         "dwell_s": length(rule.dwell_us),
         "max_gap_s": length(rule.max_gap_us),
         "seen": rule.seen,

@@ -1,7 +1,7 @@
 //! An explanation for people, a hundred columns wide.
 
 use xueliang_base::{time::Wall, wire};
-use xueliang_proto::v1::{self, ExplainedLookKind, Said, Signal};
+use xueliang_proto::v1::{self, ExplainedLookKind, LookPurpose, Said, Signal, WakeReason};
 
 use super::word;
 
@@ -43,6 +43,27 @@ fn reason(reason: v1::NotLooked) -> String {
 
 fn looks(count: u64) -> String {
     if count == 1 { "1 look".to_owned() } else { format!("{count} looks") }
+}
+
+fn purpose(purpose: LookPurpose) -> &'static str {
+    match purpose {
+        LookPurpose::Unspecified | LookPurpose::Floor => "as rules ask",
+        LookPurpose::Rest => "as rules ask at rest",
+        LookPurpose::Glance => "glances",
+        LookPurpose::Stirred => "glances that the stream asked for",
+        LookPurpose::Watch => "after a wake",
+        LookPurpose::Decide => "for a rule to decide",
+    }
+}
+
+fn woken(reason: WakeReason) -> &'static str {
+    match reason {
+        WakeReason::Unspecified => "for a reason that this version does not know",
+        WakeReason::Moving => "something moved",
+        WakeReason::Global => "most of the picture was new",
+        WakeReason::Staying => "something new stayed",
+        WakeReason::Kept => "something known was still there",
+    }
 }
 
 struct Page<'a> {
@@ -87,7 +108,7 @@ impl Page<'_> {
         self.line(&format!("{day} {since} to {until}, {zone}; configuration {revision}"));
         if camera.known_from_unix_us > from.0 {
             let begins = self.at(camera.known_from_unix_us);
-            self.line(&format!("The journal begins at {begins}: nothing is known of what was before."));
+            self.line(&format!("The logbook begins at {begins}: nothing is known of what was before."));
         }
         if camera.known_to_unix_us < to.0 {
             let now = self.at(camera.known_to_unix_us);
@@ -112,8 +133,9 @@ impl Page<'_> {
             self.labelled(
                 "looks",
                 &format!(
-                    "{} {by}, every {}, {} apart at most; pictures {} old, {} at most",
+                    "{} {by}, {}, every {}, {} apart at most; pictures {} old, {} at most",
                     looks.count,
+                    purpose(looks.purpose()),
                     seconds(looks.interval_p50_us),
                     seconds(looks.interval_most_us),
                     seconds(looks.age_p50_us),
@@ -123,6 +145,10 @@ impl Page<'_> {
         }
         if camera.looks.is_empty() {
             self.labelled("looks", "none gave a picture");
+        }
+        for wake in &camera.wakes {
+            let (why, times, last) = (woken(wake.reason()), wake.times, self.at(wake.last_unix_us));
+            self.labelled("woken", &format!("{why}: {}, the last at {last}", looks(times)));
         }
         for missed in &camera.missed {
             let failed = if missed.failed > 0 {
@@ -141,6 +167,14 @@ impl Page<'_> {
             (part.from_unix_us, part.to_unix_us, what)
         });
         self.timeline("signal", signal.collect());
+        let vigil = camera.vigil.iter().map(|part| {
+            let what = match part.vigil() {
+                v1::Vigil::Unspecified => "not known".to_owned(),
+                vigil => word(vigil.as_str_name(), "VIGIL_"),
+            };
+            (part.from_unix_us, part.to_unix_us, what)
+        });
+        self.timeline("vigil", vigil.collect());
         let picture = camera.picture.iter().map(|part| {
             let words: Vec<String> = part
                 .troubles()
@@ -191,14 +225,18 @@ impl Page<'_> {
         let gap = lasts(rule.longest_gap_from_unix_us, rule.longest_gap_to_unix_us);
         if rule.longest_gap_to_unix_us != 0 {
             let from = self.at(rule.longest_gap_from_unix_us);
+            let rested = rule.said.iter().any(|part| part.said() == Said::Rested);
+            let at_rest =
+                if rested { format!(", {} at rest", seconds(rule.at_rest_us)) } else { String::new() };
             let broken = match rule.floor_broken {
                 0 => String::new(),
                 1 => ", longer than that once".to_owned(),
                 times => format!(", longer than that {times} times"),
             };
             let text = format!(
-                "may be blind for {}; was for {gap} at most, from {from}{broken}",
-                seconds(rule.blind_max_us)
+                "may be blind for {}{}; was for {gap} at most, from {from}{broken}",
+                seconds(rule.blind_max_us),
+                at_rest
             );
             self.indented("    ", "    ", &text);
         }
@@ -216,10 +254,11 @@ impl Page<'_> {
                 Said::NotSeen => "not seen".to_owned(),
                 Said::NotLooked => format!("could not look: {}", reason(part.reason())),
                 Said::Unwatched => "not watched".to_owned(),
+                Said::Rested => "at rest".to_owned(),
             };
             let count = match (part.looks, part.seen) {
                 (0, _) => String::new(),
-                (count, seen) if part.said() == Said::Unwatched && seen > 0 => {
+                (count, seen) if matches!(part.said(), Said::Unwatched | Said::Rested) && seen > 0 => {
                     format!(", {}, {seen} saw it", looks(count))
                 }
                 (count, _) => format!(", {}", looks(count)),
@@ -329,7 +368,7 @@ mod tests {
         let text = of(&camera, (Wall(AT), Wall(AT + 60_000_000)), "UTC");
         assert!(text.lines().all(|line| line.chars().count() <= WIDTH), "{text}");
         for expected in [
-            "pond-1  North bank\n2026-01-01 00:00:00.0 to 00:01:00.0, UTC; configuration 7\nThe journal begins at 00:00:01.0",
+            "pond-1  North bank\n2026-01-01 00:00:00.0 to 00:01:00.0, UTC; configuration 7\nThe logbook begins at 00:00:01.0",
             "looks     none gave a picture",
             "pond  WATER_ZONE_ENTRY in water\n  alert raised at",
             "    alert 0199: begun at 00:00:00.0, seen in 1 look\n      not shown from 00:00:00.0, still: a silence of ana (work on \

@@ -9,14 +9,16 @@ use tracing::info;
 use xueliang_base::{
     accounting::Skipped,
     alert::ModelRef,
-    config::Config,
+    config::{Config, Rule},
     detection::Meaning,
     id::{CameraId, ConfigRevision},
     incident::{Edge, Incident, Resolution},
 };
 use xueliang_inference::{
     analyst::{Analyst, ModelMeanings},
+    attention::LookFor,
     journal::{Journal, JournalBounds},
+    logbook::{Logbook, LogbookBounds},
 };
 use xueliang_proto::v1::LoadedModel;
 
@@ -44,7 +46,7 @@ impl Looks {
             let camera = running.cell.camera.clone();
             let analyst = std::mem::replace(&mut running.analyst, Analyst::new(&camera, None));
             running.analyst = analyst.with_models(&meanings);
-            Arc::make_mut(&mut running.journal).mark(now, &running.analyst);
+            running.logbook.stand(now, &running.analyst);
             let need = need_of(&camera, &self.spec.analysis.rest, &self.models);
             if let Some(tiers) = &mut running.tiers {
                 tiers.declare(&need);
@@ -96,7 +98,7 @@ impl Looks {
                     let any = !adopted.is_empty();
                     let orphans = adopted.into_iter().filter_map(|i| running.analyst.adopt(i)).collect();
                     if any {
-                        Arc::make_mut(&mut running.journal).mark(now, &running.analyst);
+                        running.logbook.stand(now, &running.analyst);
                     }
                     self.emit(&id, orphans, Vec::new(), now, None);
                 }
@@ -137,13 +139,14 @@ impl Looks {
         cell.listen(tiers.is_some());
         self.attention.set_camera(need);
         let bounds = JournalBounds { max_age: JOURNAL_AGE, max_bytes: self.spec.analysis.journal_bytes };
-        let mut journal = Journal::new(bounds);
-        journal.mark(now, &analyst);
-        let glanced = camera.glanced(&self.spec.analysis.rest).is_some();
+        let rest = &self.spec.analysis.rest;
+        let glanced = camera.glanced(rest).is_some();
+        let at_rest = |rule: &Rule| rest.at_rest(rule);
         let running = Running {
             cell,
+            logbook: Logbook::new(LogbookBounds::default(), now, &analyst, at_rest),
             analyst,
-            journal: Arc::new(journal),
+            journal: Arc::new(Journal::new(bounds)),
             stored: reference.clone(),
             began_with: reference,
             tiers,
@@ -151,6 +154,7 @@ impl Looks {
             last_fed: None,
             recent: VecDeque::new(),
             in_flight: None,
+            purpose: LookFor::Floor,
             last_observed: now,
             silent: true,
             facts: CameraFacts::default(),

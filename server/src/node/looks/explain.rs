@@ -1,7 +1,7 @@
-//! What a camera did, told from its journal when somebody asks.
+//! What a camera did, told from its logbook when somebody asks.
 //!
-//! A thread of its own goes through the journal, on a snapshot: that takes some tenths of a second. Its queue is bounded; what
-//! finds it full is told to ask again.
+//! A thread of its own goes through the logbook, on a snapshot: that takes some milliseconds. Its queue is bounded; what finds it
+//! full is told to ask again.
 
 use std::sync::{
     Arc,
@@ -17,12 +17,12 @@ use xueliang_base::{
 };
 use xueliang_inference::{
     explain::{Explained, Times, Unexplained, explain},
-    journal::Journal,
+    logbook::Logbook,
 };
 
 use super::Looks;
 
-/// Explanations that may wait. Each keeps a journal alive.
+/// Explanations that may wait. Each keeps a logbook alive.
 const WAITING: usize = 2;
 
 /// A question about a camera.
@@ -58,7 +58,7 @@ pub enum Untold {
     /// Others are explained.
     #[error("the node explains other cameras: ask again in a few seconds")]
     Busy,
-    /// The journal cannot tell.
+    /// The logbook cannot tell.
     #[error(transparent)]
     Unexplained(#[from] Unexplained),
 }
@@ -67,12 +67,12 @@ struct Page {
     ask: ExplainAsk,
     camera: Arc<Camera>,
     revision: ConfigRevision,
-    journal: Arc<Journal>,
+    logbook: Logbook,
     times: Times,
 }
 
 /// The thread that explains. It ends, after what waits, when its handle is dropped.
-pub(super) struct Teller(SyncSender<Page>);
+pub(super) struct Teller(SyncSender<Box<Page>>);
 
 impl Teller {
     /// `None`, with a warning, where no thread can be started: then nothing is explained.
@@ -88,12 +88,10 @@ impl Teller {
     }
 }
 
-fn run(queue: &Receiver<Page>) {
+fn run(queue: &Receiver<Box<Page>>) {
     for page in queue {
-        let Page { ask, camera, revision, journal, times } = page;
-        let explained = explain(&journal, &times, ask.from, ask.to);
-        // Before it is told: the looks task copies a journal that is held here when it writes to it.
-        drop(journal);
+        let Page { ask, camera, revision, logbook, times } = *page;
+        let explained = explain(&logbook, &times, ask.from, ask.to);
         let told = explained.map(|explained| Told { camera, revision, explained });
         // Whoever asked may be gone.
         drop(ask.reply.send(told.map_err(Untold::from)));
@@ -112,10 +110,10 @@ impl Looks {
             ask,
             camera: running.cell.camera.clone(),
             revision: self.revision,
-            journal: running.journal.clone(),
+            logbook: running.logbook.clone(),
             times: Times { mono: clock.mono(), wall: clock.wall(), zone: self.timezone.clone() },
         };
-        let sent = self.teller.as_ref().map(|teller| teller.0.try_send(page));
+        let sent = self.teller.as_ref().map(|teller| teller.0.try_send(Box::new(page)));
         if let Some(Err(TrySendError::Full(page))) = sent {
             drop(page.ask.reply.send(Err(Untold::Busy)));
         }

@@ -75,6 +75,7 @@ impl Looks {
         let look = LookId(self.next_look);
         self.next_look += 1;
         running.in_flight = Some(look);
+        running.purpose = decision.purpose;
         if let Some(tiers) = &mut running.tiers {
             tiers.started(decision.owed);
         }

@@ -12,7 +12,10 @@ use xueliang_base::{
     time::{Clock, ManualClock, Wall},
     unit::Codec,
 };
-use xueliang_inference::attention::{Granted, Vigil, Why};
+use xueliang_inference::{
+    attention::{Granted, Vigil, Why},
+    logbook::LogbookBounds,
+};
 use xueliang_ingest::{
     health::{OfflineCause, Signal, SignalChange},
     ring::Ring,
@@ -632,6 +635,13 @@ impl Stage {
     fn vigil(&self) -> Option<Vigil> {
         self.looks.attention.vigil(&id())
     }
+    /// What the last seconds are told to have been.
+    async fn explained(&self, seconds: f64) -> v1::ExplainedCamera {
+        let (reply, told) = tokio::sync::oneshot::channel();
+        let to = self.clock.wall();
+        self.looks.explain(ExplainAsk { camera: id(), from: to.minus(s(seconds)), to, reply });
+        crate::node::explain::to_wire(&told.await.unwrap().unwrap())
+    }
     fn pixels(&mut self) -> GateCounts {
         self.looks.publish_facts();
         self.facts.borrow().gates[&Tier::Pixels]
@@ -650,6 +660,15 @@ async fn a_resting_camera_is_glanced_at_wakes_when_something_moves_and_rests_aga
     assert_eq!(stage.vigil(), Some(Vigil::Resting));
     let (looks, of_models) = stage.watch(&cell, 60, 0).await;
     assert!((14..=16).contains(&looks) && of_models <= 3, "{of_models} of {looks}");
+    let told = stage.explained(60.0).await;
+    let count = |told: &v1::ExplainedCamera, purpose| {
+        told.looks.iter().filter(|looks| looks.purpose() == purpose).map(|looks| looks.count).sum::<u64>()
+    };
+    use v1::LookPurpose::{Decide, Glance, Rest, Stirred, Watch};
+    assert_eq!(count(&told, Rest), of_models as u64);
+    assert_eq!(count(&told, Glance), (looks - of_models) as u64);
+    assert_eq!(told.rules[0].verdict(), v1::ExplainedVerdict::Rested, "{}", told.rules[0].text);
+    assert!(told.vigil.iter().all(|part| part.vigil() == v1::Vigil::Resting) && told.wakes.is_empty());
 
     // Two glances at most until it is seen, then every keyframe until it is decided.
     let (_, of_models) = stage.watch(&cell, 12, 1).await;
@@ -662,6 +681,14 @@ async fn a_resting_camera_is_glanced_at_wakes_when_something_moves_and_rests_aga
     assert_eq!(stage.vigil(), Some(Vigil::Resting));
     let counts = stage.pixels();
     assert_eq!((counts.misses, counts.woken_hits), (0, 1), "{counts:?}");
+    let told = stage.explained(68.0).await;
+    assert!(told.wakes.iter().any(|woken| woken.reason() == v1::WakeReason::Moving), "{told:?}");
+    let glances = count(&told, Glance) + count(&told, Stirred);
+    assert!(count(&told, Watch) > 0 && count(&told, Decide) > 0 && glances > 5, "{:?}", told.looks);
+    assert_eq!(told.rules[0].verdict(), v1::ExplainedVerdict::Alert);
+    for vigil in [v1::Vigil::Resting, v1::Vigil::Watching, v1::Vigil::Confirming] {
+        assert!(told.vigil.iter().any(|part| part.vigil() == vigil), "{vigil:?} in {:?}", told.vigil);
+    }
 }
 
 #[tokio::test]
@@ -682,7 +709,29 @@ async fn in_shadow_the_tiers_are_held_against_the_looks_and_change_none() {
 }
 
 #[tokio::test]
-async fn what_a_camera_did_is_told_from_its_journal_and_of_no_other_camera() {
+async fn what_a_camera_keeps_beside_its_ring_stays_well_under_four_megabytes() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = resting_pond("shadow");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    let (looks, _) = stage.watch(&cell, 1000, 1).await;
+    let running = &stage.looks.cameras[&id()];
+    let (journal, logbook) = (&running.journal, &running.logbook);
+    assert!(
+        journal.dropped() > 0 && journal.bytes() > 1_900_000,
+        "the journal is full: {} looks",
+        journal.len()
+    );
+    assert_eq!(logbook.len(), looks, "the logbook has all");
+    let rest = running.analyst.bytes() + size_of::<Running>();
+    let most = journal.bytes() + LogbookBounds::default().max_bytes + rest;
+    assert!(most < 3_000_000, "{} {} {rest}", journal.bytes(), logbook.bytes());
+}
+
+#[tokio::test]
+async fn what_a_camera_did_is_told_from_its_logbook_and_of_no_other_camera() {
     let mut stage = Stage::new();
     let config = pond("blind_max = \"1s\"");
     let cell = stage.cell(&config);

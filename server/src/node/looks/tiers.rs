@@ -94,8 +94,8 @@ impl Tiers {
     pub(super) fn heard(&mut self, said: Said) {
         self.encoded.said(said);
     }
-    /// Every decoded picture is a glance. For how long to watch the camera, where that is worth it.
-    pub(super) fn glance(&mut self, sight: &Sight, cell: &Cell) -> Option<Duration> {
+    /// Every decoded picture is a glance. Why and for how long to watch the camera, where that is worth it.
+    pub(super) fn glance(&mut self, sight: &Sight, cell: &Cell) -> Option<(WakeReason, Duration)> {
         let glimpse = self.glance.see(sight.arrival, &sight.scene.thumbnail)?;
         // While the sub-stream tells of every moment, the tier is quiet by its word; either of the two wakes.
         let said = glimpse.said();
@@ -105,12 +105,14 @@ impl Tiers {
         if let Some(label) = glimpse.label {
             cell.teach(if label.moved { Lesson::Moved } else { Lesson::Still }, label.at);
         }
-        match glimpse.wake()?.reason {
-            WakeReason::Moving => Some(self.watch),
-            WakeReason::Staying | WakeReason::Global => Some(JUDGED_WITHIN),
+        let reason = glimpse.wake()?.reason;
+        let watch = match reason {
+            WakeReason::Moving => self.watch,
+            WakeReason::Staying | WakeReason::Global => JUDGED_WITHIN,
             // Its rule looks as often as it asks, and floors see to what no rule has.
-            WakeReason::Kept => None,
-        }
+            WakeReason::Kept => return None,
+        };
+        Some((reason, watch))
     }
     /// Every picture of the sub-stream is a glance, too. For how long to watch the camera, where that is worth it.
     pub(super) fn glance_sub(&mut self, at: Mono, thumbnail: &Thumbnail) -> Option<Duration> {
