@@ -30,6 +30,10 @@ const BETTER: f32 = 0.85;
 /// finds eight to ten of ten moved moments at constant quality, and at constant rate anything from one to ten.
 const UNTAUGHT: [f32; FORMS] = [0.25, 0.3, 0.4];
 
+/// Share of still moments that may wake: a camera whose noise wakes it all the time is looked at no sooner than others when
+/// something happens, and costs what a watched one does. Glances between floors see to what that misses.
+const FALSE_WAKES: f32 = 0.03;
+
 /// What was taught about one camera, and how that bears on waking it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Calibration {
@@ -135,7 +139,21 @@ impl Lessons {
                 }
             }
         }
-        self.threshold = self.threshold_of(self.form);
+        self.threshold = self.threshold_of(self.form).max(self.quiet_from(self.form));
+    }
+    /// The lowest excess that no more than a few still moments exceed; the lowest of all while too few were seen to tell.
+    fn quiet_from(&self, form: usize) -> f32 {
+        if self.still < ENOUGH {
+            return LOWEST;
+        }
+        let mut above = 0.0;
+        for (at, bin) in self.scores[form].still.iter().enumerate().rev() {
+            above += bin;
+            if above > (FALSE_WAKES * self.still).max(0.1) {
+                return lower_edge(at + 1);
+            }
+        }
+        LOWEST
     }
     /// The highest excess that still finds the wanted share of what moved. While there are too few lessons to tell
     /// that share, they may only lower it: one miss in a hundred cannot be seen in ten.

@@ -287,6 +287,31 @@ fn a_few_lessons_make_it_more_watchful_never_less() {
 }
 
 #[test]
+fn noise_that_looks_have_told_apart_wakes_no_more() {
+    let mut camera = Camera::new(10, 50);
+    let noisy = |camera: &mut Camera, taught: bool| {
+        let mut awake = Seen::default();
+        for _ in 0..120 {
+            let flicker = 0.8 * camera.noise();
+            let second = camera.run(1, |_| (1000.0 * flicker.exp2(), 28));
+            awake.units += second.units;
+            awake.awake += second.awake;
+            let at = camera.at;
+            if taught {
+                camera.activity.teach(Lesson::Still, at);
+            }
+        }
+        awake.share()
+    };
+    let (untaught, learning, after) =
+        (noisy(&mut camera, false), noisy(&mut camera, true), noisy(&mut camera, true));
+    assert!(untaught > 0.2, "{untaught}");
+    assert!(after < 0.08 && after < learning.max(0.08), "{untaught} {learning} {after}");
+    let moves = camera.run(3, |_| (6000.0, 28));
+    assert!(moves.first_s.is_some_and(|first| first < 0.5), "{moves:?}");
+}
+
+#[test]
 fn a_lesson_without_a_moment_is_counted_and_teaches_nothing() {
     let mut camera = Camera::new(10, 50);
     let early = camera.at;
