@@ -16,6 +16,7 @@ use crate::{
     kind::{Kind, Level},
 };
 
+mod acquire;
 mod parse;
 mod publisher;
 mod reader;
@@ -23,6 +24,7 @@ mod rule;
 mod sink;
 mod upstream;
 
+pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
@@ -281,7 +283,13 @@ pub struct Camera {
     pub rules: Vec<Rule>,
     /// When it is expected to deliver; `None` means always.
     pub expected_on: Option<Hours>,
-    /// Share of scarce looks against other cameras.
+    /// When its stream is taken.
+    #[serde(default, skip_serializing_if = "Acquire::is_continuous")]
+    pub acquire: Acquire,
+    /// Bits a second that its session is taken to need before that was measured; `None`: [`USUAL_BIT_RATE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bit_rate: Option<u64>,
+    /// Share of scarce looks, and of scarce sessions, against other cameras.
     pub weight: f32,
     /// Number of the view its zones were drawn on; raise it after the camera was turned on purpose.
     pub view: u32,

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault,
-    FeedBudget, Hours, Listen, RestOptions, Retention, Rule, Stream, StreamSource, Transport, Zone,
+    FeedBudget, Hours, Listen, RestOptions, Retention, Rule, Stream, StreamSource, Transport, Zone, acquire,
     publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule, sink,
@@ -353,6 +353,8 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
     let address = s.opt("address", text);
     let position = s.opt("position", position);
     let stream = read_stream(s);
+    let acquire = acquire::read(s);
+    let bit_rate = acquire::read_bit_rate(s, upstreams, upstream.as_ref());
     let expected_on = s.opt("expected_on", hours);
     #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than f32")]
     let weight = s.or("weight", 1.0, within(0.1, 100.0)) as f32;
@@ -375,6 +377,8 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
         zones,
         rules,
         expected_on,
+        acquire,
+        bit_rate,
         weight,
         view,
         gate,
