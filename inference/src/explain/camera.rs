@@ -38,7 +38,8 @@ fn arriving(outcome: Option<NotLooked>) -> Option<Arriving> {
             reason @ (NotLooked::Connecting
             | NotLooked::Offline
             | NotLooked::Stalled
-            | NotLooked::ExpectedOff),
+            | NotLooked::ExpectedOff
+            | NotLooked::NotConnected),
         ) => Some(Arriving::Silent(reason)),
         Some(NotLooked::TooOld | NotLooked::Busy | NotLooked::WorkerLost) => None,
         _ => Some(Arriving::Units),

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::sync::Notify;
 use xueliang_base::{
-    config::Camera,
+    config::{Acquire, Camera},
     gate::Said,
     id::CameraId,
     time::{Mono, Wall},
@@ -71,6 +71,19 @@ pub struct Live {
     pub keyframe_interval: Option<std::time::Duration>,
 }
 
+/// What sessions and looks tell each other of a camera.
+#[derive(Debug, Clone, Copy)]
+pub struct Noted {
+    /// Arrival of the latest picture that was looked at.
+    pub looked: Option<Mono>,
+    /// A rule has seen something, or something end, and has not decided.
+    pub undecided: bool,
+    /// How it is taken, as far as there is room; continuous while somebody asked for it.
+    pub acquire: Acquire,
+    /// From one visit's picture to the next's.
+    pub interval: Option<std::time::Duration>,
+}
+
 /// One camera, shared between its session's thread and the looks task.
 pub struct Cell {
     /// Its registration.
@@ -80,6 +93,7 @@ pub struct Cell {
     live: Mutex<Live>,
     dirty: Arc<Dirty>,
     encoded: Mutex<Encoded>,
+    noted: Mutex<Noted>,
 }
 
 /// The encoded tier of a stream, where somebody listens to it.
@@ -107,7 +121,17 @@ impl Cell {
             last_keyframe: None,
             keyframe_interval: None,
         };
-        Self { camera, ring, live: Mutex::new(live), dirty, encoded: Mutex::default() }
+        let noted = Noted { looked: None, undecided: false, acquire: camera.acquire, interval: None };
+        let noted = Mutex::new(noted);
+        Self { camera, ring, live: Mutex::new(live), dirty, encoded: Mutex::default(), noted }
+    }
+    /// What sessions and looks have noted of it.
+    pub fn noted(&self) -> Noted {
+        *self.noted.lock().expect("no code panics while it holds this lock")
+    }
+    /// Notes something.
+    pub fn note(&self, change: impl FnOnce(&mut Noted)) {
+        change(&mut self.noted.lock().expect("no code panics while it holds this lock"));
     }
     /// Listens to the encoded tier, or does not any more.
     pub fn listen(&self, listen: bool) {

@@ -20,7 +20,7 @@ use xueliang_inference::{
 };
 use xueliang_proto::v1::LoadedModel;
 
-use super::{CameraFacts, JOURNAL_AGE, Looks, Running, need_of, tiers::Tiers};
+use super::{CameraFacts, JOURNAL_AGE, Looks, Running, need_at, need_of, tiers::Tiers};
 use crate::node::camera::Cell;
 
 /// A configuration revision with the cells of its cameras.
@@ -46,6 +46,7 @@ impl Looks {
             running.analyst = analyst.with_models(&meanings);
             Arc::make_mut(&mut running.journal).mark(now, &running.analyst);
             let need = need_of(&camera, &self.spec.analysis.rest, &self.models);
+            let need = need_at(need, running.acquire);
             if let Some(tiers) = &mut running.tiers {
                 tiers.declare(&need);
             }
@@ -128,7 +129,8 @@ impl Looks {
             self.attention.remove_camera(id);
         }
         ended.extend(adopted.into_iter().filter_map(|incident| analyst.adopt(incident)));
-        let need = need_of(&camera, &self.spec.analysis.rest, &self.models);
+        let acquire = cell.noted().acquire;
+        let need = need_at(need_of(&camera, &self.spec.analysis.rest, &self.models), acquire);
         let mut tiers = Tiers::new(&camera, &self.spec.analysis.rest);
         if let Some(tiers) = &mut tiers {
             tiers.declare(&need);
@@ -145,6 +147,7 @@ impl Looks {
             stored: reference.clone(),
             began_with: reference,
             tiers,
+            acquire,
             last_fed: None,
             recent: VecDeque::new(),
             in_flight: None,

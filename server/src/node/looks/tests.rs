@@ -26,6 +26,8 @@ use xueliang_proto::v1::{
 use super::*;
 use crate::node::pool::Job;
 
+mod patrol;
+
 pub(super) fn s(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }

@@ -99,6 +99,7 @@ pub(super) async fn receive(clips: &[Footage]) -> anyhow::Result<Received> {
             networks: vec!["127.0.0.0/8".parse()?],
             expected_on: None,
             timezone: "UTC".to_owned(),
+            idle: None,
             first_seq: 1,
             connect_rate: ConnectRate::new(50, 50),
             accounts: Accounts::default(),
