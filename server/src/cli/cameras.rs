@@ -5,7 +5,6 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::{Context, bail, ensure};
 use clap::{Args, Subcommand};
 use tokio::time::{Instant, sleep};
-use tonic::transport::Channel;
 use xueliang_base::time::Wall;
 use xueliang_proto::v1::{self, camera_service_client::CameraServiceClient};
 
@@ -67,22 +66,20 @@ pub fn run(args: CamerasArgs) -> anyhow::Result<ExitCode> {
 
 async fn look(args: &LookArgs) -> anyhow::Result<ExitCode> {
     let mut asked = Asked::listen()?;
-    let channel = xueliang_client::address(&args.api)?.connect_lazy();
-    let mut service = CameraServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
-    let before = state(&mut service, &args.camera).await?.0.last_look_unix_us;
-    connect(&mut service, args, args.lasting).await?;
+    let before = state(args).await?.0.last_look_unix_us;
+    connect(args, args.lasting).await?;
     let end = Instant::now() + args.lasting;
     let mut told = String::new();
     let mut looked = before;
     while Instant::now() < end {
         tokio::select! {
             () = asked.wait() => {
-                connect(&mut service, args, Duration::ZERO).await?;
+                connect(args, Duration::ZERO).await?;
                 break;
             }
             () = sleep(POLL) => {}
         }
-        let (camera, zone) = state(&mut service, &args.camera).await?;
+        let (camera, zone) = state(args).await?;
         let line = words(&camera, &zone);
         if line != told {
             println!("{line}");
@@ -94,30 +91,29 @@ async fn look(args: &LookArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn connect(
-    service: &mut CameraServiceClient<Channel>,
-    args: &LookArgs,
-    lasting: Duration,
-) -> anyhow::Result<()> {
+async fn connect(args: &LookArgs, lasting: Duration) -> anyhow::Result<()> {
+    let channel = xueliang_client::address(&args.api)?.connect_lazy();
     let for_us = xueliang_base::time::micros(lasting);
     let request = v1::ConnectCameraRequest { camera_id: args.camera.clone(), for_us };
-    match service.connect_camera(request).await {
+    match CameraServiceClient::new(channel).connect_camera(request).await {
         Ok(_) => Ok(()),
         Err(status) => bail!("{}", status.message()),
     }
 }
 
-async fn state(
-    service: &mut CameraServiceClient<Channel>,
-    id: &str,
-) -> anyhow::Result<(v1::CameraStatus, String)> {
-    let listed = service.list_cameras(v1::ListCamerasRequest::default()).await;
-    let listed = listed.map_err(|status| anyhow::anyhow!("{}", status.message()))?.into_inner();
-    let camera = listed.cameras.into_iter().find(|camera| camera.camera_id == id);
-    Ok((
-        camera.with_context(|| format!("there is no camera {id}, or no node has reported it yet"))?,
-        listed.timezone,
-    ))
+/// The camera's state, and the site's zone.
+async fn state(args: &LookArgs) -> anyhow::Result<(v1::CameraStatus, String)> {
+    let channel = xueliang_client::address(&args.api)?.connect_lazy();
+    let mut service = CameraServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
+    let listed = match service.list_cameras(v1::ListCamerasRequest::default()).await {
+        Ok(answer) => answer.into_inner(),
+        Err(status) => bail!("the service does not answer at {}: {}", args.api, status.message()),
+    };
+    let id = &args.camera;
+    let camera = listed.cameras.into_iter().find(|camera| camera.camera_id == *id);
+    let camera =
+        camera.with_context(|| format!("there is no camera {id}, or no node has reported it yet"))?;
+    Ok((camera, listed.timezone))
 }
 
 /// A camera's state in a line.
