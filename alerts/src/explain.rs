@@ -1,5 +1,6 @@
-//! Questions to nodes: what a camera did, and why there was no alert. A question goes down the stream by which its node is
-//! attached; the answer comes back as a call of its own. Few are under way at once, and none waits for long.
+//! Questions and orders to nodes: what a camera did, and why there was no alert; to connect to a camera for a while. They go
+//! down the stream by which the node is attached. An answer comes back as a call of its own: few questions are under way at
+//! once, and none waits for long. What comes of an order stands in the node's reports.
 
 use std::{
     collections::BTreeMap,
@@ -24,11 +25,19 @@ type Answered = oneshot::Sender<v1::AnswerExplainRequest>;
 
 #[derive(Default)]
 struct State {
-    /// Of each node the stream that was attached last, by its number, and what asks there.
-    nodes: BTreeMap<String, (u64, mpsc::Sender<v1::ExplainQuestion>)>,
+    /// Of each node the stream that was attached last.
+    nodes: BTreeMap<String, Attached>,
     /// Questions that were asked over a stream and have no answer yet.
     open: BTreeMap<u64, (u64, String, Answered)>,
     last: u64,
+}
+
+struct Attached {
+    /// Its number.
+    stream: u64,
+    asks: mpsc::Sender<v1::AttachResponse>,
+    /// Whether it takes orders to connect.
+    connects: bool,
 }
 
 /// Asks nodes and hands on their answers.
@@ -47,13 +56,13 @@ impl Explainer {
         self.state.lock().expect("no code panics while it holds this lock")
     }
 
-    /// The questions to a node, until they are dropped. What a stream attached before was asked is not asked again.
-    pub(crate) fn attach(self: &Arc<Self>, node: &str) -> Questions {
+    /// The questions and orders to a node, until they are dropped. What a stream attached before was asked is not asked again.
+    pub(crate) fn attach(self: &Arc<Self>, node: &str, connects: bool) -> Questions {
         let (asks, asked) = mpsc::channel(UNDER_WAY);
         let mut state = self.state();
         state.last += 1;
         let stream = state.last;
-        state.nodes.insert(node.to_owned(), (stream, asks));
+        state.nodes.insert(node.to_owned(), Attached { stream, asks, connects });
         Questions { asked, explainer: Arc::clone(self), node: node.to_owned(), stream }
     }
 
@@ -70,9 +79,10 @@ impl Explainer {
             let mut state = self.state();
             state.last += 1;
             let question_id = state.last;
-            let Some((stream, asks)) = state.nodes.get(node) else { return Err(away()) };
+            let Some(Attached { stream, asks, .. }) = state.nodes.get(node) else { return Err(away()) };
             let stream = *stream;
             let question = v1::ExplainQuestion { question_id, request: Some(request) };
+            let question = v1::AttachResponse { explain: Some(question), ..v1::AttachResponse::default() };
             asks.try_send(question).map_err(|_| away())?;
             state.open.insert(question_id, (stream, node.to_owned(), reply));
             Open { explainer: self, question_id }
@@ -93,6 +103,20 @@ impl Explainer {
             (None, Ok(ExplainRefusal::Busy)) => Err(Error::Exhausted(answer.message)),
             (None, _) => Err(Error::Internal(format!("the node {node} gave no answer: see its log"))),
         }
+    }
+
+    /// Has a node connect to a camera.
+    pub(crate) fn connect(&self, node: &str, order: v1::ConnectOrder) -> Result<()> {
+        let state = self.state();
+        let away = || Error::Unavailable(format!("the node {node} is away: see the log of the service"));
+        let Attached { asks, connects, .. } = state.nodes.get(node).ok_or_else(away)?;
+        if !connects {
+            return Err(Error::Conflict(format!("the node {node} is of an earlier version: start it again")));
+        }
+        let order = v1::AttachResponse { connect: Some(order), ..v1::AttachResponse::default() };
+        asks.try_send(order).map_err(|_| {
+            Error::Exhausted(format!("much is asked of the node {node}: ask again in a few seconds"))
+        })
     }
 
     /// Hands an answer to whoever waits for it; nobody may wait any more, and another node's question it cannot answer.
@@ -119,14 +143,14 @@ impl Drop for Open<'_> {
 
 /// Questions to one node. When they are dropped the node is away, and so it is told to whoever waits for it.
 pub(crate) struct Questions {
-    asked: mpsc::Receiver<v1::ExplainQuestion>,
+    asked: mpsc::Receiver<v1::AttachResponse>,
     explainer: Arc<Explainer>,
     node: String,
     stream: u64,
 }
 
 impl Stream for Questions {
-    type Item = v1::ExplainQuestion;
+    type Item = v1::AttachResponse;
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.asked.poll_recv(context)
     }
@@ -135,7 +159,7 @@ impl Stream for Questions {
 impl Drop for Questions {
     fn drop(&mut self) {
         let mut state = self.explainer.state();
-        if state.nodes.get(&self.node).is_some_and(|(stream, _)| *stream == self.stream) {
+        if state.nodes.get(&self.node).is_some_and(|attached| attached.stream == self.stream) {
             state.nodes.remove(&self.node);
         }
         state.open.retain(|_, (stream, ..)| *stream != self.stream);

@@ -38,6 +38,8 @@ pub enum Right {
     ReadAlerts,
     /// See cameras and their health.
     ReadCameras,
+    /// Have cameras connected for a while that are not all the time.
+    ConnectCameras,
     /// See redacted stills and previews.
     ViewRedacted,
     /// See original footage.
@@ -75,16 +77,17 @@ impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            HoldEvidence, Publish, ReadAlerts, ReadCameras, ReadRegister, ReportExternal, RunNode, RunSinks,
-            SetExtreme, Silence, ViewOriginal, ViewRedacted,
+            ConnectCameras, HoldEvidence, Publish, ReadAlerts, ReadCameras, ReadRegister, ReportExternal,
+            RunNode, RunSinks, SetExtreme, Silence, ViewOriginal, ViewRedacted,
         };
         let rights: &[Right] = match kind {
-            PrincipalKind::Console => &[ReadAlerts, ReadCameras, ViewRedacted],
+            PrincipalKind::Console => &[ReadAlerts, ReadCameras, ConnectCameras, ViewRedacted],
             PrincipalKind::Publisher => &[Publish, ReportExternal],
             PrincipalKind::Node => &[Publish, RunNode],
             PrincipalKind::Operator => &[
                 ReadAlerts,
                 ReadCameras,
+                ConnectCameras,
                 ViewRedacted,
                 ViewOriginal,
                 ReadRegister,

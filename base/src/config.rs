@@ -16,6 +16,7 @@ use crate::{
     kind::{Kind, Level},
 };
 
+mod acquire;
 mod parse;
 mod publisher;
 mod reader;
@@ -24,6 +25,7 @@ mod sink;
 mod stream;
 mod upstream;
 
+pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
@@ -172,8 +174,9 @@ fn attended() -> bool {
 }
 
 impl RestOptions {
-    /// Between two looks at every camera while attention is off.
-    pub const UNATTENDED: Duration = Duration::from_millis(200);
+    /// Between two looks at every camera while attention is off, at most. A look is due after four fifths of it, and takes the
+    /// newest picture then: at 15 pictures a second that is every third.
+    pub const UNATTENDED: Duration = Duration::from_millis(260);
 
     /// The longest time that a rule may go without a look at rest.
     pub fn at_rest(&self, rule: &Rule) -> Duration {
@@ -298,7 +301,13 @@ pub struct Camera {
     pub rules: Vec<Rule>,
     /// When it is expected to deliver; `None` means always.
     pub expected_on: Option<Hours>,
-    /// Share of scarce looks against other cameras.
+    /// When its stream is taken.
+    #[serde(default, skip_serializing_if = "Acquire::is_continuous")]
+    pub acquire: Acquire,
+    /// Bits a second that its session is taken to need before that was measured; `None`: [`USUAL_BIT_RATE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bit_rate: Option<u64>,
+    /// Share of scarce looks, and of scarce sessions, against other cameras.
     pub weight: f32,
     /// Number of the view its zones were drawn on; raise it after the camera was turned on purpose.
     pub view: u32,
@@ -580,6 +589,10 @@ impl Camera {
     /// What its gates do: nothing while attention is off.
     pub fn gate(&self, rest: &RestOptions) -> Gate {
         if rest.attention { self.gate.unwrap_or(rest.gate) } else { Gate::Off }
+    }
+    /// Sessions that it takes while it is connected for good; a visit takes one.
+    pub fn sessions(&self, rest: &RestOptions) -> u32 {
+        1 + u32::from(self.acquire == Acquire::Continuous && self.glanced(rest).is_some())
     }
     /// The stream whose every picture is a glance: none where its gates are off, for there are no glances then.
     pub fn glanced(&self, rest: &RestOptions) -> Option<&Stream> {

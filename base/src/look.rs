@@ -55,6 +55,8 @@ pub enum NotLooked {
     ExpectedOff,
     /// Units arrive, and no rule needs a look yet.
     NotDue,
+    /// Not connected, as the camera's acquisition says: between two visits of a patrol, or nobody asked.
+    NotConnected,
 }
 
 impl NotLooked {
@@ -76,6 +78,7 @@ impl NotLooked {
             NotLooked::Frozen => "frozen",
             NotLooked::ExpectedOff => "expected_off",
             NotLooked::NotDue => "not_due",
+            NotLooked::NotConnected => "not_connected",
         }
     }
 }

@@ -20,6 +20,17 @@ pub enum Signal {
     Offline(OfflineCause),
     /// No signal, and none is expected at this time of day.
     ExpectedOff,
+    /// Not connected now, as the camera's acquisition says. When it last was, it delivered, or it was not tried yet.
+    NotConnected(Idle),
+}
+
+/// Why a camera is not connected that could be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Idle {
+    /// It is visited now and then.
+    Patrol,
+    /// Nobody asked for it.
+    OnRequest,
 }
 
 impl Signal {
@@ -31,6 +42,7 @@ impl Signal {
             Signal::Stalled => "stalled",
             Signal::Offline(cause) => cause.word(),
             Signal::ExpectedOff => "expected_off",
+            Signal::NotConnected(_) => "not_connected",
         }
     }
     /// Why nothing can be looked at in this state; `None` while streaming.
@@ -41,6 +53,7 @@ impl Signal {
             Signal::Stalled => Some(NotLooked::Stalled),
             Signal::Offline(_) => Some(NotLooked::Offline),
             Signal::ExpectedOff => Some(NotLooked::ExpectedOff),
+            Signal::NotConnected(_) => Some(NotLooked::NotConnected),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use ipnet::IpNet;
-use tokio::task::JoinHandle;
+use tokio::{sync::watch, task::JoinHandle};
 use tracing::{Instrument, info};
 use xueliang_base::{
     config::{Hours, Stream},
@@ -23,11 +23,12 @@ use xueliang_base::{
 use self::{
     accounts::{Admission, Entry},
     reader::Reader,
+    turn::{Turns, Visits},
 };
 use crate::{
     credentials::Credentials,
     error::Error,
-    health::{Signal, SignalChange},
+    health::{Idle, Signal, SignalChange},
 };
 
 mod accounts;
@@ -45,6 +46,7 @@ mod stats;
 #[cfg(test)]
 mod tests;
 mod threads;
+mod turn;
 
 pub use accounts::Accounts;
 pub(crate) use address::Place;
@@ -56,7 +58,8 @@ pub(crate) use haste::Progress;
 pub use rate::ConnectRate;
 pub(crate) use reader::Attempt;
 pub use retry::Retry;
-pub use stats::SessionStats;
+pub use stats::{FirstPictures, SessionStats};
+pub use turn::{Turn, Visit};
 
 /// How often what cannot be woken looks whether it has been asked to stop.
 pub(crate) const HEARTBEAT: Duration = Duration::from_millis(200);
@@ -84,6 +87,8 @@ pub struct SessionSpec {
     pub expected_on: Option<Hours>,
     /// IANA zone of `expected_on`.
     pub timezone: String,
+    /// It waits for turns to connect, and that is why; `None`: it connects for ever.
+    pub idle: Option<Idle>,
     /// Number of its first access unit: 1, or one more than the last of a session before it.
     pub first_seq: u64,
     /// Shared by all sessions.
@@ -103,6 +108,7 @@ impl SessionSpec {
             networks,
             expected_on,
             timezone,
+            idle,
             first_seq: _,
             connect_rate: _,
             accounts: _,
@@ -113,6 +119,7 @@ impl SessionSpec {
             && *networks == other.networks
             && *expected_on == other.expected_on
             && *timezone == other.timezone
+            && *idle == other.idle
     }
 }
 
@@ -128,19 +135,36 @@ pub trait Source: Send {
 pub struct Halt {
     all: Stopping,
     one: Stopping,
+    /// Of an attempt: the turn it is made in.
+    turn: Option<(Turns, Turn)>,
 }
 
 impl Halt {
     /// Whether stopping has been asked.
     pub fn asked(&self) -> bool {
+        self.ended() || self.turn.as_ref().is_some_and(|(turns, turn)| turns.is_over(*turn))
+    }
+    /// Whether the session is to end, and not only an attempt.
+    fn ended(&self) -> bool {
         self.one.asked() || self.all.asked()
+    }
+    /// Asks an attempt of this turn to stop as well when the turn is over.
+    fn during(&self, turns: &Turns, turn: Turn) -> Self {
+        Self { turn: Some((turns.clone(), turn)), ..self.clone() }
     }
     /// Waits until stopping is asked. Cancel-safe.
     pub async fn wait(&self) {
-        let Self { mut all, mut one } = self.clone();
+        let Self { mut all, mut one, turn } = self.clone();
+        let over = async {
+            match &turn {
+                Some((turns, turn)) => turns.over(*turn).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = all.wait() => {}
             () = one.wait() => {}
+            () = over => {}
         }
     }
     /// What the future gives; `None` when stopping is asked before.
@@ -157,6 +181,7 @@ impl Halt {
 pub struct SessionHandle {
     delivery: Arc<Delivery>,
     stop: Stop,
+    turns: watch::Sender<Turn>,
     task: JoinHandle<()>,
 }
 
@@ -172,6 +197,21 @@ impl SessionHandle {
     /// The number the next access unit will have.
     pub fn next_seq(&self) -> u64 {
         self.delivery.next_seq()
+    }
+    /// Says whether it may connect from now on.
+    pub fn give(&self, turn: Turn) {
+        if let Turn::Visit(number) = turn {
+            self.delivery.visit_given(number);
+        }
+        self.turns.send_if_modified(|before| std::mem::replace(before, turn) != turn);
+    }
+    /// What came of the latest visit that it was given.
+    pub fn visit(&self) -> Visit {
+        self.delivery.visit()
+    }
+    /// Whether it is connected, or tries to be.
+    pub fn is_open(&self) -> bool {
+        self.delivery.is_open()
     }
     /// Whether it has ended: when asked to stop, or by a defect. Then start another.
     pub fn is_finished(&self) -> bool {
@@ -212,46 +252,62 @@ pub fn spawn_source(
         threads::handle().map_err(|source| Error::Thread { camera: spec.camera.to_string(), source })?;
     let delivery = Arc::new(Delivery::new(spec.first_seq, sink, Arc::clone(&clock)));
     let (stop, one) = shutdown::pair();
-    let halt = Halt { all: stopping, one };
+    let halt = Halt { all: stopping, one, turn: None };
     let for_task = Arc::clone(&delivery);
+    let (sender, turns) = turn::turns(spec.idle.map_or(Turn::Always, Turn::Closed));
     // Its log lines stand in the span of whoever starts it.
-    let running = async move { run(source.as_mut(), &spec, &for_task, &clock, &halt).await };
+    let running = async move { run(source.as_mut(), &spec, &for_task, &clock, &halt, &turns).await };
     let task = threads.spawn(running.in_current_span());
-    Ok(SessionHandle { delivery, stop, task })
+    Ok(SessionHandle { delivery, stop, turns: sender, task })
 }
 
-/// Tries for ever; returns when asked to stop.
-pub async fn run(
+/// Tries for ever, or as often as it is given a turn; returns when asked to stop.
+async fn run(
     source: &mut dyn Source,
     spec: &SessionSpec,
     delivery: &Arc<Delivery>,
     clock: &SharedClock,
     halt: &Halt,
+    turns: &Turns,
 ) {
     let camera = &spec.camera;
     let mut retry = Retry::new(seed(camera));
-    let watch = Watch { spec, delivery, clock, halt, zone: zone(&spec.timezone) };
-    delivery.connecting();
-    if !watch.expected() {
+    let mut watch = Watch { spec, delivery, clock, halt: halt.clone(), zone: zone(&spec.timezone) };
+    let mut visits = Visits::new(spec.idle.unwrap_or(Idle::Patrol));
+    delivery.connecting(spec.idle);
+    if spec.idle.is_none() && !watch.expected() {
         // Before the first attempt has failed: a camera that is off would be called silent while it does not answer.
         delivery.change(Signal::ExpectedOff, "outside the hours in which it is expected on".to_owned());
     }
     loop {
-        if !watch.wait(spec.connect_rate.turn(clock.mono())).await {
+        let Some(turn) = halt.or(turns.next(visits.made)).await else { return };
+        watch.halt = halt.during(turns, turn);
+        let mut error = SessionError::Stopped;
+        let mut streamed = None;
+        if watch.wait(spec.connect_rate.turn(clock.mono())).await
+            && let Some(admission) = watch.admission(turn, &mut error).await
+        {
+            delivery.open(admission, turn);
+            error = source.run_once(delivery, &watch.halt).await;
+            streamed = delivery.close(&error);
+        }
+        if halt.ended() {
             return;
         }
-        let Some(admission) = watch.admission().await else { return };
-        delivery.open(admission);
-        let error = source.run_once(delivery, halt).await;
-        let streamed = delivery.close(&error);
-        let Some(offline) = error.signal() else { return };
-        if halt.asked() {
-            return;
+        if let Turn::Visit(number) = turn {
+            visits.end(number, &error, streamed.is_some(), &watch);
+            continue;
         }
+        let Some(offline) = error.signal() else {
+            if !turns.is_over(turn) {
+                return;
+            }
+            // It was connected, and waits for turns from now on.
+            delivery.change(Signal::NotConnected(visits.idle), String::new());
+            continue;
+        };
         delivery.failed(offline);
-        if !watch.wait_lost(retry.wait(&error, streamed, clock.mono()), offline, &error).await {
-            return;
-        }
+        watch.wait_lost(retry.wait(&error, streamed, clock.mono()), offline, &error).await;
     }
 }
 
@@ -260,19 +316,25 @@ struct Watch<'a> {
     spec: &'a SessionSpec,
     delivery: &'a Delivery,
     clock: &'a SharedClock,
-    halt: &'a Halt,
+    /// Also when the turn is over.
+    halt: Halt,
     zone: jiff::tz::TimeZone,
 }
 
 impl Watch<'_> {
-    /// Waits until the session may sign in; `None` when asked to stop.
-    async fn admission(&self) -> Option<Admission> {
+    /// Waits until the session may sign in; `None` when asked to stop. A visit does not wait out a refused account: that is
+    /// its error.
+    async fn admission(&self, turn: Turn, error: &mut SessionError) -> Option<Admission> {
         loop {
             let now = self.clock.mono();
             let entry = self.spec.accounts.enter(&self.spec.stream.url, self.spec.credentials.as_ref(), now);
             let go_on = match entry {
                 Entry::Open(admission) => return Some(admission),
                 Entry::Tried => self.wait(HEARTBEAT).await,
+                Entry::Refused(_) if turn != Turn::Always => {
+                    *error = SessionError::AccountRefused;
+                    return None;
+                }
                 Entry::Refused(until) => {
                     let refused = SessionError::AccountRefused;
                     self.wait_lost(until.since(now), refused.signal()?, &refused).await
@@ -285,14 +347,17 @@ impl Watch<'_> {
     }
     /// Says that the camera is lost, and waits by the clock. False when asked to stop.
     async fn wait_lost(&self, for_: Duration, offline: Signal, error: &SessionError) -> bool {
-        self.wait_while(for_, || {
-            // The hours may begin or end meanwhile.
-            let signal = if self.expected() { offline } else { Signal::ExpectedOff };
-            if self.delivery.change(signal, error.to_string()) {
-                info!(camera = %self.spec.camera, signal = signal.word(), cause = %error, "session lost");
-            }
-        })
-        .await
+        // The hours may begin or end meanwhile.
+        self.wait_while(for_, || self.tell(offline, error)).await
+    }
+    /// Says what the camera's signal is, where an attempt has ended.
+    fn tell(&self, signal: Signal, error: &SessionError) {
+        let offline = matches!(signal, Signal::Offline(_) | Signal::Stalled);
+        let signal = if offline && !self.expected() { Signal::ExpectedOff } else { signal };
+        let detail = error.signal().map(|_| error.to_string()).unwrap_or_default();
+        if self.delivery.change(signal, detail) && offline {
+            info!(camera = %self.spec.camera, signal = signal.word(), cause = %error, "session lost");
+        }
     }
     fn expected(&self) -> bool {
         self.spec.expected_on.is_none_or(|hours| hours.contains(minute_of_day(self.clock.wall(), &self.zone)))

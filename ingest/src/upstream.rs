@@ -10,7 +10,8 @@
 //! | is stalled, refused, unreachable, closed; after it delivered also not found or rejected | it has fallen |
 //! | is refused a sign-in, a codec and the like | something answered; nothing else |
 //! | has not been tried yet | nothing, and nothing is concluded without it |
-//! | is expected off | nothing, and is not asked |
+//! | is expected off, or connected only when somebody asks and nobody does | nothing, and is not asked |
+//! | is between two visits of a patrol | nothing, and nothing is concluded without it |
 //!
 //! An upstream that was down is back when a camera delivers or something answers. It is *over* when all cameras behind it
 //! deliver and none is reported lost any more, or [`RETURN`] later: each comes back by itself, some a minute later.
@@ -26,7 +27,7 @@ use xueliang_base::{
     time::Mono,
 };
 
-use crate::health::{OfflineCause, Signal};
+use crate::health::{Idle, OfflineCause, Signal};
 
 #[cfg(test)]
 mod tests;
@@ -116,6 +117,7 @@ enum Word {
     Fallen,
     Answers,
     Untried,
+    Between,
     Off,
 }
 
@@ -125,7 +127,8 @@ impl Heard {
         match self.signal {
             Signal::Streaming => Word::Delivers,
             Signal::Connecting => Word::Untried,
-            Signal::ExpectedOff => Word::Off,
+            Signal::ExpectedOff | Signal::NotConnected(Idle::OnRequest) => Word::Off,
+            Signal::NotConnected(Idle::Patrol) => Word::Between,
             Signal::Stalled => Word::Fallen,
             Signal::Offline(C::Refused | C::Unreachable | C::NoAnswer | C::Closed) => Word::Fallen,
             // A recorder that restarts answers so for a while.
@@ -292,7 +295,7 @@ impl Watch {
                 Word::Fallen => {
                     self.fallen.entry(id.clone()).or_insert(heard.fell());
                 }
-                Word::Answers | Word::Untried => {}
+                Word::Answers | Word::Untried | Word::Between => {}
             }
         }
     }
@@ -311,7 +314,7 @@ impl Watch {
         if answers_since(node, heard, first) {
             return Verdict::Works;
         }
-        if cameras().any(|(_, heard)| heard.word() == Word::Untried) {
+        if cameras().any(|(_, heard)| matches!(heard.word(), Word::Untried | Word::Between)) {
             return Verdict::Open;
         }
         if together.len() < 2 {
@@ -336,7 +339,7 @@ impl Watch {
                 node.cameras.iter().filter_map(|id| heard.get(id)).all(|heard| match heard.word() {
                     Word::Delivers => heard.last_unit.is_none_or(|at| at <= fell.plus(MARGIN)),
                     Word::Answers => heard.since <= fell,
-                    Word::Fallen | Word::Untried | Word::Off => true,
+                    Word::Fallen | Word::Untried | Word::Between | Word::Off => true,
                 })
             }
         }
@@ -368,6 +371,6 @@ fn comes_back(heard: &Heard) -> bool {
     match heard.word() {
         Word::Fallen | Word::Untried => true,
         Word::Delivers => heard.lost,
-        Word::Answers | Word::Off => false,
+        Word::Answers | Word::Between | Word::Off => false,
     }
 }

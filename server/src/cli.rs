@@ -8,6 +8,7 @@ use xueliang_base::telemetry::{self, LogFormat};
 
 mod audit;
 mod backup;
+mod cameras;
 mod check;
 mod demo;
 mod explain;
@@ -79,6 +80,8 @@ enum Command {
     Restore(backup::RestoreArgs),
     /// Tell what a camera did in a stretch of time, and why there was, or was not, an alert.
     Explain(explain::ExplainArgs),
+    /// Have a camera connected and looked at for a while that is not all the time.
+    Cameras(cameras::CamerasArgs),
     /// List which consoles were sent an alert, showed and acknowledged it, and when.
     Audit(audit::AuditArgs),
     /// List the kinds of hazard and what each needs.
@@ -140,6 +143,7 @@ pub fn main() -> ExitCode {
         Command::Watch(_)
             | Command::Audit(_)
             | Command::Explain(_)
+            | Command::Cameras(_)
             | Command::Replay(_)
             | Command::Check(_)
             | Command::Plan(_)
@@ -164,6 +168,7 @@ pub fn main() -> ExitCode {
         Command::Restore(args) => backup::restore(&args),
         Command::Audit(args) => audit::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Cameras(args) => cameras::run(args),
         Command::Kinds(args) => kinds::run(&args),
         Command::Bus(args) => role(crate::roles::bus::run(args.config, args.state_dir)),
         Command::Node(args) => role(async {

@@ -107,6 +107,8 @@ pub(crate) struct State {
     pub(crate) service: Service,
     /// Probability of each bit of payload to be flipped.
     pub(crate) corrupt: f64,
+    /// From PLAY to the first picture.
+    pub(crate) first_after: Duration,
 }
 
 impl State {
@@ -148,7 +150,12 @@ impl Camera {
         // A machine that has not been up for so long begins where it can.
         let epoch = begun.checked_sub(spec.ahead).unwrap_or(begun);
         let scene = Scene { clip: Arc::clone(&spec.clip), frozen_since: None };
-        let state = watch::Sender::new(State { scene, service: Service::Serving, corrupt: 0.0 });
+        let state = watch::Sender::new(State {
+            scene,
+            service: Service::Serving,
+            corrupt: 0.0,
+            first_after: Duration::ZERO,
+        });
         let guard = Guard::new(spec.account.clone());
         let camera = Self { spec, begun, epoch, state, guard, counters: Counters::default() };
         for step in camera.spec.schedule.steps() {
@@ -223,6 +230,7 @@ impl Camera {
             Fault::Stop => serve(Service::Stopped(None)),
             Fault::Restart(down) => serve(Service::Stopped(Some(Instant::now() + down))),
             Fault::LockAccount => self.guard.lock(),
+            Fault::FirstAfter(after) => self.state.send_modify(|state| state.first_after = after),
         }
         Ok(())
     }
@@ -234,6 +242,7 @@ impl Camera {
             state.scene = Scene { clip: Arc::clone(&self.spec.clip), frozen_since: None };
             state.service = Service::Serving;
             state.corrupt = 0.0;
+            state.first_after = Duration::ZERO;
         });
     }
 }

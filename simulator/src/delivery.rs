@@ -37,7 +37,8 @@ impl Delivery {
     pub(crate) fn start(camera: Arc<Camera>, scene: Scene, channel: u8, ssrc: u32, now: Instant) -> Self {
         Counters::add(&camera.counters.clients, 1);
         Counters::add(&camera.counters.sessions_played, 1);
-        let feed = Feed::new(camera.epoch, scene, now);
+        let mut feed = Feed::new(camera.epoch, scene, now);
+        feed.not_before(now + camera.state.borrow().first_after);
         let stamp = Stamp { channel, sequence: rand::random(), ssrc };
         let (timestamp_base, report_at) = (rand::random(), now);
         Self {

@@ -1,11 +1,11 @@
 //! What can go wrong with a camera on command.
 //!
-//! A fault belongs to one of four sides of a camera, and faults of different sides hold together: what it shows
+//! A fault belongs to one of five sides of a camera, and faults of different sides hold together: what it shows
 //! ([`Dark`](Fault::Dark), [`Away`](Fault::Away), [`Show`](Fault::Show), [`ChangeClip`](Fault::ChangeClip)) and whether
 //! that moves ([`Freeze`](Fault::Freeze)); the damage done to its bits ([`Corrupt`](Fault::Corrupt)); its service
 //! ([`Stall`](Fault::Stall), [`HalfOpen`](Fault::HalfOpen), [`Refuse`](Fault::Refuse), [`Stop`](Fault::Stop),
-//! [`Restart`](Fault::Restart)); its account ([`LockAccount`](Fault::LockAccount)). A fault replaces the one before it
-//! on its side. `CameraHandle::clear` ends them all.
+//! [`Restart`](Fault::Restart)); its account ([`LockAccount`](Fault::LockAccount)); how long it takes to begin
+//! ([`FirstAfter`](Fault::FirstAfter)). A fault replaces the one before it on its side. `CameraHandle::clear` ends them all.
 
 use std::fmt;
 use std::str::FromStr;
@@ -23,7 +23,7 @@ pub const AWAY: &str = "away";
 
 /// Every fault's text form, for help and errors.
 pub const FORMS: &str = "dark, away, show=NAME, freeze, corrupt=RATE (0 to 1), stall, half-open, refuse, stop, \
-                         restart=5s (any time), lock";
+                         restart=5s (any time), lock, first=20s";
 
 /// One thing that goes wrong. Its text form stands with each, as a [`Schedule`](crate::Schedule) takes it.
 #[derive(Debug, Clone)]
@@ -53,6 +53,9 @@ pub enum Fault {
     Stop,
     /// `restart=5s`: as [`Stop`](Fault::Stop), for so long.
     Restart(Duration),
+    /// `first=20s`: sessions that begin from now on send their first picture so long after PLAY, as a platform does that calls
+    /// its cameras up when somebody wants them. RTSP is answered meanwhile.
+    FirstAfter(Duration),
     /// `lock`: the account is locked whatever the password, until the faults are cleared.
     LockAccount,
 }
@@ -81,6 +84,7 @@ impl FromStr for Fault {
             ("stop", None) => Ok(Self::Stop),
             ("restart", Some(down)) => Ok(Self::Restart(duration::parse(down)?)),
             ("lock", None) => Ok(Self::LockAccount),
+            ("first", Some(after)) => Ok(Self::FirstAfter(duration::parse(after)?)),
             _ => Err(bad()),
         }
     }
@@ -103,6 +107,7 @@ impl fmt::Display for Fault {
             Self::Stop => f.write_str("stop"),
             Self::Restart(down) => write!(f, "restart={}", duration::text(*down)),
             Self::LockAccount => f.write_str("lock"),
+            Self::FirstAfter(after) => write!(f, "first={}", duration::text(*after)),
         }
     }
 }
@@ -133,6 +138,7 @@ mod tests {
             Fault::Stop,
             Fault::Restart(Duration::from_secs(5)),
             Fault::LockAccount,
+            Fault::FirstAfter(Duration::from_secs(20)),
         ];
         assert_eq!(told.len(), faults.len());
         for (told, fault) in told.iter().zip(&faults) {
@@ -142,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_fault_without_the_value_it_needs_is_refused_with_the_form_that_has_it() {
-        for text in ["restart", "corrupt", "show", "show=", "dark=1", "corrupt=2"] {
+        for text in ["restart", "corrupt", "show", "show=", "dark=1", "corrupt=2", "first"] {
             let error = text.parse::<Fault>().unwrap_err().to_string();
             assert!(error.contains("restart=5s") && error.contains("show=NAME"), "{text}: {error}");
         }

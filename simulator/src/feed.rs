@@ -117,6 +117,11 @@ impl Feed {
         Self { timeline, change: None, next, shown_until: i64::MIN }
     }
 
+    /// Begins no sooner than then.
+    pub(crate) fn not_before(&mut self, begin: Instant) {
+        self.next = self.timeline.entry(begin, self.shown_until);
+    }
+
     /// The picture to send next.
     pub(crate) fn next(&self) -> &Due {
         &self.next

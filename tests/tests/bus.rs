@@ -79,7 +79,12 @@ impl Site {
 
 async fn attached(socket: &Path) -> Option<u64> {
     let mut client = NodeServiceClient::connect(format!("unix:{}", socket.display())).await.ok()?;
-    let request = AttachRequest { node_id: "node-1".to_owned(), version: "test".to_owned(), explains: false };
+    let request = AttachRequest {
+        node_id: "node-1".to_owned(),
+        version: "test".to_owned(),
+        explains: false,
+        connects: false,
+    };
     let mut assigned = client.attach(request).await.ok()?.into_inner();
     Some(assigned.message().await.ok()??.config_revision)
 }

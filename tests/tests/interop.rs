@@ -96,6 +96,7 @@ impl Rig {
             networks: vec!["127.0.0.0/8".parse().unwrap()],
             expected_on: None,
             timezone: "Asia/Shanghai".to_owned(),
+            idle: None,
             first_seq: 1,
             connect_rate: ConnectRate::default(),
             accounts: session::Accounts::default(),

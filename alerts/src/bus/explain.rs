@@ -1,7 +1,8 @@
-//! What a camera did, as its node tells, with the alerts that its incidents became.
+//! What a camera's node is asked: what the camera did, with the alerts that its incidents became; to connect to it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
+use tracing::info;
 use xueliang_base::id::CameraId;
 use xueliang_proto::v1;
 
@@ -16,6 +17,9 @@ use crate::{
 /// Alerts of one camera that are looked through, latest changed first: some days of a busy one.
 const MOST: usize = 1000;
 
+/// A camera is asked for at most so long at once: nobody forgets it.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 impl Bus {
     /// Asks the camera's node. A principal that may not see the camera's division is told of no such camera.
     pub async fn explain(
@@ -24,23 +28,51 @@ impl Bus {
         request: v1::ExplainRequest,
     ) -> Result<v1::ExplainedCamera> {
         check(principal, Right::ReadCameras)?;
-        let id: CameraId =
-            request.camera_id.parse().map_err(|fault| Error::Invalid(format!("camera_id: {fault}")))?;
-        let sees = |path: &[String]| {
-            let within = principal.divisions.as_ref();
-            within.is_none_or(|codes| codes.iter().any(|code| path.iter().any(|one| one == code.as_str())))
-        };
-        let Some(node) = self.board().node_of(&request.camera_id, sees) else {
-            return Err(Error::NotFound(format!(
-                "there is no camera {id}, or no node has reported it yet: CameraService.ListCameras lists them"
-            )));
-        };
+        let (id, node) = self.node_of(principal, &request.camera_id)?;
         let (from, to) = (request.from_unix_us, request.to_unix_us);
         let mut camera = self.explainer().ask(&node, request).await?;
         if principal.may(Right::ReadAlerts) && camera.rules.iter().any(|rule| !rule.incidents.is_empty()) {
             self.name_alerts(&mut camera, id, node, (from, to)).await?;
         }
         Ok(camera)
+    }
+
+    /// Has a camera connected for a while. A principal that may not see its division is told of no such camera.
+    pub fn connect_camera(
+        &self,
+        principal: &Principal,
+        request: &v1::ConnectCameraRequest,
+    ) -> Result<v1::ConnectCameraResponse> {
+        check(principal, Right::ConnectCameras)?;
+        let (id, node) = self.node_of(principal, &request.camera_id)?;
+        let lasting = Duration::from_micros(request.for_us);
+        if lasting > LONGEST {
+            let most = LONGEST.as_secs();
+            return Err(Error::Invalid(format!(
+                "for_us: at most {most} s at once; ask again when they are over"
+            )));
+        }
+        self.explainer()
+            .connect(&node, v1::ConnectOrder { camera_id: id.to_string(), for_us: request.for_us })?;
+        info!(principal = principal.name, camera = %id, seconds = lasting.as_secs(), "camera asked for");
+        let until_unix_us = self.0.clock.wall().plus(lasting).0;
+        Ok(v1::ConnectCameraResponse { until_unix_us })
+    }
+
+    /// The camera of that id, where the principal may see it, and its node.
+    fn node_of(&self, principal: &Principal, camera_id: &str) -> Result<(CameraId, String)> {
+        let id: CameraId =
+            camera_id.parse().map_err(|fault| Error::Invalid(format!("camera_id: {fault}")))?;
+        let sees = |path: &[String]| {
+            let within = principal.divisions.as_ref();
+            within.is_none_or(|codes| codes.iter().any(|code| path.iter().any(|one| one == code.as_str())))
+        };
+        let Some(node) = self.board().node_of(camera_id, sees) else {
+            return Err(Error::NotFound(format!(
+                "there is no camera {id}, or no node has reported it yet: CameraService.ListCameras lists them"
+            )));
+        };
+        Ok((id, node))
     }
 
     /// Writes ids of alerts into incidents, and why they were not shown. An incident and its alert agree in rule and

@@ -16,10 +16,10 @@ fn answer(question_id: u64) -> v1::AnswerExplainRequest {
 #[tokio::test]
 async fn a_question_goes_down_the_stream_and_its_answer_to_whoever_asked() {
     let explainer = Arc::new(Explainer::new());
-    let mut questions = explainer.attach("node-1");
+    let mut questions = explainer.attach("node-1", true);
     let asking = explainer.ask("node-1", request());
     let answering = async {
-        let question = questions.next().await.unwrap();
+        let question = questions.next().await.unwrap().explain.unwrap();
         assert_eq!(question.request, Some(request()));
         // Another node cannot answer for it.
         explainer.answer("node-2", v1::AnswerExplainRequest { camera: None, ..answer(question.question_id) });
@@ -33,7 +33,7 @@ async fn a_question_goes_down_the_stream_and_its_answer_to_whoever_asked() {
 #[tokio::test]
 async fn a_refusal_keeps_its_reason() {
     let explainer = Arc::new(Explainer::new());
-    let mut questions = explainer.attach("node-1");
+    let mut questions = explainer.attach("node-1", true);
     for (refusal, kind) in [
         (ExplainRefusal::UnknownCamera, ErrorKind::NotFound),
         (ExplainRefusal::Invalid, ErrorKind::InvalidInput),
@@ -42,7 +42,7 @@ async fn a_refusal_keeps_its_reason() {
         (ExplainRefusal::Unspecified, ErrorKind::Internal),
     ] {
         let answering = async {
-            let question = questions.next().await.unwrap();
+            let question = questions.next().await.unwrap().explain.unwrap();
             let message = "the logbook begins later".to_owned();
             let refused = v1::AnswerExplainRequest {
                 refusal: refusal.into(),
@@ -63,10 +63,10 @@ async fn a_node_that_is_away_goes_or_says_nothing_keeps_nobody_waiting() {
     let away = explainer.ask("node-1", request()).await.unwrap_err();
     assert!(away.kind() == ErrorKind::Unavailable && away.to_string().contains("node-1 is away"), "{away}");
     // It goes while it is asked; a newer stream of its own stays.
-    let mut questions = explainer.attach("node-1");
+    let mut questions = explainer.attach("node-1", true);
     let newer = async {
         let _asked = questions.next().await.unwrap();
-        let newer = explainer.attach("node-1");
+        let newer = explainer.attach("node-1", true);
         drop(questions);
         newer
     };
@@ -83,7 +83,7 @@ async fn a_node_that_is_away_goes_or_says_nothing_keeps_nobody_waiting() {
 #[tokio::test]
 async fn few_questions_are_under_way_at_once() {
     let explainer = Arc::new(Explainer::new());
-    let mut questions = explainer.attach("node-1");
+    let mut questions = explainer.attach("node-1", true);
     let ask = || {
         let explainer = Arc::clone(&explainer);
         tokio::spawn(async move { explainer.ask("node-1", request()).await })
@@ -91,7 +91,7 @@ async fn few_questions_are_under_way_at_once() {
     let asking: Vec<_> = (0..UNDER_WAY).map(|_| ask()).collect();
     let mut asked = Vec::new();
     for _ in 0..UNDER_WAY {
-        asked.push(questions.next().await.unwrap().question_id);
+        asked.push(questions.next().await.unwrap().explain.unwrap().question_id);
     }
     let refused = explainer.ask("node-1", request()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Exhausted);

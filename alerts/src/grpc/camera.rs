@@ -30,4 +30,12 @@ impl CameraService for CameraApi {
         let timezone = self.0.timezone().to_owned();
         Ok(Response::new(v1::ListCamerasResponse { cameras, reported_unix_us, timezone }))
     }
+
+    async fn connect_camera(
+        &self,
+        request: Request<v1::ConnectCameraRequest>,
+    ) -> Result<Response<v1::ConnectCameraResponse>, Status> {
+        let principal = principal(&self.0, request.extensions())?;
+        Ok(Response::new(self.0.connect_camera(&principal, request.get_ref())?))
+    }
 }

@@ -26,11 +26,14 @@ mod tests {
     use futures::StreamExt as _;
     use tokio::sync::watch;
     use tonic::Code;
-    use xueliang_proto::v1::node_service_server::NodeService as _;
+    use xueliang_base::time::Clock as _;
+    use xueliang_proto::v1::{
+        camera_service_server::CameraService as _, node_service_server::NodeService as _,
+    };
 
     use super::*;
     use crate::{
-        grpc::NodeApi,
+        grpc::{CameraApi, NodeApi},
         rights::{Principal, PrincipalKind},
         testing::{Bench, minor},
     };
@@ -66,7 +69,12 @@ mod tests {
         assert!(away.message().contains("node-1 is away"), "{away}");
 
         let attach = |explains| {
-            let message = v1::AttachRequest { node_id: "node-1".into(), explains, ..Default::default() };
+            let message = v1::AttachRequest {
+                node_id: "node-1".into(),
+                explains,
+                connects: explains,
+                ..Default::default()
+            };
             by("node-1", PrincipalKind::Node, None, message)
         };
         // A node of an earlier version is never asked.
@@ -101,6 +109,27 @@ mod tests {
         let told = answer.unwrap().into_inner().camera.unwrap();
         let ids: Vec<&str> = told.rules[0].incidents.iter().map(|one| one.alert_id.as_str()).collect();
         assert_eq!(ids, [alert.id.to_string().as_str(), ""]);
+
+        // A camera is asked for in the same way.
+        let cameras = CameraApi(bench.bus.clone());
+        let connect = |kind, divisions, for_us| {
+            let asked = v1::ConnectCameraRequest { camera_id: "gate".into(), for_us };
+            cameras.connect_camera(by("desk", kind, divisions, asked))
+        };
+        let minute = 60_000_000;
+        let console = PrincipalKind::Console;
+        for (kind, divisions, for_us, code) in [
+            (PrincipalKind::Publisher, None, minute, Code::PermissionDenied),
+            (console, Some("3302"), minute, Code::NotFound),
+            (console, None, 61 * minute, Code::InvalidArgument),
+        ] {
+            assert_eq!(connect(kind, divisions, for_us).await.unwrap_err().code(), code);
+        }
+        let now = bench.clock.wall().0;
+        let until = connect(console, Some("3301"), minute).await.unwrap().into_inner().until_unix_us;
+        assert_eq!(until, now + 60_000_000);
+        let order = stream.next().await.unwrap().unwrap().connect.unwrap();
+        assert_eq!((order.camera_id.as_str(), order.for_us), ("gate", minute));
 
         // The bus stops: the stream ends, though questions might still come.
         drop(assigned);

@@ -54,6 +54,7 @@ impl From<Assignment> for v1::AttachResponse {
             config_json: assignment.config_json,
             credentials: assignment.credentials.into_iter().map(credential).collect(),
             explain: None,
+            connect: None,
         }
     }
 }
@@ -73,9 +74,8 @@ impl NodeService for NodeApi {
         if !request.get_ref().explains {
             return Ok(Response::new(answers.boxed()));
         }
-        let questions = self.bus.explainer().attach(&principal.name).map(|question| {
-            Ok(v1::AttachResponse { explain: Some(question), ..v1::AttachResponse::default() })
-        });
+        let connects = request.get_ref().connects;
+        let questions = self.bus.explainer().attach(&principal.name, connects).map(Ok);
         // It ends with the assignments: questions may always come.
         let assignments = answers.map(Some).chain(stream::once(ready(None)));
         let all = stream::select(assignments, questions.map(Some));

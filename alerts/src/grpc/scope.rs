@@ -32,9 +32,10 @@ const OURS: (&str, &str) = ("3302", "ours");
 const THEIRS: (&str, &str) = ("3301", "theirs");
 
 /// Calls that tell of no alert, camera or scope, or not to consoles: which these are is decided here, by name.
-const WITHOUT: [&str; 11] = [
+const WITHOUT: [&str; 12] = [
     "AnswerExplain",
-    // It takes a node to answer: its own test holds it to divisions.
+    // They take a node: their own test holds them to divisions.
+    "ConnectCamera",
     "Explain",
     "Publish",
     "Acknowledge",

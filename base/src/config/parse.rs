@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault,
-    FeedBudget, Hours, Listen, RestOptions, Retention, Rule, Zone, publisher,
+    FeedBudget, Hours, Listen, RestOptions, Retention, Rule, Zone, acquire, publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule, sink, stream,
     upstream::{self, Upstream},
@@ -358,6 +358,8 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
     let position = s.opt("position", position);
     let stream = stream::read(s);
     let sub_stream = stream::read_sub(s, stream.as_ref());
+    let acquire = acquire::read(s);
+    let bit_rate = acquire::read_bit_rate(s, upstreams, upstream.as_ref());
     let expected_on = s.opt("expected_on", hours);
     #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than f32")]
     let weight = s.or("weight", 1.0, within(0.1, 100.0)) as f32;
@@ -381,6 +383,8 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
         zones,
         rules,
         expected_on,
+        acquire,
+        bit_rate,
         weight,
         view,
         gate,

@@ -380,6 +380,27 @@ pub(super) fn size(low: u64, high: u64) -> impl Fn(&DeValue<'_>) -> Result<u64, 
     }
 }
 
+/// Bits a second.
+pub(super) fn bits(low: u64, high: u64) -> impl Fn(&DeValue<'_>) -> Result<u64, String> {
+    const HELP: &str = "write bits a second with their unit, as \"512kbit\", \"40Mbit\" or \"1Gbit\"";
+    move |value| {
+        let Some(text) = value.as_str() else { return Err(format!("is {}: {HELP}", kind_of(value))) };
+        let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (amount, unit) = text.split_at(split);
+        let factor: u64 = match unit.trim() {
+            "kbit" => 1_000,
+            "Mbit" => 1_000_000,
+            "Gbit" => 1_000_000_000,
+            _ => return Err(format!("{text:?}: {HELP}")),
+        };
+        match amount.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)) {
+            Some(bits) if (low..=high).contains(&bits) => Ok(bits),
+            Some(_) => Err(format!("is {text}, use {} kbit to {} Mbit", low / 1_000, high / 1_000_000)),
+            None => Err(format!("{text:?}: {HELP}")),
+        }
+    }
+}
+
 pub(super) fn list<T>(
     value: &DeValue<'_>,
     read: impl Fn(&DeValue<'_>) -> Result<T, String>,

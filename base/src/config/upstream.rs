@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Camera, Config, Division, division_path,
-    reader::{Section, parsed, text},
+    reader::{Section, bits, parsed, text, whole},
 };
 use crate::id::{CameraId, DivisionCode, UpstreamId};
 
@@ -24,6 +24,12 @@ pub struct Upstream {
     pub name: String,
     /// What it hangs on itself, where that is declared.
     pub upstream: Option<UpstreamId>,
+    /// Sessions that it carries at once, those of all cameras behind it; `None`: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sessions: Option<u32>,
+    /// Bits a second that it carries, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bandwidth: Option<u64>,
 }
 
 impl Upstream {
@@ -68,7 +74,10 @@ impl Config {
     }
 }
 
-fn chain<'a>(upstreams: &'a [Upstream], first: Option<&'a UpstreamId>) -> impl Iterator<Item = &'a Upstream> {
+pub(super) fn chain<'a>(
+    upstreams: &'a [Upstream],
+    first: Option<&'a UpstreamId>,
+) -> impl Iterator<Item = &'a Upstream> {
     let find = move |id: &UpstreamId| upstreams.iter().find(|upstream| upstream.id == *id);
     // What is declared stands above, so there is no circle; the bound is for hand-made values.
     std::iter::successors(first.and_then(find), move |one| one.upstream.as_ref().and_then(find))
@@ -95,13 +104,16 @@ pub(super) fn read(root: &Section<'_>) -> Vec<Upstream> {
         let name = s.req("name", text);
         let upstream =
             hangs_on(s, |id| known.contains(id), "above it: declare it first, and nothing in a circle");
+        let sessions =
+            s.opt("sessions", whole(1, MAX_BEHIND as u64)).map(|n| u32::try_from(n).unwrap_or(u32::MAX));
+        let bandwidth = s.opt("bandwidth", bits(10_000, 1_000_000_000_000));
         let id = id?;
         if known.contains(&id) {
             s.fault("the id is used twice");
         }
         known.push(id.clone());
         // A missing name is told: what hangs on it is not at fault.
-        Some(Upstream { id, name: name.unwrap_or_default(), upstream })
+        Some(Upstream { id, name: name.unwrap_or_default(), upstream, sessions, bandwidth })
     })
 }
 

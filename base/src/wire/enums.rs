@@ -100,7 +100,7 @@ both_ways!(NotLooked, NotLooked, not_looked_of, "The reason of a wire number.", 
     Connecting = Connecting, Offline = Offline, Stalled = Stalled, TooOld = TooOld, Busy = Busy,
     Deadline = Deadline, WorkerLost = WorkerLost, Undecodable = Undecodable, TooLarge = TooLarge,
     ModelFailed = ModelFailed, ViewMoved = ViewMoved, Blind = Blind, Frozen = Frozen,
-    ExpectedOff = ExpectedOff, NotDue = NotDue,
+    ExpectedOff = ExpectedOff, NotDue = NotDue, NotConnected = NotConnected,
 });
 
 #[cfg(test)]

@@ -69,6 +69,8 @@ pub(crate) fn camera(rules: Vec<Rule>) -> Camera {
         weight: 1.0,
         view: 1,
         upstream: None,
+        acquire: xueliang_base::config::Acquire::Continuous,
+        bit_rate: None,
         gate: None,
         retention: xueliang_base::config::Retention::Ordinary,
     }

@@ -309,6 +309,20 @@ fn a_silent_camera_is_offline_unless_it_is_expected_to_be_off() {
 }
 
 #[test]
+fn between_two_visits_a_camera_is_as_it_was_when_it_was_tried() {
+    let at = |from: u32, to: u32, reason| (from..to).map(move |t| not_looked(f64::from(t), reason));
+    // Not tried yet, however long that takes.
+    assert_eq!(run(&device_rules(), at(0, 600, NotLooked::NotConnected)), []);
+    let lost = || at(0, 60, NotLooked::Offline);
+    // Told to wait while it is lost: that ends nothing.
+    let waits = lost().chain(at(60, 90, NotLooked::NotConnected));
+    assert_eq!(edges(&run(&device_rules(), waits)), ["+offline"]);
+    // A visit of a second that delivered, and then it rests.
+    let found = lost().chain(at(60, 61, NotLooked::NotDue)).chain(at(61, 90, NotLooked::NotConnected));
+    assert_eq!(edges(&run(&device_rules(), found)), ["+offline", "-offline"]);
+}
+
+#[test]
 fn a_turned_camera_neither_fires_nor_resolves_in_its_zones() {
     let mut looks = every_second(0, 20, &street(1));
     looks.extend(every_second(20, 25, &person(INSIDE)));

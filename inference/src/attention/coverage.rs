@@ -28,6 +28,10 @@ pub enum Why {
     KeyframesTooRare,
     /// Not enough workers.
     Overloaded,
+    /// The camera is only visited now and then.
+    Patrol,
+    /// The camera is only connected when somebody asks.
+    OnRequest,
 }
 
 /// What a rule is granted.
@@ -151,8 +155,8 @@ impl<'a> Coverage<'a> {
                 let by_keyframes = if leased.is_ok() { 0.0 } else { keyframes };
                 let expected = loaded.max(by_keyframes);
                 let why = match seat.offer.blind {
+                    _ if floor.unserved => Why::Blind(NotLooked::ModelFailed),
                     Some(reason) => Why::Blind(reason),
-                    None if floor.unserved => Why::Blind(NotLooked::ModelFailed),
                     None if by_keyframes > bound && kept.continued() => leased.err().unwrap_or(Why::NoLease),
                     None if by_keyframes > bound => Why::KeyframesTooRare,
                     None => Why::Overloaded,

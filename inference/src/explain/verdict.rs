@@ -282,6 +282,7 @@ impl Words<'_> {
             NotLooked::ViewMoved => "the view was not surely the one that the zones were drawn on",
             NotLooked::Blind => "the scene could not be seen",
             NotLooked::Frozen => "the picture was frozen",
+            NotLooked::NotConnected => "the camera was not connected, as its acquisition says",
             NotLooked::ExpectedOff => "the camera was off as its hours say",
             NotLooked::NotDue => "no look was due",
         }

@@ -58,9 +58,13 @@ impl Held {
 /// Whether an entry tells if units arrive: why not, or that they do. `None` where it does not tell.
 pub(crate) fn arriving(missed: Option<NotLooked>) -> Option<Option<NotLooked>> {
     match missed {
-        Some(NotLooked::Connecting | NotLooked::Offline | NotLooked::Stalled | NotLooked::ExpectedOff) => {
-            Some(missed)
-        }
+        Some(
+            NotLooked::Connecting
+            | NotLooked::Offline
+            | NotLooked::Stalled
+            | NotLooked::ExpectedOff
+            | NotLooked::NotConnected,
+        ) => Some(missed),
         Some(NotLooked::TooOld | NotLooked::Busy | NotLooked::WorkerLost) => None,
         _ => Some(None),
     }

@@ -1,7 +1,8 @@
 //! No access units come.
 //!
 //! Tells: that the camera is not connected, cannot be reached, or sends nothing, while it is expected to be on.
-//! Cannot tell: why; a dead camera, switch, recorder and uplink look the same from here.
+//! Cannot tell: why; a dead camera, switch, recorder and uplink look the same from here. Between two visits of a patrol a
+//! camera is taken to be as it was when it was last tried.
 
 use xueliang_base::{
     incident::MeasureKind,
@@ -15,19 +16,24 @@ use super::Finding;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Signal {
     silent_since: Option<Mono>,
+    /// When it was last tried, units came.
+    delivered: bool,
 }
 
 impl Signal {
     pub(super) fn judge(&mut self, observation: &Observation) -> Finding {
         match &observation.outcome {
             Err(NotLooked::Connecting | NotLooked::Offline | NotLooked::Stalled) => {
+                self.delivered = false;
                 let since = *self.silent_since.get_or_insert(observation.at);
                 let silence = observation.at.since(since).as_secs_f64();
                 Finding::seen().measure(MeasureKind::SilenceS, silence)
             }
+            Err(NotLooked::NotConnected) if self.delivered => Finding::not_seen(),
             // Ours to answer for; they say nothing about what arrives.
             Err(
                 reason @ (NotLooked::ExpectedOff
+                | NotLooked::NotConnected
                 | NotLooked::Busy
                 | NotLooked::TooOld
                 | NotLooked::WorkerLost),
@@ -49,7 +55,7 @@ impl Signal {
                 | NotLooked::Frozen
                 | NotLooked::NotDue,
             ) => {
-                self.silent_since = None;
+                (self.silent_since, self.delivered) = (None, true);
                 Finding::not_seen()
             }
         }

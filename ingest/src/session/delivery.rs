@@ -12,8 +12,8 @@ use xueliang_base::{
     unit::{AccessUnit, Codec},
 };
 
-use super::{Reading, SessionError, SessionStats, UnitSink, accounts::Admission};
-use crate::health::{Signal, SignalChange};
+use super::{Reading, SessionError, SessionStats, Turn, UnitSink, Visit, accounts::Admission};
+use crate::health::{Idle, Signal, SignalChange};
 
 /// A unit as a source has it.
 #[derive(Debug, Clone)]
@@ -53,6 +53,11 @@ struct State {
     admission: Option<Admission>,
     signal: SignalChange,
     stats: SessionStats,
+    /// A keyframe has come in this attempt.
+    pictured: bool,
+    /// The attempt is made for one visit.
+    visiting: bool,
+    visit: Visit,
 }
 
 impl Delivery {
@@ -71,6 +76,9 @@ impl Delivery {
             admission: None,
             signal,
             stats: SessionStats::default(),
+            pictured: false,
+            visiting: false,
+            visit: Visit::default(),
         });
         Self { sink, clock, state }
     }
@@ -93,6 +101,13 @@ impl Delivery {
             self.set(&mut state, Signal::Streaming, String::new());
         }
         state.last = Some(arrival);
+        if raw.keyframe && !std::mem::replace(&mut state.pictured, true) {
+            let took = arrival.since(state.opened);
+            state.stats.first_pictures.count(took);
+            if state.visiting {
+                state.visit.picture = Some((arrival, took));
+            }
+        }
         let changed = state.codec.replace(raw.codec).is_some_and(|codec| codec != raw.codec);
         let discontinuity = std::mem::take(&mut state.broken) || raw.gap || changed;
         let seq = state.next_seq;
@@ -124,15 +139,40 @@ impl Delivery {
     pub(super) fn read_by(&self, reading: Reading) {
         self.state().stats.reading = Some(reading);
     }
-    pub(super) fn open(&self, admission: Admission) {
+    pub(super) fn open(&self, admission: Admission, turn: Turn) {
         let mut state = self.state();
         state.open = true;
+        state.pictured = false;
+        state.visiting = matches!(turn, Turn::Visit(_));
         state.admission = Some(admission);
         state.opened = self.clock.mono();
         state.broken = true;
         state.first = None;
         state.last = None;
         state.stats.connects += 1;
+    }
+    /// Whether the attempt under way is a visit: its camera may always take its time.
+    pub(super) fn is_visit(&self) -> bool {
+        self.state().visiting
+    }
+    /// Whether an attempt is under way.
+    pub(super) fn is_open(&self) -> bool {
+        self.state().open
+    }
+    /// A visit was given and has not begun.
+    pub(super) fn visit_given(&self, number: u64) {
+        self.state().visit = Visit { number, ..Visit::default() };
+    }
+    /// A visit has ended, its connection is closed.
+    pub(super) fn visit_over(&self, number: u64, error: &SessionError) {
+        let mut state = self.state();
+        if state.visit.number == number {
+            state.visit.over = true;
+            state.visit.failure = error.signal().map(|_| error.clone());
+        }
+    }
+    pub(super) fn visit(&self) -> Visit {
+        self.state().visit.clone()
     }
     /// Ends an attempt; returns how long it delivered, if it did.
     pub(super) fn close(&self, error: &SessionError) -> Option<Duration> {
@@ -150,9 +190,12 @@ impl Delivery {
             _ => state.stats.stalls += 1,
         }
     }
-    /// Tells the sink that a first attempt is under way.
-    pub(super) fn connecting(&self) {
+    /// Tells the sink that a first attempt is under way, or that it waits for its turn.
+    pub(super) fn connecting(&self, idle: Option<Idle>) {
         let mut state = self.state();
+        if let Some(idle) = idle {
+            state.signal.signal = Signal::NotConnected(idle);
+        }
         state.signal.edges += 1;
         self.sink.signal(state.signal.clone());
     }

@@ -93,6 +93,10 @@ impl Patience {
 }
 
 impl Haste {
+    /// All the time that the configuration gives: a patrol meets platforms that call the camera up only now.
+    pub(super) fn patient(first_unit: Duration) -> Self {
+        Self { first_unit, hurried: false, answer_first: false }
+    }
     /// Why the attempt is given up now, if it is. `silent` is the time since its newest unit, or since it began where none
     /// has been `delivered`.
     pub(crate) fn overdue(

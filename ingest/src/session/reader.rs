@@ -87,10 +87,16 @@ impl Reader {
             let driver = reading.driver;
             self.tell(reading.why.as_ref());
             delivery.read_by(reading);
+            let first_unit = self.spec.stream.first_unit_timeout;
+            let haste = if delivery.is_visit() {
+                Haste::patient(first_unit)
+            } else {
+                self.patience.next(first_unit, self.clock.mono())
+            };
             let attempt = Attempt {
                 spec: self.spec.clone(),
                 place: place.clone(),
-                haste: self.patience.next(self.spec.stream.first_unit_timeout, self.clock.mono()),
+                haste,
                 progress: Arc::default(),
                 delivery: Arc::clone(delivery),
                 halt: halt.clone(),

@@ -7,6 +7,41 @@ use xueliang_base::time::Mono;
 use super::Reading;
 use crate::health::OfflineCause;
 
+/// How many streams had their first keyframe within a time.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FirstPictures {
+    /// Of each bound, those that took no longer, and longer than the bound before; the last took longer than all.
+    counts: [u64; Self::BOUNDS_S.len() + 1],
+    /// All together.
+    pub took: Duration,
+}
+
+impl FirstPictures {
+    /// Bounds, seconds: a camera takes one or two, a platform that calls it up twenty and more.
+    pub const BOUNDS_S: [u64; 7] = [1, 2, 5, 10, 15, 20, 30];
+
+    pub(super) fn count(&mut self, took: Duration) {
+        let place = Self::BOUNDS_S.iter().position(|bound| took <= Duration::from_secs(*bound));
+        self.counts[place.unwrap_or(Self::BOUNDS_S.len())] += 1;
+        self.took += took;
+    }
+    /// Adds others.
+    pub fn add(&mut self, other: &Self) {
+        for (count, other) in self.counts.iter_mut().zip(other.counts) {
+            *count += other;
+        }
+        self.took += other.took;
+    }
+    /// Streams that took no longer than each bound, in seconds; `None`: all.
+    pub fn within(&self) -> impl Iterator<Item = (Option<u64>, u64)> {
+        let bounds = Self::BOUNDS_S.into_iter().map(Some).chain([None]);
+        bounds.zip(self.counts.iter().scan(0, |sum, count| {
+            *sum += count;
+            Some(*sum)
+        }))
+    }
+}
+
 /// Counters of one session since it was started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionStats {
@@ -30,6 +65,8 @@ pub struct SessionStats {
     pub keyframe_interval: Option<Duration>,
     /// What reads the camera, since its latest attempt.
     pub reading: Option<Reading>,
+    /// How long streams took to their first keyframe, from the begin of the attempt.
+    pub first_pictures: FirstPictures,
     /// Arrival of the newest access unit.
     pub last_unit: Option<Mono>,
     /// Arrival of the newest keyframe of this stream.
@@ -49,6 +86,7 @@ impl SessionStats {
         self.units += later.units;
         self.keyframes += later.keyframes;
         self.gaps += later.gaps;
+        self.first_pictures.add(&later.first_pictures);
         self.keyframe_interval = later.keyframe_interval.or(self.keyframe_interval);
         self.reading = later.reading.clone().or_else(|| self.reading.take());
         self.last_unit = later.last_unit.or(self.last_unit);

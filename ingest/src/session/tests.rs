@@ -1,6 +1,7 @@
 //! Sessions with the simulated cameras, over each driver.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::PathBuf,
     sync::{Condvar, Mutex},
@@ -45,6 +46,7 @@ over_both! {
 mod drivers;
 mod hours;
 mod refusals;
+mod visits;
 
 /// Keeps what a session delivers.
 #[derive(Default)]
@@ -112,6 +114,7 @@ impl Rig {
             networks: vec!["127.0.0.0/8".parse().unwrap()],
             expected_on: None,
             timezone: "Asia/Shanghai".to_owned(),
+            idle: None,
             first_seq: 1,
             connect_rate: ConnectRate::default(),
             accounts: Accounts::default(),

@@ -291,6 +291,24 @@ fn cameras_that_begin_their_hours_fall_when_they_are_asked() {
     assert_eq!(town.words(10), one("nvr-a", "down"));
 }
 
+#[test]
+fn cameras_between_two_visits_of_a_patrol_conclude_nothing_until_they_are_tried() {
+    let mut town = Town::new();
+    let between = Signal::NotConnected(Idle::Patrol);
+    town.set(&["a1", "a2"], REFUSED);
+    town.set(&["a3"], between);
+    assert_eq!(town.pass(3600), [], "two dead cameras are no dead recorder");
+    town.set(&["a1", "a2", "a3"], between);
+    town.pass(60);
+    town.set(&["a1", "a2", "a3"], REFUSED);
+    assert_eq!(town.words(10), one("nvr-a", "down"));
+    // What nobody asks for says nothing at all.
+    let mut town = Town::new();
+    town.set(&["a3"], Signal::NotConnected(Idle::OnRequest));
+    town.set(&["a1", "a2"], REFUSED);
+    assert_eq!(town.words(10), one("nvr-a", "down"));
+}
+
 fn signal() -> impl Strategy<Value = Signal> {
     prop_oneof![
         4 => Just(Signal::Streaming),
@@ -298,6 +316,7 @@ fn signal() -> impl Strategy<Value = Signal> {
         1 => Just(Signal::Stalled),
         1 => Just(Signal::ExpectedOff),
         1 => Just(Signal::Connecting),
+        1 => Just(Signal::NotConnected(Idle::Patrol)),
         1 => Just(NOT_FOUND),
         1 => Just(SIGN_IN),
     ]
@@ -337,7 +356,7 @@ proptest! {
                         let cameras = behind(&town, &id);
                         // Nobody delivers, everybody was tried, and two at least are lost.
                         let is = |signals: &[Signal]| cameras.iter().filter(|c| signals.contains(&c.signal)).count();
-                        prop_assert_eq!(is(&[Signal::Streaming, Signal::Connecting]), 0);
+                        prop_assert_eq!(is(&[Signal::Streaming, Signal::Connecting, Signal::NotConnected(Idle::Patrol)]), 0);
                         prop_assert!(is(&[REFUSED, Signal::Stalled, NOT_FOUND]) >= 2);
                         prop_assert!(above(&id).is_none_or(|up| !down.contains(up) || over(up)), "below what is down");
                         prop_assert!(down.insert(id), "told twice");

@@ -2600,6 +2600,15 @@ pub struct CameraStatus {
     /// Its sub-stream; absent where it has none, or where its gates are off and none is read.
     #[prost(message, optional, tag = "20")]
     pub sub_stream: ::core::option::Option<SubStream>,
+    /// When its stream is taken. A continuous camera that its upstream has no room for is on patrol.
+    #[prost(enumeration = "Acquisition", tag = "30")]
+    pub acquisition: i32,
+    /// On patrol, from one picture to the next as it is now, microseconds; as configured until that was measured.
+    #[prost(uint64, tag = "31")]
+    pub patrol_interval_us: u64,
+    /// Which evidence its alerts can have, in words.
+    #[prost(string, tag = "32")]
+    pub evidence: ::prost::alloc::string::String,
 }
 /// Asks for cameras.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2621,6 +2630,23 @@ pub struct ListCamerasResponse {
     #[prost(string, tag = "3")]
     pub timezone: ::prost::alloc::string::String,
 }
+/// Asks for a camera.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConnectCameraRequest {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// For how long, microseconds; at most an hour. A request that is under way is replaced; 0 ends it.
+    #[prost(uint64, tag = "2")]
+    pub for_us: u64,
+}
+/// Its node has been told.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConnectCameraResponse {
+    /// Until when.
+    #[prost(int64, tag = "1")]
+    pub until_unix_us: i64,
+}
 /// Whether a stream delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2637,6 +2663,8 @@ pub enum Signal {
     Offline = 4,
     /// Off, as its schedule says.
     ExpectedOff = 5,
+    /// Not connected now, as its acquisition says; when it last was, it delivered, or it has not been tried yet.
+    NotConnected = 6,
 }
 impl Signal {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2651,6 +2679,7 @@ impl Signal {
             Self::Stalled => "SIGNAL_STALLED",
             Self::Offline => "SIGNAL_OFFLINE",
             Self::ExpectedOff => "SIGNAL_EXPECTED_OFF",
+            Self::NotConnected => "SIGNAL_NOT_CONNECTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2662,6 +2691,7 @@ impl Signal {
             "SIGNAL_STALLED" => Some(Self::Stalled),
             "SIGNAL_OFFLINE" => Some(Self::Offline),
             "SIGNAL_EXPECTED_OFF" => Some(Self::ExpectedOff),
+            "SIGNAL_NOT_CONNECTED" => Some(Self::NotConnected),
             _ => None,
         }
     }
@@ -2702,6 +2732,8 @@ pub enum NotLooked {
     ExpectedOff = 14,
     /// Units arrive, and no rule needed a look yet.
     NotDue = 15,
+    /// Not connected, as its acquisition says.
+    NotConnected = 16,
 }
 impl NotLooked {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2726,6 +2758,7 @@ impl NotLooked {
             Self::Frozen => "NOT_LOOKED_FROZEN",
             Self::ExpectedOff => "NOT_LOOKED_EXPECTED_OFF",
             Self::NotDue => "NOT_LOOKED_NOT_DUE",
+            Self::NotConnected => "NOT_LOOKED_NOT_CONNECTED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2747,6 +2780,44 @@ impl NotLooked {
             "NOT_LOOKED_FROZEN" => Some(Self::Frozen),
             "NOT_LOOKED_EXPECTED_OFF" => Some(Self::ExpectedOff),
             "NOT_LOOKED_NOT_DUE" => Some(Self::NotDue),
+            "NOT_LOOKED_NOT_CONNECTED" => Some(Self::NotConnected),
+            _ => None,
+        }
+    }
+}
+/// When a camera's stream is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Acquisition {
+    /// Not known: no node reports on it.
+    Unspecified = 0,
+    /// All the time.
+    Continuous = 1,
+    /// Now and then: connect, look at one picture, close.
+    Patrol = 2,
+    /// When somebody asks.
+    OnRequest = 3,
+}
+impl Acquisition {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ACQUISITION_UNSPECIFIED",
+            Self::Continuous => "ACQUISITION_CONTINUOUS",
+            Self::Patrol => "ACQUISITION_PATROL",
+            Self::OnRequest => "ACQUISITION_ON_REQUEST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ACQUISITION_UNSPECIFIED" => Some(Self::Unspecified),
+            "ACQUISITION_CONTINUOUS" => Some(Self::Continuous),
+            "ACQUISITION_PATROL" => Some(Self::Patrol),
+            "ACQUISITION_ON_REQUEST" => Some(Self::OnRequest),
             _ => None,
         }
     }
@@ -2979,6 +3050,32 @@ pub mod camera_service_client {
                 .insert(GrpcMethod::new("xueliang.v1.CameraService", "ListCameras"));
             self.inner.unary(req, path, codec).await
         }
+        /// Has a camera that is not connected all the time connected for a while, as far as its upstreams carry that. The camera's
+        /// state tells what comes of it.
+        pub async fn connect_camera(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConnectCameraRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConnectCameraResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.CameraService/ConnectCamera",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.CameraService", "ConnectCamera"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3000,6 +3097,15 @@ pub mod camera_service_server {
             request: tonic::Request<super::ListCamerasRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListCamerasResponse>,
+            tonic::Status,
+        >;
+        /// Has a camera that is not connected all the time connected for a while, as far as its upstreams carry that. The camera's
+        /// state tells what comes of it.
+        async fn connect_camera(
+            &self,
+            request: tonic::Request<super::ConnectCameraRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConnectCameraResponse>,
             tonic::Status,
         >;
     }
@@ -3110,6 +3216,51 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCamerasSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.CameraService/ConnectCamera" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConnectCameraSvc<T: CameraService>(pub Arc<T>);
+                    impl<
+                        T: CameraService,
+                    > tonic::server::UnaryService<super::ConnectCameraRequest>
+                    for ConnectCameraSvc<T> {
+                        type Response = super::ConnectCameraResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConnectCameraRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CameraService>::connect_camera(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConnectCameraSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -5988,6 +6139,9 @@ pub struct AttachRequest {
     /// Whether it answers AttachResponse.explain; a node that does not is never asked.
     #[prost(bool, tag = "3")]
     pub explains: bool,
+    /// Whether it takes AttachResponse.connect; a node that does not is never told.
+    #[prost(bool, tag = "4")]
+    pub connects: bool,
 }
 /// A node's work, or a question to it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6007,6 +6161,19 @@ pub struct AttachResponse {
     /// Set: this is a question, and no assignment; nothing else is set.
     #[prost(message, optional, tag = "4")]
     pub explain: ::core::option::Option<ExplainQuestion>,
+    /// Set: this asks for a camera, and is no assignment; nothing else is set.
+    #[prost(message, optional, tag = "5")]
+    pub connect: ::core::option::Option<ConnectOrder>,
+}
+/// Has a camera connected for a while. What comes of it stands in the node's reports.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConnectOrder {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// From now on, microseconds; 0 ends it.
+    #[prost(uint64, tag = "2")]
+    pub for_us: u64,
 }
 /// Asks a node what one of its cameras did.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

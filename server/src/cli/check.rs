@@ -29,6 +29,7 @@ use xueliang_inference::{
 use super::runtime;
 use crate::roles::bus::{callers::token_faults, evidence_options};
 
+mod acquire;
 mod coverage;
 
 /// Arguments of `check`.
@@ -210,6 +211,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     print_sub_streams(&config);
     print_disk(&config, args);
     print_upstreams(&config);
+    acquire::print(&config);
     print_publishers(&config);
     println!("Deliveries of alerts are marked late above an age of {:?}", config.alerts.late_after);
     print_floods(&config.alerts);

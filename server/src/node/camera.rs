@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::Notify;
 use xueliang_base::{
     accounting::Skipped,
-    config::Camera,
+    config::{Acquire, Camera},
     gate::Said,
     id::CameraId,
     time::{Mono, Wall},
@@ -120,6 +120,19 @@ impl Live {
     }
 }
 
+/// What sessions and looks tell each other of a camera.
+#[derive(Debug, Clone, Copy)]
+pub struct Noted {
+    /// Arrival of the latest picture that was looked at.
+    pub looked: Option<Mono>,
+    /// A rule has seen something, or something end, and has not decided.
+    pub undecided: bool,
+    /// How it is taken, as far as there is room; continuous while somebody asked for it.
+    pub acquire: Acquire,
+    /// From one visit's picture to the next's.
+    pub interval: Option<std::time::Duration>,
+}
+
 /// One camera, shared between its session's thread and the looks task.
 pub struct Cell {
     /// Its registration.
@@ -133,6 +146,7 @@ pub struct Cell {
     encoded: Mutex<Encoded>,
     /// Whether the looks task wants to know of every unit; otherwise of keyframes and wakes.
     every_unit: AtomicBool,
+    noted: Mutex<Noted>,
 }
 
 /// The encoded tier of a stream, where somebody listens to it.
@@ -151,7 +165,9 @@ impl Cell {
     pub fn new(camera: Arc<Camera>, ring: Ring, dirty: Arc<Dirty>, now_wall: Wall) -> Self {
         let sub = camera.sub_stream.as_ref().map(|_| Arc::new(SubStream::new(camera.id.clone(), now_wall)));
         let (live, every_unit) = (Mutex::new(Live::new(now_wall)), AtomicBool::new(true));
-        Self { camera, ring, sub, live, dirty, encoded: Mutex::default(), every_unit }
+        let noted = Noted { looked: None, undecided: false, acquire: camera.acquire, interval: None };
+        let noted = Mutex::new(noted);
+        Self { camera, ring, sub, live, dirty, encoded: Mutex::default(), every_unit, noted }
     }
     /// Empties its rings; undecided units are skipped for that reason.
     pub fn clear(&self, why: Skipped) {
@@ -159,6 +175,14 @@ impl Cell {
         if let Some(sub) = &self.sub {
             sub.ring.clear(why);
         }
+    }
+    /// What sessions and looks have noted of it.
+    pub fn noted(&self) -> Noted {
+        *self.noted.lock().expect("no code panics while it holds this lock")
+    }
+    /// Notes something.
+    pub fn note(&self, change: impl FnOnce(&mut Noted)) {
+        change(&mut self.noted.lock().expect("no code panics while it holds this lock"));
     }
     /// Marks the camera at every unit from now on, or at keyframes and wakes alone: a resting camera has no use for more.
     /// Returns whether units may have come of which it was not told.

@@ -31,12 +31,15 @@ use xueliang_ingest::{
     session::{self, SessionStats},
 };
 use xueliang_proto::v1::{
-    AttachRequest, AttachResponse, ExplainQuestion, ListActiveRequest, node_service_client::NodeServiceClient,
+    AttachRequest, AttachResponse, ConnectOrder, ExplainQuestion, ListActiveRequest,
+    node_service_client::NodeServiceClient,
 };
 
+mod acquire;
 mod adopt;
 mod sessions;
 
+pub use acquire::Acquired;
 use adopt::Adopted;
 use sessions::{Sessions, Spawn};
 
@@ -53,6 +56,9 @@ const MAX_MESSAGE_BYTES: usize = 96 * 1024 * 1024;
 
 /// Sessions are looked after so often.
 const MEND_EVERY: Duration = Duration::from_secs(1);
+
+/// Sessions get their turns so often.
+const TURN_EVERY: Duration = Duration::from_millis(200);
 
 /// A channel to the bus that connects when it is first used, and again after every loss.
 pub fn channel(socket: &Path) -> anyhow::Result<Channel> {
@@ -87,6 +93,8 @@ pub struct ControlSpec {
     pub retired: Arc<Retired>,
     /// What sessions count, for metrics.
     pub sessions: watch::Sender<BTreeMap<CameraId, SessionStats>>,
+    /// How cameras are taken, for reports and metrics.
+    pub acquired: watch::Sender<Acquired>,
     /// Configuration for everybody else.
     pub configured: watch::Sender<Option<(ConfigRevision, Arc<Config>)>>,
     /// What the workers were started with.
@@ -108,12 +116,13 @@ pub async fn run(spec: ControlSpec, stopping: Stopping) {
     let spawn: Spawn = Box::new(move |spec, cell| session::spawn(spec, cell, clock.clone(), for_all.clone()));
     let sessions = Sessions::new(spawn, spec.clock.clone(), spec.dirty.clone());
     let sessions = Arc::new(Mutex::new(sessions));
-    let counted = spec.sessions.clone();
+    let (counted, acquired) = (spec.sessions.clone(), spec.acquired.clone());
     let mut control = Control { spec, sessions: sessions.clone(), revision: None, adopted: false };
     tokio::select! {
         () = stay_attached(&mut control, stopping.clone()) => {}
         // Whether the bus is there or not.
         () = mend(&sessions, &counted, &stopping) => {}
+        () = turn(&sessions, &acquired, &stopping) => {}
     }
     sessions.lock().await.end_all().await;
 }
@@ -133,6 +142,20 @@ async fn mend(
             let mut sessions = sessions.lock().await;
             sessions.mend();
             counted.send_replace(sessions.stats());
+        }
+    }
+}
+
+/// Gives sessions their turns.
+async fn turn(sessions: &Mutex<Sessions>, acquired: &watch::Sender<Acquired>, stopping: &Stopping) {
+    let mut tick = tokio::time::interval(TURN_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        if !stopping.asked() {
+            let mut sessions = sessions.lock().await;
+            sessions.turn();
+            acquired.send_replace(sessions.acquired());
         }
     }
 }
@@ -166,6 +189,7 @@ impl Control {
             node_id: self.spec.node.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             explains: true,
+            connects: true,
         };
         let mut stream = bus.attach(request).await.context("attach")?.into_inner();
         let active = bus
@@ -176,9 +200,10 @@ impl Control {
             .alerts;
         let active: Vec<Alert> = active.into_iter().filter_map(|alert| Alert::try_from(alert).ok()).collect();
         while let Some(mut message) = stream.message().await.context("wait for an assignment")? {
-            match message.explain.take() {
-                Some(question) => self.explain(question),
-                None => self.apply(message, &active).await?,
+            match (message.explain.take(), message.connect.take()) {
+                (Some(question), _) => self.explain(question),
+                (None, Some(order)) => self.connect(&order).await,
+                (None, None) => self.apply(message, &active).await?,
             }
         }
         anyhow::bail!("the bus closed the assignment stream")
@@ -189,6 +214,14 @@ impl Control {
         let (node, channel, looks) =
             (self.spec.node.clone(), self.spec.channel.clone(), self.spec.looks.clone());
         tokio::spawn(explain::answer(node, channel, looks, question));
+    }
+
+    /// Has a camera connected for a while. One that is connected all the time needs no asking.
+    async fn connect(&self, order: &ConnectOrder) {
+        let Ok(id) = order.camera_id.parse::<CameraId>() else { return };
+        let lasting = Duration::from_micros(order.for_us);
+        let asked = self.sessions.lock().await.ask(&id, lasting);
+        info!(camera = %id, seconds = lasting.as_secs(), waits_for_turns = asked, "camera asked for");
     }
 
     /// Puts a revision in force; with the first one, takes over what `active` says and what was spooled.

@@ -180,6 +180,7 @@ fn signal(what: Arriving) -> v1::Signal {
         Arriving::Silent(NotLooked::Connecting) => v1::Signal::Connecting,
         Arriving::Silent(NotLooked::Stalled) => v1::Signal::Stalled,
         Arriving::Silent(NotLooked::ExpectedOff) => v1::Signal::ExpectedOff,
+        Arriving::Silent(NotLooked::NotConnected) => v1::Signal::NotConnected,
         Arriving::Silent(_) => v1::Signal::Offline,
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tracing::warn;
 use xueliang_base::{
     alert::{ModelRef, StageTime},
+    config::Acquire,
     detection::Meaning,
     gate::Said,
     id::{CameraId, ConfigRevision, LookId},
@@ -33,6 +34,7 @@ use xueliang_inference::{
 use xueliang_ingest::ring::Span;
 use xueliang_proto::v1::{WorkerRelease, worker_request::Ask, worker_response::Answer};
 
+mod acquire;
 mod assign;
 mod explain;
 mod facts;
@@ -44,6 +46,7 @@ mod subs;
 mod tiers;
 mod times;
 
+pub use acquire::{cover, need_at};
 pub use assign::Assignment;
 use explain::Teller;
 pub use explain::{ExplainAsk, Told, Untold};
@@ -62,6 +65,9 @@ use super::{
 
 /// How often cameras are visited that have nothing new: the pace at which silence is noticed.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How often it is noted that a camera is still not connected, which it need not be.
+const BETWEEN: Duration = Duration::from_secs(5);
 
 /// What a camera's journal keeps at most, whatever room it has.
 const JOURNAL_AGE: Duration = Duration::from_secs(6 * 3600);
@@ -125,6 +131,8 @@ struct Running {
     tiers: Option<Tiers>,
     /// Its sub-stream, where that is glanced at.
     sub: Option<Followed>,
+    /// How it is taken, as attention knows.
+    acquire: Acquire,
     /// The last unit its leased decoder was fed.
     last_fed: Option<u64>,
     /// Units of the latest looks.
@@ -413,6 +421,12 @@ impl Looks {
         if let (Ok(sight), Some(tiers)) = (&observation.outcome, &mut running.tiers) {
             tiers.looked(sight, &states, &running.analyst.active());
         }
+        let arrival = observation.outcome.as_ref().ok().map(|sight| sight.arrival);
+        let undecided = states.iter().any(decides);
+        running.cell.note(|noted| {
+            noted.looked = arrival.or(noted.looked);
+            noted.undecided = undecided;
+        });
         let offline = |incident: &&Incident| incident.kind == Kind::CamOffline;
         running.silent =
             matches!(reason, Some(NotLooked::Connecting | NotLooked::Offline | NotLooked::Stalled))
@@ -423,7 +437,10 @@ impl Looks {
             let seen = matches!(state.evidence, Some((_, Evidence::Seen)));
             (seen || state.active).then(|| state.rule.clone())
         };
-        self.attention.undecided(now, id, states.iter().filter_map(open).collect());
+        // Between two visits nobody can look more often than they come.
+        let between = reason == Some(NotLooked::NotConnected);
+        let undecided = states.iter().filter(|_| !between).filter_map(open).collect();
+        self.attention.undecided(now, id, undecided);
         if let Some((_, watch)) = watch {
             self.attention.wake(now, id, watch);
         }
@@ -492,9 +509,11 @@ impl Looks {
             // While units arrive, attention says which looks were due and were not made. That they arrive again must be
             // told all the same: a rule about silence needs no look.
             let reason = silence.or(running.silent.then_some(NotLooked::NotDue));
+            // Between two visits nothing happens, and journals are small.
+            let again = reason == Some(NotLooked::NotConnected) && running.facts.not_looked == reason;
             if let Some(reason) = reason
                 && running.in_flight.is_none()
-                && now.since(running.last_observed) >= TICK
+                && now.since(running.last_observed) >= if again { BETWEEN } else { TICK }
             {
                 self.not_looked(&id, reason);
             }
@@ -509,6 +528,7 @@ impl Looks {
                 self.waiting = Some(assignment);
             }
         }
+        self.follow_acquisition();
         self.tell_gaps(now);
         self.write_journals();
         self.keep_views();
@@ -534,6 +554,15 @@ impl Looks {
                     .await,
             );
         });
+    }
+}
+
+/// Whether a rule has seen something, or seen it end, and has not decided.
+fn decides(state: &RuleState) -> bool {
+    match state.evidence {
+        Some((_, Evidence::Seen)) => !state.active,
+        Some((_, Evidence::NotSeen)) => state.active,
+        _ => false,
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+mod acquire;
 mod gauges;
 mod ledger;
 mod readings;
@@ -32,9 +33,10 @@ use xueliang_base::{
     time::SharedClock,
 };
 use xueliang_inference::attention::{Granted, Why};
-use xueliang_ingest::{health::Signal, session::SessionStats};
+use xueliang_ingest::{acquire::Taken, health::Signal, session::SessionStats};
 use xueliang_proto::v1::{self, ReportRequest, node_service_client::NodeServiceClient};
 
+use acquire::AcquireMetrics;
 use gauges::CameraGauges;
 pub use ledger::Retired;
 use ledger::{Counted, Ledger};
@@ -45,6 +47,7 @@ use work::{Lives, WorkMetrics};
 use super::{
     alerting::AlertingCounts,
     camera::Cell,
+    control::Acquired,
     looks::{CameraFacts, LooksFacts},
     wire,
 };
@@ -64,6 +67,8 @@ pub struct ReportSpec {
     pub retired: Arc<Retired>,
     /// What the sessions counted.
     pub sessions: watch::Receiver<BTreeMap<CameraId, SessionStats>>,
+    /// How cameras are taken.
+    pub acquired: watch::Receiver<Acquired>,
     /// Cells of the cameras now.
     pub cells: watch::Receiver<BTreeMap<CameraId, Arc<Cell>>>,
     /// Configuration in force.
@@ -91,6 +96,7 @@ struct NodeMetrics {
     sessions: CameraGauges,
     failures: CameraGauges,
     readings: Gauges,
+    acquire: AcquireMetrics,
     looks: Gauges,
     states: Gauges,
     suppressed: Gauges,
@@ -131,6 +137,7 @@ impl NodeMetrics {
                 "session_sources",
                 "cameras by what reads them, and why it is not retina, the cheaper one",
             ),
+            acquire: AcquireMetrics::register(metrics),
             looks: metrics.gauges("looks", "looks since the start, by kind and outcome"),
             states: metrics.gauges(
                 "alert_states",
@@ -185,6 +192,7 @@ pub async fn run(mut spec: ReportSpec, mut stopping: Stopping) {
         let cells = spec.cells.borrow().clone();
         let facts = spec.looks.borrow().clone();
         let sessions = spec.sessions.borrow().clone();
+        let acquired = spec.acquired.borrow().clone();
         let page = ledger.page(spec.clock.mono(), &cells, &spec.retired);
         let mut cameras = Vec::new();
         for (id, counted) in &page.accounts {
@@ -195,12 +203,14 @@ pub async fn run(mut spec: ReportSpec, mut stopping: Stopping) {
                 error!(camera = %id, missing = %account.missing(), ?account, "access units are unaccounted for");
             }
             if let Some(cell) = cells.get(id) {
-                cameras.push(status(&config, cell, facts.cameras.get(id), counted, sessions.get(id)));
+                let (facts, stats) = (facts.cameras.get(id), sessions.get(id));
+                cameras.push(status(&config, cell, facts, counted, stats, acquired.cameras.get(id)));
             }
         }
         record_sessions(&mut metrics, &cells, &sessions);
         metrics.subs.record(&cells, &config.analysis.rest, &facts);
         readings::record(&metrics.readings, &sessions);
+        metrics.acquire.record(cells.len(), &acquired, &sessions);
         page.forgotten.iter().for_each(|id| metrics.forget(id));
         record_looks(&metrics, &facts);
         let lives = Lives {
@@ -328,13 +338,14 @@ fn status(
     facts: Option<&CameraFacts>,
     account: &Counted,
     counted: Option<&SessionStats>,
+    taken: Option<&Taken>,
 ) -> v1::CameraStatus {
     let camera = &cell.camera;
     let live = cell.live();
     let (source, source_reason) = readings::to_wire(counted);
     let not_looked =
         facts.and_then(|f| f.not_looked).map_or(v1::NotLooked::Unspecified, wire::reason_to_wire);
-    v1::CameraStatus {
+    let mut status = v1::CameraStatus {
         camera_id: camera.id.to_string(),
         name: camera.name.clone(),
         division_path: config.division_path(&camera.division).iter().map(ToString::to_string).collect(),
@@ -351,7 +362,10 @@ fn status(
         source: source.into(),
         source_reason,
         sub_stream: subs::to_wire(cell, &config.analysis.rest, facts, &account.sub),
-    }
+        ..v1::CameraStatus::default()
+    };
+    acquire::tell(camera, live.signal, taken, &mut status);
+    status
 }
 
 fn signal(signal: Signal) -> v1::Signal {
@@ -361,6 +375,7 @@ fn signal(signal: Signal) -> v1::Signal {
         Signal::Stalled => v1::Signal::Stalled,
         Signal::Offline(_) => v1::Signal::Offline,
         Signal::ExpectedOff => v1::Signal::ExpectedOff,
+        Signal::NotConnected(_) => v1::Signal::NotConnected,
     }
 }
 
@@ -410,6 +425,9 @@ pub fn why(why: Why) -> String {
         Why::KeyframesTooRare => {
             "its keyframes come too rarely: shorten the camera's keyframe interval".to_owned()
         }
+        Why::Patrol => "it is visited on patrol, not watched: shorten patrol_every, lengthen blind_max, or take it all the time"
+            .to_owned(),
+        Why::OnRequest => "it is connected only when somebody asks".to_owned(),
         Why::Overloaded => "not enough workers: add cores, or lengthen blind_max".to_owned(),
     }
 }

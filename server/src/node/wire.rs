@@ -157,7 +157,7 @@ pub fn saw_from_wire(saw: v1::WorkerSaw) -> Result<Saw, WireError> {
 }
 
 /// The one place where reasons and their wire form meet.
-const REASONS: [(NotLooked, v1::NotLooked); 15] = [
+const REASONS: [(NotLooked, v1::NotLooked); 16] = [
     (NotLooked::Connecting, v1::NotLooked::Connecting),
     (NotLooked::Offline, v1::NotLooked::Offline),
     (NotLooked::Stalled, v1::NotLooked::Stalled),
@@ -173,6 +173,7 @@ const REASONS: [(NotLooked, v1::NotLooked); 15] = [
     (NotLooked::Frozen, v1::NotLooked::Frozen),
     (NotLooked::ExpectedOff, v1::NotLooked::ExpectedOff),
     (NotLooked::NotDue, v1::NotLooked::NotDue),
+    (NotLooked::NotConnected, v1::NotLooked::NotConnected),
 ];
 
 pub fn reason_to_wire(reason: NotLooked) -> v1::NotLooked {

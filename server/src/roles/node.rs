@@ -114,6 +114,7 @@ pub async fn run(
     let (cells, cells_seen) = watch::channel(BTreeMap::new());
     let (configured, configured_seen) = watch::channel(None);
     let (sessions, sessions_seen) = watch::channel(BTreeMap::new());
+    let (acquired, acquired_seen) = watch::channel(control::Acquired::default());
     let retired = Arc::<Retired>::default();
     let (budget, budget_seen) = watch::channel::<EvidenceBudget>(config.evidence.clone());
 
@@ -182,6 +183,7 @@ pub async fn run(
         cells: cells_seen,
         retired: retired.clone(),
         sessions: sessions_seen,
+        acquired: acquired_seen,
         configured: configured_seen,
         looks: looks_facts_seen,
         alerting: alerting_counts_seen,
@@ -203,6 +205,7 @@ pub async fn run(
         cells,
         retired,
         sessions,
+        acquired,
         configured,
         workers: (config.models.clone(), config.analysis.clone()),
         budget,
@@ -240,6 +243,7 @@ async fn first_config(
             node_id: node.to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             explains: false,
+            connects: false,
         };
         let attached = match bus.attach(request).await {
             Ok(stream) => stream.into_inner().message().await,

@@ -245,3 +245,20 @@ async fn a_schedule_runs_by_itself() {
     let camera = simulator.camera("gate").unwrap();
     until("the drop is counted", || camera.counters().dropped_fault == 1).await;
 }
+
+#[tokio::test]
+async fn a_first_picture_may_be_ordered_to_come_late_and_the_session_answers_meanwhile() {
+    let (simulator, camera) = gate().await;
+    let wait = Duration::from_millis(1_500);
+    camera.apply(Fault::FirstAfter(wait)).unwrap();
+    let begun = tokio::time::Instant::now();
+    let mut client = Client::play(&simulator, "gate").await;
+    assert!(begun.elapsed() < wait, "PLAY is answered at once");
+    let unit = client.unit(Codec::H264).await.unwrap();
+    assert!(unit.is_h264_entry() && begun.elapsed() >= wait, "{:?}", begun.elapsed());
+    camera.clear();
+    let begun = tokio::time::Instant::now();
+    let mut other = Client::play(&simulator, "gate").await;
+    other.unit(Codec::H264).await.unwrap();
+    assert!(begun.elapsed() < wait + Duration::from_secs(1));
+}

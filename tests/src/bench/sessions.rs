@@ -154,6 +154,7 @@ pub fn measure(source: &str, url: &str, cameras: usize) -> anyhow::Result<()> {
                 networks: vec!["127.0.0.0/8".parse()?],
                 expected_on: None,
                 timezone: "UTC".to_owned(),
+                idle: None,
                 first_seq: 1,
                 connect_rate: connect_rate.clone(),
                 accounts: accounts.clone(),

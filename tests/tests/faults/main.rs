@@ -15,6 +15,7 @@ use xueliang_tests::{
     service::{BUSY_ZONE, EMPTY_ZONE, PASSWORD, TestCamera, until},
 };
 
+mod acquire;
 mod backup;
 mod configuration;
 mod consoles;

@@ -61,6 +61,7 @@ async fn a_camera_is_offline_when_its_hours_begin_and_off_when_they_end() {
         networks: Vec::new(),
         expected_on: Some(Hours { from_min: 480, to_min: 1080 }),
         timezone: "Asia/Shanghai".to_owned(),
+        idle: None,
         first_seq: 1,
         connect_rate: ConnectRate::default(),
         accounts: Accounts::default(),
@@ -69,13 +70,14 @@ async fn a_camera_is_offline_when_its_hours_begin_and_off_when_they_end() {
     let (one_stop, one) = shutdown::pair();
     let sink: Arc<dyn UnitSink> = Arc::<Kept>::clone(&kept);
     let delivery = Arc::new(Delivery::new(1, sink, Arc::clone(&clock)));
-    let halt = Halt { all, one };
+    let halt = Halt { all, one, turn: None };
+    let (_turns, turns) = turn::turns(Turn::Always);
     let day = async {
         tokio::time::sleep(Duration::from_secs(11 * 3600)).await;
         one_stop.ask();
     };
     let mut gone = Gone;
-    tokio::join!(run(&mut gone, &spec, &delivery, &clock, &halt), day);
+    tokio::join!(run(&mut gone, &spec, &delivery, &clock, &halt, &turns), day);
     let changes = kept.signals.lock().unwrap();
     let told: Vec<_> = changes.iter().map(|change| change.signal).collect();
     let offline = Signal::Offline(OfflineCause::NotFound);

@@ -14,9 +14,10 @@ use xueliang_inference::{
     attention::{Attention, AttentionParams, CoverageRow, Granted, LookOutcome, Offer, Seen, WorkerId},
     model::Model,
 };
+use xueliang_ingest::health::Signal;
 
-use super::CheckArgs;
-use crate::node::looks::{need, need_of};
+use super::{CheckArgs, acquire::Granting};
+use crate::node::looks::{cover, need, need_at, need_of};
 
 /// Decoding one picture of 1920x1080 H.264, and one keyframe (4 to 5 ms on the reference machine; a keyframe holds
 /// several times as many bits).
@@ -78,9 +79,10 @@ fn expected(
         look_deadline: config.analysis.look_deadline,
         ..AttentionParams::default()
     });
+    let granted = Granting::by(config);
     let now = Mono(0).plus(Duration::from_secs(3600));
     for camera in &config.cameras {
-        attention.set_camera(need(camera, &config.analysis.rest));
+        attention.set_camera(need_at(need(camera, &config.analysis.rest), granted.of(camera)));
         attention.offer(
             &camera.id,
             Offer {
@@ -119,7 +121,14 @@ fn expected(
         let seen = Seen { picture: now, models: decision.models };
         attention.done(now, &decision.camera, LookOutcome { cost, result: Ok(seen), units_decoded });
     }
-    attention.coverages().map(|(id, rows)| (id.clone(), rows)).collect()
+    let mut rows: BTreeMap<CameraId, Vec<CoverageRow>> =
+        attention.coverages().map(|(id, rows)| (id.clone(), rows)).collect();
+    for (id, rows) in &mut rows {
+        if let Some(camera) = config.camera(id) {
+            cover(rows, camera, granted.of(camera), None, Signal::Streaming);
+        }
+    }
+    rows
 }
 
 pub(super) fn print(
@@ -149,9 +158,10 @@ pub(super) fn print(
         println!("  {ms:.0} ms a picture for model {name} ({how}),");
     }
     println!("  and cameras that deliver. The running service tells what it measures.");
+    let taken = Granting::by(config);
     let mut granted = expected(config, models, &assumed);
     for camera in &config.cameras {
-        println!("  {} ({})", camera.id, camera.name);
+        println!("  {} ({}){}", camera.id, camera.name, super::acquire::mode(camera, taken.of(camera)));
         let rows: BTreeMap<_, _> = granted
             .remove(&camera.id)
             .unwrap_or_default()

@@ -12,12 +12,14 @@ use xueliang_base::{
     time::{Mono, SharedClock},
 };
 use xueliang_ingest::{
+    acquire,
     credentials::Credentials,
     health::{OfflineCause, Signal, SignalChange},
     ring::Ring,
-    session::{Accounts, ConnectRate, SessionHandle, SessionSpec, SessionStats, UnitSink},
+    session::{Accounts, ConnectRate, SessionHandle, SessionSpec, SessionStats, Turn, UnitSink},
 };
 
+use super::acquire::{Acquired, Acquisition};
 use crate::node::camera::{Cell, Dirty};
 
 /// Sessions that are asked to stop may take so long, all together; a frozen camera takes about a second.
@@ -32,8 +34,8 @@ const RESTART_CAP: Duration = Duration::from_secs(30);
 /// One that ran for so long was well: its next failure is its first.
 const LASTED: Duration = Duration::from_secs(60);
 
-struct Session {
-    cell: Arc<Cell>,
+pub(super) struct Session {
+    pub(super) cell: Arc<Cell>,
     /// Where it delivers to: the cell, or its sub-stream.
     sink: Arc<dyn UnitSink>,
     /// That of the camera's sub-stream, which begins, is mended and ends with it.
@@ -41,7 +43,9 @@ struct Session {
     /// What it was started with, or is to be started with next.
     spec: SessionSpec,
     /// `None` while it waits to be started again.
-    handle: Option<SessionHandle>,
+    pub(super) handle: Option<SessionHandle>,
+    /// The turn that it was given; none since it was started.
+    pub(super) turn: Option<Turn>,
     /// What the sessions before it counted.
     past: SessionStats,
     started: Mono,
@@ -54,7 +58,8 @@ impl Session {
         let backoff = Backoff::new(Duration::from_secs(1), RESTART_CAP, spec.first_seq);
         let past = SessionStats::default();
         let sink = cell.clone();
-        Self { cell, sink, sub: None, spec, handle: None, past, started: now, restart_at: now, backoff }
+        let (sub, handle, turn) = (None, None, None);
+        Self { cell, sink, sub, spec, handle, turn, past, started: now, restart_at: now, backoff }
     }
     /// Has the camera's sub-stream read as well.
     fn with_sub(mut self, stream: Option<&Stream>) -> Self {
@@ -70,6 +75,7 @@ impl Session {
     /// Starts it; a failure is the camera's state until the next attempt.
     fn start(&mut self, spawn: &Spawn, clock: &SharedClock) {
         self.started = clock.mono();
+        self.turn = None;
         match spawn(self.spec.clone(), self.sink.clone()) {
             Ok(handle) => self.handle = Some(handle),
             Err(error) => self.failed(&error.to_string(), clock),
@@ -91,6 +97,7 @@ impl Session {
         if let Some(sub) = &mut self.sub {
             info_span!("sub_stream").in_scope(|| sub.mend(spawn, clock));
         }
+        self.give_sub();
     }
     fn failed(&mut self, detail: &str, clock: &SharedClock) {
         error!(camera = %self.spec.camera, detail, "a session failed, it is started again");
@@ -98,6 +105,23 @@ impl Session {
         self.restart_at = since.plus(self.backoff.next_wait());
         let signal = Signal::Offline(OfflineCause::Internal);
         self.sink.signal(SignalChange { signal, since, since_wall, detail: detail.to_owned(), edges: 0 });
+    }
+    /// Says whether it may connect from now on.
+    pub(super) fn give(&mut self, turn: Turn) {
+        if let Some(handle) = &self.handle {
+            self.turn = Some(turn);
+            handle.give(turn);
+        }
+        self.give_sub();
+    }
+    /// Its sub-stream is read while it is connected for good.
+    fn give_sub(&mut self) {
+        if let (Some(sub), Some(idle), Some(turn)) = (&mut self.sub, self.spec.idle, self.turn) {
+            let turn = if turn == Turn::Always { turn } else { Turn::Closed(idle) };
+            if sub.turn != Some(turn) {
+                sub.give(turn);
+            }
+        }
     }
     fn stats(&self) -> SessionStats {
         let mut stats = self.past.clone();
@@ -119,6 +143,7 @@ pub(super) struct Sessions {
     rate: ConnectRate,
     accounts: Accounts,
     running: BTreeMap<CameraId, Session>,
+    acquisition: Acquisition,
 }
 
 impl Sessions {
@@ -130,6 +155,7 @@ impl Sessions {
             rate: ConnectRate::default(),
             accounts: Accounts::default(),
             running: BTreeMap::new(),
+            acquisition: Acquisition::default(),
         }
     }
 
@@ -157,6 +183,7 @@ impl Sessions {
                 networks: config.networks.clone(),
                 expected_on: camera.expected_on,
                 timezone: config.timezone.clone(),
+                idle: acquire::idle(config, camera),
                 first_seq: 1,
                 connect_rate: self.rate.clone(),
                 accounts: self.accounts.clone(),
@@ -189,6 +216,8 @@ impl Sessions {
             session.mend(&self.spawn, &self.clock);
             self.running.insert(camera.id.clone(), session);
         }
+        self.acquisition.configure(self.clock.mono(), config);
+        self.turn();
         let cells = self.running.iter().map(|(id, session)| (id.clone(), session.cell.clone())).collect();
         (cells, ended.into_iter().map(|session| session.cell).collect())
     }
@@ -198,6 +227,21 @@ impl Sessions {
         for session in self.running.values_mut() {
             session.mend(&self.spawn, &self.clock);
         }
+    }
+
+    /// Gives the sessions that wait for turns what the planner grants. Call it several times a second.
+    pub(super) fn turn(&mut self) {
+        self.acquisition.turn(self.clock.mono(), &mut self.running);
+    }
+
+    /// Somebody asks for a camera. False where it is connected all the time, or unknown.
+    pub(super) fn ask(&mut self, id: &CameraId, lasting: Duration) -> bool {
+        self.acquisition.ask(self.clock.mono(), id, lasting)
+    }
+
+    /// How cameras are taken.
+    pub(super) fn acquired(&self) -> Acquired {
+        self.acquisition.acquired(self.clock.mono())
     }
 
     /// What the sessions of each camera have counted since the start.

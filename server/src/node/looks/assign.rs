@@ -22,7 +22,7 @@ use xueliang_inference::{
 };
 use xueliang_proto::v1::LoadedModel;
 
-use super::{CameraFacts, Followed, JOURNAL_AGE, Looks, Running, need_of, tiers::Tiers};
+use super::{CameraFacts, Followed, JOURNAL_AGE, Looks, Running, need_at, need_of, tiers::Tiers};
 use crate::node::camera::Cell;
 
 /// A configuration revision with the cells of its cameras.
@@ -48,6 +48,7 @@ impl Looks {
             running.analyst = analyst.with_models(&meanings);
             running.logbook.stand(now, &running.analyst);
             let need = need_of(&camera, &self.spec.analysis.rest, &self.models);
+            let need = need_at(need, running.acquire);
             if let Some(tiers) = &mut running.tiers {
                 tiers.declare(&need);
             }
@@ -131,7 +132,8 @@ impl Looks {
             self.attention.remove_camera(id);
         }
         ended.extend(adopted.into_iter().filter_map(|incident| analyst.adopt(incident)));
-        let need = need_of(&camera, &self.spec.analysis.rest, &self.models);
+        let acquire = cell.noted().acquire;
+        let need = need_at(need_of(&camera, &self.spec.analysis.rest, &self.models), acquire);
         let mut tiers = Tiers::new(&camera, &self.spec.analysis.rest);
         if let Some(tiers) = &mut tiers {
             tiers.declare(&need);
@@ -151,6 +153,7 @@ impl Looks {
             began_with: reference,
             tiers,
             sub: glanced.then(Followed::default),
+            acquire,
             last_fed: None,
             recent: VecDeque::new(),
             in_flight: None,

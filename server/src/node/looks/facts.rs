@@ -14,7 +14,7 @@ use xueliang_inference::{
     attention::{Counters, CoverageRow, Granted, Vigil, Why},
 };
 
-use super::{Looks, SubCounts, tiers::Tiers};
+use super::{Looks, SubCounts, cover, tiers::Tiers};
 
 /// Facts for reports and metrics, renewed with every tick.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +70,9 @@ impl Looks {
                 facts.last_glance = running.sub.as_ref().and_then(|sub| sub.last);
                 facts.troubles = running.analyst.troubles();
                 facts.coverage = coverage.remove(id).unwrap_or_default();
+                let (noted, signal) = (running.cell.noted(), running.cell.live().signal);
+                let camera = &running.cell.camera;
+                cover(&mut facts.coverage, camera, noted.acquire, noted.interval, signal);
                 blind(&mut facts.coverage, &running.analyst.rule_states());
                 (id.clone(), facts)
             })

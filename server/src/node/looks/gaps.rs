@@ -1,7 +1,7 @@
 //! Coverage gaps: falling below a floor is itself an incident (promise 4).
 //!
 //! One a camera, whichever of its rules are below their floors; coverage says which. It begins only while the camera
-//! delivers (one that sends nothing has an alert that says so), and it ends only when every rule was looked at in time
+//! delivers (one that sends nothing has an alert that says so), or is on patrol and visited too rarely, and it ends only when every rule was looked at in time
 //! again: a camera that dies meanwhile ends no gap.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -14,6 +14,7 @@ use xueliang_base::{
     time::{Mono, Wall},
 };
 use xueliang_inference::attention::Breach;
+use xueliang_ingest::health::{Idle, Signal};
 
 use super::Looks;
 
@@ -48,7 +49,9 @@ impl Looks {
             // One that has just come back is looked at soon.
             let delivers = self.cameras.get(&breach.camera).is_some_and(|running| {
                 let live = running.cell.live();
-                live.signal.not_looked().is_none() && now.since(live.since) >= SETTLED_AFTER
+                // Its floors follow its visits: they are broken when those come late.
+                live.signal == Signal::NotConnected(Idle::Patrol)
+                    || live.signal.not_looked().is_none() && now.since(live.since) >= SETTLED_AFTER
             });
             if delivers && now.since(breach.since) >= GAP_AFTER {
                 broken.entry(breach.camera.clone()).or_default().push(breach);

@@ -29,6 +29,7 @@ use xueliang_proto::v1::{
 use super::*;
 use crate::node::pool::Job;
 
+mod patrol;
 mod subs;
 
 pub(super) fn s(seconds: f64) -> Duration {

@@ -97,6 +97,7 @@ pub(in crate::bench) async fn receive(footage: &Footage, source: StreamSource) -
             networks: vec!["127.0.0.0/8".parse()?],
             expected_on: None,
             timezone: "UTC".to_owned(),
+            idle: None,
             first_seq: 1,
             connect_rate: ConnectRate::new(50, 50),
             accounts: Accounts::default(),
