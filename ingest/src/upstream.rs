@@ -289,13 +289,14 @@ impl Watch {
         self.fallen.retain(|id, _| heard.contains_key(id));
         for (id, heard) in heard {
             match heard.word() {
-                Word::Delivers | Word::Off => {
+                // Between two visits: its latest one did not fail, or it would be offline.
+                Word::Delivers | Word::Off | Word::Between => {
                     self.fallen.remove(id);
                 }
                 Word::Fallen => {
                     self.fallen.entry(id.clone()).or_insert(heard.fell());
                 }
-                Word::Answers | Word::Untried | Word::Between => {}
+                Word::Answers | Word::Untried => {}
             }
         }
     }
