@@ -52,7 +52,7 @@ async fn reference(
     profiled: bool,
 ) -> anyhow::Result<Off> {
     let shown = [clips.own(Shot::Lawn, encoding)?, clips.own(Shot::Tree, encoding)?];
-    let steps = steps::measure(&shown[0]).await?;
+    let steps = steps::measure(&shown).await?;
     let services = town::start(vec![(town::cameras("f", &shown, OFF_CAMERAS, town::mix), OFF)]).await?;
     let spent = town::measure(&services, OFF_SETTLE, OFF_MEASURED).await?.remove(0);
     let profile = if profiled { overhead::profile(&services[0]).await? } else { None };
