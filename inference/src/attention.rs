@@ -78,6 +78,8 @@ pub struct Attention {
     revoked: Vec<(CameraId, WorkerId)>,
     /// Cameras that were woken, by when their watch is over.
     awake: BTreeSet<(Mono, CameraId)>,
+    /// The latest moment it was asked at.
+    latest: Mono,
 }
 
 impl Attention {
@@ -94,16 +96,18 @@ impl Attention {
             refusals: Vec::new(),
             revoked: Vec::new(),
             awake: BTreeSet::new(),
+            latest: Mono(0),
         }
     }
     /// Adds a camera or changes what it needs; what is known of its cost stays.
     pub fn set_camera(&mut self, need: CameraNeed) {
         let CameraNeed { id, weight, floors, rest } = need;
+        let now = self.latest;
         if let Some(seat) = self.seats.get_mut(&id) {
-            seat.need(weight, floors, rest);
+            seat.need(now, weight, floors, rest);
         } else {
             let mut seat = Seat::new(self.params.first_cost);
-            seat.need(weight, floors, rest);
+            seat.need(now, weight, floors, rest);
             self.seats.insert_sorted(id.clone(), seat);
         }
         self.agenda = None;
@@ -174,6 +178,7 @@ impl Attention {
     }
     /// The look to start now on one of the free workers. Call again until it says `None`.
     pub fn next(&mut self, now: Mono, free: &[WorkerId]) -> Option<Decision> {
+        self.latest = self.latest.max(now);
         self.rest(now);
         self.weigh(now);
         self.settle(now);

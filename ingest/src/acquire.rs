@@ -192,8 +192,11 @@ impl Planner {
                 orders.push((id, Turn::Visit(self.visits)));
                 continue;
             };
-            // Whoever is behind it there waits as well: the first must not be overtaken by those that are smaller.
-            room.block(at, lack);
+            // Whoever is behind it there waits as well: the first must not be overtaken by those that are smaller. But where
+            // there will be no room for it whoever waits, waiting is no use.
+            if room.comes(&self.budgets, seat) {
+                room.block(at, lack);
+            }
             if seat.waits.replace((at, lack)).is_none() {
                 *self.refused.entry((self.budgets[at].id.clone(), lack)).or_default() += 1;
             }

@@ -123,20 +123,22 @@ impl Seat {
             refused: None,
         }
     }
-    pub(super) fn need(&mut self, weight: f32, floors: Vec<Floor>, rest: Option<Rest>) {
+    /// Takes what it needs from now on. What a rule has had, it has had, whatever its floor is now; but what was right by the
+    /// floor before is no lateness.
+    pub(super) fn need(&mut self, now: Mono, weight: f32, floors: Vec<Floor>, rest: Option<Rest>) {
         let weight = f64::from(weight);
         self.weight = if weight.is_finite() { weight.clamp(0.01, 100.0) } else { 1.0 };
         let mut before = std::mem::take(&mut self.floors);
         self.floors = floors
             .into_iter()
-            .map(|floor| match before.iter().position(|kept| kept.floor == floor) {
-                Some(at) => before.swap_remove(at),
+            .map(|floor| match before.iter().position(|kept| kept.is_of(&floor)) {
+                Some(at) => before.swap_remove(at).renewed(now, floor),
                 None => Kept::new(floor),
             })
             .collect();
         self.rest = rest;
         self.undecided.retain(|rule| self.floors.iter().any(|kept| kept.floor.rule == *rule));
-        self.attend(self.born.unwrap_or_default());
+        self.attend(now.max(self.born.unwrap_or_default()));
     }
     /// Looks at each rule as closely as what is known now asks for. Returns whether that is a change.
     pub(super) fn attend(&mut self, now: Mono) -> bool {
@@ -218,7 +220,8 @@ impl Seat {
     /// The longest time from one picture to the next that is to be expected.
     pub(super) fn step(&self, leased: bool) -> Duration {
         let keyframes = self.offer.keyframe_interval_estimate.filter(|_| !leased).unwrap_or_default();
-        self.interval.unwrap_or_default().max(keyframes).max(self.stepped)
+        let visits = self.rest.map_or(Duration::ZERO, |rest| rest.visits);
+        self.interval.unwrap_or_default().max(keyframes).max(self.stepped).max(visits)
     }
     /// Where blindness is counted from.
     pub(super) fn since(&self) -> Option<Mono> {

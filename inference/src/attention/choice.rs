@@ -26,6 +26,19 @@ impl Kept {
     pub(super) fn new(floor: Floor) -> Self {
         Self { floor, served: None, late_since: None, mended: false, resting: false, roused: None }
     }
+    /// Whether what it had serves this floor, too.
+    pub(super) fn is_of(&self, floor: &Floor) -> bool {
+        let known = &self.floor;
+        (&known.rule, &known.models, known.unserved) == (&floor.rule, &floor.models, floor.unserved)
+    }
+    /// The same with another floor from now on.
+    pub(super) fn renewed(mut self, now: Mono, floor: Floor) -> Self {
+        if self.floor != floor {
+            (self.roused, self.late_since) = (Some(now), None);
+            self.floor = floor;
+        }
+        self
+    }
     /// Whether a look at which these models ran serves it.
     pub(super) fn is_served_by(&self, models: &[ModelName]) -> bool {
         !self.floor.unserved && self.floor.models.iter().all(|model| models.contains(model))

@@ -104,7 +104,7 @@ impl History {
                 }
             })
             .collect();
-        let rest = Rest { glance: Duration::from_secs(4) };
+        let rest = Rest { glance: Duration::from_secs(4), visits: Duration::ZERO };
         let rest = dice.random_bool(0.5).then_some(rest);
         CameraNeed { id, weight: [1.0, 1.0, 1.0, 2.0, 0.5][dice.random_range(0..5)], floors, rest }
     }

@@ -76,6 +76,8 @@ pub struct Floor {
 pub struct Rest {
     /// The longest time between two pictures, whether a model sees them or not.
     pub glance: Duration,
+    /// Pictures come in visits, so far apart; zero where they come all the time.
+    pub visits: Duration,
 }
 
 /// How closely a camera is looked at.

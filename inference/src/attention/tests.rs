@@ -289,6 +289,24 @@ fn a_lost_worker_loses_its_looks_and_leases_and_the_camera_is_tried_elsewhere() 
 }
 
 #[test]
+fn another_floor_for_a_camera_that_is_looked_at_breaks_nothing_at_once() {
+    let mut a = Attention::new(params(1));
+    let start = Mono(1_000_000_000_000);
+    a.set_camera(need("c", 1.0, 60.0, false));
+    let mut now = start;
+    for _ in 0..4 {
+        a.offer(&id("c"), offer(now, 0.0, 1));
+        let decision = a.next(now, &[WorkerId(0)]).unwrap();
+        a.done(now, &decision.camera, ok(now));
+        now = now.plus(s(60.0));
+    }
+    a.next(now, &[]);
+    a.set_camera(need("c", 1.0, 5.0, false));
+    assert_eq!(a.breaches(now.plus(s(6.0))), [], "it was in time by the floor before");
+    assert_eq!(a.breaches(now.plus(s(20.0))).len(), 1);
+}
+
+#[test]
 fn an_unreachable_camera_is_not_looked_at_and_breaches_its_floor_with_its_reason() {
     let mut a = Attention::new(params(1));
     a.set_camera(need("a", 1.0, 10.0, false));
@@ -432,7 +450,7 @@ fn resting() -> CameraNeed {
     let mut need = need("c", 1.0, 0.3, true);
     need.floors[0].at_rest = s(30.0);
     need.floors[0].models = vec!["m".parse().unwrap()];
-    CameraNeed { rest: Some(Rest { glance: s(4.0) }), ..need }
+    CameraNeed { rest: Some(Rest { glance: s(4.0), visits: Duration::ZERO }), ..need }
 }
 
 /// Looks for some seconds, each done at once: when, of what kind, whether a model ran.

@@ -48,7 +48,7 @@ impl Budget {
     }
     /// What a camera takes of it while it is connected: that may be more than there is, and then it is alone.
     fn load(&self, seat: &Seat) -> Load {
-        let (sessions, bits) = (seat.sessions, seat.bits());
+        let (sessions, bits) = (seat.takes(), seat.bits());
         Load {
             sessions: self.sessions.map_or(sessions, |most| sessions.min(most)),
             bits: self.bits.map_or(bits, |most| bits.min(most)),
@@ -99,6 +99,8 @@ pub struct Carries {
 #[derive(Debug)]
 pub(super) struct Room {
     occupied: Vec<Load>,
+    /// By those that keep their session, connected or not.
+    kept: Vec<Load>,
     /// By continuous cameras that are not connected.
     reserved: Vec<Load>,
     /// Whoever comes there now has to wait, for this.
@@ -108,8 +110,12 @@ pub(super) struct Room {
 impl Room {
     pub(super) fn of<'a>(budgets: &[Budget], seats: impl Iterator<Item = &'a Seat>) -> Self {
         let none = vec![Load::default(); budgets.len()];
-        let mut room = Self { occupied: none.clone(), reserved: none, blocked: vec![None; budgets.len()] };
+        let blocked = vec![None; budgets.len()];
+        let mut room = Self { occupied: none.clone(), kept: none.clone(), reserved: none, blocked };
         for seat in seats {
+            if seat.holds {
+                add(&mut room.kept, budgets, seat);
+            }
             if seat.place != Place::Idle {
                 room.occupy(budgets, seat);
             } else if seat.holds {
@@ -130,6 +136,10 @@ impl Room {
             let lack = self.blocked[*at].or_else(|| budget.lacks(load));
             lack.map(|lack| (*at, lack))
         })
+    }
+    /// Whether a seat fits once all visits are over.
+    pub(super) fn comes(&self, budgets: &[Budget], seat: &Seat) -> bool {
+        seat.above.iter().all(|at| budgets[*at].lacks(self.kept[*at].plus(budgets[*at].load(seat))).is_none())
     }
     /// Nobody else is to take room there.
     pub(super) fn block(&mut self, at: usize, lack: Lack) {
@@ -183,6 +193,7 @@ pub(super) fn hold(budgets: &[Budget], seats: &mut BTreeMap<CameraId, Seat>) {
                 continue;
             }
             let Some(seat) = seats.get_mut(id) else { continue };
+            seat.holds = true;
             let lack = seat.above.iter().find_map(|at| {
                 let load = left[*at].plus(budgets[*at].load(seat));
                 budgets[*at].lacks(load).map(|lack| (*at, lack))

@@ -48,7 +48,7 @@ struct Asked {
 pub(super) struct Seat {
     pub(super) acquire: Acquire,
     pub(super) weight: f64,
-    /// Sessions that it takes.
+    /// Sessions that it takes while it keeps them.
     pub(super) sessions: u32,
     /// Budgets of what it hangs on, from the nearest up.
     pub(super) above: Vec<usize>,
@@ -120,6 +120,11 @@ impl Seat {
         self.stated = camera.stated_bit_rate();
         self.patience = camera.stream.first_unit_timeout;
         self.waits = None;
+    }
+    /// Sessions that it takes when it is connected: a visit is one.
+    pub(super) fn takes(&self) -> u32 {
+        let kept = self.holds || matches!(self.place, Place::Held | Place::Closing { number: None });
+        if kept { self.sessions } else { 1 }
     }
     /// Bits a second that its session takes.
     pub(super) fn bits(&self) -> u64 {
@@ -203,6 +208,7 @@ impl Seat {
     }
     /// Its latest picture came then.
     fn rests_from(&mut self, at: Mono) {
+        self.last = Some(at);
         self.due = at.plus(self.every()).minus(self.lead.min(self.every() / 2));
     }
     /// Its visit ended by itself.
@@ -229,6 +235,8 @@ impl Seat {
         match self.place {
             Place::Settling { until } if until <= now => self.place = Place::Idle,
             Place::Held if !self.holds => {
+                // Its pictures came all the time.
+                (self.last, self.interval) = (None, None);
                 self.place = Place::Closing { number: None };
                 return Some(Turn::Closed(self.idle()));
             }

@@ -117,7 +117,9 @@ impl Town {
             let open = behind.iter().filter(|camera| self.cameras[&camera.id].line != Line::Closed);
             let (mut sessions, mut bits) = (0, 0);
             for camera in open {
-                sessions += 1;
+                // The sub-stream's is open while its camera is held.
+                let held = self.cameras[&camera.id].held;
+                sessions += if held { camera.sessions(&self.config.analysis.rest) } else { 1 };
                 bits += camera.stated_bit_rate();
             }
             assert!(upstream.sessions.is_none_or(|most| sessions <= most), "{sessions} at {}", upstream.id);
@@ -200,6 +202,23 @@ fn patrol(recorder: &str, count: usize, keys: &str) -> String {
 
 fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
+}
+
+#[test]
+fn a_sub_stream_takes_a_session_of_cameras_that_keep_theirs_and_none_of_visits() {
+    let camera = |id: &str, more: &str| {
+        format!(
+            "[[camera]]\nid = \"{id}\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/{id}\"\n\
+             upstream = \"nvr\"\n{more}"
+        )
+    };
+    let sub = |id: &str| camera(id, &format!("sub_stream = {{ url = \"rtsp://127.0.0.1/{id}-sub\" }}\n"));
+    let nvr = "[[upstream]]\nid = \"nvr\"\nname = \"n\"\nsessions = 3\n".to_owned();
+    let patrol = camera("p", "acquire = \"patrol\"\npatrol_every = \"20s\"\n");
+    let mut town = Town::new(&(nvr + &sub("a") + &sub("b") + &patrol));
+    town.pass(600.0);
+    assert!(town.taken("b").crowded_out.is_some() && town.taken("a").crowded_out.is_none());
+    assert!(town.camera("b").pictures.len() >= 8 && town.camera("p").pictures.len() >= 20);
 }
 
 #[test]

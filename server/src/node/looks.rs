@@ -142,6 +142,8 @@ struct Running {
     /// What the latest look was started for.
     purpose: LookFor,
     last_observed: Mono,
+    /// When it was lost last, or not expected to send.
+    lost: Option<Mono>,
     /// Whether it was silent when last observed, or has an incident that says so.
     silent: bool,
     facts: CameraFacts,
@@ -422,11 +424,16 @@ impl Looks {
             tiers.looked(sight, &states, &running.analyst.active());
         }
         let arrival = observation.outcome.as_ref().ok().map(|sight| sight.arrival);
+        // A look that was not made says nothing about what the rules have seen.
+        let tells = arrival.is_some() || running.cell.live().signal.not_looked().is_some();
         let undecided = states.iter().any(decides);
         running.cell.note(|noted| {
             noted.looked = arrival.or(noted.looked);
-            noted.undecided = undecided;
+            noted.undecided = if tells { undecided } else { noted.undecided };
         });
+        if matches!(reason, Some(NotLooked::Offline | NotLooked::Stalled | NotLooked::ExpectedOff)) {
+            running.lost = Some(running.last_observed);
+        }
         let offline = |incident: &&Incident| incident.kind == Kind::CamOffline;
         running.silent =
             matches!(reason, Some(NotLooked::Connecting | NotLooked::Offline | NotLooked::Stalled))
@@ -440,7 +447,9 @@ impl Looks {
         // Between two visits nobody can look more often than they come.
         let between = reason == Some(NotLooked::NotConnected);
         let undecided = states.iter().filter(|_| !between).filter_map(open).collect();
-        self.attention.undecided(now, id, undecided);
+        if tells {
+            self.attention.undecided(now, id, undecided);
+        }
         if let Some((_, watch)) = watch {
             self.attention.wake(now, id, watch);
         }

@@ -114,11 +114,15 @@ fn heard(
     } else if let std::collections::btree_map::Entry::Occupied(meter) = meter {
         meter.remove();
     }
+    let visit = session.handle.as_ref().map(SessionHandle::visit).unwrap_or_default();
+    // Where no rule needs a picture nobody looks at one.
+    let looks = session.cell.camera.rules.iter().any(|rule| rule.condition.needs_picture());
+    let pictured = visit.picture.map(|(at, _)| at);
     Heard {
-        visit: session.handle.as_ref().map(SessionHandle::visit).unwrap_or_default(),
-        open: session.handle.as_ref().is_some_and(SessionHandle::is_open),
+        visit,
+        open: session.all().filter_map(|one| one.handle.as_ref()).any(SessionHandle::is_open),
         held: session.handle.is_some() && session.turn == Some(Turn::Always),
-        looked: noted.looked,
+        looked: if looks { noted.looked } else { pictured },
         undecided: noted.undecided,
         bits,
     }

@@ -69,7 +69,7 @@ impl Session {
         self
     }
     /// It and that of its sub-stream.
-    fn all(&self) -> impl Iterator<Item = &Session> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Session> {
         std::iter::once(self).chain(self.sub.as_deref())
     }
     /// Starts it; a failure is the camera's state until the next attempt.

@@ -30,7 +30,7 @@ pub fn need_at(need: CameraNeed, acquire: Acquire) -> CameraNeed {
     for floor in &mut need.floors {
         floor.at_rest = floor.blind_max.max(every.mul_f64(LATE));
     }
-    need.rest = Some(Rest { glance: every.mul_f64(EARLY) });
+    need.rest = Some(Rest { glance: every.mul_f64(EARLY), visits: every });
     need
 }
 

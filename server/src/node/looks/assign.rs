@@ -159,6 +159,7 @@ impl Looks {
             in_flight: None,
             purpose: LookFor::Floor,
             last_observed: now,
+            lost: None,
             silent: true,
             facts: CameraFacts::default(),
         };

@@ -1,13 +1,14 @@
 //! Coverage gaps: falling below a floor is itself an incident (promise 4).
 //!
 //! One a camera, whichever of its rules are below their floors; coverage says which. It begins only while the camera
-//! delivers (one that sends nothing has an alert that says so), or is on patrol and visited too rarely, and it ends only when every rule was looked at in time
-//! again: a camera that dies meanwhile ends no gap.
+//! delivers (one that sends nothing has an alert that says so), or is on patrol and visited too rarely, and it ends only
+//! when every rule was looked at in time again: a camera that dies meanwhile ends no gap.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use tracing::info;
 use xueliang_base::{
+    config::Acquire,
     id::CameraId,
     incident::{Edge, Incident, Measure, MeasureKind, Resolution, Threshold, ThresholdKind},
     kind::Kind,
@@ -26,6 +27,9 @@ const GAP_AFTER: Duration = Duration::from_secs(10);
 
 /// A camera that has delivered for so long should have been looked at, whatever its keyframe interval.
 const SETTLED_AFTER: Duration = Duration::from_secs(30);
+
+/// A patrol that was lost has been visited in time again after so many intervals.
+const MENDED_AFTER: u32 = 3;
 
 /// Whether it is about coverage, and so is no rule's of the camera.
 pub(super) fn is_gap(incident: &Incident) -> bool {
@@ -49,9 +53,14 @@ impl Looks {
             // One that has just come back is looked at soon.
             let delivers = self.cameras.get(&breach.camera).is_some_and(|running| {
                 let live = running.cell.live();
-                // Its floors follow its visits: they are broken when those come late.
-                live.signal == Signal::NotConnected(Idle::Patrol)
-                    || live.signal.not_looked().is_none() && now.since(live.since) >= SETTLED_AFTER
+                match (live.signal, running.acquire) {
+                    // Its floors follow its visits: they are broken when those come late. The first ones after it was lost
+                    // mend what was broken then.
+                    (Signal::NotConnected(Idle::Patrol), Acquire::Patrol { every }) => running
+                        .lost
+                        .is_none_or(|lost| breach.since > lost || now.since(lost) >= every * MENDED_AFTER),
+                    _ => live.signal.not_looked().is_none() && now.since(live.since) >= SETTLED_AFTER,
+                }
             });
             if delivers && now.since(breach.since) >= GAP_AFTER {
                 broken.entry(breach.camera.clone()).or_default().push(breach);

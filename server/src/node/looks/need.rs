@@ -60,7 +60,8 @@ fn ask(
         id: camera.id.clone(),
         weight: camera.weight,
         floors: camera.rules.iter().filter(|rule| rule.condition.needs_picture()).map(floor).collect(),
-        rest: (camera.gate(rest) == Gate::Enforce).then_some(Rest { glance: rest.glance }),
+        rest: (camera.gate(rest) == Gate::Enforce)
+            .then_some(Rest { glance: rest.glance, visits: Duration::ZERO }),
     }
 }
 

@@ -242,6 +242,7 @@ impl Looks {
         self.facts.subs.wakes += 1;
         if running.tiers.as_ref().is_some_and(super::Tiers::enforced) {
             self.attention.wake(now, &done.camera, watch);
+            self.offer(&done.camera);
         }
     }
 }
