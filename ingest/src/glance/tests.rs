@@ -122,8 +122,9 @@ fn noise_and_the_common_light_wake_nobody() {
     for every in [KEYFRAMES, FAST, SUB_STREAM] {
         let mut town = Town::known(every);
         // Clouds: a fifth darker and brighter within a minute; haze that comes and goes.
-        let told =
-            town.play(240, |t, _, plain| plain * (1.0 + 0.2 * (t / 10.0).sin()) + 12.0 * (t / 37.0).sin());
+        let seconds = if every == SUB_STREAM { 70 } else { 240 };
+        let told = town
+            .play(seconds, |t, _, plain| plain * (1.0 + 0.2 * (t / 10.0).sin()) + 12.0 * (t / 37.0).sin());
         assert_eq!(awake(&told), 0, "{:?}", reasons(&told));
         assert!(told.iter().any(|glimpse| (glimpse.light.gain - 1.0).abs() > 0.005));
         // Exposure that jumps from one glance to the next.
@@ -214,7 +215,7 @@ fn slow_smoke_is_found_and_held_for_as_long_as_nobody_has_judged_it() {
     for every in [KEYFRAMES, FAST, SUB_STREAM] {
         let mut town = Town::known(every);
         // A third of a step a second, to twenty steps after a minute.
-        let seconds = if every == SUB_STREAM { 120 } else { 660 };
+        let seconds = if every == SUB_STREAM { 60 } else { 660 };
         let told = town.play(seconds, |t, i, plain| block((t / 3.0).min(20.0))(t, i, plain));
         let first = told.iter().position(|glimpse| glimpse.change.is_some()).unwrap();
         let after = told[first].at.since(told[0].at);
