@@ -232,13 +232,20 @@ async fn watch(service: &Service, start: Instant, end: Instant) -> (Series, Live
     let (mut series, mut alive) = (Series::new(), Live::new());
     let mut tick = tokio::time::interval(SAMPLE);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    println!("seconds | process: RSS in MB, threads, file descriptors");
+    println!("seconds | process: RSS in MB (the node's beside its rings), threads, file descriptors");
     while Instant::now() < end {
         tick.tick().await;
         let at_s = start.elapsed().as_secs_f64();
-        let mut line = format!("{at_s:7.0}");
+        let metrics = service.metrics().await.unwrap_or_default();
+        // Rings are emptied and filled as cameras fail and return, each to its bound: that is no growth.
+        let ring_bytes = metrics.lines().find_map(|line| line.strip_prefix("xueliang_node_ring_bytes{} "));
+        let ring_kb = ring_bytes.and_then(|bytes| bytes.parse::<f64>().ok()).unwrap_or_default() / 1024.0;
+        let mut line = format!("{at_s:7.0} | rings {:.1}", ring_kb / 1024.0);
         for (pid, role) in service.roles() {
-            let Some(sample) = sample(pid, at_s) else { continue };
+            let Some(mut sample) = sample(pid, at_s) else { continue };
+            if role == "node" {
+                sample.rss_kb -= ring_kb;
+            }
             line.push_str(&format!(
                 " | {role} {:.1} {} {}",
                 sample.rss_kb / 1024.0,
@@ -248,7 +255,7 @@ async fn watch(service: &Service, start: Instant, end: Instant) -> (Series, Live
             series.entry(format!("{role} ({pid})")).or_default().push(sample);
         }
         println!("{line}");
-        live(&service.metrics().await.unwrap_or_default(), at_s, &mut alive);
+        live(&metrics, at_s, &mut alive);
     }
     (series, alive)
 }

@@ -169,6 +169,10 @@ impl Cell {
         let noted = Mutex::new(noted);
         Self { camera, ring, sub, live, dirty, encoded: Mutex::default(), every_unit, noted }
     }
+    /// Encoded bytes that its rings hold.
+    pub fn ring_bytes(&self) -> u64 {
+        self.ring.pending().bytes + self.sub.as_ref().map_or(0, |sub| sub.ring.pending().bytes)
+    }
     /// Empties its rings; undecided units are skipped for that reason.
     pub fn clear(&self, why: Skipped) {
         self.ring.clear(why);

@@ -217,6 +217,7 @@ pub async fn run(mut spec: ReportSpec, mut stopping: Stopping) {
             sessions: sessions.len(),
             pipelines: xueliang_ingest::gst::rtsp::pipelines(),
             rings: cells.len() + ledger.leaving(),
+            ring_bytes: cells.values().map(|cell| cell.ring_bytes()).sum(),
         };
         metrics.work.record(&facts, &lives);
         let alerting = spec.alerting.borrow().clone();

@@ -17,12 +17,15 @@ pub(super) struct Lives {
     pub(super) pipelines: usize,
     /// Those of cameras that were replaced or removed included, while units in them are undecided.
     pub(super) rings: usize,
+    /// Encoded bytes that the rings of cameras hold.
+    pub(super) ring_bytes: u64,
 }
 
 pub(super) struct WorkMetrics {
     revision: Gauges,
     workers: Gauges,
     live: Gauges,
+    ring_bytes: Gauges,
     attention: Gauges,
     vigils: Gauges,
     gates: Gauges,
@@ -37,6 +40,7 @@ impl WorkMetrics {
             revision: metrics.gauges("config_revision", "configuration in force; 0 before the first"),
             workers: metrics.gauges("workers_ready", "look workers that can take a look now"),
             live: metrics.gauges("live_objects", "what lives in this process, by what it is"),
+            ring_bytes: metrics.gauges("ring_bytes", "encoded bytes that the rings of all cameras hold"),
             attention: metrics
                 .gauges("attention", "decisions of attention since the start, by what they were"),
             vigils: metrics.gauges("cameras_by_vigil", "cameras by how closely they are looked at"),
@@ -77,6 +81,7 @@ impl WorkMetrics {
         ] {
             set(&self.live, vec![("what", what.to_owned())], count as u64);
         }
+        set(&self.ring_bytes, Vec::new(), lives.ring_bytes);
         let did = &facts.attention;
         for (what, count) in [
             ("keyframe_looks", did.keyframe_looks),
@@ -168,7 +173,7 @@ mod tests {
         facts.attention.refused = [(NotLooked::Busy, 5)].into();
         work.configured(ConfigRevision(4));
         work.workers_ready(2);
-        work.record(&facts, &Lives { sessions: 2, pipelines: 5, rings: 4 });
+        work.record(&facts, &Lives { sessions: 2, pipelines: 5, rings: 4, ring_bytes: 9 });
         let text = metrics.text();
         for line in [
             "xueliang_node_config_revision{} 4.0\n",
@@ -176,6 +181,7 @@ mod tests {
             "xueliang_node_live_objects{what=\"sessions\"} 2.0\n",
             "xueliang_node_live_objects{what=\"pipelines\"} 5.0\n",
             "xueliang_node_live_objects{what=\"rings\"} 4.0\n",
+            "xueliang_node_ring_bytes{} 9.0\n",
             "xueliang_node_live_objects{what=\"tracks\"} 6.0\n",
             "xueliang_node_live_objects{what=\"leases\"} 3.0\n",
             "xueliang_node_attention{what=\"keyframe_looks\"} 7.0\n",
@@ -190,7 +196,7 @@ mod tests {
             assert!(text.contains(line), "{line}\n{text}");
         }
         facts.cameras.remove(&"pond".parse().unwrap());
-        work.record(&facts, &Lives { sessions: 1, pipelines: 1, rings: 1 });
+        work.record(&facts, &Lives { sessions: 1, pipelines: 1, rings: 1, ring_bytes: 0 });
         assert!(!metrics.text().contains("pond"), "a camera that is gone");
     }
 }
