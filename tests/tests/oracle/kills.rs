@@ -194,7 +194,9 @@ async fn a_bus_that_is_killed_over_and_over_loses_nothing_doubles_nothing_and_te
     })
     .await
     .unwrap_or_else(|error| panic!("{error}\n{}", site.log()));
-    let mut console = Client::connect(site.api()).await.unwrap();
+    // Where nothing was pending, it has only just been started.
+    let connected = until("the bus answers", MINUTE, async || Client::connect(site.api()).await.ok());
+    let mut console = connected.await.unwrap();
     let record = record(&mut console).await;
     let acknowledged = published.lock().unwrap().acknowledged.clone();
     let lost: Vec<_> = acknowledged
