@@ -68,16 +68,18 @@ impl Camera {
 pub(super) fn read(s: &Section<'_>) -> Acquire {
     let hour = Duration::from_secs(3600);
     let every = s.opt("patrol_every", duration(Duration::from_secs(5), 24 * hour));
-    let mode = s.or("acquire", Acquire::Continuous, |value: &DeValue<'_>| match text(value)?.as_str() {
+    let mode = s.opt("acquire", |value: &DeValue<'_>| match text(value)?.as_str() {
         "continuous" => Ok(Acquire::Continuous),
         "patrol" => Ok(Acquire::Patrol { every: every.unwrap_or(PATROL_EVERY) }),
         "on-request" => Ok(Acquire::OnRequest),
         other => Err(format!("{other:?}: use \"continuous\", \"patrol\" or \"on-request\"")),
     });
-    if s.has("patrol_every") && !matches!(mode, Acquire::Patrol { .. }) {
+    // Of a word that is none, its own fault is enough.
+    let misplaced = mode.map_or(!s.has("acquire"), |mode| !matches!(mode, Acquire::Patrol { .. }));
+    if s.has("patrol_every") && misplaced {
         s.fault_at("patrol_every", "is for a camera on patrol: write acquire = \"patrol\", or take it out");
     }
-    mode
+    mode.unwrap_or_default()
 }
 
 /// Reads what a camera's session is taken to need of its upstreams; one alone must not need more than there is.
@@ -173,6 +175,7 @@ mod tests {
     fn what_makes_no_sense_is_refused_with_what_to_do() {
         for (recorder, camera, told) in [
             ("", "acquire = \"sometimes\"", "\"continuous\", \"patrol\" or \"on-request\""),
+            ("", "acquire = \"often\"\npatrol_every = \"60s\"", "\"often\": use \"continuous\""),
             ("", "patrol_every = \"60s\"", "write acquire = \"patrol\""),
             ("", "acquire = \"on-request\"\npatrol_every = \"60s\"", "write acquire = \"patrol\""),
             ("", "acquire = \"patrol\"\npatrol_every = \"1s\"", "use 5s"),
