@@ -133,6 +133,15 @@ impl<T> Keeper<T> {
     pub fn has_room(&self) -> bool {
         self.held.len() + 2 * BATCH <= HELD
     }
+    /// Whether the bus is still to get a state of one of these alerts; what a disk that hangs does not tell counts as so.
+    pub fn waits_of_any(&self, alerts: BTreeSet<AlertId>) -> BoxFuture<'static, bool> {
+        if self.held.values().any(|held| alerts.contains(&held.minted.alert.id)) {
+            return std::future::ready(true).boxed();
+        }
+        let spool = Arc::clone(&self.spool);
+        let waits = async move { timeout(LOOK_UP, spool.waits_of(alerts)).await };
+        waits.map(|waits| !matches!(waits, Ok(Ok(waits)) if waits.is_empty())).boxed()
+    }
     /// Writes to the spool that failed.
     pub fn failures(&self) -> u64 {
         self.failures

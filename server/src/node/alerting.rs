@@ -177,6 +177,7 @@ pub async fn run(
         alerting.watch_upstreams();
         changed.drain(..).for_each(|change| alerting.arrive(change));
         alerting.let_losses_go(over.then_some("stopping"));
+        alerting.end_upstreams().await;
         alerting.end_heirless();
         alerting.forget();
         alerting.show();

@@ -2,7 +2,8 @@
 //!
 //! The bus holds back the losses of the cameras behind what is down, so its alert has to come before theirs. A loss whose
 //! upstream may turn out to be down waits, for [`GRACE`] at most; of one alone among cameras that deliver the verdict is in
-//! already. Levels 1 and 2 never wait.
+//! already. Levels 1 and 2 never wait. For the same reason its end comes after theirs: the bus shows what still fires when
+//! its explanation ends, and takes the lane of recorders before the lane of cameras.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ use xueliang_base::{
     kind::{Kind, Level},
     time::Mono,
 };
-use xueliang_ingest::upstream::{DWELL, Fall, GRACE, Heard, Tree, Turn, Watch};
+use xueliang_ingest::upstream::{DWELL, Fall, GRACE, Heard, RETURN, Tree, Turn, Watch};
 
 use super::Alerting;
 use crate::node::looks::Change;
@@ -31,8 +32,17 @@ pub(super) struct Upstreams {
     heard: BTreeMap<CameraId, Heard>,
     /// The alert of each that is down.
     active: BTreeMap<UpstreamId, AlertId>,
+    /// Those of them that are over, once the bus has the ends of the losses they explain.
+    ending: BTreeMap<UpstreamId, Ending>,
     /// Losses that wait: one a camera and kind at most.
     held: Vec<Held>,
+}
+
+struct Ending {
+    /// Since when it is back.
+    back: Mono,
+    /// The ends of the losses are waited for until then.
+    until: Mono,
 }
 
 struct Held {
@@ -79,6 +89,7 @@ impl Alerting {
             let behind = self.upstreams.tree.behind(&id);
             if behind.is_empty() {
                 self.upstreams.active.remove(&id);
+                self.upstreams.ending.remove(&id);
                 self.upstreams.watch.forget(&id);
                 self.end_orphan(alert);
             } else if alert.behind != behind {
@@ -102,8 +113,13 @@ impl Alerting {
         let Upstreams { tree, watch, heard, .. } = &mut self.upstreams;
         for (id, turn) in watch.step(tree, heard, now) {
             match turn {
-                Turn::Down(fall) => self.upstream_down(id, fall, now),
-                Turn::Over(back) => self.upstream_over(&id, back, now),
+                Turn::Down(fall) => {
+                    self.upstream_over(&id, now);
+                    self.upstream_down(id, fall, now);
+                }
+                Turn::Over(back) => {
+                    self.upstreams.ending.insert(id, Ending { back, until: now.plus(RETURN) });
+                }
             }
         }
     }
@@ -165,7 +181,24 @@ impl Alerting {
         self.mint(alert, "raised", None);
     }
 
-    fn upstream_over(&mut self, id: &UpstreamId, back: Mono, now: Mono) {
+    /// Ends the alerts about what is over, when nobody is shown a loss for it.
+    pub(super) async fn end_upstreams(&mut self) {
+        let ending: Vec<_> = self.upstreams.ending.iter().map(|(id, one)| (id.clone(), one.until)).collect();
+        for (id, until) in ending {
+            let behind = self.upstreams.tree.behind(&id);
+            let explained = |alert: &&Alert| is_loss(alert.kind) && behind.contains(&alert.place.camera);
+            let losses = self.latest.values().filter(explained).map(|alert| alert.id).collect();
+            let waits = self.spec.keeper.waits_of_any(losses);
+            let now = self.spec.clock.mono();
+            if now >= until || !waits.await {
+                self.upstream_over(&id, now);
+            }
+        }
+    }
+
+    /// Ends the alert about an upstream if that is over.
+    fn upstream_over(&mut self, id: &UpstreamId, now: Mono) {
+        let Some(Ending { back, .. }) = self.upstreams.ending.remove(id) else { return };
         let alert = self.upstreams.active.remove(id).and_then(|alert| self.latest.get(&alert)).cloned();
         let Some(mut alert) = alert else { return };
         let wall = self.spec.clock.wall();

@@ -105,6 +105,11 @@ impl Town {
     async fn told(&self) -> Vec<(String, u64)> {
         self.stage.order().await
     }
+    /// Revisions of the alerts about the recorder, in order.
+    async fn recorder(&self) -> Vec<u64> {
+        let told = self.told().await.into_iter();
+        told.filter(|(place, _)| place == "nvr").map(|(_, revision)| revision).collect()
+    }
     fn held(&self) -> Vec<(&'static str, u64)> {
         self.stage.counts.borrow().held.clone().into_iter().collect()
     }
@@ -134,11 +139,14 @@ async fn a_recorder_that_is_down_is_told_before_the_losses_of_its_cameras_and_ov
     town.pass(5).await;
     assert_eq!(town.told().await.len(), 4, "its cameras are still reported lost");
     town.find(&BEHIND);
-    // The turn that takes their ends looked before.
-    town.pass(2).await;
-    // The spool gives the more urgent lane first.
-    let expected = [("nvr", 1), ("nvr", 2), ("a", 1), ("b", 1), ("c", 1), ("a", 2), ("b", 2), ("c", 2)];
+    town.pass(5).await;
+    // The spool gives the more urgent lane first: its end would come before theirs.
+    let expected = [("nvr", 1), ("a", 1), ("b", 1), ("c", 1), ("a", 2), ("b", 2), ("c", 2)];
     assert_eq!(town.told().await, told(&expected));
+    let sent = town.stage.spool.next_batch(expected.len()).await.unwrap();
+    town.stage.spool.done(&sent).await.unwrap();
+    town.pass(1).await;
+    assert_eq!(town.told().await, told(&[("nvr", 2)]));
     let all = town.stage.spool.pending_latest().await.unwrap();
     let over = all.iter().find(|alert| alert.kind == Kind::UpstreamDown).unwrap();
     let AlertState::Resolved { why: Resolution::ObservedAbsence, at } = over.state else {
@@ -146,6 +154,25 @@ async fn a_recorder_that_is_down_is_told_before_the_losses_of_its_cameras_and_ov
     };
     assert!(at < over.decided.minus(Duration::from_secs(4)), "it was back before all was over");
     assert_eq!(town.held(), []);
+}
+
+#[tokio::test]
+async fn a_recorder_is_over_in_time_although_the_bus_takes_nothing_and_at_once_when_it_falls_again() {
+    let mut town = Town::new().await;
+    let falls_and_returns = async |town: &mut Town| {
+        town.signal(&BEHIND, LOST);
+        town.pass(5).await;
+        town.lose(&BEHIND);
+        town.pass(1).await;
+        town.signal(&BEHIND, Signal::Streaming);
+        town.find(&BEHIND);
+        town.pass(60).await;
+        town.recorder().await
+    };
+    assert_eq!(falls_and_returns(&mut town).await, [1], "the ends of the losses wait");
+    assert_eq!(falls_and_returns(&mut town).await, [1, 2, 1]);
+    town.pass(35).await;
+    assert_eq!(town.recorder().await, [1, 2, 1, 2]);
 }
 
 #[tokio::test]
