@@ -3,7 +3,7 @@
 //! Rules are written as in a configuration, and read by the same code: what `xueliang check` refuses is refused here, and
 //! what a rule leaves out has the value that it has there.
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use serde::Deserialize;
 use xueliang_base::{
@@ -12,7 +12,7 @@ use xueliang_base::{
     id::ModelName,
     unit::Codec,
 };
-use xueliang_inference::attention::CameraNeed;
+use xueliang_inference::attention::{CameraNeed, Floor};
 
 use super::Costs;
 use crate::node::looks::need_of;
@@ -49,10 +49,19 @@ pub struct CameraType {
     pub kbit_s: f64,
     /// Share of the time in which its pictures show something to follow.
     pub active_share: f64,
+    /// Seconds that something to follow is there on average, where the camera may rest meanwhile.
+    pub active_s: f64,
     /// Alerts with evidence of one camera in a day.
     pub alerts_per_day: f64,
     /// What its rules ask of attention; the camera's id is to be set.
     pub need: CameraNeed,
+}
+
+impl CameraType {
+    /// The longest that a rule may be blind whatever happens: what it is at rest where the camera may rest.
+    pub fn floor(&self, floor: &Floor) -> Duration {
+        if self.need.rest.is_some() { floor.at_rest } else { floor.blind_max }
+    }
 }
 
 /// The way of some cameras to the node: a recorder, a branch office, a radio link.
@@ -88,6 +97,8 @@ struct TypeTable {
     kbit_s: f64,
     #[serde(default = "half")]
     active_share: f64,
+    #[serde(default = "twenty")]
+    active_s: f64,
     #[serde(default)]
     alerts_per_day: f64,
     #[serde(default = "one")]
@@ -104,6 +115,9 @@ fn half() -> f64 {
 }
 fn one() -> f64 {
     1.0
+}
+fn twenty() -> f64 {
+    20.0
 }
 
 /// How a camera's stream is taken.
@@ -185,6 +199,7 @@ impl TypeTable {
             ("keyframes_s", self.keyframes_s, 0.008, 300.0),
             ("kbit_s", self.kbit_s, 1.0, 200_000.0),
             ("active_share", self.active_share, 0.0, 1.0),
+            ("active_s", self.active_s, 0.5, 86_400.0),
             ("alerts_per_day", self.alerts_per_day, 0.0, 10_000.0),
             ("weight", self.weight, 0.1, 10.0),
         ];
@@ -250,6 +265,7 @@ impl TypeTable {
             group: (self.keyframes_s * self.fps).round().max(1.0) as u64,
             kbit_s: self.kbit_s,
             active_share: self.active_share,
+            active_s: self.active_s,
             alerts_per_day: self.alerts_per_day,
             need,
             name: self.name,

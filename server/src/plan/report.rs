@@ -263,9 +263,10 @@ fn floor_rows(mix: &Mix, tally: &Tally) -> Vec<FloorRow> {
     let mut rows: BTreeMap<(Kind, Duration), FloorRow> = BTreeMap::new();
     for (of, one) in mix.types.iter().zip(&tally.types) {
         for (floor, came) in of.need.floors.iter().zip(&one.floors) {
-            let row = rows.entry((floor.kind, floor.blind_max)).or_insert_with(|| FloorRow {
+            let bound = of.floor(floor);
+            let row = rows.entry((floor.kind, bound)).or_insert_with(|| FloorRow {
                 kind: floor.kind.code().to_owned(),
-                blind_max_s: floor.blind_max.as_secs_f64(),
+                blind_max_s: bound.as_secs_f64(),
                 kept: 0,
                 breached: 0,
                 longest_blind_s: 0.0,
@@ -285,7 +286,7 @@ fn out_of_reach(mix: &Mix, plenty: &Tally) -> Vec<OutOfReach> {
             rows.push(OutOfReach {
                 camera_type: of.name.clone(),
                 kind: floor.kind.code().to_owned(),
-                blind_max_s: floor.blind_max.as_secs_f64(),
+                blind_max_s: of.floor(floor).as_secs_f64(),
                 rules: came.breached,
                 keyframes_s: of.group as f64 / of.fps,
             });
@@ -300,7 +301,12 @@ fn cores(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Cores {
         let cameras = one.cameras as f64;
         let looks = (one.keyframe_looks + one.continued_looks) as f64 / tally.time.as_secs_f64();
         let node = &costs.node;
-        let rules = node.rules_still_us + (node.rules_active_us - node.rules_still_us) * of.active_share;
+        // A camera that rests is looked at more often while something moves.
+        let active = match one.active_looks {
+            Some(active) => active as f64 / ((one.keyframe_looks + one.continued_looks) as f64).max(1.0),
+            None => of.active_share,
+        };
+        let rules = node.rules_still_us + (node.rules_active_us - node.rules_still_us) * active;
         receive += cameras * of.fps * node.unit_us / 1e6;
         decide += looks * (node.look_us + rules) / 1e6;
         let decode = costs.decoding(of.codec, of.width, of.height).map_or(0.0, |row| row.unit.mean_us);

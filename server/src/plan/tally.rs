@@ -70,6 +70,8 @@ pub(super) struct TypeTally {
     pub(super) cameras: u64,
     pub(super) keyframe_looks: u64,
     pub(super) continued_looks: u64,
+    /// Those that saw something move, of a kind that rests while nothing does.
+    pub(super) active_looks: Option<u64>,
     /// From the arrival of a picture to the answer.
     pub(super) ages: Histogram,
     /// From one picture seen to the next.

@@ -14,7 +14,7 @@ use xueliang_base::{
     time::Mono,
 };
 use xueliang_inference::attention::{
-    Attention, AttentionParams, CameraNeed, Decision, LeaseChange, LookOutcome, Seen, WorkerId,
+    Attention, AttentionParams, CameraNeed, Decision, LeaseChange, LookOutcome, Seen, Vigil, WorkerId,
 };
 
 use super::{
@@ -24,9 +24,11 @@ use super::{
 };
 
 mod camera;
+mod scene;
 mod wheel;
 
 use camera::{Camera, Kind};
+use scene::Scene;
 use wheel::Wheel;
 
 /// What to simulate.
@@ -76,6 +78,8 @@ struct Town<'a> {
     leases: usize,
     tally: Tally,
     deadline: Duration,
+    /// How long a camera is watched for what moves.
+    watch: Duration,
     /// Whether attention is told of all, as a test compares it.
     thorough: bool,
 }
@@ -105,8 +109,12 @@ impl<'a> Town<'a> {
         let mut attention = Attention::new(params);
         let mut tally = Tally { time: options.time, ..Tally::default() };
         let floors = |kind: &Kind<'_>| vec![FloorTally::default(); kind.floors.len()];
-        tally.types =
-            kinds.iter().map(|kind| TypeTally { floors: floors(kind), ..TypeTally::default() }).collect();
+        let nothing = |kind: &Kind<'_>| TypeTally {
+            floors: floors(kind),
+            active_looks: kind.rests.map(|_| 0),
+            ..TypeTally::default()
+        };
+        tally.types = kinds.iter().map(nothing).collect();
         let mut cameras = Vec::with_capacity(options.cameras);
         let counts = apportion(options.cameras, mix.types.iter().map(|one| one.share));
         let owners = counts.iter().enumerate().flat_map(|(kind, count)| std::iter::repeat_n(kind, *count));
@@ -116,6 +124,7 @@ impl<'a> Town<'a> {
             attention.set_camera(CameraNeed { id: id.clone(), ..of.of.need.clone() });
             tally.types[kind].cameras += 1;
             let phase = of.keyframes.mul_f64(dice.random());
+            let scene = of.rests.map(|stretches| Scene::begin(&stretches, start, &mut dice));
             cameras.push(Camera {
                 id,
                 kind,
@@ -126,6 +135,7 @@ impl<'a> Town<'a> {
                 fed: None,
                 decided: 0,
                 seen: None,
+                scene,
                 served: vec![(start, Duration::ZERO); of.floors.len()],
             });
         }
@@ -147,6 +157,7 @@ impl<'a> Town<'a> {
             leases: 0,
             tally,
             deadline: mix.analysis.look_deadline,
+            watch: mix.analysis.rest.watch,
             thorough: false,
         };
         for index in 0..town.cameras.len() {
@@ -213,12 +224,17 @@ impl<'a> Town<'a> {
         let kind = &self.kinds[camera.kind];
         let Some(interval) = kind.interval else { return };
         let (now, seen) = (self.now, camera.seen);
-        let step = if camera.leased { kind.unit } else { kind.keyframes };
+        // Who is watched gets a decoder at any unit, and not at the next keyframe.
+        let watched = kind.rests.is_some()
+            && kind.continued
+            && self.attention.vigil(&camera.id) != Some(Vigil::Resting);
+        let step = if camera.leased || watched { kind.unit } else { kind.keyframes };
         let newest = camera.last(step, now);
         // From then on its pictures may make it due.
         let from = match seen {
             None => Mono(0),
-            Some(_) if self.thorough => Mono(0),
+            // At rest a glance may be due, and one that wakes makes the next picture so.
+            Some(_) if self.thorough || kind.rests.is_some() => Mono(0),
             Some(seen) if camera.leased => seen.plus(interval.mul_f64(EARLY)),
             Some(seen) => {
                 let interval = if kind.continued { interval.mul_f64(EARLY) } else { interval };
@@ -328,8 +344,26 @@ impl<'a> Town<'a> {
                 }
             }
         }
+        let looked = look.outcome.result.is_ok();
         self.attention.done(self.now, &self.cameras[look.camera].id, look.outcome);
+        if looked {
+            self.glance(look.camera, look.picture);
+        }
         self.tell(look.camera);
+    }
+
+    /// What moves in a picture has its camera watched, if that ever rests.
+    fn glance(&mut self, index: usize, picture: Mono) {
+        let camera = &mut self.cameras[index];
+        let (Some(scene), Some(stretches)) = (&mut camera.scene, &self.kinds[camera.kind].rests) else {
+            return;
+        };
+        if scene.is_active(stretches, picture, &mut self.dice) {
+            if self.now >= self.counted_from {
+                self.tally.types[camera.kind].active_looks.as_mut().into_iter().for_each(|looks| *looks += 1);
+            }
+            self.attention.wake(self.now, &camera.id, self.watch);
+        }
     }
 
     fn lose_lease(&mut self, id: &CameraId) {

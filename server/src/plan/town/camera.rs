@@ -5,7 +5,10 @@ use std::time::Duration;
 use xueliang_base::{id::CameraId, time::Mono};
 use xueliang_inference::attention::Offer;
 
-use super::super::{Costs, costs::Urn, mix::CameraType};
+use super::{
+    super::{Costs, costs::Urn, mix::CameraType},
+    scene::{Scene, Stretches},
+};
 
 /// What a kind's looks cost and ask.
 pub(super) struct Kind<'a> {
@@ -15,6 +18,8 @@ pub(super) struct Kind<'a> {
     /// Shortest of its floors; `None` where it is never looked at.
     pub(super) interval: Option<Duration>,
     pub(super) continued: bool,
+    /// What moves before it, where it rests meanwhile.
+    pub(super) rests: Option<Stretches>,
     /// Of each floor, the models it takes as bits, and the longest time that is no breach.
     pub(super) floors: Vec<(u64, Duration)>,
     pub(super) decode_keyframe: Urn,
@@ -38,6 +43,7 @@ pub(super) struct Camera {
     /// Units up to here were part of a look, or superseded.
     pub(super) decided: u64,
     pub(super) seen: Option<Mono>,
+    pub(super) scene: Option<Scene>,
     /// Of each floor: the last picture that served it, and the longest time between two.
     pub(super) served: Vec<(Mono, Duration)>,
 }
@@ -51,7 +57,8 @@ impl<'a> Kind<'a> {
         let bit = |name: &str| models.iter().position(|model| *model == name).map_or(0, |at| 1 << at);
         let floors = of.need.floors.iter().map(|floor| {
             let models = floor.models.iter().fold(0, |bits, model| bits | bit(model.as_str()));
-            (models, floor.blind_max + grace.min(floor.blind_max))
+            let bound = of.floor(floor);
+            (models, bound + grace.min(bound))
         });
         Self {
             of,
@@ -59,6 +66,7 @@ impl<'a> Kind<'a> {
             keyframes: unit * u32::try_from(of.group).unwrap_or(u32::MAX),
             interval: of.need.floors.iter().map(|floor| floor.blind_max).min(),
             continued: of.need.floors.iter().any(|floor| floor.continued),
+            rests: of.need.rest.map(|_| Stretches::of(of)),
             floors: floors.collect(),
             decode_keyframe: decode.keyframe.urn(),
             decode_unit: decode.unit.urn(),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::plan::costs::{REFERENCE, Spread};
+use xueliang_inference::attention::Rest;
 
 fn s(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
@@ -24,6 +25,14 @@ fn town(rule: &str, look_ms: f64) -> (Mix, Costs) {
 }
 fn options(cameras: usize, workers: usize) -> Options {
     Options { cameras, workers, time: s(300.0), seed: 1 }
+}
+
+/// The same with cameras that rest, before which something moves for that share of the time.
+fn resting(rule: &str, look_ms: f64, share: f64) -> (Mix, Costs) {
+    let (mut mix, costs) = town(rule, look_ms);
+    mix.types[0].need.rest = Some(Rest { glance: mix.analysis.rest.glance, visits: Duration::ZERO });
+    mix.types[0].active_share = share;
+    (mix, costs)
 }
 
 const RARE: &str = "kind = \"FIRE_LANE_BLOCKED\"\nblind_max = \"8s\"";
@@ -67,6 +76,30 @@ fn moving_hazards_are_looked_at_between_keyframes_as_far_as_decoders_are_leased(
     // Twenty times as many do not fit; who has no decoder is looked at at keyframes.
     let many = live(&mix, &costs, options(200, 2));
     assert!(many.breached() > 100 && many.most_leases < 100, "{} {}", many.breached(), many.most_leases);
+}
+
+#[test]
+fn cameras_that_rest_are_glanced_at_and_looked_at_where_something_moves() {
+    let rule = "kind = \"ZONE_INTRUSION\"";
+    let (mix, costs) = resting(rule, 10.0, 0.0);
+    let tally = live(&mix, &costs, options(100, 2));
+    let one = &tally.types[0];
+    assert_eq!((tally.breached(), tally.most_leases, one.active_looks), (0, 0, Some(0)));
+    // A glance every 4 s at keyframes of 2 s.
+    let looks = one.keyframe_looks as f64;
+    assert!((looks / (100.0 * 300.0 / 4.0) - 1.0).abs() < 0.1, "{looks}");
+    let still = tally.busy;
+    // A tenth of the time something moves: then it is looked at between keyframes, for that time and a while after.
+    let (mix, costs) = resting(rule, 10.0, 0.1);
+    let tally = live(&mix, &costs, options(100, 4));
+    let one = &tally.types[0];
+    let continued = one.continued_looks as f64 / (100.0 * 300.0);
+    assert!(continued > 0.1 * 2.0 && continued < 0.4 * 3.0, "{continued}");
+    assert!(one.active_looks.unwrap() > one.continued_looks / 3, "{:?}", one.active_looks);
+    assert!(tally.breached() == 0 && tally.busy > still * 5, "{} {:?}", tally.breached(), tally.busy);
+    let (mix, costs) = town(rule, 10.0);
+    let never = live(&mix, &costs, options(100, 4));
+    assert!(never.busy > tally.busy * 2, "{:?} {:?}", never.busy, tally.busy);
 }
 
 #[test]
