@@ -131,6 +131,9 @@ pub struct Analysis {
     /// Memory that one camera's journal may take, approximately: what looks saw, or why they could not.
     #[serde(default = "journal_bytes")]
     pub journal_bytes: usize,
+    /// Memory that one camera's logbook may take, approximately: what explanations are told from.
+    #[serde(default = "logbook_bytes")]
+    pub logbook_bytes: usize,
     /// How cameras rest.
     #[serde(default)]
     pub rest: RestOptions,
@@ -142,6 +145,11 @@ pub struct Analysis {
 /// a little over one at five looks a second.
 fn journal_bytes() -> usize {
     2_000_000
+}
+
+/// Six hours of a camera that rests take 100 to 200 KB; at five looks a second this is full after one to two hours.
+fn logbook_bytes() -> usize {
+    512_000
 }
 
 /// Where inference runs.

@@ -43,10 +43,10 @@ pub struct LogbookBounds {
 }
 
 impl Default for LogbookBounds {
-    /// Six hours and 512 KiB: at a glance every 4 s and a floor every 30 s the time binds (100 to 200 KiB), at five looks a
+    /// Six hours and 512 KB: at a glance every 4 s and a floor every 30 s the time binds (100 to 200 KB), at five looks a
     /// second the bytes (after one to two hours).
     fn default() -> Self {
-        Self { max_age: Duration::from_secs(6 * 3600), max_bytes: 512 << 10 }
+        Self { max_age: Duration::from_secs(6 * 3600), max_bytes: 512_000 }
     }
 }
 

@@ -170,6 +170,8 @@ async fn wait_for(
 struct Sample {
     at_s: f64,
     rss_kb: f64,
+    /// Of it, what rings hold.
+    rings_kb: f64,
     threads: u64,
     fds: u64,
     sockets: u64,
@@ -204,7 +206,15 @@ fn sample(pid: i32, at_s: f64) -> Option<Sample> {
     let sockets = open.iter().filter(|target| target.to_string_lossy().starts_with("socket:")).count() as u64;
     let mappings = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?.lines().count() as u64;
     let threads = field("Threads:")?;
-    Some(Sample { at_s, rss_kb: rss_kb as f64, threads, fds: open.len() as u64, sockets, mappings })
+    Some(Sample {
+        at_s,
+        rss_kb: rss_kb as f64,
+        rings_kb: 0.0,
+        threads,
+        fds: open.len() as u64,
+        sockets,
+        mappings,
+    })
 }
 
 /// Metrics that tell what is alive within the roles: the node's objects by what they are (sessions, rings, tracks,
@@ -244,11 +254,11 @@ async fn watch(service: &Service, start: Instant, end: Instant) -> (Series, Live
         for (pid, role) in service.roles() {
             let Some(mut sample) = sample(pid, at_s) else { continue };
             if role == "node" {
-                sample.rss_kb -= ring_kb;
+                sample.rings_kb = ring_kb;
             }
             line.push_str(&format!(
                 " | {role} {:.1} {} {}",
-                sample.rss_kb / 1024.0,
+                (sample.rss_kb - sample.rings_kb) / 1024.0,
                 sample.threads,
                 sample.fds
             ));
@@ -264,13 +274,20 @@ fn mean(samples: &[(f64, f64)]) -> f64 {
     samples.iter().map(|(_, value)| value).sum::<f64>() / samples.len().max(1) as f64
 }
 
-/// Growth in ten minutes as a share of the mean, by least squares over values by minute.
+/// Growth in ten minutes of values by minute: the median of what every two of them say (Theil and Sen), so that a minute
+/// without a quiet moment counts no more than any other.
 fn slope(samples: &[(f64, f64)]) -> f64 {
-    let mean_at = samples.iter().map(|(minute, _)| minute).sum::<f64>() / samples.len().max(1) as f64;
-    let mean = mean(samples);
-    let covariance: f64 = samples.iter().map(|(minute, value)| (minute - mean_at) * (value - mean)).sum();
-    let variance: f64 = samples.iter().map(|(minute, _)| (minute - mean_at).powi(2)).sum();
-    if variance == 0.0 { 0.0 } else { covariance / variance * 10.0 / mean.max(1.0) }
+    let mut slopes: Vec<f64> = Vec::new();
+    for (index, (minute, value)) in samples.iter().enumerate() {
+        let later = samples[index + 1..].iter();
+        slopes.extend(later.map(|(later, then)| (then - value) / (later - minute) * 10.0));
+    }
+    median(slopes)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn memory_rows(table: &mut Table, series: &Series, length: Duration) {
@@ -283,13 +300,17 @@ fn memory_rows(table: &mut Table, series: &Series, length: Duration) {
         }
         let warm = samples.partition_point(|sample| sample.at_s < length.as_secs_f64() / 3.0);
         let (warm_up, rest) = samples.split_at(warm);
-        let memory: Vec<_> = rest.iter().map(|sample| (sample.at_s, sample.rss_kb)).collect();
+        let whole =
+            mean(&rest.iter().map(|sample| (sample.at_s, sample.rss_kb)).collect::<Vec<_>>()).max(1.0);
+        let memory: Vec<_> =
+            rest.iter().map(|sample| (sample.at_s, sample.rss_kb - sample.rings_kb)).collect();
         let memory: Vec<_> = quietest(&memory).into_iter().map(|(minute, kb)| (minute as f64, kb)).collect();
-        let (slope, quarter) = (slope(&memory), memory.len() / 4);
-        let (last, before) = (mean(&memory[quarter * 3..]), mean(&memory[quarter * 2..quarter * 3]));
-        let growth = last / before.max(1.0) - 1.0;
-        let figure = format!("{process}: memory of quiet moments in 10 minutes, least squares");
-        let shown = format!("{:+.2} % of {:.1} MB", slope * 100.0, mean(&memory) / 1024.0);
+        let (slope, quarter) = (slope(&memory) / whole, memory.len() / 4);
+        let of = |part: &[(f64, f64)]| median(part.iter().map(|(_, kb)| *kb).collect());
+        let (last, before) = (of(&memory[quarter * 3..]), of(&memory[quarter * 2..quarter * 3]));
+        let growth = (last - before) / whole;
+        let figure = format!("{process}: growth of the memory of quiet moments in 10 minutes");
+        let shown = format!("{:+.2} % of {:.1} MB", slope * 100.0, whole / 1024.0);
         let quarters = format!("{process}: memory of quiet moments, last quarter over the one before");
         let grown = format!("{:+.2} %", growth * 100.0);
         if asserted {
@@ -394,7 +415,7 @@ async fn cameras_come_and_go_for_long_and_nothing_grows() {
         std::env::var("XUELIANG_SOAK_MINUTES").map_or(30, |text| text.parse().expect("whole minutes"));
     let length = Duration::from_secs(60 * minutes);
     // What is kept on purpose is full before the warm-up is over.
-    let bounded = "[analysis]\njournal = \"256KB\"\n";
+    let bounded = "[analysis]\njournal = \"256KB\"\nlogbook = \"64KB\"\n";
     let mut service = Service::start((0..CAMERAS).map(camera).collect(), bounded).await.unwrap();
     until("all cameras deliver", Duration::from_secs(60), async || {
         let streaming = service.metric("xueliang_node_camera_streaming", &[]).await.ok()?;

@@ -239,6 +239,7 @@ fn read_analysis(root: &Section<'_>) -> Analysis {
         ring_bytes: 16_000_000,
         ring_seconds: 30 * SECOND,
         journal_bytes: super::journal_bytes(),
+        logbook_bytes: super::logbook_bytes(),
         rest: RestOptions::default(),
         device: Device::Cpu,
     };
@@ -254,6 +255,7 @@ fn read_analysis(root: &Section<'_>) -> Analysis {
         ring_bytes: s.opt("ring", size(1_000_000, 1_000_000_000)).map_or(d.ring_bytes, to_usize),
         ring_seconds: s.or("ring_seconds", d.ring_seconds, duration(2 * SECOND, 600 * SECOND)),
         journal_bytes: s.opt("journal", size(100_000, 1_000_000_000)).map_or(d.journal_bytes, to_usize),
+        logbook_bytes: s.opt("logbook", size(64_000, 64_000_000)).map_or(d.logbook_bytes, to_usize),
         rest: RestOptions {
             attention: s.or("attention", d.rest.attention, |v| match text(v)?.as_str() {
                 "on" => Ok(true),

@@ -96,6 +96,7 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
             ring_bytes: 1 << 20,
             ring_seconds: s(20.0),
             journal_bytes: 1 << 20,
+            logbook_bytes: 1 << 20,
             rest: xueliang_base::config::RestOptions::default(),
             device: Device::Cpu,
         },

@@ -141,12 +141,14 @@ impl Looks {
         cell.listen(tiers.is_some());
         self.attention.set_camera(need);
         let bounds = JournalBounds { max_age: JOURNAL_AGE, max_bytes: self.spec.analysis.journal_bytes };
+        let logbook =
+            LogbookBounds { max_bytes: self.spec.analysis.logbook_bytes, ..LogbookBounds::default() };
         let rest = &self.spec.analysis.rest;
         let glanced = camera.glanced(rest).is_some();
         let at_rest = |rule: &Rule| rest.at_rest(rule);
         let running = Running {
             cell,
-            logbook: Logbook::new(LogbookBounds::default(), now, &analyst, at_rest),
+            logbook: Logbook::new(logbook, now, &analyst, at_rest),
             analyst,
             journal: Arc::new(Journal::new(bounds)),
             stored: reference.clone(),
