@@ -264,6 +264,10 @@ impl Bus {
             self.0.registry.close_of(principal, CloseReason::RightsChanged);
         }
     }
+    /// Ends a principal's open streams where they are, as when its session has ended. What it may do stays as it is.
+    pub(crate) fn cut(&self, principal: &str) {
+        self.0.registry.close_of(principal, CloseReason::RightsChanged);
+    }
     /// Works until asked to stop: acknowledged cursors go to disk every second, and so do steps of the wall clock; feed and evidence are kept within
     /// their bounds every ten minutes, beside that and however long it takes. On stopping it closes the streams and
     /// saves what is left; housekeeping is left where it is, and goes on there in the next life.

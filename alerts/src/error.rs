@@ -17,6 +17,9 @@ pub enum Error {
     /// Nobody said who is calling.
     #[error("the caller is not known: sign in")]
     Unauthenticated,
+    /// Who calls is not who they say. Tells nobody what was wrong with it.
+    #[error("{0}")]
+    NotSignedIn(String),
     /// The principal lacks the right.
     #[error("{0}")]
     Forbidden(String),
@@ -61,7 +64,7 @@ impl Error {
             Error::Invalid(_) => ErrorKind::InvalidInput,
             Error::NotFound(_) => ErrorKind::NotFound,
             Error::Conflict(_) | Error::Newer { .. } => ErrorKind::Conflict,
-            Error::Unauthenticated => ErrorKind::Unauthenticated,
+            Error::Unauthenticated | Error::NotSignedIn(_) => ErrorKind::Unauthenticated,
             Error::Forbidden(_) => ErrorKind::Forbidden,
             Error::Unavailable(_) => ErrorKind::Unavailable,
             Error::Exhausted(_) | Error::TooMany { .. } => ErrorKind::Exhausted,

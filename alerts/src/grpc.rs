@@ -1,8 +1,10 @@
 //! The services. A handler reads its request, asks who calls, calls the bus, and answers; it decides nothing.
 //!
-//! The server puts a [`Principal`] into each request's extensions, by listener or by sign-in. Error kinds become
-//! gRPC codes here and nowhere else.
+//! [`Guard`] stands before all of them: it asks the listener who calls, holds that against the rule of the call (`rule.rs`, one
+//! table for all), and puts the [`Principal`] into the request's extensions. Error kinds become gRPC codes here and
+//! nowhere else.
 
+mod account;
 mod alert;
 mod camera;
 mod clock;
@@ -10,8 +12,12 @@ mod delivery;
 mod encoded;
 mod evidence;
 mod explain;
+mod guard;
+#[cfg(test)]
+mod matrix;
 mod node;
 mod retention;
+mod rule;
 #[cfg(test)]
 mod scope;
 mod sink;
@@ -26,19 +32,20 @@ use tonic::{Extensions, transport::Server};
 pub(crate) use tonic::{Request, Response};
 use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
-    camera_service_server::CameraServiceServer, clock_service_server::ClockServiceServer,
-    delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
-    explain_service_server::ExplainServiceServer, node_service_server::NodeServiceServer,
-    retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
-    suppression_service_server::SuppressionServiceServer,
+    account_service_server::AccountServiceServer, camera_service_server::CameraServiceServer,
+    clock_service_server::ClockServiceServer, delivery_service_server::DeliveryServiceServer,
+    evidence_service_server::EvidenceServiceServer, explain_service_server::ExplainServiceServer,
+    node_service_server::NodeServiceServer, retention_service_server::RetentionServiceServer,
+    sink_service_server::SinkServiceServer, suppression_service_server::SuppressionServiceServer,
 };
 
 pub use self::{
-    alert::AlertApi, camera::CameraApi, clock::ClockApi, delivery::DeliveryApi, encoded::AlertServer,
-    evidence::EvidenceApi, explain::ExplainApi, node::NodeApi, retention::RetentionApi, sink::SinkApi,
-    suppression::SuppressionApi,
+    account::AccountApi, alert::AlertApi, camera::CameraApi, clock::ClockApi, delivery::DeliveryApi,
+    encoded::AlertServer, evidence::EvidenceApi, explain::ExplainApi, guard::Guard, node::NodeApi,
+    retention::RetentionApi, sink::SinkApi, suppression::SuppressionApi,
 };
 use crate::{
+    account::Accounts,
     assignment::Assignment,
     bus::Bus,
     error::{Error, Result},
@@ -112,6 +119,15 @@ impl Bus {
     ) -> NodeServiceServer<NodeApi> {
         NodeServiceServer::new(NodeApi { bus: self.clone(), assignments })
             .max_decoding_message_size(MAX_RESPONSE_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+}
+
+impl Accounts {
+    /// Accounts, sessions and one-time tokens.
+    pub fn service(&self) -> AccountServiceServer<AccountApi> {
+        AccountServiceServer::new(AccountApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }
 }

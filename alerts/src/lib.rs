@@ -2,6 +2,7 @@
 //!
 //! Knows nothing of video or models. SQL stands under `store/` only, tonic services under `grpc/` only.
 
+pub mod account;
 pub mod assignment;
 pub mod board;
 pub mod bus;
@@ -18,6 +19,7 @@ pub mod inhibit;
 pub mod publisher;
 mod retention;
 pub mod rights;
+pub mod role;
 pub mod silence;
 pub mod sink;
 pub mod spool;

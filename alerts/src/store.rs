@@ -4,6 +4,7 @@
 //! visible to consoles only after it is on disk. Only the feed is ever trimmed. [`Store`] is what a database
 //! must do for the bus; [`sqlite`] does it embedded. SQL stands under `store/` and nowhere else.
 
+pub mod accounts;
 mod backup;
 mod delivery;
 #[cfg(any(test, feature = "faulty-disk"))]
@@ -280,7 +281,7 @@ pub struct Health {
 pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
-pub trait Store: RetentionStore + sinks::SinkStore + Suppressions {
+pub trait Store: RetentionStore + sinks::SinkStore + Suppressions + accounts::AccountStore {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;
     /// The last place of the feed that is on disk.

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod acquire;
+mod api;
 mod parse;
 mod publisher;
 mod reader;
@@ -27,6 +28,7 @@ mod stream;
 mod upstream;
 
 pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
+pub use api::{ApiOptions, ApiTls, SignIn};
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
@@ -48,6 +50,9 @@ pub struct Config {
     pub node: NodeId,
     /// Where the service listens.
     pub listen: Listen,
+    /// Who may call it, and over what. Revisions of before there was sign-in hold nothing.
+    #[serde(default)]
+    pub api: ApiOptions,
     /// Networks that camera addresses must lie in.
     pub networks: Vec<ipnet::IpNet>,
     /// Divisions, parents before children.
@@ -79,7 +84,7 @@ pub struct Config {
     pub sinks: Vec<Sink>,
 }
 
-/// Addresses. Until sign-in exists, only loopback.
+/// Addresses. What is not loopback needs sign-in and TLS.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listen {
     /// gRPC for consoles.

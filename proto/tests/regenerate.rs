@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 const FILES: &[&str] = &[
+    "xueliang/v1/account.proto",
     "xueliang/v1/alert.proto",
     "xueliang/v1/camera.proto",
     "xueliang/v1/delivery.proto",

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use xueliang_base::telemetry::{self, LogFormat};
 
+mod account;
 mod audit;
 mod backup;
 mod cameras;
@@ -82,6 +83,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Have a camera connected and looked at for a while that is not all the time.
     Cameras(cameras::CamerasArgs),
+    /// Make, list and reset accounts of the running service.
+    Account(account::AccountArgs),
     /// List which consoles were sent an alert, showed and acknowledged it, and when.
     Audit(audit::AuditArgs),
     /// List the kinds of hazard and what each needs.
@@ -141,6 +144,7 @@ pub fn main() -> ExitCode {
     let quiet = matches!(
         cli.command,
         Command::Watch(_)
+            | Command::Account(_)
             | Command::Audit(_)
             | Command::Explain(_)
             | Command::Cameras(_)
@@ -166,6 +170,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
+        Command::Account(args) => account::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Cameras(args) => cameras::run(args),

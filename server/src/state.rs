@@ -48,6 +48,14 @@ impl StateDir {
     pub fn bus_socket(&self) -> PathBuf {
         self.run().join("bus.sock")
     }
+    /// Where the operator of this machine calls, without signing in.
+    pub fn api_socket(&self) -> PathBuf {
+        self.run().join("api.sock")
+    }
+    /// The one-time token of a service that has no account yet.
+    pub fn set_up_token(&self) -> PathBuf {
+        self.0.join("set-up-token")
+    }
     /// Where a role writes its metrics to whoever connects.
     pub fn metrics_socket(&self, role: &str) -> PathBuf {
         self.run().join(format!("{role}.metrics"))

@@ -171,7 +171,7 @@ impl Service {
         let mut text = format!(
             "site = \"test\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = [{:?}]\n{extra}\n\
              [alerts]\nflood_per_camera = 0\nflood_per_division = 0\n\
-             [listen]\napi = \"127.0.0.1:{api}\"\nadmin = \"127.0.0.1:{admin}\"\n\
+             [api]\nsign_in = \"none\"\n[listen]\napi = \"127.0.0.1:{api}\"\nadmin = \"127.0.0.1:{admin}\"\n\
              [credentials.test]\nfile = \"camera.secret\"\n\
              [[division]]\ncode = \"330282\"\nname = \"Test\"\n",
             default_model().display().to_string()

@@ -69,17 +69,30 @@ impl Bus {
         if !matches!(why.kind(), ErrorKind::Forbidden | ErrorKind::InvalidInput | ErrorKind::Exhausted) {
             return;
         }
+        if self.refusal_is_due(principal) {
+            self.audit_refused(principal, "subscribe_refused", why.to_string()).await;
+        }
+    }
+    /// Audits that a principal lacks the right to a call, beside whatever else is done.
+    pub(crate) fn audit_lacking(&self, principal: &Principal, call: &str, why: &Error) {
+        if self.refusal_is_due(principal) {
+            let (bus, principal, subject) = (self.clone(), principal.clone(), format!("{call}: {why}"));
+            // One a minute and principal.
+            tokio::spawn(async move { bus.audit_refused(&principal, "call_refused", subject).await });
+        }
+    }
+    fn refusal_is_due(&self, principal: &Principal) -> bool {
         let now = self.0.clock.mono();
-        {
-            let mut known = self.0.admission.known();
-            let lately = known.refused.get(&principal.name).is_some_and(|at| now.since(*at) < REFUSALS_EVERY);
-            if lately {
-                return;
-            }
+        let mut known = self.0.admission.known();
+        let lately = known.refused.get(&principal.name).is_some_and(|at| now.since(*at) < REFUSALS_EVERY);
+        if !lately {
             known.refused.insert(principal.name.clone(), now);
         }
-        let subject = why.to_string().chars().take(500).collect();
-        let entry = AuditEntry { principal: principal.name.clone(), action: "subscribe_refused", subject };
+        !lately
+    }
+    async fn audit_refused(&self, principal: &Principal, action: &'static str, why: String) {
+        let subject = why.chars().take(500).collect();
+        let entry = AuditEntry { principal: principal.name.clone(), action, subject };
         if let Err(error) = self.0.store.audit(entry).await {
             warn!(principal = principal.name, error = %error, "refusal not audited");
         }

@@ -231,7 +231,8 @@ pub fn read_manifest(from: &Path) -> Result<Manifest> {
 }
 
 /// Verifies a backup and puts its files into a state folder that has none of them; the store comes last. It begins a
-/// new epoch, so that every console learns that it may have seen what is no longer there.
+/// new epoch, so that every console learns that it may have seen what is no longer there. Sessions and one-time tokens of its
+/// time no longer count: they may have been ended since.
 pub fn restore(from: &Path, state_dir: &Path) -> Result<Manifest> {
     let manifest = read_manifest(from)?;
     let store_file = OtherFile {
@@ -279,6 +280,7 @@ pub fn restore(from: &Path, state_dir: &Path) -> Result<Manifest> {
         // The backup itself is the copy from before.
         schema::migrate(&mut db, "the backup", schema::STORE_STEPS, None)?;
         sqlite::set_new_epoch(&db)?;
+        db.execute_batch("DELETE FROM account_session; DELETE FROM account_ticket")?;
     }
     // A log of an earlier store of this folder must not be taken for this one's.
     for ending in ["-wal", "-shm"] {

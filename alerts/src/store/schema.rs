@@ -289,6 +289,37 @@ CREATE TABLE camera_behind (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX camera_behind_by_alert ON camera_behind (alert_id);
 ",
+    // Accounts.
+    r"
+-- Who may sign in. content is an Account of account.proto; password a PHC string, empty where there is none; key the digest
+-- of a machine's key; totp the sealed secret of a second factor and totp_step the last of its steps that was used.
+CREATE TABLE account (
+    name TEXT PRIMARY KEY, content BLOB NOT NULL, revision INTEGER NOT NULL, password TEXT NOT NULL,
+    password_us INTEGER NOT NULL, key BLOB, totp BLOB NOT NULL, totp_confirmed INTEGER NOT NULL,
+    totp_step INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX account_by_key ON account (key) WHERE key IS NOT NULL;
+CREATE TRIGGER account_stays BEFORE DELETE ON account BEGIN SELECT RAISE(ABORT, 'accounts are never deleted'); END;
+-- What was done with accounts; content is what the account was afterwards, where it changed.
+CREATE TABLE account_change (
+    change_id INTEGER PRIMARY KEY AUTOINCREMENT, at_us INTEGER NOT NULL, account TEXT NOT NULL, actor TEXT NOT NULL,
+    action TEXT NOT NULL, detail TEXT NOT NULL, content BLOB
+) STRICT;
+CREATE INDEX account_change_by_account ON account_change (account, change_id);
+CREATE TRIGGER account_change_stays BEFORE DELETE ON account_change
+    BEGIN SELECT RAISE(ABORT, 'the log of accounts is append-only'); END;
+CREATE TRIGGER account_change_as_is BEFORE UPDATE ON account_change
+    BEGIN SELECT RAISE(ABORT, 'the log of accounts is append-only'); END;
+-- Sessions that are open, and one-time tokens that are not used, by their digests.
+CREATE TABLE account_session (
+    session_id INTEGER PRIMARY KEY AUTOINCREMENT, token BLOB NOT NULL UNIQUE, account TEXT NOT NULL,
+    begun_us INTEGER NOT NULL, used_us INTEGER NOT NULL, address TEXT NOT NULL
+) STRICT;
+CREATE INDEX account_session_by_account ON account_session (account);
+CREATE TABLE account_ticket (
+    account TEXT PRIMARY KEY, token BLOB NOT NULL UNIQUE, until_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The steps of a node's spool.

@@ -4,6 +4,7 @@
 //! a thread of their own. A read is one short job on a reader thread, so no read transaction lives across an
 //! `await`. After a failed write the connection is never used again: `file.rs` says why.
 
+mod account;
 mod clock;
 mod convert;
 mod delivery;

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault,
-    FeedBudget, Hours, Listen, RestOptions, Retention, Rule, Zone, acquire, publisher,
+    FeedBudget, Hours, RestOptions, Retention, Rule, Zone, acquire, api, publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule, sink, stream,
     upstream::{self, Upstream},
@@ -90,12 +90,8 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
     let timezone = root.or("timezone", "Asia/Shanghai".to_owned(), read_timezone);
     let state_dir = root.req("state_dir", text).map(|path| base_dir.join(path));
     let node = root.opt("node", parsed).or_else(|| "node-1".parse().ok());
-    let listen = root
-        .section("listen", |s| Listen {
-            api: s.or("api", default_listen().api, read_listen),
-            admin: s.or("admin", default_listen().admin, read_listen),
-        })
-        .unwrap_or_else(default_listen);
+    let api = api::read(root, base_dir);
+    let listen = api::read_listen(root, &api);
     let networks = root.req("networks", |v| {
         let networks = list(v, parsed::<ipnet::IpNet>)?;
         if networks.is_empty() {
@@ -138,6 +134,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         state_dir: state_dir?,
         node: node?,
         listen,
+        api,
         networks: networks?,
         divisions,
         credentials,
@@ -155,20 +152,6 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
 
 /// The longest time to the keyframe before: twice what most cameras are set to.
 const RING_MARGIN: Duration = Duration::from_secs(4);
-
-fn default_listen() -> Listen {
-    Listen { api: ([127, 0, 0, 1], 8750).into(), admin: ([127, 0, 0, 1], 8751).into() }
-}
-
-fn read_listen(value: &DeValue<'_>) -> Result<std::net::SocketAddr, String> {
-    let address: std::net::SocketAddr =
-        text(value)?.parse().map_err(|_| "write an address and port, as \"127.0.0.1:8750\"".to_owned())?;
-    if address.ip().is_loopback() {
-        Ok(address)
-    } else {
-        Err(format!("{address} is not loopback: without sign-in and TLS nothing else may listen"))
-    }
-}
 
 fn read_timezone(value: &DeValue<'_>) -> Result<String, String> {
     let name = text(value)?;

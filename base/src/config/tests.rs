@@ -199,6 +199,37 @@ fn only_loopback_may_listen() {
 }
 
 #[test]
+fn what_is_not_loopback_needs_tls_and_sign_in_and_the_admin_listener_stays() {
+    let tls = "[api.tls]\ncertificate = \"town.pem\"\nkey = \"town.key\"\nclient_ca = \"ca.pem\"\n";
+    let listen = "[listen]\napi = \"0.0.0.0:8750\"\n";
+    let good = format!("{GOOD}\n[api]\nsession_idle = \"10m\"\npassword_days = 0\n{tls}{listen}");
+    let config = Config::parse(&good, Path::new("/etc")).unwrap();
+    assert_eq!(config.listen.api, ([0, 0, 0, 0], 8750).into());
+    let expected = ApiOptions {
+        session_idle: Duration::from_secs(600),
+        password_days: 0,
+        tls: Some(ApiTls {
+            certificate: "/etc/town.pem".into(),
+            key: "/etc/town.key".into(),
+            client_ca: Some("/etc/ca.pem".into()),
+        }),
+        ..ApiOptions::default()
+    };
+    assert_eq!(config.api, expected);
+    let open = faults(&format!("{GOOD}\n[api]\nsign_in = \"none\"\n{tls}{listen}")).join("\n");
+    assert!(open.contains("sign_in = \"required\""), "{open}");
+    let admin = faults(&format!("{GOOD}\n[api]\n{tls}[listen]\nadmin = \"0.0.0.0:8751\"\n")).join("\n");
+    assert!(admin.contains("the admin listener has no sign-in"), "{admin}");
+    let half = faults(&format!("{GOOD}\n[api.tls]\nkey = \"town.key\"\n")).join("\n");
+    assert!(half.contains("certificate is missing"), "{half}");
+    // A revision of before there was sign-in is read as one that asks for it.
+    let mut json = serde_json::to_value(Config::parse(GOOD, Path::new("/")).unwrap()).unwrap();
+    json.as_object_mut().unwrap().remove("api");
+    let old: Config = serde_json::from_value(json).unwrap();
+    assert_eq!(old.api.sign_in, SignIn::Required);
+}
+
+#[test]
 fn presence_alone_is_no_kind_and_level_1_is_for_people() {
     let text = faults(&GOOD.replace("WATER_ZONE_ENTRY", "PERSON_PRESENT")).join("\n");
     assert!(text.contains("is no kind of hazard"), "{text}");

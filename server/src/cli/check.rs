@@ -27,7 +27,7 @@ use xueliang_inference::{
 };
 
 use super::runtime;
-use crate::roles::bus::{callers::token_faults, evidence_options};
+use crate::roles::bus::{callers::token_faults, evidence_options, tls};
 
 mod acquire;
 mod coverage;
@@ -190,7 +190,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         // A model that cannot be loaded is one fault, not one for each rule that it would have served.
         let rules = if model_faults.is_empty() { rule_faults(config, &models) } else { Vec::new() };
         let further = model_faults.into_iter().chain(rules).chain(credential_faults(config));
-        let further = further.chain(token_faults(config));
+        let further = further.chain(token_faults(config)).chain(tls_faults(config));
         let further = further.chain(network_faults(config, args.resolve)).chain(sink_faults(config));
         faults.extend(further.map(|(path, message)| format!("{path}: {message}")));
     }
@@ -249,6 +249,11 @@ fn sink_faults(config: &Config) -> Vec<(String, String)> {
         Some((format!("sink[{}].secret_file", sink.id), fault))
     };
     config.sinks.iter().filter_map(fault).collect()
+}
+
+fn tls_faults(config: &Config) -> Option<(String, String)> {
+    let fault = tls::read(config.api.tls.as_ref()?).err()?;
+    Some(("api.tls".to_owned(), format!("{fault:#}")))
 }
 
 fn network_faults(config: &Config, resolve: bool) -> Vec<(String, String)> {

@@ -216,7 +216,7 @@ fn configuration(simulator: &Simulator, model: &Path, args: &DemoArgs) -> String
          state_dir = \"state\"\n\
          networks = [\"127.0.0.0/8\"]\n\
          models = [{:?}]\n\n\
-         [listen]\napi = \"{}\"\nadmin = \"{}\"\n\n\
+         [api]\nsign_in = \"none\"\n[listen]\napi = \"{}\"\nadmin = \"{}\"\n\n\
          [credentials.demo]\nfile = \"camera.secret\"\n\n\
          [[division]]\ncode = \"330282\"\nname = \"示范市 Demonstration city\"\n\
          [[division]]\ncode = \"330282101\"\nname = \"示范镇 Demonstration town\"\nparent = \"330282\"\n",

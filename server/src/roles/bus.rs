@@ -15,24 +15,22 @@ use std::{
 
 use anyhow::{Context, bail};
 use tokio::{
-    net::{TcpListener, UnixListener},
+    net::UnixListener,
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
 use tokio_stream::wrappers::UnixListenerStream;
-use tonic::{
-    Request,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::{codegen::http::HeaderMap, transport::Server};
 use tracing::{error, info, warn};
 use xueliang_alerts::{
+    account::Caller,
     assignment::{Assignment, Secret},
     bus::{Bus, BusOptions},
     evidence::EvidenceOptions,
     external::External,
     flood::Limits,
+    grpc::Guard,
     rights::{Principal, PrincipalKind},
-    sink::Sinks,
     store::SqliteOptions,
 };
 use xueliang_base::{
@@ -44,7 +42,10 @@ use xueliang_base::{
 };
 use xueliang_ingest::{credentials::Credentials, registry::Registry};
 
-use self::callers::{Callers, token_faults};
+use self::{
+    callers::{Callers, token_faults},
+    public::Public,
+};
 use crate::{
     cli::{read_config, refuse_unserved},
     exposition,
@@ -52,11 +53,14 @@ use crate::{
     state::StateDir,
 };
 
+mod accounts;
 pub mod callers;
 mod health;
 mod measure;
 mod own_alerts;
+mod public;
 pub mod sinks;
+pub mod tls;
 
 /// Exit status of a bus that could not start, `EX_CONFIG` of sysexits.h: a port in use, a store of a newer version, no
 /// usable configuration. To start it again helps only when somebody does something. A bus that has served ends
@@ -129,13 +133,21 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     let options = bus_options(&config, assignment.revision, Arc::clone(&external));
     let bus = Bus::open(state.root(), clock.clone(), options)?;
     let metrics = Arc::new(Metrics::new("bus"));
-    let measuring = measure::spawn(&state, &bus, &config, assignment.revision.0, &metrics, stopping.clone())?;
+    let accounts = accounts::open(&state, &config, &bus).await?;
+    let measuring =
+        measure::spawn(&state, &bus, &accounts, &config, assignment.revision.0, &metrics, stopping.clone())?;
 
     let revision = assignment.revision;
     let nodes = serve_nodes(&state, &config, &bus, assignment, stopping.clone())?;
     let sinks = sinks::of(&bus, &config);
-    let callers = Callers::of(&config, external);
-    let consoles = serve_public(&config, &bus, callers, &sinks, stopping.clone()).await?;
+    let callers = Callers::of(&config, external, accounts.clone());
+    let public = Public::new(&bus, accounts.clone(), callers, &sinks, stopping.clone()).await?;
+    let local = public.serve_local(&state, stopping.clone())?;
+    let consoles = public.serve_address(&config, stopping.clone()).await?;
+    let signing_in = {
+        let stopping = stopping.clone();
+        tokio::spawn(async move { accounts.run(stopping).await })
+    };
     let sharing = sinks::spawn(sinks, clock.clone(), &metrics, stopping.clone());
     let keeping = {
         let (bus, stopping) = (bus.clone(), stopping.clone());
@@ -146,6 +158,8 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
         ("keeping", keeping),
         ("nodes", nodes),
         ("consoles", consoles),
+        ("local", local),
+        ("accounts", signing_in),
         ("own-alerts", watching),
         ("measuring", measuring),
         ("sharing", sharing),
@@ -203,6 +217,9 @@ async fn wanted(path: &Path) -> anyhow::Result<Wanted> {
     }
     if let Some((path, fault)) = token_faults(&config).into_iter().next() {
         bail!("{path}: {fault}");
+    }
+    if let Some(files) = &config.api.tls {
+        tls::read(files).context("api.tls")?;
     }
     Ok((config, credentials))
 }
@@ -281,14 +298,6 @@ pub fn read_credentials(source: &CredentialSource) -> anyhow::Result<Credentials
 
 type Serving = tokio::task::JoinHandle<()>;
 
-/// Everything that a request carries about its caller; the listener decides who that is.
-fn as_principal<T>(principal: Principal) -> impl Fn(Request<T>) -> Result<Request<T>, tonic::Status> + Clone {
-    move |mut request| {
-        request.extensions_mut().insert(principal.clone());
-        Ok(request)
-    }
-}
-
 fn serve_nodes(
     state: &StateDir,
     config: &Config,
@@ -302,9 +311,10 @@ fn serve_nodes(
     exposition::remove_stale(&socket)?;
     let listener = UnixListener::bind(&socket).with_context(|| format!("listen on {}", socket.display()))?;
     // The folder is readable by its owner only, so whoever connects is this machine's node.
-    let interceptor = as_principal(Principal::new(config.node.to_string(), PrincipalKind::Node));
+    let node = Principal::new(config.node.to_string(), PrincipalKind::Node);
+    let node = Caller { principal: node, session: None };
     let router = Server::builder()
-        .layer(tonic::service::InterceptorLayer::new(interceptor))
+        .layer(Guard::new(bus.clone(), move |_: &HeaderMap| Ok(Some(node.clone()))))
         .add_service(bus.alert_service())
         .add_service(bus.node_service(assignments));
     Ok(tokio::spawn(async move {
@@ -315,49 +325,6 @@ fn serve_nodes(
         let served = router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop).await;
         if let Err(error) = served {
             error!(%error, "the nodes' listener ended");
-        }
-    }))
-}
-
-/// Serves consoles and external publishers.
-async fn serve_public(
-    config: &Config,
-    bus: &Bus,
-    callers: Callers,
-    sinks: &Sinks,
-    mut stopping: Stopping,
-) -> anyhow::Result<Serving> {
-    let address = config.listen.api;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("listen on {address}: set listen.api to a free port"))?;
-    let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(xueliang_proto::FILE_DESCRIPTOR_SET)
-        .build_v1()?;
-    let (reporter, health_service) = tonic_health::server::health_reporter();
-    let serving = health::Serving::new(reporter).await;
-    tokio::spawn(serving.follow(bus.clone(), stopping.clone()));
-    let interceptor = move |request: Request<()>| callers.sign_in(request);
-    let router = xueliang_alerts::grpc::server()
-        .layer(tonic::service::InterceptorLayer::new(interceptor))
-        .add_service(bus.alert_service())
-        .add_service(bus.delivery_service())
-        .add_service(bus.evidence_service())
-        .add_service(bus.retention_service())
-        .add_service(bus.camera_service())
-        .add_service(bus.explain_service())
-        .add_service(bus.clock_service())
-        .add_service(sinks.service())
-        .add_service(bus.suppression_service())
-        .add_service(health_service)
-        .add_service(reflection);
-    // Small answers go at once, and do not wait for the receipt of the one before.
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    info!(%address, "consoles may connect");
-    Ok(tokio::spawn(async move {
-        let stop = async move { stopping.wait().await };
-        if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop).await {
-            error!(%error, "the consoles' listener ended");
         }
     }))
 }

@@ -1,11 +1,14 @@
-//! Who calls at the public listener: the operator of this machine, or an external publisher by its token.
+//! Who calls at the public listeners: an account by its session or key, an external publisher by its token, or, where the
+//! listener says so, the operator of this machine.
 
 use std::{collections::BTreeMap, fs, path::Path, sync::Arc, sync::atomic::Ordering};
 
 use anyhow::{Context, bail};
-use tonic::{Request, Status, metadata::MetadataMap};
+use tonic::codegen::http::{HeaderMap, header::AUTHORIZATION};
 use tracing::error;
 use xueliang_alerts::{
+    account::{Accounts, Caller},
+    error::Error,
     external::External,
     rights::{Principal, PrincipalKind},
 };
@@ -14,16 +17,26 @@ use xueliang_base::{alert::Sha256, config::Config, id::PublisherName};
 /// Fewest characters of a token.
 const LEAST: usize = 32;
 
-/// Tokens of external publishers, as their digests: a comparison tells nobody how much of a guess was right.
-#[derive(Debug, Clone)]
+/// What a listener makes of whoever names nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nameless {
+    /// Whoever can connect is the operator of this machine.
+    Operator,
+    /// Nobody, who may sign in and do little else.
+    Nobody,
+}
+
+/// Tokens of external publishers, as their digests (a comparison tells nobody how much of a guess was right), and accounts.
+#[derive(Clone)]
 pub struct Callers {
     tokens: Arc<BTreeMap<Sha256, PublisherName>>,
     external: Arc<External>,
+    accounts: Accounts,
 }
 
 impl Callers {
     /// Those of a configuration in force. A publisher whose token cannot be read now may not publish.
-    pub fn of(config: &Config, external: Arc<External>) -> Self {
+    pub fn of(config: &Config, external: Arc<External>, accounts: Accounts) -> Self {
         let mut tokens = BTreeMap::new();
         for publisher in &config.publishers {
             match read_token(&publisher.token_file) {
@@ -33,30 +46,31 @@ impl Callers {
                 }
             }
         }
-        Self { tokens: Arc::new(tokens), external }
+        Self { tokens: Arc::new(tokens), external, accounts }
     }
-    /// Puts the caller into a request, or refuses one who cannot be who they say.
-    pub fn sign_in<T>(&self, mut request: Request<T>) -> Result<Request<T>, Status> {
-        let principal = self.principal(request.metadata())?;
-        request.extensions_mut().insert(principal);
-        Ok(request)
-    }
-    fn principal(&self, metadata: &MetadataMap) -> Result<Principal, Status> {
-        let Some(said) = metadata.get("authorization") else {
-            // Until sign-in exists, whoever can connect to loopback is the operator of this machine.
-            return Ok(Principal::new("local", PrincipalKind::Operator));
+    /// Who calls, by what its headers say; `None` for nobody. Refuses one who cannot be who they say.
+    pub fn who(&self, headers: &HeaderMap, nameless: Nameless) -> Result<Option<Caller>, Error> {
+        let without_session = |principal| Ok(Some(Caller { principal, session: None }));
+        let Some(said) = headers.get(AUTHORIZATION) else {
+            return match nameless {
+                Nameless::Operator => without_session(Principal::new("local", PrincipalKind::Operator)),
+                Nameless::Nobody => Ok(None),
+            };
         };
         let token = said.to_str().ok().and_then(|said| said.split_once(' '));
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let name = token.and_then(|(_, token)| self.tokens.get(&Sha256::of(token.trim().as_bytes())));
-        let Some(name) = name else {
+        let token = token.map(|(_, token)| token.trim()).unwrap_or_default();
+        if let Some(name) = self.tokens.get(&Sha256::of(token.as_bytes())) {
+            return without_session(Principal::new(name.as_str(), PrincipalKind::Publisher));
+        }
+        self.accounts.caller(token).map(Some).ok_or_else(|| {
             self.external.unknown_tokens.fetch_add(1, Ordering::Relaxed);
-            return Err(Status::unauthenticated(
-                "this token is no publisher's: send `authorization: Bearer TOKEN` with what its token_file holds, or no \
-                 authorization at all",
-            ));
-        };
-        Ok(Principal::new(name.as_str(), PrincipalKind::Publisher))
+            Error::NotSignedIn(
+                "this token is nobody's: sign in again, or send `authorization: Bearer TOKEN` with what a publisher's \
+                 token_file holds"
+                    .to_owned(),
+            )
+        })
     }
 }
 
@@ -95,7 +109,12 @@ pub fn token_faults(config: &Config) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use xueliang_base::id::ConfigRevision;
+    use xueliang_alerts::{
+        account::{AccountOptions, Cost},
+        bus::{Bus, BusOptions},
+    };
+    use xueliang_base::{error::ErrorKind, id::ConfigRevision, time::SystemClock};
+    use xueliang_proto::v1;
 
     use super::*;
 
@@ -118,33 +137,56 @@ mod tests {
         Config::parse(&text, folder).unwrap()
     }
 
-    fn who(callers: &Callers, authorization: Option<&str>) -> Result<Principal, Status> {
-        let mut request = Request::new(());
-        if let Some(said) = authorization {
-            request.metadata_mut().insert("authorization", said.parse().unwrap());
-        }
-        callers.sign_in(request).map(|request| request.extensions().get::<Principal>().unwrap().clone())
+    async fn callers(folder: &Path, config: &Config) -> Callers {
+        let external = Arc::new(External::of(config, ConfigRevision(1)));
+        let bus = Bus::open(folder, SystemClock::shared(), BusOptions::default()).unwrap();
+        let options =
+            AccountOptions { cost: Cost { memory_kib: 64, passes: 1 }, ..AccountOptions::default() };
+        let accounts = Accounts::open(&bus, folder, options).await.unwrap();
+        Callers::of(config, external, accounts)
     }
 
-    #[test]
-    fn a_token_makes_its_publisher_and_a_wrong_one_nobody() {
+    fn who(callers: &Callers, authorization: &str) -> Result<Option<Caller>, Error> {
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, authorization.parse().unwrap());
+        callers.who(&headers, Nameless::Operator)
+    }
+
+    #[tokio::test]
+    async fn a_token_makes_its_publisher_or_account_and_a_wrong_one_nobody() {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path());
         fs::write(folder.path().join("box-7.token"), format!("{TOKEN}\n")).unwrap();
-        let external = Arc::new(External::of(&config, ConfigRevision(1)));
-        let callers = Callers::of(&config, Arc::clone(&external));
-        let publisher = who(&callers, Some(&format!("Bearer {TOKEN}"))).unwrap();
-        assert_eq!(publisher, Principal::new("box-7", PrincipalKind::Publisher));
-        assert_eq!(who(&callers, None).unwrap(), Principal::new("local", PrincipalKind::Operator));
+        let callers = callers(folder.path(), &config).await;
+        let publisher = who(&callers, &format!("Bearer {TOKEN}")).unwrap().unwrap();
+        assert_eq!(publisher.principal, Principal::new("box-7", PrincipalKind::Publisher));
+        let local = Principal::new("local", PrincipalKind::Operator);
+        let machine = v1::Account {
+            name: "city".into(),
+            display_name: "City".into(),
+            unit: "City".into(),
+            roles: vec![v1::Role::ExternalPlatform.into()],
+            whole_town: true,
+            machine: true,
+            ..v1::Account::default()
+        };
+        let (_, handed) = callers.accounts.create(&local, &machine).await.unwrap();
+        let account = who(&callers, &format!("bearer {}", handed.token)).unwrap().unwrap();
+        assert_eq!((account.principal.name.as_str(), account.session), ("city", None));
+
+        let none = HeaderMap::new();
+        assert_eq!(callers.who(&none, Nameless::Operator).unwrap().unwrap().principal, local);
+        assert_eq!(callers.who(&none, Nameless::Nobody).unwrap(), None);
         let wrong = TOKEN.replace('f', "e");
         for said in
             [format!("Bearer {wrong}"), format!("Basic {TOKEN}"), TOKEN.to_owned(), "Bearer ".to_owned()]
         {
-            let refused = who(&callers, Some(&said)).unwrap_err();
-            assert_eq!(refused.code(), tonic::Code::Unauthenticated);
-            assert!(!refused.message().contains(&wrong), "{refused}");
+            // Never the operator, even where whoever names nobody is.
+            let refused = who(&callers, &said).unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Unauthenticated);
+            assert!(!refused.to_string().contains(&wrong), "{refused}");
         }
-        assert_eq!(external.unknown_tokens.load(Ordering::Relaxed), 4);
+        assert_eq!(callers.external.unknown_tokens.load(Ordering::Relaxed), 4);
     }
 
     #[test]

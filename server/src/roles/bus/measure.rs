@@ -14,6 +14,7 @@ use std::{
 use tokio_stream::StreamExt as _;
 use tracing::{debug, warn};
 use xueliang_alerts::{
+    account::Accounts,
     bus::{Bus, Subscribe},
     evidence::{NoRoom, Usage},
     rights::{Principal, PrincipalKind},
@@ -46,6 +47,7 @@ struct BusMetrics {
     evidence_bytes: Gauges,
     refused: Counters,
     external: Counters,
+    sign_ins: Counters,
     feed: Gauges,
     trimmed: Counters,
     ages: Histograms,
@@ -71,6 +73,10 @@ impl BusMetrics {
             external: metrics.counters(
                 "external",
                 "states of external publishers by publisher and what became of them, and requests with an unknown token",
+            ),
+            sign_ins: metrics.counters(
+                "sign_ins",
+                "sign-ins by what became of them, and refusals that are missing in the log of accounts",
             ),
             ages: metrics.seconds(
                 "age_seconds",
@@ -110,6 +116,7 @@ fn total(counters: &Counters, label: &'static str, value: &str, count: u64) {
 pub fn spawn(
     state: &StateDir,
     bus: &Bus,
+    accounts: &Accounts,
     config: &Config,
     revision: u64,
     metrics: &Arc<Metrics>,
@@ -124,10 +131,12 @@ pub fn spawn(
         set(&own.config, "what", what, float(count));
     }
     let shared = Arc::new(Shared::default());
-    let (shown, text_of) = ((own.clone(), bus.clone(), shared.clone()), metrics.clone());
+    let shown = (own.clone(), bus.clone(), accounts.clone(), shared.clone());
+    let text_of = metrics.clone();
     exposition::spawn(&state.metrics_socket("bus"), stopping.clone(), move || {
-        let (own, bus, shared) = &shown;
+        let (own, bus, accounts, shared) = &shown;
         read(own, bus, shared);
+        read_sign_ins(own, accounts);
         text_of.text()
     })?;
     let bus = bus.clone();
@@ -139,6 +148,18 @@ pub fn spawn(
             () = measure_ages(&bus, &own, &shared) => {}
         }
     }))
+}
+
+fn read_sign_ins(own: &BusMetrics, accounts: &Accounts) {
+    let counts = accounts.counts();
+    for (what, count) in [
+        ("signed_in", &counts.signed_in),
+        ("refused", &counts.refused),
+        ("limited", &counts.limited),
+        ("notes_lost", &counts.notes_lost),
+    ] {
+        total(&own.sign_ins, "what", what, count.load(Ordering::Relaxed));
+    }
 }
 
 fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {

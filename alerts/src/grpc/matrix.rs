@@ -1,0 +1,256 @@
+//! Every call of the protocol, by every role, in its own division and in another's: past the guard and the handlers, as a
+//! console calls. The calls are read from the protocol's descriptors, so that a new one without a rule fails here.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use http_body_util::{BodyExt as _, Full};
+use prost::Message;
+use tonic::{
+    body::Body,
+    codegen::{Service as _, http},
+    service::Routes,
+};
+use tower::Layer as _;
+use xueliang_proto::v1;
+
+use super::{
+    rule::{self, Rule},
+    scope::{OURS, THEIRS, Town, report, silence},
+    *,
+};
+use crate::{
+    account::{AccountOptions, Accounts, Caller, Cost},
+    rights::PrincipalKind,
+    role::Role,
+};
+
+/// Frames of a stream that are read: its snapshot, and more.
+const FRAMES: usize = 24;
+
+/// Paths of all calls in the descriptors.
+fn calls() -> Vec<String> {
+    let set = prost_types::FileDescriptorSet::decode(xueliang_proto::FILE_DESCRIPTOR_SET).unwrap();
+    let mut calls = Vec::new();
+    for file in &set.file {
+        for service in &file.service {
+            let path = |method: &prost_types::MethodDescriptorProto| {
+                format!("/{}.{}/{}", file.package(), service.name(), method.name())
+            };
+            calls.extend(service.method.iter().map(path));
+        }
+    }
+    calls
+}
+
+struct Served {
+    town: Town,
+    routes: Routes,
+}
+
+impl Served {
+    async fn new() -> Self {
+        let town = Town::new().await;
+        let bus = &town.bench.bus;
+        let cost = Cost { memory_kib: 64, passes: 1 };
+        let options = AccountOptions { cost, ..AccountOptions::default() };
+        let accounts = Accounts::open(bus, town.bench.folder.path(), options).await.unwrap();
+        let routes = Routes::new(bus.alert_service())
+            .add_service(accounts.service())
+            .add_service(bus.delivery_service())
+            .add_service(bus.evidence_service())
+            .add_service(bus.retention_service())
+            .add_service(bus.camera_service())
+            .add_service(bus.explain_service())
+            .add_service(bus.clock_service())
+            .add_service(bus.suppression_service())
+            .add_service(bus.node_service(watch::channel(None).1))
+            .add_service(town.sinks.service());
+        Self { town, routes }
+    }
+    /// What a call answers to a caller: its code and all that it says.
+    async fn call(&self, path: &str, message: &[u8], who: Option<&Caller>) -> (Code, Bytes) {
+        let who = who.cloned();
+        let guard = Guard::new(self.town.bench.bus.clone(), move |_: &http::HeaderMap| Ok(who.clone()));
+        let mut frame = BytesMut::new();
+        frame.put_u8(0);
+        frame.put_u32(u32::try_from(message.len()).unwrap());
+        frame.put_slice(message);
+        let request = http::Request::post(path)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(Body::new(Full::new(frame.freeze())))
+            .unwrap();
+        let answer = guard.layer(self.routes.clone()).call(request).await.unwrap();
+        let code = |headers: &http::HeaderMap| {
+            headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
+        };
+        let mut said = BytesMut::new();
+        if let Some(code) = code(answer.headers()) {
+            return (code, said.freeze());
+        }
+        let mut body = answer.into_body();
+        for _ in 0..FRAMES {
+            let next = tokio::time::timeout(Duration::from_secs(10), body.frame()).await;
+            let Some(frame) = next.expect("the stream gives no frame") else { break };
+            let frame = frame.unwrap();
+            match frame.into_data() {
+                Ok(data) => said.extend_from_slice(&data),
+                Err(frame) => {
+                    let trailers = frame.into_trailers().unwrap();
+                    return (code(&trailers).expect("trailers say how it went"), said.freeze());
+                }
+            }
+        }
+        // A stream that goes on.
+        (Code::Ok, said.freeze())
+    }
+    /// A message that asks for what lies in our division; `None` where the call names nothing.
+    fn about_ours(&self, call: &str) -> Option<Vec<u8>> {
+        let ours = self.town.all.iter().find(|one| one.code == OURS.0).unwrap();
+        let alert_id = ours.alert.id.to_string();
+        let (purpose, reason) = (v1::Purpose::Judge.into(), "for the judgement".to_owned());
+        let camera_id = format!("camera-{}", OURS.0);
+        Some(match call {
+            "GetAlert" => v1::GetAlertRequest { alert_id }.encode_to_vec(),
+            "GetStill" => v1::GetStillRequest { alert_id, purpose }.encode_to_vec(),
+            "GetPreview" => v1::GetPreviewRequest { alert_id, purpose }.encode_to_vec(),
+            "GetClip" => v1::GetClipRequest { alert_id, purpose, reason, stretch: 0 }.encode_to_vec(),
+            "ListDeliveries" => v1::ListDeliveriesRequest { alert_id, revision: 0 }.encode_to_vec(),
+            "SetLegalHold" => v1::SetLegalHoldRequest { alert_id, reason }.encode_to_vec(),
+            "LiftLegalHold" => v1::LiftLegalHoldRequest { hold_id: ours.hold, reason }.encode_to_vec(),
+            "ListExternalStates" => v1::ListExternalStatesRequest { alert_id }.encode_to_vec(),
+            "ReportExternalState" => v1::ReportExternalStateRequest {
+                state: Some(report(&ours.alert)),
+                idempotency_key: "one".to_owned(),
+            }
+            .encode_to_vec(),
+            "CreateSilence" => silence(&self.town.bench, OURS.0).encode_to_vec(),
+            "ExpireSilence" => v1::ExpireSilenceRequest { silence_id: ours.silence }.encode_to_vec(),
+            "ConnectCamera" => v1::ConnectCameraRequest { camera_id, for_us: 60_000_000 }.encode_to_vec(),
+            "Explain" => {
+                v1::ExplainRequest { camera_id, from_unix_us: 1, to_unix_us: i64::MAX }.encode_to_vec()
+            }
+            _ => return None,
+        })
+    }
+    /// Whether an answer tells of anything in our division.
+    fn tells_of_ours(&self, said: &[u8]) -> bool {
+        let ours = self.town.all.iter().find(|one| one.code == OURS.0).unwrap();
+        let words = [
+            ours.alert.id.to_string(),
+            ours.suppressed.id.to_string(),
+            format!("camera-{}", OURS.0),
+            format!("sink-{}", OURS.0),
+        ];
+        words.iter().any(|word| said.windows(word.len()).any(|part| part == word.as_bytes()))
+    }
+}
+
+fn caller(role: Role, division: &str) -> Caller {
+    let principal = Principal {
+        name: format!("{role:?}-{division}").to_lowercase(),
+        kind: PrincipalKind::Console,
+        unit: None,
+        rights: role.rights().iter().copied().collect(),
+        divisions: Some(vec![division.parse().unwrap()]),
+    };
+    Caller { principal, session: None }
+}
+
+#[test]
+fn every_call_of_the_protocol_has_one_rule_and_no_rule_is_left_over() {
+    let calls: BTreeSet<_> = calls().into_iter().collect();
+    let ruled: Vec<_> = rule::paths().collect();
+    assert_eq!(ruled.len(), ruled.iter().collect::<BTreeSet<_>>().len(), "a call has two rules");
+    let missing: Vec<_> = calls.iter().filter(|path| rule::of(path).is_none()).collect();
+    assert!(missing.is_empty(), "say in grpc/rule.rs who may call {missing:?}");
+    let left: Vec<_> = ruled.iter().filter(|path| !calls.contains(*path)).collect();
+    assert!(left.is_empty(), "no call of the protocol: {left:?}");
+    for unknown in ["/xueliang.v1.AlertService/Nothing", "/xueliang.v1.Nothing/GetAlert", "/", "/other/x"] {
+        assert_eq!(rule::of(unknown), None, "{unknown}");
+    }
+}
+
+#[tokio::test]
+async fn every_call_by_every_role_gives_what_its_rights_allow_in_its_own_division_and_nothing_of_another() {
+    let served = Served::new().await;
+    let (mut cells, mut allowed, mut told) = (0, 0, 0);
+    for path in calls() {
+        let call = path.rsplit('/').next().unwrap();
+        let rule = rule::of(&path).unwrap();
+        let about = served.about_ours(call);
+        let message = about.clone().unwrap_or_default();
+        for role in Role::ALL {
+            let may = match rule {
+                Rule::Open | Rule::SignedIn => true,
+                Rule::Needs(right) | Rule::Recorded(right) => role.rights().contains(&right),
+            };
+            // The other's first: nothing of ours may be lifted or ended by it.
+            for division in [THEIRS.0, OURS.0] {
+                let (code, said) = served.call(&path, &message, Some(&caller(role, division))).await;
+                cells += 1;
+                let cell = format!("{path} by {role:?} of {division}: {code:?}");
+                if !may {
+                    assert_eq!(code, Code::PermissionDenied, "{cell}");
+                    assert!(said.is_empty(), "{cell}");
+                    continue;
+                }
+                allowed += 1;
+                if division == THEIRS.0 {
+                    assert!(!served.tells_of_ours(&said), "{cell}: it tells of another's division");
+                    if about.is_some() {
+                        let hidden = [Code::NotFound, Code::PermissionDenied].contains(&code);
+                        assert!(hidden, "{cell}: it reaches into another's division");
+                    }
+                } else {
+                    assert_ne!(code, Code::PermissionDenied, "{cell}");
+                    told += usize::from(served.tells_of_ours(&said));
+                }
+            }
+        }
+        // Whoever is nobody gets in only where anyone may.
+        let (code, said) = served.call(&path, &message, None).await;
+        if rule == Rule::Open {
+            assert_ne!(code, Code::PermissionDenied, "{path}");
+        } else {
+            assert_eq!((code, said.len()), (Code::Unauthenticated, 0), "{path}");
+        }
+    }
+    assert_eq!(cells, calls().len() * Role::ALL.len() * 2);
+    // The cells that are allowed are calls that work, or this test would show nothing.
+    assert!(allowed > 300 && told > 40, "{allowed} of {cells} are allowed, {told} tell");
+    let unruled =
+        served.call("/xueliang.v1.AlertService/Nothing", &[], Some(&caller(Role::Judge, OURS.0))).await;
+    assert_eq!(unruled.0, Code::PermissionDenied);
+}
+
+#[tokio::test]
+async fn a_refused_call_is_audited_once_a_minute_and_a_refused_picture_stands_in_the_register() {
+    let served = Served::new().await;
+    let grid = caller(Role::GridWorker, OURS.0);
+    for _ in 0..3 {
+        let (code, _) = served.call("/xueliang.v1.EvidenceService/ListRegister", &[], Some(&grid)).await;
+        assert_eq!(code, Code::PermissionDenied);
+    }
+    let clip = served.about_ours("GetClip").unwrap();
+    let (code, _) = served.call("/xueliang.v1.EvidenceService/GetClip", &clip, Some(&grid)).await;
+    assert_eq!(code, Code::PermissionDenied);
+    let query = crate::store::RegisterQuery { limit: 9, ..Default::default() };
+    let register = served.town.bench.bus.store().list_register(query).await.unwrap();
+    let entry = register.iter().find(|entry| entry.principal == grid.principal.name);
+    assert!(entry.is_some_and(|entry| !entry.granted), "{register:?}");
+    // The audit is written beside the answer.
+    let audited = || {
+        let all = crate::store::tests::audited(served.town.bench.folder.path());
+        all.into_iter().filter(|one| one.1 == "call_refused").collect::<Vec<_>>()
+    };
+    let all = loop {
+        match audited() {
+            none if none.is_empty() => tokio::task::yield_now().await,
+            all => break all,
+        }
+    };
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert!(all[0].2.starts_with("/xueliang.v1.EvidenceService/ListRegister: "), "{all:?}");
+}

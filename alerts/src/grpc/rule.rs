@@ -1,0 +1,137 @@
+//! Who may make which call: one table for all calls of the protocol. A call that is missing here is refused to everyone,
+//! and a test that reads the protocol's descriptors fails.
+//!
+//! What of a call's content someone may see or do (divisions, levels, own sessions) is the handlers' affair.
+
+use crate::rights::Right;
+
+/// Who may make a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rule {
+    /// Anyone, signed in or not.
+    Open,
+    /// Whoever has signed in.
+    SignedIn,
+    /// Whoever has this right.
+    Needs(Right),
+    /// Likewise, and the handler refuses by itself: its refusal stands in the register or the audit, or says what to do.
+    Recorded(Right),
+}
+
+/// Package and service with their calls.
+type Service = (&'static str, &'static [(&'static str, Rule)]);
+
+const ALL: &[Service] = {
+    use Right::{
+        ConnectCameras, HoldEvidence, ManageAccounts, Publish, ReadAccounts, ReadAlerts, ReadCameras,
+        ReadRegister, ReportExternal, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
+    };
+    use Rule::{Needs, Open, Recorded, SignedIn};
+    &[
+        (
+            "AccountService",
+            &[
+                ("SetUp", Open),
+                ("SignIn", Open),
+                ("SignOut", SignedIn),
+                ("GetSelf", SignedIn),
+                ("ChangePassword", SignedIn),
+                ("EnrolTotp", SignedIn),
+                ("ConfirmTotp", SignedIn),
+                ("CreateAccount", Needs(ManageAccounts)),
+                ("UpdateAccount", Needs(ManageAccounts)),
+                ("DisableAccount", Needs(ManageAccounts)),
+                ("ResetPassword", Needs(ManageAccounts)),
+                ("ListAccounts", Needs(ReadAccounts)),
+                ("ListAccountChanges", Needs(ReadAccounts)),
+                // One's own, or all with the right to manage them.
+                ("ListSessions", SignedIn),
+                ("RevokeSession", SignedIn),
+            ],
+        ),
+        (
+            "AlertService",
+            &[
+                ("Publish", Recorded(Publish)),
+                ("Subscribe", Recorded(ReadAlerts)),
+                ("Acknowledge", Needs(ReadAlerts)),
+                ("AcknowledgeStream", Needs(ReadAlerts)),
+                ("ListAlerts", Needs(ReadAlerts)),
+                ("GetAlert", Needs(ReadAlerts)),
+            ],
+        ),
+        ("CameraService", &[("ListCameras", Needs(ReadCameras)), ("ConnectCamera", Needs(ConnectCameras))]),
+        // Whoever reads alerts reads their times.
+        ("ClockService", &[("ListClockSteps", Needs(ReadAlerts))]),
+        ("DeliveryService", &[("ListDeliveries", Needs(ReadRegister))]),
+        (
+            "EvidenceService",
+            &[
+                ("GetStill", Recorded(ViewRedacted)),
+                ("GetPreview", Recorded(ViewRedacted)),
+                ("GetClip", Recorded(ViewOriginal)),
+                ("ListRegister", Needs(ReadRegister)),
+            ],
+        ),
+        ("ExplainService", &[("Explain", Needs(ReadCameras))]),
+        (
+            "NodeService",
+            &[
+                ("Attach", Needs(RunNode)),
+                ("Report", Needs(RunNode)),
+                ("PutEvidence", Needs(RunNode)),
+                ("ListActive", Needs(RunNode)),
+                ("AnswerExplain", Needs(RunNode)),
+            ],
+        ),
+        (
+            "RetentionService",
+            &[
+                ("GetRetention", Needs(ReadRegister)),
+                ("ListCertificates", Needs(ReadRegister)),
+                ("SetLegalHold", Needs(HoldEvidence)),
+                ("LiftLegalHold", Needs(HoldEvidence)),
+                ("ListLegalHolds", Needs(ReadRegister)),
+            ],
+        ),
+        (
+            "SinkService",
+            &[
+                ("ListSinks", Needs(ReadRegister)),
+                ("ListShares", Needs(ReadRegister)),
+                ("ListDeadLetters", Needs(ReadRegister)),
+                ("RetryDeadLetters", Needs(RunSinks)),
+                ("ReportExternalState", Needs(ReportExternal)),
+                ("ListExternalStates", Needs(ReadAlerts)),
+            ],
+        ),
+        (
+            "SuppressionService",
+            &[
+                ("CreateSilence", Needs(Silence)),
+                ("ExpireSilence", Needs(Silence)),
+                ("ListSilences", Needs(ReadAlerts)),
+                ("ListSuppressed", Needs(ReadAlerts)),
+            ],
+        ),
+    ]
+};
+
+/// The rule of a call by its path, `/xueliang.v1.AlertService/GetAlert`; `None`: nobody may make it.
+pub(super) fn of(path: &str) -> Option<Rule> {
+    // Health and reflection tell what anybody may know: that the service serves, and its published protocol.
+    if path.starts_with("/grpc.health.v1.") || path.starts_with("/grpc.reflection.") {
+        return Some(Rule::Open);
+    }
+    let (service, call) = path.strip_prefix("/xueliang.v1.")?.split_once('/')?;
+    let (_, calls) = ALL.iter().find(|(name, _)| *name == service)?;
+    calls.iter().find(|(name, _)| *name == call).map(|(_, rule)| *rule)
+}
+
+/// Paths of all calls that have a rule.
+#[cfg(test)]
+pub(super) fn paths() -> impl Iterator<Item = String> {
+    ALL.iter().flat_map(|(service, calls)| {
+        calls.iter().map(move |(call, _)| format!("/xueliang.v1.{service}/{call}"))
+    })
+}
