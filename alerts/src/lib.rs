@@ -5,6 +5,7 @@
 pub mod assignment;
 pub mod board;
 pub mod bus;
+pub mod case;
 mod crew;
 pub mod error;
 pub mod evidence;

@@ -58,6 +58,20 @@ pub enum Right {
     RunSinks,
     /// Make and end silences.
     Silence,
+    /// Judge alerts: claim, confirm, call false, merge.
+    Judge,
+    /// Dispatch cases, grant that they are put off or take longer, call other authorities in.
+    Dispatch,
+    /// Handle cases for a unit.
+    Handle,
+    /// Verify that a case was handled.
+    Verify,
+    /// Have cases supervised, and reopen them.
+    Supervise,
+    /// Close cases by force, and cancel them.
+    Lead,
+    /// Open cases for what somebody saw.
+    ReportManually,
 }
 
 /// Who calls: the result of signing in, or of the listener's own access control.
@@ -67,6 +81,8 @@ pub struct Principal {
     pub name: String,
     /// What it is.
     pub kind: PrincipalKind,
+    /// The unit it acts for, in cases; `None`: for itself.
+    pub unit: Option<String>,
     /// What it may do.
     pub rights: BTreeSet<Right>,
     /// Subtrees of the division tree whose alerts and cameras it may see; `None`: the whole town.
@@ -77,8 +93,9 @@ impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            ConnectCameras, HoldEvidence, Publish, ReadAlerts, ReadCameras, ReadRegister, ReportExternal,
-            RunNode, RunSinks, SetExtreme, Silence, ViewOriginal, ViewRedacted,
+            ConnectCameras, Dispatch, Handle, HoldEvidence, Judge, Lead, Publish, ReadAlerts, ReadCameras,
+            ReadRegister, ReportExternal, ReportManually, RunNode, RunSinks, SetExtreme, Silence, Supervise,
+            Verify, ViewOriginal, ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ConnectCameras, ViewRedacted],
@@ -96,10 +113,18 @@ impl Principal {
                 Silence,
                 ReportExternal,
                 RunSinks,
+                Judge,
+                Dispatch,
+                Handle,
+                Verify,
+                Supervise,
+                Lead,
+                ReportManually,
             ],
             PrincipalKind::Sink => &[ViewRedacted],
         };
-        Self { name: name.into(), kind, rights: rights.iter().copied().collect(), divisions: None }
+        let rights = rights.iter().copied().collect();
+        Self { name: name.into(), kind, unit: None, rights, divisions: None }
     }
     /// Whether it may see all that has this scope: no division of it is another's. A scope without divisions is the
     /// whole town's.
