@@ -7,6 +7,7 @@
 mod acknowledge;
 mod admission;
 mod audit;
+mod cases;
 mod clock;
 mod credit;
 mod deliver;
@@ -136,6 +137,10 @@ pub struct BusCounts {
     pub volatile: AtomicU64,
     /// States that could be neither stored nor shown, or that nobody offered until they were stored.
     pub volatile_dropped: AtomicU64,
+    /// Entries that the clock made in the history of cases.
+    pub case_ticks: AtomicU64,
+    /// Of them, those by which a desk further up was told.
+    pub case_escalations: AtomicU64,
 }
 
 impl BusCounts {
@@ -273,6 +278,7 @@ impl Bus {
             () = self.save_every_second() => {}
             () = self.watch_clock() => {}
             () = self.watch_suppressed() => {}
+            () = self.watch_cases() => {}
             () = self.keep_house() => {}
         }
         self.close_subscriptions();
