@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod acquire;
+mod cases;
 mod parse;
 mod publisher;
 mod reader;
@@ -27,6 +28,7 @@ mod stream;
 mod upstream;
 
 pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
+pub use cases::CaseOptions;
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
@@ -77,6 +79,9 @@ pub struct Config {
     /// Where alerts are sent on to; none in revisions from before there were sinks.
     #[serde(default)]
     pub sinks: Vec<Sink>,
+    /// How cases are kept; as usual in revisions from before there were any.
+    #[serde(default)]
+    pub cases: CaseOptions,
 }
 
 /// Addresses. Until sign-in exists, only loopback.

@@ -53,6 +53,7 @@ use crate::{
 };
 
 pub mod callers;
+pub mod cases;
 mod health;
 mod measure;
 mod own_alerts;
@@ -175,7 +176,7 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
         config: revision,
     };
     BusOptions {
-        sqlite: SqliteOptions { floods, ..SqliteOptions::default() },
+        sqlite: SqliteOptions { floods, cases: Arc::new(cases::policy(config)), ..SqliteOptions::default() },
         evidence: evidence_options(config),
         late_after: alerts.late_after,
         timezone: config.timezone.clone(),
@@ -196,6 +197,7 @@ async fn wanted(path: &Path) -> anyhow::Result<Wanted> {
     // of its own (`refuse_unopenable`), and for workers.
     refuse_unserved(&config)?;
     sinks::refuse_unsigned(&config).await?;
+    cases::calendar(&config).map_err(|fault| anyhow::anyhow!("cases.calendar: {fault}"))?;
     let mut credentials = BTreeMap::new();
     for (name, source) in &config.credentials {
         let read = read_credentials(source).with_context(|| format!("credentials.{name}"))?;
@@ -349,6 +351,7 @@ async fn serve_public(
         .add_service(bus.clock_service())
         .add_service(sinks.service())
         .add_service(bus.suppression_service())
+        .add_service(bus.case_service())
         .add_service(health_service)
         .add_service(reflection);
     // Small answers go at once, and do not wait for the receipt of the one before.
