@@ -269,9 +269,10 @@ impl Bus {
             self.0.registry.close_of(principal, CloseReason::RightsChanged);
         }
     }
-    /// Works until asked to stop: acknowledged cursors go to disk every second, and so do steps of the wall clock; feed and evidence are kept within
-    /// their bounds every ten minutes, beside that and however long it takes. On stopping it closes the streams and
-    /// saves what is left; housekeeping is left where it is, and goes on there in the next life.
+    /// Works until asked to stop: acknowledged cursors and steps of the wall clock go to disk every second, and every
+    /// second the clocks of cases are looked at; feed and evidence are kept within their bounds every ten minutes, beside
+    /// that and however long it takes. On stopping it closes the streams and saves what is left; housekeeping is left
+    /// where it is, and goes on there in the next life.
     pub async fn run(&self, mut stopping: Stopping) {
         tokio::select! {
             () = stopping.wait() => {}

@@ -2,7 +2,8 @@
 //! is decided here.
 //!
 //! A case is what its history makes of it: [`apply`] takes it from one event to the next, and [`replay`] from none to the
-//! last. What depends on the calendar, its timers, stands in the event, so that a history says the same for ever. Every
+//! last. What depends on the calendar, its timers, stands in the event, so that a history says the same for ever. An
+//! event that `apply` took once it must take in every later version, too: stricter rules belong into [`act`]. Every
 //! refusal says what to do. States and limits are those of the lifecycle in use by municipal platforms (数字城管).
 
 pub mod action;
