@@ -82,6 +82,15 @@ impl CameraBoard {
         });
         reports.max_by_key(|(_, report)| report.at).map(|(node, _)| node.clone())
     }
+    /// The divisions of a camera from the root down, as the latest report says; `None`: no node has reported it.
+    pub fn path_of(&self, camera_id: &str) -> Option<Vec<String>> {
+        let nodes = self.nodes();
+        let known = |report: &Report| {
+            let camera = report.cameras.iter().find(|camera| camera.camera_id == camera_id)?;
+            Some((report.at, camera.division_path.clone()))
+        };
+        nodes.values().filter_map(known).max_by_key(|(at, _)| *at).map(|(_, path)| path)
+    }
     /// Every node that has reported.
     pub fn nodes_seen(&self) -> Vec<NodeSeen> {
         let now = self.clock.mono();

@@ -7,6 +7,7 @@
 mod acknowledge;
 mod admission;
 mod audit;
+mod cases;
 mod clock;
 mod credit;
 mod deliver;
@@ -136,6 +137,10 @@ pub struct BusCounts {
     pub volatile: AtomicU64,
     /// States that could be neither stored nor shown, or that nobody offered until they were stored.
     pub volatile_dropped: AtomicU64,
+    /// Entries that the clock made in the history of cases.
+    pub case_ticks: AtomicU64,
+    /// Of them, those by which a desk further up was told.
+    pub case_escalations: AtomicU64,
 }
 
 impl BusCounts {
@@ -268,15 +273,17 @@ impl Bus {
     pub(crate) fn cut(&self, principal: &str) {
         self.0.registry.close_of(principal, CloseReason::RightsChanged);
     }
-    /// Works until asked to stop: acknowledged cursors go to disk every second, and so do steps of the wall clock; feed and evidence are kept within
-    /// their bounds every ten minutes, beside that and however long it takes. On stopping it closes the streams and
-    /// saves what is left; housekeeping is left where it is, and goes on there in the next life.
+    /// Works until asked to stop: acknowledged cursors and steps of the wall clock go to disk every second, and every
+    /// second the clocks of cases are looked at; feed and evidence are kept within their bounds every ten minutes, beside
+    /// that and however long it takes. On stopping it closes the streams and saves what is left; housekeeping is left
+    /// where it is, and goes on there in the next life.
     pub async fn run(&self, mut stopping: Stopping) {
         tokio::select! {
             () = stopping.wait() => {}
             () = self.save_every_second() => {}
             () = self.watch_clock() => {}
             () = self.watch_suppressed() => {}
+            () = self.watch_cases() => {}
             () = self.keep_house() => {}
         }
         self.close_subscriptions();

@@ -7,6 +7,7 @@
 mod account;
 mod alert;
 mod camera;
+mod case;
 mod clock;
 mod delivery;
 mod encoded;
@@ -33,16 +34,17 @@ pub(crate) use tonic::{Request, Response};
 use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     account_service_server::AccountServiceServer, camera_service_server::CameraServiceServer,
-    clock_service_server::ClockServiceServer, delivery_service_server::DeliveryServiceServer,
-    evidence_service_server::EvidenceServiceServer, explain_service_server::ExplainServiceServer,
-    node_service_server::NodeServiceServer, retention_service_server::RetentionServiceServer,
-    sink_service_server::SinkServiceServer, suppression_service_server::SuppressionServiceServer,
+    case_service_server::CaseServiceServer, clock_service_server::ClockServiceServer,
+    delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
+    explain_service_server::ExplainServiceServer, node_service_server::NodeServiceServer,
+    retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
+    suppression_service_server::SuppressionServiceServer,
 };
 
 pub use self::{
-    account::AccountApi, alert::AlertApi, camera::CameraApi, clock::ClockApi, delivery::DeliveryApi,
-    encoded::AlertServer, evidence::EvidenceApi, explain::ExplainApi, guard::Guard, node::NodeApi,
-    retention::RetentionApi, sink::SinkApi, suppression::SuppressionApi,
+    account::AccountApi, alert::AlertApi, camera::CameraApi, case::CaseApi, clock::ClockApi,
+    delivery::DeliveryApi, encoded::AlertServer, evidence::EvidenceApi, explain::ExplainApi, guard::Guard,
+    node::NodeApi, retention::RetentionApi, sink::SinkApi, suppression::SuppressionApi,
 };
 use crate::{
     account::Accounts,
@@ -92,6 +94,12 @@ impl Bus {
     /// Cameras as reported.
     pub fn camera_service(&self) -> CameraServiceServer<CameraApi> {
         CameraServiceServer::new(CameraApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// What people do with alerts.
+    pub fn case_service(&self) -> CaseServiceServer<CaseApi> {
+        CaseServiceServer::new(CaseApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }

@@ -6,6 +6,7 @@ pub mod account;
 pub mod assignment;
 pub mod board;
 pub mod bus;
+pub mod case;
 mod crew;
 pub mod error;
 pub mod evidence;

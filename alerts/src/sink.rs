@@ -7,6 +7,7 @@
 
 mod address;
 mod body;
+mod cases;
 mod send;
 mod sign;
 mod worker;
@@ -25,8 +26,8 @@ use url::Url;
 use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::Wall};
 use xueliang_proto::v1;
 
-use self::worker::Worker;
-pub use self::{body::SCHEMA, sign::Secret};
+pub use self::{body::SCHEMA, cases::CASE_SCHEMA, sign::Secret};
+use self::{cases::CaseWorker, send::Sender, worker::Worker};
 use crate::{
     bus::Bus,
     crew::Crew,
@@ -57,9 +58,20 @@ pub struct SinkSpec {
     pub filter: Filter,
     /// Whether the redacted still goes along.
     pub with_still: bool,
+    /// Whether it is told when a desk is told of a case, and when a case that another platform keeps is judged.
+    pub with_cases: bool,
 }
 
 impl SinkSpec {
+    fn sender(&self, options: &SinkOptions, tls: Result<Arc<ClientConfig>, String>) -> Sender {
+        Sender {
+            url: self.url.clone(),
+            networks: self.networks.clone(),
+            secret_file: self.secret_file.clone(),
+            answer_within: options.answer_within,
+            tls,
+        }
+    }
     fn is_https(&self) -> bool {
         self.url.scheme() == "https"
     }
@@ -147,6 +159,10 @@ pub struct SinkCounts {
     pub dead: u64,
     /// States passed over, because a later one went by a more urgent lane.
     pub passed: u64,
+    /// Notices about cases taken.
+    pub notices_taken: u64,
+    /// Notices about cases given up.
+    pub notices_dead: u64,
     /// The last that was taken.
     pub last_taken: Option<Wall>,
     /// Failures in a row.
@@ -221,6 +237,9 @@ impl Sinks {
                 && one.spec.is_https()
             {
                 warn!(sink = one.spec.name, why, "the sink cannot be sent to");
+            }
+            if one.spec.with_cases {
+                tasks.spawn(CaseWorker::new(&self.bus, Arc::clone(one), self.options, tls.clone()).run());
             }
             tasks.spawn(Worker::new(&self.bus, Arc::clone(one), self.options, tls).run());
             info!(sink = one.spec.name, "alerts are shared");

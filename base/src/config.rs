@@ -18,6 +18,7 @@ use crate::{
 
 mod acquire;
 mod api;
+mod cases;
 mod parse;
 mod publisher;
 mod reader;
@@ -29,6 +30,7 @@ mod upstream;
 
 pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
 pub use api::{ApiOptions, ApiTls, SignIn};
+pub use cases::CaseOptions;
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
@@ -82,6 +84,9 @@ pub struct Config {
     /// Where alerts are sent on to; none in revisions from before there were sinks.
     #[serde(default)]
     pub sinks: Vec<Sink>,
+    /// How cases are kept; as usual in revisions from before there were any.
+    #[serde(default)]
+    pub cases: CaseOptions,
 }
 
 /// Addresses. What is not loopback needs sign-in and TLS.

@@ -528,7 +528,7 @@ async fn trimming_under_a_console_that_catches_up_is_never_passed_over() {
 #[tokio::test]
 async fn a_full_disk_refuses_clearly_keeps_what_was_acknowledged_and_heals() {
     let mut small = options();
-    small.sqlite.max_pages = Some(Arc::new(70.into()));
+    small.sqlite.max_pages = Some(Arc::new(200.into()));
     let bench = Bench::with(small);
     let mut kept = Vec::new();
     let error = loop {

@@ -23,8 +23,8 @@ type Service = (&'static str, &'static [(&'static str, Rule)]);
 
 const ALL: &[Service] = {
     use Right::{
-        ConnectCameras, HoldEvidence, ManageAccounts, Publish, ReadAccounts, ReadAlerts, ReadCameras,
-        ReadRegister, ReportExternal, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
+        ConnectCameras, HoldEvidence, Judge, ManageAccounts, Publish, ReadAccounts, ReadAlerts, ReadCameras,
+        ReadRegister, ReportExternal, ReportManually, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
     };
     use Rule::{Needs, Open, Recorded, SignedIn};
     &[
@@ -61,6 +61,17 @@ const ALL: &[Service] = {
             ],
         ),
         ("CameraService", &[("ListCameras", Needs(ReadCameras)), ("ConnectCamera", Needs(ConnectCameras))]),
+        (
+            "CaseService",
+            &[
+                ("ListCases", Needs(ReadAlerts)),
+                ("GetCase", Needs(ReadAlerts)),
+                ("ClaimCase", Needs(Judge)),
+                // Each act has a right of its own.
+                ("ActOnCase", Needs(ReadAlerts)),
+                ("ReportManually", Needs(ReportManually)),
+            ],
+        ),
         // Whoever reads alerts reads their times.
         ("ClockService", &[("ListClockSteps", Needs(ReadAlerts))]),
         ("DeliveryService", &[("ListDeliveries", Needs(ReadRegister))]),

@@ -10,9 +10,10 @@ use xueliang_base::{
 };
 use xueliang_proto::v1::{
     self, alert_service_server::AlertService as _, camera_service_server::CameraService as _,
-    delivery_service_server::DeliveryService as _, evidence_service_server::EvidenceService as _,
-    retention_service_server::RetentionService as _, sink_service_server::SinkService as _,
-    subscribe_response::Item, suppression_service_server::SuppressionService as _,
+    case_service_server::CaseService as _, delivery_service_server::DeliveryService as _,
+    evidence_service_server::EvidenceService as _, retention_service_server::RetentionService as _,
+    sink_service_server::SinkService as _, subscribe_response::Item,
+    suppression_service_server::SuppressionService as _,
 };
 
 use super::*;
@@ -127,6 +128,7 @@ impl Town {
             ca_file: None,
             filter: Filter { divisions: vec![code.parse().unwrap()], ..Filter::default() },
             with_still: false,
+            with_cases: false,
         };
         let sinks = Sinks::new(bench.bus.clone(), vec![spec(OURS.0), spec(THEIRS.0)], SinkOptions::default());
         let mut all = Vec::new();
@@ -204,6 +206,10 @@ impl Town {
         let evidence = EvidenceApi(bus.clone());
         let retention = RetentionApi(bus.clone());
         let suppression = SuppressionApi(bus.clone());
+        let cases = CaseApi(bus.clone());
+        let key = |one: &Division| {
+            Some(v1::CaseKey { by: Some(v1::case_key::By::AlertId(one.alert.id.to_string())) })
+        };
         let sinks = SinkApi(self.sinks.clone());
         macro_rules! list {
             ($api:expr, $call:ident, $request:ident, $items:ident, $field:ident) => {{
@@ -298,6 +304,35 @@ impl Town {
             }
             "ListExternalStates" => each!(sinks, list_external_states, |one| v1::ListExternalStatesRequest {
                 alert_id: one.alert.id.to_string()
+            }),
+            "ListCases" => {
+                let answer = cases.list_cases(by(who, v1::ListCasesRequest::default())).await.unwrap();
+                let answer = answer.into_inner();
+                self.words(answer.cases.iter().map(|one| one.subject.as_ref().unwrap().camera_id.as_str()))
+            }
+            "GetCase" => each!(cases, get_case, |one| v1::GetCaseRequest { key: key(one) }),
+            "ClaimCase" => {
+                each!(cases, claim_case, |one| v1::ClaimCaseRequest { key: key(one), revision: 0 })
+            }
+            "ActOnCase" => {
+                let town = operator(None);
+                each!(cases, act_on_case, |one| {
+                    let (case, _) = bus.case(&town, key(one)).await.unwrap();
+                    let what = v1::case_action::What::Urge(v1::CaseUrge {});
+                    v1::ActOnCaseRequest {
+                        key: key(one),
+                        revision: case.revision,
+                        action: Some(v1::CaseAction { what: Some(what) }),
+                        note: String::new(),
+                    }
+                })
+            }
+            "ReportManually" => each!(cases, report_manually, |one| v1::ReportManuallyRequest {
+                camera_id: format!("camera-{}", one.code),
+                level: v1::Level::Level3.into(),
+                note: "smoke behind the shed".to_owned(),
+                idempotency_key: format!("report-{}-{}", who.divisions.is_some(), one.code),
+                ..v1::ReportManuallyRequest::default()
             }),
             "CreateSilence" => each!(suppression, create_silence, |one| silence(&self.bench, one.code)),
             "ExpireSilence" => {

@@ -84,7 +84,7 @@ struct Still<'a> {
 }
 
 /// The word of an enumeration's value, without the name of the enumeration.
-fn word(name: &str, prefix: &str) -> String {
+pub(super) fn word(name: &str, prefix: &str) -> String {
     name.trim_start_matches(prefix).to_lowercase()
 }
 

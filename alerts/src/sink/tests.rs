@@ -11,13 +11,13 @@ use tokio::{
     net::TcpListener,
     task::JoinHandle,
 };
-use xueliang_base::{alert::Sha256, shutdown};
+use xueliang_base::{alert::Sha256, kind::Kind, shutdown};
 
 use super::*;
 use crate::{
     rights::PrincipalKind,
     store::sinks::{LetterQuery, ShareQuery},
-    testing::{Bench, critical, minor, next_state},
+    testing::{Bench, alert, critical, minor, next_state},
 };
 
 const SECRET: &str = "canary-0123456789abcdef0123456789abcdef";
@@ -144,6 +144,7 @@ fn spec(bench: &Bench, name: &str, url: &Url) -> SinkSpec {
         ca_file: None,
         filter: Filter::default(),
         with_still: false,
+        with_cases: false,
     }
 }
 
@@ -310,4 +311,45 @@ async fn a_report_is_kept_once_under_its_key() {
     let other = v1::ExternalState { stage: v1::ExternalStage::Done.into(), ..state };
     assert!(matches!(report(&other).await, Err(Error::Conflict(_))));
     assert_eq!(bench.bus.store().list_external(alert.id).await.unwrap(), [kept]);
+}
+
+#[tokio::test]
+async fn a_desk_that_is_told_of_a_case_is_told_outside_too_until_that_is_taken() {
+    let bench = Bench::new();
+    // The first three are alerts.
+    let script = [204, 204, 204, 503].map(Answer::Status);
+    let receiver = Receiver::with(&[&script[..], &[Answer::Close]].concat()).await;
+    let none = Filter { kinds: vec![Kind::FireFlame.number()], ..Filter::default() };
+    let told = SinkSpec { with_cases: true, filter: none, ..spec(&bench, "sms", &receiver.url) };
+    let deaf = spec(&bench, "wall", &receiver.url);
+    let running = start(&bench, vec![told, deaf]).await;
+    assert_eq!(bench.bus.store().case_notice_place("sms".to_owned()).await.unwrap(), 0);
+    let (severe, other) = (critical(), alert(Kind::PersonDown, 2));
+    bench.commit(&[severe.clone(), other]).await;
+    receiver.wait_for(3).await;
+    bench.clock.advance(Duration::from_secs(60));
+    bench.bus.tick_cases().await;
+    receiver.wait_for(6).await;
+    until(|| running.sinks.counts("sms").unwrap().notices_taken == 1).await;
+    let notices: Vec<Value> = {
+        let got = receiver.got.lock().unwrap();
+        got.iter().filter(|one| one["schema"] == CASE_SCHEMA).cloned().collect()
+    };
+    assert_eq!(notices.len(), 3, "sent until it was taken, and what its filter does not want is not");
+    for one in &notices {
+        assert_eq!((&one["what"], &one["sink"]), (&"escalated".into(), &"sms".into()));
+        assert_eq!(one["escalation"]["cause"], "not_displayed");
+        assert_eq!(one["case"]["alert_id"], severe.id.to_string());
+        assert_eq!(one["delivery_id"], notices[0]["delivery_id"]);
+    }
+    let ledger = shares(&bench).await;
+    let sent: Vec<_> = ledger.iter().filter(|one| one.content() == v1::ShareContent::Case).collect();
+    let statuses: Vec<_> = sent.iter().map(|one| (one.status, one.attempt)).collect();
+    assert_eq!(statuses, [(503, 1), (0, 2), (204, 3)], "each sending stands in the ledger");
+    running.stop().await;
+    // Nothing is told again in the next life.
+    let bench = bench.reopen().await;
+    let place = bench.bus.store().case_notice_place("sms".to_owned()).await.unwrap();
+    let (next, _) = bench.bus.store().next_case_notice(Arc::default(), place).await.unwrap();
+    assert!(next.is_none_or(|next| next.case.subject.alert != Some(severe.id)));
 }

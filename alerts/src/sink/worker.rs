@@ -83,13 +83,7 @@ impl Worker {
     ) -> Self {
         let bus = Arc::clone(&bus.0);
         let spec = &shared.spec;
-        let sender = Sender {
-            url: spec.url.clone(),
-            networks: spec.networks.clone(),
-            secret_file: spec.secret_file.clone(),
-            answer_within: options.answer_within,
-            tls,
-        };
+        let sender = spec.sender(&options, tls);
         let seed = spec
             .name
             .bytes()

@@ -320,6 +320,56 @@ CREATE TABLE account_ticket (
     account TEXT PRIMARY KEY, token BLOB NOT NULL UNIQUE, until_us INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ",
+    r"
+-- Cases. An alert has none until somebody or its clock touches it; untouched_us: since when it waits for that, NULL: it was
+-- not shown, or was touched. What was over before there were cases waits for nobody.
+ALTER TABLE alert ADD COLUMN untouched_us INTEGER;
+UPDATE alert SET untouched_us = committed_us WHERE firing = 1
+    AND NOT EXISTS (SELECT 1 FROM suppressed_state x WHERE x.seq = alert.change_seq);
+CREATE INDEX alert_untouched ON alert (class, lane, untouched_us) WHERE untouched_us IS NOT NULL;
+
+-- A case is what its events make of it; what stands here besides is for lists. missed_kind: of what somebody reported that the
+-- machine missed it, 0: of nothing. due_us: when its clock has something to say.
+CREATE TABLE case_file (
+    case_id INTEGER PRIMARY KEY AUTOINCREMENT, number TEXT NOT NULL, revision INTEGER NOT NULL, state INTEGER NOT NULL,
+    kind INTEGER NOT NULL, class INTEGER NOT NULL, level INTEGER NOT NULL, camera TEXT NOT NULL, path TEXT NOT NULL,
+    opened_us INTEGER NOT NULL, missed_kind INTEGER NOT NULL, due_us INTEGER
+) STRICT;
+CREATE UNIQUE INDEX case_file_by_number ON case_file (number);
+CREATE INDEX case_file_by_time ON case_file (opened_us, number);
+CREATE INDEX case_file_due ON case_file (due_us) WHERE due_us IS NOT NULL;
+CREATE TRIGGER case_file_stays BEFORE DELETE ON case_file BEGIN SELECT RAISE(ABORT, 'cases are never deleted'); END;
+CREATE TRIGGER case_file_as_is BEFORE UPDATE ON case_file
+    WHEN NEW.case_id <> OLD.case_id OR NEW.number <> OLD.number OR NEW.kind <> OLD.kind OR NEW.camera <> OLD.camera
+        OR NEW.path <> OLD.path OR NEW.opened_us <> OLD.opened_us OR NEW.revision < OLD.revision BEGIN
+    SELECT RAISE(ABORT, 'what a case is about never changes');
+END;
+-- content is a CaseEvent of case.proto, hash the SHA-256 of prev_hash and content; of the first event prev_hash is 32 zeros.
+CREATE TABLE case_event (
+    event_id INTEGER PRIMARY KEY AUTOINCREMENT, case_id INTEGER NOT NULL, revision INTEGER NOT NULL,
+    at_us INTEGER NOT NULL, content BLOB NOT NULL, prev_hash BLOB NOT NULL, hash BLOB NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX case_event_by_case ON case_event (case_id, revision);
+CREATE TRIGGER case_event_stays BEFORE DELETE ON case_event BEGIN SELECT RAISE(ABORT, 'the history of cases is append-only'); END;
+CREATE TRIGGER case_event_as_is BEFORE UPDATE ON case_event BEGIN SELECT RAISE(ABORT, 'the history of cases is append-only'); END;
+-- The case of an alert, for ever: where that became part of another, its events say of which.
+CREATE TABLE case_alert (alert_id TEXT PRIMARY KEY, case_id INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX case_alert_by_case ON case_alert (case_id);
+CREATE TRIGGER case_alert_stays BEFORE DELETE ON case_alert BEGIN SELECT RAISE(ABORT, 'the alerts of cases are append-only'); END;
+CREATE TRIGGER case_alert_as_is BEFORE UPDATE ON case_alert BEGIN SELECT RAISE(ABORT, 'the alerts of cases are append-only'); END;
+-- The last sequence given to a place, day and kind; and the keys under which people reported by hand.
+CREATE TABLE case_sequence (head TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE case_report (
+    account TEXT NOT NULL, key TEXT NOT NULL, case_id INTEGER NOT NULL, PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+-- Events of cases that sinks are told of, and how far each has come.
+CREATE TABLE case_notice (
+    notice_id INTEGER PRIMARY KEY AUTOINCREMENT, case_id INTEGER NOT NULL, revision INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER case_notice_stays BEFORE DELETE ON case_notice BEGIN SELECT RAISE(ABORT, 'notices are append-only'); END;
+CREATE TRIGGER case_notice_as_is BEFORE UPDATE ON case_notice BEGIN SELECT RAISE(ABORT, 'notices are append-only'); END;
+CREATE TABLE case_notice_place (sink TEXT PRIMARY KEY, place INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// The steps of a node's spool.

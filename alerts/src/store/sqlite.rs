@@ -5,6 +5,7 @@
 //! `await`. After a failed write the connection is never used again: `file.rs` says why.
 
 mod account;
+mod cases;
 mod clock;
 mod convert;
 mod delivery;
@@ -53,6 +54,7 @@ use super::{
     Store, backup, schema,
 };
 use crate::{
+    case::clock::{Calendar, Policy},
     crew::Crew,
     error::{Error, Result},
     filter::Filter,
@@ -82,6 +84,8 @@ pub struct SqliteOptions {
     pub vfs: Option<String>,
     /// When flood groups begin and end; none do by default.
     pub floods: Limits,
+    /// What the clocks of cases go by.
+    pub cases: Arc<Policy>,
 }
 
 impl Default for SqliteOptions {
@@ -96,6 +100,7 @@ impl Default for SqliteOptions {
             slow_after,
             vfs: None,
             floods: Limits::default(),
+            cases: Arc::new(Policy::usual(Calendar::usual(jiff::tz::TimeZone::UTC))),
         }
     }
 }
@@ -135,6 +140,8 @@ pub struct SqliteStore {
     path: PathBuf,
     clock: SharedClock,
     boot_began: u64,
+    /// What the clocks of cases go by.
+    cases: Arc<Policy>,
     /// See [`SqliteStore::inhibitors`].
     inhibitors: Vec<Firing>,
     /// Held as long as the store is open, so that no second process opens it.
@@ -178,7 +185,20 @@ impl SqliteStore {
         let desk_file = read.clone();
         let readers = Crew::spawn("store-read", options.readers, 256, move || Reader::new(read.clone()))?;
         let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(desk_file.clone()))?;
-        Ok(Self { epoch, shared, writer, readers, desk, path, clock, boot_began, inhibitors, _lock: lock })
+        let cases = Arc::clone(&options.cases);
+        Ok(Self {
+            epoch,
+            shared,
+            writer,
+            readers,
+            desk,
+            path,
+            clock,
+            boot_began,
+            cases,
+            inhibitors,
+            _lock: lock,
+        })
     }
     /// Alerts that fired, were shown and may inhibit when the store was opened.
     pub fn inhibitors(&self) -> &[Firing] {

@@ -115,6 +115,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
     let alerts = read_alerts(root);
     let feed = read_feed(root);
     let sinks = sink::read(root, base_dir, &divisions);
+    let cases = super::cases::read(root, base_dir, &divisions);
     // Footage is taken out of the ring when all of it is there, and begins at the keyframe before.
     let needed = evidence.before + evidence.after + RING_MARGIN;
     if analysis.ring_seconds < needed {
@@ -147,6 +148,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         upstreams,
         publishers,
         sinks,
+        cases,
     })
 }
 

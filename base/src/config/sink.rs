@@ -34,6 +34,9 @@ pub struct Sink {
     pub least_level: Option<Level>,
     /// Whether the redacted still goes along.
     pub with_still: bool,
+    /// Whether it is told when desks are told of cases, too. Revisions of earlier versions tell none.
+    #[serde(default)]
+    pub with_cases: bool,
 }
 
 pub(super) fn read(root: &Section<'_>, base_dir: &Path, divisions: &[Division]) -> Vec<Sink> {
@@ -85,6 +88,11 @@ fn read_one(s: &Section<'_>, base_dir: &Path) -> Option<Sink> {
         "metadata_and_redacted_still" => Ok(true),
         other => Err(format!("{other:?}: use \"metadata\" or \"metadata_and_redacted_still\"")),
     });
+    let with_cases = s.or("cases", false, |v| match text(v)?.as_str() {
+        "none" => Ok(false),
+        "notices" => Ok(true),
+        other => Err(format!("{other:?}: use \"none\" or \"notices\"")),
+    });
     Some(Sink {
         id: id?,
         url: url?,
@@ -95,5 +103,6 @@ fn read_one(s: &Section<'_>, base_dir: &Path) -> Option<Sink> {
         kinds,
         least_level,
         with_still,
+        with_cases,
     })
 }

@@ -441,3 +441,23 @@ fn attention_is_on_unless_it_is_said_to_be_off_and_then_no_gate_does_anything() 
     let wrong = Config::parse(&format!("{GOOD}\n[analysis]\nattention = \"no\"\n"), Path::new("/"));
     assert!(wrong.unwrap_err().to_string().contains("use \"on\" or \"off\""));
 }
+
+#[test]
+fn cases_name_their_calendar_and_whose_they_are() {
+    let town = "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"33\"\nname = \"n\"\n\
+                [[camera]]\nid = \"gate\"\nname = \"n\"\ndivision = \"33\"\nurl = \"rtsp://127.0.0.1/x\"\n";
+    let parse = |more: &str| Config::parse(&format!("{town}{more}"), Path::new("/etc/x"));
+    assert_eq!(parse("").unwrap().cases, CaseOptions::default());
+    let told = parse("[cases]\ncalendar = \"days.txt\"\nexternal = [\"33\"]\n").unwrap();
+    assert_eq!(told.cases.calendar.as_deref(), Some(Path::new("/etc/x/days.txt")));
+    assert_eq!(told.cases.external, ["33".parse().unwrap()]);
+    let fault = parse("[cases]\nexternal = [\"44\"]\n").unwrap_err().to_string();
+    assert!(fault.contains("division 44 is not declared"), "{fault}");
+    let sink = |cases: &str| {
+        let sink = "[[sink]]\nid = \"sms\"\nurl = \"https://127.0.0.1/\"\nnetworks = [\"127.0.0.0/8\"]\nsecret_file = \"s\"\n";
+        parse(&format!("{sink}{cases}"))
+    };
+    assert!(!sink("").unwrap().sinks[0].with_cases);
+    assert!(sink("cases = \"notices\"\n").unwrap().sinks[0].with_cases);
+    assert!(sink("cases = \"all\"\n").is_err());
+}

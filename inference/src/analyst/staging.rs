@@ -113,6 +113,7 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
         upstreams: Vec::new(),
         publishers: Vec::new(),
         sinks: Vec::new(),
+        cases: xueliang_base::config::CaseOptions::default(),
     }
 }
 pub(crate) fn models() -> Vec<ModelMeanings> {

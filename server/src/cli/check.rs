@@ -192,6 +192,7 @@ pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
         let further = model_faults.into_iter().chain(rules).chain(credential_faults(config));
         let further = further.chain(token_faults(config)).chain(tls_faults(config));
         let further = further.chain(network_faults(config, args.resolve)).chain(sink_faults(config));
+        let further = further.chain(calendar_fault(config));
         faults.extend(further.map(|(path, message)| format!("{path}: {message}")));
     }
     let Some(config) = config.filter(|_| faults.is_empty()) else {
@@ -254,6 +255,10 @@ fn sink_faults(config: &Config) -> Vec<(String, String)> {
 fn tls_faults(config: &Config) -> Option<(String, String)> {
     let fault = tls::read(config.api.tls.as_ref()?).err()?;
     Some(("api.tls".to_owned(), format!("{fault:#}")))
+}
+
+fn calendar_fault(config: &Config) -> Option<(String, String)> {
+    crate::roles::bus::cases::calendar(config).err().map(|fault| ("cases.calendar".to_owned(), fault))
 }
 
 fn network_faults(config: &Config, resolve: bool) -> Vec<(String, String)> {

@@ -55,6 +55,7 @@ use crate::{
 
 mod accounts;
 pub mod callers;
+pub mod cases;
 mod health;
 mod measure;
 mod own_alerts;
@@ -189,7 +190,7 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
         config: revision,
     };
     BusOptions {
-        sqlite: SqliteOptions { floods, ..SqliteOptions::default() },
+        sqlite: SqliteOptions { floods, cases: Arc::new(cases::policy(config)), ..SqliteOptions::default() },
         evidence: evidence_options(config),
         late_after: alerts.late_after,
         timezone: config.timezone.clone(),
@@ -210,6 +211,7 @@ async fn wanted(path: &Path) -> anyhow::Result<Wanted> {
     // of its own (`refuse_unopenable`), and for workers.
     refuse_unserved(&config)?;
     sinks::refuse_unsigned(&config).await?;
+    cases::calendar(&config).map_err(|fault| anyhow::anyhow!("cases.calendar: {fault}"))?;
     let mut credentials = BTreeMap::new();
     for (name, source) in &config.credentials {
         let read = read_credentials(source).with_context(|| format!("credentials.{name}"))?;

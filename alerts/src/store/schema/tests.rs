@@ -13,8 +13,8 @@ use xueliang_proto::v1;
 
 use super::{
     super::{
-        Acked, AuditEntry, FeedQuery, ListQuery, RegisterQuery, RetentionStore as _, STORE_FILE, SpoolDb,
-        SqliteOptions, SqliteStore, Store, sqlite::file,
+        Acked, AuditEntry, Cases as _, FeedQuery, ListQuery, RegisterQuery, RetentionStore as _, STORE_FILE,
+        SpoolDb, SqliteOptions, SqliteStore, Store, sqlite::file,
     },
     *,
 };
@@ -144,6 +144,41 @@ async fn a_store_of_every_schema_gives_what_it_held() {
         };
         store.publish(vec![incoming]).await.unwrap();
         assert_eq!(copy_of(folder.path(), schema).exists(), schema < STORE_STEPS.len(), "schema {schema}");
+    }
+}
+
+#[tokio::test]
+async fn alerts_that_fire_wait_for_their_cases_after_an_update_and_cases_are_kept() {
+    let bench = lived_in().await;
+    let store = bench.bus.store();
+    let firing =
+        store.list(ListQuery { firing: Some(true), limit: 9, ..ListQuery::default() }).await.unwrap();
+    assert_eq!(firing.len(), 2);
+    let query = || super::super::CaseQuery { limit: 9, ..Default::default() };
+    let act = super::super::ActOn {
+        key: super::super::CaseKey::Alert(firing[0].alert),
+        revision: 0,
+        actor: crate::case::Actor::new("ana", "desk"),
+        action: crate::case::Action::Confirm,
+        note: String::new(),
+        within: None,
+        duty: crate::case::Duty::default(),
+    };
+    store.act_on_case(act).await.unwrap();
+    let alert_ids = |cases: Vec<v1::Case>| -> std::collections::BTreeSet<String> {
+        cases.into_iter().map(|case| case.subject.unwrap().alert_id).collect()
+    };
+    for schema in 1..=STORE_STEPS.len() {
+        let folder = of_schema(schema, bench.folder.path());
+        let store = open(folder.path()).unwrap();
+        let cases = store.cases(query()).await.unwrap();
+        let states: Vec<_> = cases.iter().map(v1::Case::state).collect();
+        let known = schema == STORE_STEPS.len();
+        assert_eq!(states.contains(&v1::CaseState::Confirmed), known, "schema {schema}: {states:?}");
+        let found = alert_ids(cases);
+        assert!(firing.iter().all(|row| found.contains(&row.alert.to_string())), "schema {schema}");
+        // What was over before there were cases waits for nobody.
+        assert_eq!(found.len(), if known { 3 } else { 2 }, "schema {schema}");
     }
 }
 

@@ -13,7 +13,7 @@ use xueliang_proto::v1;
 
 use super::{
     super::{FeedRow, Incoming, Outcome},
-    Shared,
+    Shared, cases,
     convert::{lane, lane_number, level, signed, unsigned},
     suppression::{self, Subject},
     writer::Batch,
@@ -35,6 +35,8 @@ struct Known {
     level: u8,
     path: String,
     publisher: String,
+    /// Its case waits to be touched.
+    waits: bool,
 }
 
 /// Content that two sendings of one state share: what the publisher said, less what each sending adds.
@@ -81,6 +83,8 @@ pub(super) fn store(
         return Ok(outcome);
     }
 
+    let waits = known.as_ref().map(|known| known.waits);
+    let rises = known.as_ref().is_some_and(|known| alert.level.number() < known.level);
     // The urgency of an alert only grows: its end travels the lane that its worst state travelled.
     let mut peak = alert.level;
     let mut lane_now = alert.level.lane();
@@ -129,7 +133,14 @@ pub(super) fn store(
         signed(now.0),
         wire.encode_to_vec()
     ])?;
-    upsert(db, alert, seq, peak, lane_number, &path, committed_us)?;
+    let shown = suppressed.is_none();
+    upsert(db, alert, (seq, committed_us), peak, lane_number, &path, shown)?;
+    if shown && waits == Some(false) {
+        cases::wait(db, &id, committed_us)?;
+    }
+    if rises {
+        cases::look_again(db, &id)?;
+    }
     if is_upstream(kind) {
         suppression::note_behind(db, alert)?;
     }
@@ -160,7 +171,8 @@ pub(super) fn store(
 
 fn known(db: &Connection, id: &str) -> Result<Option<Known>> {
     let mut query = db.prepare_cached(
-        "SELECT revision, kind, camera, lane, level, path, publisher, change_seq FROM alert WHERE alert_id = ?1",
+        "SELECT revision, kind, camera, lane, level, path, publisher, change_seq, \
+         untouched_us IS NOT NULL FROM alert WHERE alert_id = ?1",
     )?;
     let known = query.query_row([id], |row| {
         Ok(Known {
@@ -172,6 +184,7 @@ fn known(db: &Connection, id: &str) -> Result<Option<Known>> {
             path: row.get(5)?,
             publisher: row.get(6)?,
             change_seq: row.get(7)?,
+            waits: row.get(8)?,
         })
     });
     Ok(known.optional()?)
@@ -246,15 +259,15 @@ pub(super) fn settle(row: &mut FeedRow, now: Mono) {
 fn upsert(
     db: &Connection,
     alert: &Alert,
-    seq: i64,
+    (seq, committed_us): (i64, i64),
     peak: Level,
     lane: i32,
     path: &str,
-    committed_us: i64,
+    shown: bool,
 ) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO alert (alert_id, revision, change_seq, kind, class, level, lane, firing, camera, path, \
-         publisher, committed_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
+         publisher, committed_us, untouched_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
          ON CONFLICT (alert_id) DO UPDATE SET revision = ?2, change_seq = ?3, level = ?6, lane = ?7, \
          firing = ?8, committed_us = ?12",
     )?
@@ -270,7 +283,8 @@ fn upsert(
         alert.place.camera.as_str(),
         path,
         alert.publisher,
-        committed_us
+        committed_us,
+        shown.then_some(committed_us)
     ])?;
     Ok(())
 }

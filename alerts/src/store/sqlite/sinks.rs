@@ -12,13 +12,16 @@ use super::{
         Answer, AuditEntry, FeedQuery, FeedRow, Page,
         sinks::{Fate, LetterQuery, Origin, Retry, Settlement, ShareQuery, SinkStore},
     },
-    SqliteStore,
+    SqliteStore, cases,
     convert::{COLUMNS, damaged, feed_row, lane, limit, signed, unsigned},
     file,
     query::{self, Sql},
     rest::audit,
 };
-use crate::error::{Error, Result};
+use crate::{
+    case::clock::Policy,
+    error::{Error, Result},
+};
 
 /// Reports about one alert.
 const MAX_REPORTS: i64 = 1000;
@@ -56,22 +59,28 @@ fn save_place(db: &Connection, sink: &str, place: [u64; 3]) -> Result<()> {
     Ok(())
 }
 
+/// An entry of the share ledger.
+pub(super) fn note_share(db: &Connection, sink: &str, share: &v1::Share) -> Result<()> {
+    db.prepare_cached(
+        "INSERT INTO share (at_us, sink, alert_id, revision, status, content, size_bytes, attempt) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?
+    .execute(params![
+        share.at_unix_us,
+        sink,
+        share.alert_id,
+        signed(share.revision),
+        share.status,
+        share.content,
+        signed(share.size_bytes),
+        share.attempt
+    ])?;
+    Ok(())
+}
+
 fn settle(db: &Connection, one: &Settlement, now: Wall) -> Result<()> {
     if let Some(share) = &one.share {
-        db.prepare_cached(
-            "INSERT INTO share (at_us, sink, alert_id, revision, status, content, size_bytes, attempt) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-        )?
-        .execute(params![
-            share.at_unix_us,
-            one.sink,
-            share.alert_id,
-            signed(share.revision),
-            share.status,
-            share.content,
-            signed(share.size_bytes),
-            share.attempt
-        ])?;
+        note_share(db, &one.sink, share)?;
     }
     match (one.origin, one.fate) {
         (Origin::Lane(lane), fate) if fate != Fate::Waits => {
@@ -220,6 +229,7 @@ fn next_retry(db: &Connection, sink: &str) -> Result<Option<Retry>> {
 
 fn report(
     db: &Connection,
+    policy: &Policy,
     mut state: v1::ExternalState,
     key: &str,
     now: Wall,
@@ -252,6 +262,7 @@ fn report(
         "INSERT INTO external_state (principal, key, alert_id, content) VALUES (?1, ?2, ?3, ?4)",
     )?
     .execute(params![state.principal, key, state.alert_id, state.encode_to_vec()])?;
+    cases::hear_of(db, policy, alert, &state, now)?;
     let subject = format!("{} {} {}", state.alert_id, state.system, state.stage().as_str_name());
     audit(db, &AuditEntry { principal: state.principal.clone(), action: "external-state", subject }, now)?;
     Ok((state, false))
@@ -313,7 +324,8 @@ impl SinkStore for SqliteStore {
         self.catch_up(move |db| next_retry(db, &sink))
     }
     fn report_external(&self, state: v1::ExternalState, key: String) -> Answer<(v1::ExternalState, bool)> {
-        self.write(move |db, batch| report(db, state, &key, batch.wall()))
+        let policy = Arc::clone(&self.cases);
+        self.write(move |db, batch| report(db, &policy, state, &key, batch.wall()).map_err(cases::alone))
     }
     fn list_external(&self, alert: AlertId) -> Answer<Vec<v1::ExternalState>> {
         self.read(move |db| list_external(db, alert))

@@ -12,7 +12,7 @@ use xueliang_proto::v1::{self, SuppressionEnd};
 
 use super::{
     super::FeedRow,
-    Shared,
+    Shared, cases,
     convert::{alert_id, damaged, lane, level, limit, signed, unsigned},
     flood,
     query::{Sql, int},
@@ -488,6 +488,7 @@ fn show(db: &Connection, batch: &mut Batch<'_>, shared: &Shared, held: &Held) ->
     ])?;
     db.prepare_cached("UPDATE alert SET change_seq = ?2, committed_us = ?3 WHERE alert_id = ?1")?
         .execute(params![held.id, seq, wall.0])?;
+    cases::wait(db, &held.id, wall.0)?;
     end(db, held.lasting.id, SuppressionEnd::Shown, wall)?;
     batch.rows.push(Arc::new(FeedRow {
         seq: unsigned(seq),

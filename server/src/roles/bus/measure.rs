@@ -50,6 +50,7 @@ struct BusMetrics {
     sign_ins: Counters,
     feed: Gauges,
     trimmed: Counters,
+    cases: Counters,
     ages: Histograms,
     stages: Histograms,
     config: Gauges,
@@ -70,6 +71,7 @@ impl BusMetrics {
             refused: metrics.counters("evidence_refused", "pieces that found no room, by kind and reason"),
             feed: metrics.gauges("feed", "records that the feed holds, and when the oldest was committed"),
             trimmed: metrics.counters("feed_trimmed", "records trimmed from the feed, by reason"),
+            cases: metrics.counters("cases", "entries that the clock made in cases, and desks told by them"),
             external: metrics.counters(
                 "external",
                 "states of external publishers by publisher and what became of them, and requests with an unknown token",
@@ -224,6 +226,8 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
     total(&own.external, "what", "unknown_token", read(&external.unknown_tokens));
     total(&own.trimmed, "reason", "age", read(&counts.trimmed_by_age));
     total(&own.trimmed, "reason", "size", read(&counts.trimmed_by_size));
+    total(&own.cases, "what", "ticks", read(&counts.case_ticks));
+    total(&own.cases, "what", "escalations", read(&counts.case_escalations));
     if let Some(feed) = *shared.feed.lock().expect("no code panics while it holds this lock") {
         set(&own.feed, "what", "records", float(feed.records));
         let oldest = feed

@@ -116,6 +116,7 @@ impl Public {
             .layer(Guard::new(bus.clone(), who))
             .add_service(bus.alert_service())
             .add_service(self.accounts.service())
+            .add_service(bus.case_service())
             .add_service(bus.delivery_service())
             .add_service(bus.evidence_service())
             .add_service(bus.retention_service())

@@ -36,6 +36,7 @@ fn spec(config: &Config, sink: &Sink) -> SinkSpec {
             ..Filter::default()
         },
         with_still: sink.with_still,
+        with_cases: sink.with_cases,
     }
 }
 
@@ -90,9 +91,14 @@ async fn measure_one(
 ) -> xueliang_alerts::error::Result<()> {
     let Some(counts) = sinks.counts(name) else { return Ok(()) };
     let labels = |what: &str| vec![("sink", name.to_owned()), ("what", what.to_owned())];
-    for (what, count) in
-        [("taken", counts.taken), ("failed", counts.failed), ("dead", counts.dead), ("passed", counts.passed)]
-    {
+    for (what, count) in [
+        ("taken", counts.taken),
+        ("failed", counts.failed),
+        ("dead", counts.dead),
+        ("passed", counts.passed),
+        ("notices_taken", counts.notices_taken),
+        ("notices_dead", counts.notices_dead),
+    ] {
         states.get_or_create(&labels(what)).inner().store(count, Ordering::Relaxed);
     }
     let lag = sinks.lag(name).await?;

@@ -128,7 +128,7 @@ async fn a_store_that_nobody_uses_is_tried_and_does_not_grow() {
     let folder = tempfile::tempdir().unwrap();
     // As many pages as the schema needs and a few more: the disk is full soon.
     let mut options = BusOptions::default();
-    options.sqlite.max_pages = Some(std::sync::Arc::new(120.into()));
+    options.sqlite.max_pages = Some(std::sync::Arc::new(250.into()));
     let bus = Bus::open(folder.path(), bench.clock.clone(), options).unwrap();
     let before = bus.store().health();
     try_store(&bus).await;

@@ -1,0 +1,101 @@
+//! `CaseService`.
+
+use tonic::{Request, Response, Status};
+use xueliang_base::time::Wall;
+use xueliang_proto::v1::{self, case_service_server::CaseService};
+
+use super::{page_size, principal};
+use crate::{
+    bus::Bus,
+    case::wire,
+    error::{Error, Result},
+    filter::Filter,
+    store::CaseQuery,
+};
+
+/// `CaseService` over the bus.
+pub struct CaseApi(pub(crate) Bus);
+
+/// A time where one is set.
+fn time(unix_us: i64) -> Option<Wall> {
+    (unix_us != 0).then_some(Wall(unix_us))
+}
+
+/// Where the next page begins: when its case was opened, and its number or, untouched, its alert.
+fn page_start(token: &str) -> Result<Option<(Wall, String)>> {
+    if token.is_empty() {
+        return Ok(None);
+    }
+    let parts = token.split_once('/').and_then(|(at, key)| Some((Wall(at.parse().ok()?), key.to_owned())));
+    parts.map(Some).ok_or_else(|| Error::Invalid("page_token: use one from an earlier answer".to_owned()))
+}
+
+fn page_end(case: &v1::Case) -> String {
+    let alert = || case.subject.as_ref().map(|subject| subject.alert_id.clone()).unwrap_or_default();
+    let key = if case.number.is_empty() { alert() } else { case.number.clone() };
+    format!("{}/{key}", case.opened_unix_us)
+}
+
+#[tonic::async_trait]
+impl CaseService for CaseApi {
+    async fn list_cases(
+        &self,
+        request: Request<v1::ListCasesRequest>,
+    ) -> Result<Response<v1::ListCasesResponse>, Status> {
+        let principal = principal(&self.0, request.extensions())?;
+        let request = request.into_inner();
+        let states = request.states.iter().map(|number| wire::state(*number)).collect::<Result<_>>()?;
+        let limit = page_size(request.page_size)?;
+        let query = CaseQuery {
+            filter: Filter::try_from(request.filter.unwrap_or_default())?,
+            states,
+            from_inclusive: time(request.from_unix_us),
+            to_exclusive: time(request.to_unix_us),
+            only_misses: request.only_misses,
+            before_exclusive: page_start(&request.page_token)?,
+            limit,
+        };
+        let cases = self.0.cases(&principal, query).await?;
+        let next = cases.last().filter(|_| cases.len() == limit).map(page_end);
+        Ok(Response::new(v1::ListCasesResponse { cases, next_page_token: next.unwrap_or_default() }))
+    }
+
+    async fn get_case(
+        &self,
+        request: Request<v1::GetCaseRequest>,
+    ) -> Result<Response<v1::GetCaseResponse>, Status> {
+        let principal = principal(&self.0, request.extensions())?;
+        let (case, history) = self.0.case(&principal, request.into_inner().key).await?;
+        Ok(Response::new(v1::GetCaseResponse { case: Some(case), history }))
+    }
+
+    async fn claim_case(
+        &self,
+        request: Request<v1::ClaimCaseRequest>,
+    ) -> Result<Response<v1::ClaimCaseResponse>, Status> {
+        let principal = principal(&self.0, request.extensions())?;
+        let case = self.0.claim_case(&principal, request.into_inner()).await?;
+        Ok(Response::new(v1::ClaimCaseResponse { case: Some(case) }))
+    }
+
+    async fn act_on_case(
+        &self,
+        request: Request<v1::ActOnCaseRequest>,
+    ) -> Result<Response<v1::ActOnCaseResponse>, Status> {
+        let principal = principal(&self.0, request.extensions())?;
+        let case = self.0.act_on_case(&principal, request.into_inner()).await?;
+        Ok(Response::new(v1::ActOnCaseResponse { case: Some(case) }))
+    }
+
+    async fn report_manually(
+        &self,
+        request: Request<v1::ReportManuallyRequest>,
+    ) -> Result<Response<v1::ReportManuallyResponse>, Status> {
+        let principal = principal(&self.0, request.extensions())?;
+        let case = self.0.report_manually(&principal, request.into_inner()).await?;
+        Ok(Response::new(v1::ReportManuallyResponse { case: Some(case) }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! What the store keeps of cases.
+
+use std::sync::Arc;
+
+use xueliang_base::{
+    id::{AlertId, DivisionCode},
+    time::Wall,
+};
+use xueliang_proto::v1;
+
+use super::Answer;
+use crate::{
+    case::{Action, Actor, Case, CaseNumber, Duty, Event, State, Subject},
+    filter::Filter,
+};
+
+/// Names a case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CaseKey {
+    /// By its number.
+    Number(CaseNumber),
+    /// By its alert.
+    Alert(AlertId),
+}
+
+/// What somebody does with a case.
+#[derive(Debug, Clone)]
+pub struct ActOn {
+    /// Which.
+    pub key: CaseKey,
+    /// The revision that is known to whoever acts; 0: nobody has touched it.
+    pub revision: u64,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub action: Action,
+    /// Why.
+    pub note: String,
+    /// Only a case of these subtrees; `None`: of the whole town.
+    pub within: Option<Vec<DivisionCode>>,
+    /// What the duty rules say.
+    pub duty: Duty,
+}
+
+/// What somebody reports by hand.
+#[derive(Debug, Clone)]
+pub struct ManualReport {
+    /// What it is about.
+    pub subject: Subject,
+    /// Who.
+    pub actor: Actor,
+    /// What was seen.
+    pub note: String,
+    /// The same key of the same account again is the same report.
+    pub key: String,
+}
+
+/// Which cases to list, latest opened first.
+#[derive(Debug, Clone, Default)]
+pub struct CaseQuery {
+    /// Of which places, kinds, classes, levels.
+    pub filter: Filter,
+    /// In which states; empty: all.
+    pub states: Vec<State>,
+    /// Opened at or after this moment.
+    pub from_inclusive: Option<Wall>,
+    /// Opened before this moment.
+    pub to_exclusive: Option<Wall>,
+    /// Only reports of what the machine missed.
+    pub only_misses: bool,
+    /// Only those that come after this one in the list: when it was opened, and its number or, untouched, its alert.
+    pub before_exclusive: Option<(Wall, String)>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// A case whose clock may have something to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueCase {
+    /// Which.
+    pub key: CaseKey,
+    /// Its alert, while it waits to be judged.
+    pub to_judge: Option<AlertId>,
+}
+
+/// An event of a case that sinks are told of.
+#[derive(Debug, Clone)]
+pub struct CaseNotice {
+    /// Its number.
+    pub id: u64,
+    /// The case as the event left it.
+    pub case: Case,
+    /// The event.
+    pub event: Event,
+}
+
+/// Cases. Every write is on disk when its answer comes, and is decided about in the transaction that keeps it.
+pub trait Cases {
+    /// Lets somebody act. Of two who know the same revision one wins; the other is told who did, and what the case is now.
+    /// The same action of the same account again, on the same revision, is done once.
+    fn act_on_case(&self, act: ActOn) -> Answer<Case>;
+    /// Opens a case for what somebody saw. The same again opens none.
+    fn report_manually(&self, report: ManualReport) -> Answer<Case>;
+    /// A case and its history.
+    fn case(&self, key: CaseKey, within: Option<Vec<DivisionCode>>)
+    -> Answer<(v1::Case, Vec<v1::CaseEvent>)>;
+    /// Lists cases, untouched ones among them.
+    fn cases(&self, query: CaseQuery) -> Answer<Vec<v1::Case>>;
+    /// Cases whose clock may have something to say; at most so many of those that were touched, and of each class and
+    /// lane of those that were not.
+    fn cases_due(&self, limit: usize) -> Answer<Vec<DueCase>>;
+    /// Keeps what the clock has to say about a case. Returns what it was.
+    fn tick_case(&self, key: CaseKey, displayed: bool) -> Answer<Vec<Action>>;
+    /// How far a sink has come with notices; one that was never heard of begins after the last.
+    fn case_notice_place(&self, sink: String) -> Answer<u64>;
+    /// The next notice that a filter wants after a place, and how far none is; a damaged one is passed over.
+    fn next_case_notice(&self, filter: Arc<Filter>, after: u64) -> Answer<(Option<CaseNotice>, u64)>;
+    /// Keeps that something left for a sink, and its place where it is done with everything up to it; both together.
+    fn settle_case_notice(&self, sink: String, upto: Option<u64>, share: Option<v1::Share>) -> Answer<()>;
+}

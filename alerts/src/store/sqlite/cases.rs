@@ -1,0 +1,278 @@
+//! Cases: opening, acting, and what their clocks say. A case is read by replaying its events; each is bound to the one
+//! before by its hash, and one that is not makes the case unreadable rather than wrong.
+//!
+//! An alert costs a commit one entry of an index, no case: a case is opened by whoever touches it first. Floods of thousands
+//! a second would otherwise pay three more rows each for cases that nobody looks at.
+
+mod history;
+mod list;
+mod notice;
+
+use std::{sync::Arc, time::Duration};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tracing::{debug, error};
+use xueliang_base::{
+    id::{AlertId, DivisionCode},
+    kind::Level,
+    time::Wall,
+};
+use xueliang_proto::v1;
+
+use self::history::{AlertFacts, File, ladder, owner};
+use super::{
+    super::{ActOn, Answer, CaseKey, CaseNotice, CaseQuery, Cases, DueCase, ManualReport, SqliteStore},
+    file,
+    writer::Urgency,
+};
+use crate::{
+    case::{
+        Action, Actor, Case, CaseNumber, Duty, Heard, Owner, Subject,
+        clock::{Policy, due_now, next_due},
+    },
+    error::{Error, Result},
+    filter::{Facts, Filter},
+};
+
+/// How often somebody is told of a case whose history is damaged.
+const DAMAGED: Duration = Duration::from_secs(600);
+
+/// An alert that was shown waits for its case to be touched, unless it was.
+pub(super) fn wait(db: &Connection, alert: &str, since_us: i64) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE alert SET untouched_us = ?2 WHERE alert_id = ?1 AND untouched_us IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM case_alert c WHERE c.alert_id = ?1)",
+    )?
+    .execute(params![alert, since_us])?;
+    Ok(())
+}
+
+/// The alert has become more severe: its case's clock is to look at it.
+pub(super) fn look_again(db: &Connection, alert: &str) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE case_file SET due_us = 0 WHERE case_id = (SELECT case_id FROM case_alert WHERE alert_id = ?1)",
+    )?
+    .execute([alert])?;
+    Ok(())
+}
+
+/// Where a key leads.
+enum Found {
+    Case(i64),
+    Untouched(Box<AlertFacts>, Wall),
+}
+
+fn find(db: &Connection, key: &CaseKey, within: Option<&Vec<DivisionCode>>) -> Result<Found> {
+    let none = || match key {
+        CaseKey::Number(number) => Error::NotFound(format!("there is no case {number}")),
+        CaseKey::Alert(alert) => Error::NotFound(format!("there is no case of an alert {alert}")),
+    };
+    let mut query = match key {
+        CaseKey::Number(_) => {
+            db.prepare_cached("SELECT case_id, path FROM case_file WHERE number = ?1")?
+        }
+        CaseKey::Alert(_) => db.prepare_cached(
+            "SELECT f.case_id, f.path FROM case_alert c JOIN case_file f USING (case_id) WHERE c.alert_id = ?1",
+        )?,
+    };
+    let text = match key {
+        CaseKey::Number(number) => number.to_string(),
+        CaseKey::Alert(alert) => alert.to_string(),
+    };
+    let known: Option<(i64, String)> =
+        query.query_row([text], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    let (found, path) = match (known, key) {
+        (Some((id, path)), _) => (Found::Case(id), path),
+        (None, CaseKey::Alert(alert)) => {
+            let facts = AlertFacts::read(db, *alert)?.ok_or_else(none)?;
+            let path = facts.path.clone();
+            if !sees(within, &path) {
+                return Err(none());
+            }
+            let Some(since) = facts.untouched else {
+                return Err(Error::Conflict(format!(
+                    "the alert {alert} has not been shown, or was over before there were cases: there is nothing to judge"
+                )));
+            };
+            (Found::Untouched(Box::new(facts), since), path)
+        }
+        (None, CaseKey::Number(_)) => return Err(none()),
+    };
+    if sees(within, &path) { Ok(found) } else { Err(none()) }
+}
+
+fn sees(within: Option<&Vec<DivisionCode>>, path: &str) -> bool {
+    let filter = Filter { within: within.cloned(), ..Filter::default() };
+    filter.wants(&Facts { path, kind: 0, class: 0, level: Level::GENERAL, camera: "" })
+}
+
+/// The case that a key names, opened if nobody has touched it.
+fn touch(db: &Connection, found: Found, policy: &Policy) -> Result<File> {
+    match found {
+        Found::Case(id) => File::load(db, id),
+        Found::Untouched(facts, since) => {
+            let subject = facts.subject(policy)?;
+            File::open(db, subject, &facts.path, Actor::system(), "", since, policy)
+        }
+    }
+}
+
+fn act_on(db: &Connection, policy: &Policy, request: &ActOn, now: Wall) -> Result<Case> {
+    let ActOn { key, revision, actor, action, note, within, duty } = request;
+    let mut file = touch(db, find(db, key, within.as_ref())?, policy)?;
+    if file.was_done(*revision, actor, action, note)? {
+        return Ok(file.case);
+    }
+    file.hear(db, now, policy)?;
+    if let Action::Merge(into) = action {
+        let target = find(db, &CaseKey::Number(into.clone()), within.as_ref())?;
+        let mut target = touch(db, target, policy)?;
+        let absorb = Action::Absorb(file.case.number.clone(), file.case.acted.clone());
+        target.act(db, actor.clone(), absorb, note, now, policy, duty)?;
+    }
+    file.act(db, actor.clone(), action.clone(), note, now, policy, duty)?;
+    Ok(file.case)
+}
+
+fn report(db: &Connection, policy: &Policy, report: &ManualReport, now: Wall) -> Result<Case> {
+    let ManualReport { subject, actor, note, key } = report;
+    let subject = Subject { owner: owner(policy, &subject.path), ..subject.clone() };
+    let mut known = db.prepare_cached("SELECT case_id FROM case_report WHERE account = ?1 AND key = ?2")?;
+    let known: Option<i64> = known.query_row([&actor.account, key], |row| row.get(0)).optional()?;
+    if let Some(id) = known {
+        let file = File::load(db, id)?;
+        let told = file.history.first().map(|event| event.note.as_str());
+        let same = Subject { owner: subject.owner, ..file.case.subject.clone() } == subject;
+        if same && told == Some(note.trim()) {
+            return Ok(file.case);
+        }
+        return Err(Error::Conflict(format!(
+            "idempotency_key: {key:?} stands for another report: use a new key for a new report"
+        )));
+    }
+    let path = subject.path.iter().fold("/".to_owned(), |path, code| path + code.as_str() + "/");
+    let file = File::open(db, subject, &path, actor.clone(), note, now, policy)?;
+    db.prepare_cached("INSERT INTO case_report (account, key, case_id) VALUES (?1, ?2, ?3)")?
+        .execute(params![actor.account, key, file.id])?;
+    Ok(file.case)
+}
+
+/// A case that cannot be read is looked at again, and told of, then.
+fn put_off(db: &Connection, number: &CaseNumber, until: Wall) -> Result<()> {
+    db.prepare_cached("UPDATE case_file SET due_us = ?2 WHERE number = ?1")?
+        .execute(params![number.as_str(), until.0])?;
+    Ok(())
+}
+
+fn tick(db: &Connection, policy: &Policy, key: &CaseKey, displayed: bool, now: Wall) -> Result<Vec<Action>> {
+    let mut file = touch(db, find(db, key, None)?, policy)?;
+    file.hear(db, now, policy)?;
+    let duty = Duty::default();
+    let due = due_now(&file.case, now, &ladder(&file.case, &duty), displayed, &policy.calendar);
+    for action in &due {
+        file.act(db, Actor::system(), action.clone(), "", now, policy, &duty)?;
+    }
+    if due.is_empty() {
+        // What it was woken for is over: it is woken when there is something to say.
+        let next = next_due(&file.case, ladder(&file.case, &duty).len(), &policy.calendar);
+        db.prepare_cached("UPDATE case_file SET due_us = ?2 WHERE case_id = ?1")?
+            .execute(params![file.id, next.map(|next| next.0)])?;
+    }
+    Ok(due)
+}
+
+/// Another system reported what it did with an alert: its case is told. Where that cannot be, the report stands without.
+pub(super) fn hear_of(
+    db: &Connection,
+    policy: &Policy,
+    alert: AlertId,
+    report: &v1::ExternalState,
+    now: Wall,
+) -> Result<()> {
+    let tell = || {
+        let mut told = touch(db, find(db, &CaseKey::Alert(alert), None)?, policy)?;
+        let stage = report.stage();
+        let is_end = matches!(stage, v1::ExternalStage::Done | v1::ExternalStage::FalseAlarm);
+        let closes = is_end && told.case.subject.owner == Owner::External && told.case.state.is_open();
+        let (system, case_id) = (report.system.clone(), report.case_id.clone());
+        let heard = Action::Heard(Heard { system, case_id, stage, closes });
+        let actor = Actor::new(&report.principal, &report.system);
+        told.act(db, actor, heard, "", now, policy, &Duty::default())
+    };
+    match tell().map_err(alone) {
+        Err(error) if file::storage_failed(&error) => Err(error),
+        Err(error) => {
+            debug!(%alert, %error, "a case is not told of a report");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Within the writer a damaged case is that case's trouble, not the storage's.
+pub(super) fn alone(error: Error) -> Error {
+    match error {
+        Error::DataLoss(text) => Error::Internal(text),
+        other => other,
+    }
+}
+
+impl Cases for SqliteStore {
+    fn act_on_case(&self, request: ActOn) -> Answer<Case> {
+        let policy = Arc::clone(&self.cases);
+        // Somebody waits for it at a desk.
+        Box::pin(self.writer.run(Urgency::Urgent, move |db, batch| {
+            act_on(db, &policy, &request, batch.wall()).map_err(alone)
+        }))
+    }
+    fn report_manually(&self, manual: ManualReport) -> Answer<Case> {
+        let policy = Arc::clone(&self.cases);
+        Box::pin(
+            self.writer.run(Urgency::Urgent, move |db, batch| {
+                report(db, &policy, &manual, batch.wall()).map_err(alone)
+            }),
+        )
+    }
+    fn case(
+        &self,
+        key: CaseKey,
+        within: Option<Vec<DivisionCode>>,
+    ) -> Answer<(v1::Case, Vec<v1::CaseEvent>)> {
+        let policy = Arc::clone(&self.cases);
+        let now = self.clock.wall();
+        self.read(move |db| list::one(db, &policy, &key, within.as_ref(), now))
+    }
+    fn cases(&self, query: CaseQuery) -> Answer<Vec<v1::Case>> {
+        let policy = Arc::clone(&self.cases);
+        let now = self.clock.wall();
+        self.read(move |db| list::all(db, &policy, &query, now))
+    }
+    fn cases_due(&self, limit: usize) -> Answer<Vec<DueCase>> {
+        let policy = Arc::clone(&self.cases);
+        let now = self.clock.wall();
+        self.read(move |db| list::due(db, &policy, limit, now))
+    }
+    fn case_notice_place(&self, sink: String) -> Answer<u64> {
+        self.write(move |db, _| notice::place(db, &sink))
+    }
+    fn next_case_notice(&self, filter: Arc<Filter>, after: u64) -> Answer<(Option<CaseNotice>, u64)> {
+        self.catch_up(move |db| notice::next(db, &filter, after))
+    }
+    fn settle_case_notice(&self, sink: String, upto: Option<u64>, share: Option<v1::Share>) -> Answer<()> {
+        self.write(move |db, _| notice::settle(db, &sink, upto, share.as_ref()))
+    }
+    fn tick_case(&self, key: CaseKey, displayed: bool) -> Answer<Vec<Action>> {
+        let policy = Arc::clone(&self.cases);
+        self.write(move |db, batch| match (tick(db, &policy, &key, displayed, batch.wall()), &key) {
+            (Err(Error::DataLoss(fault)), CaseKey::Number(number)) => {
+                error!(case = %number, fault, "a case's clock stands");
+                put_off(db, number, batch.wall().plus(DAMAGED))?;
+                Ok(Vec::new())
+            }
+            (said, _) => said.map_err(alone),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

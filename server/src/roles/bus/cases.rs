@@ -1,0 +1,60 @@
+//! What the clocks of cases go by, as the configuration says.
+
+use std::fs;
+
+use tracing::error;
+use xueliang_alerts::case::clock::{Calendar, Policy};
+use xueliang_base::config::Config;
+
+fn zone(config: &Config) -> jiff::tz::TimeZone {
+    jiff::tz::TimeZone::get(&config.timezone).unwrap_or(jiff::tz::TimeZone::UTC)
+}
+
+/// The calendar of a configuration, or what is wrong with its file.
+pub fn calendar(config: &Config) -> Result<Calendar, String> {
+    let Some(path) = &config.cases.calendar else { return Ok(Calendar::usual(zone(config))) };
+    let text = fs::read_to_string(path).map_err(|fault| format!("read {}: {fault}", path.display()))?;
+    Calendar::parse(&text, zone(config)).map_err(|fault| format!("{}, {fault}", path.display()))
+}
+
+/// The policy of the configuration in force. Its file was read when it was imported; one that has gone since stops no bus.
+pub fn policy(config: &Config) -> Policy {
+    let calendar = calendar(config).unwrap_or_else(|fault| {
+        error!(fault, "the calendar of cases cannot be read: limits are reckoned without holidays, mend the file and restart");
+        Calendar::usual(zone(config))
+    });
+    Policy { calendar, external: config.cases.external.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_calendar_of_the_configuration_is_read_and_its_faults_are_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = |calendar: &str| {
+            let text = format!(
+                "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\n[cases]\n{calendar}\
+                 external = [\"330282\"]\n[[division]]\ncode = \"330282\"\nname = \"n\"\n\
+                 [[camera]]\nid = \"gate\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/x\"\n"
+            );
+            Config::parse(&text, folder.path()).unwrap()
+        };
+        let holiday = "2026-10-01".parse().unwrap();
+        let usual = policy(&config(""));
+        assert_eq!(usual.external, ["330282".parse().unwrap()]);
+        assert!(usual.calendar.is_working(holiday));
+        let named = config("calendar = \"days.txt\"\n");
+        assert!(calendar(&named).unwrap_err().contains("days.txt"));
+        assert_eq!(policy(&named), usual, "a bus starts all the same");
+        let write = |text: &str| fs::write(Path::new(folder.path()).join("days.txt"), text).unwrap();
+        write("off 2026-10-01..2026-10-07\n");
+        assert!(!policy(&named).calendar.is_working(holiday));
+        write("off\n");
+        let fault = calendar(&named).unwrap_err();
+        assert!(fault.contains("days.txt, line 1: name a day"), "{fault}");
+    }
+}
