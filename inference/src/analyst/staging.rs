@@ -77,6 +77,7 @@ pub(crate) fn camera(rules: Vec<Rule>) -> Camera {
 }
 pub(crate) fn config(cameras: Vec<Camera>) -> Config {
     Config {
+        api: xueliang_base::config::ApiOptions::default(),
         site: "town".to_owned(),
         timezone: "Asia/Shanghai".to_owned(),
         state_dir: "state".into(),
