@@ -9,6 +9,9 @@
 //! average per camera), and is not started when its picture would be older than `max_age` when done: a continued look
 //! then becomes a keyframe look, and a keyframe look waits for the next keyframe ([`Refusal`], `TooOld`).
 //!
+//! Continued looks come when pictures do ([`Rhythm`]): at the one that arrives nearest to when the look is due, so that none has
+//! waited for the look.
+//!
 //! Moving hazards need *continued looks* and these a decoder *leased* to the camera on one worker. Leases are limited;
 //! a camera of clearly higher priority takes one away, and a camera that sends nothing may lose its.
 //!
@@ -43,6 +46,7 @@ mod coverage;
 mod lease;
 mod load;
 mod look;
+mod rhythm;
 mod terms;
 
 use agenda::{Agenda, Front};
@@ -52,6 +56,7 @@ pub use coverage::{Breach, CoverageRow, Granted, Why};
 use lease::{Free, Leases};
 use load::Load;
 use look::Bench;
+pub use rhythm::{Pace, Rhythm};
 pub use terms::{
     AttentionParams, CameraNeed, Counters, Decision, Floor, LeaseChange, LookFor, LookOutcome, Offer,
     Refusal, Rest, Seen, Vigil, WorkerId,

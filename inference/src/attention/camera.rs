@@ -13,6 +13,7 @@ use super::{
     agenda::{Line, Takes},
     choice::Kept,
     cost::Cost,
+    rhythm::Awaited,
 };
 
 /// A camera whose next keyframe cannot be foreseen is due after this share of its interval, so that waiting for a worker
@@ -313,6 +314,17 @@ impl Seat {
         let foreseen = !self.continued && self.offer.keyframe_interval_estimate.is_some();
         Some(seen.plus(if foreseen { interval } else { interval.mul_f64(EARLY) }))
     }
+    /// From when on it is due with the pictures that there are: a leased decoder waits for the one that suits best.
+    pub(super) fn due_from(&self) -> Option<Mono> {
+        let due = self.due_at()?;
+        let awaited = || {
+            let (seen, newest) = (self.seen?, self.offer.newest_unit_arrival?);
+            let looks = self.continued && self.lease.is_some() && self.failures == 0 && newest > seen;
+            let (floor, rhythm) = (self.interval?, self.offer.rhythm?);
+            looks.then_some(Awaited { seen, floor, due, newest, rhythm })
+        };
+        Some(awaited().map_or(due, Awaited::from))
+    }
     /// Whether a look should start now and could.
     pub(super) fn is_due(&self, now: Mono, limits: Limits) -> bool {
         if self.flight.is_some() || self.offer.blind.is_some() {
@@ -320,7 +332,7 @@ impl Seat {
         }
         let possible = self.continued_cost(now, limits).filter(|_| self.continued).is_some()
             || self.keyframe_cost(now, limits).is_some();
-        let Some(due) = self.due_at() else { return false };
+        let Some(due) = self.due_from() else { return false };
         possible && (now >= due || self.last_chance(now))
     }
     /// From when on it is due while nothing but time changes; `None` where it never is.
@@ -328,7 +340,7 @@ impl Seat {
         if self.flight.is_some() || self.offer.blind.is_some() {
             return None;
         }
-        let due = self.due_at()?;
+        let due = self.due_from()?;
         // The last keyframe in time is the last at once, or when the look is due anyway.
         let due = if self.last_chance(Mono(0)) { Mono(0) } else { due };
         let by_unit = |arrival: Mono| self.continued_cost(due.max(arrival), limits).is_some();
