@@ -26,7 +26,8 @@
 //! A camera may *rest* ([`CameraNeed::rest`]): then it has a glance now and then, which the picture suffices for, and each rule
 //! a look as often as its floor at rest asks. [`Attention::wake`] has it watched for a while; a rule that has seen something and
 //! is to decide gets what it asks for by itself ([`Attention::undecided`]) and gives it back. What wakes a camera is decided
-//! elsewhere: no tier takes a look away from a floor at rest.
+//! elsewhere: no tier takes a look away from a floor at rest. Nor does a wake promise anything: what is promised of a rule whose
+//! camera was woken is its floor at rest; what it asks for beyond is given as far as there is room, and counted where there is none.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -210,7 +211,8 @@ impl Attention {
     /// A look answered. Answers for cameras without a look in flight are ignored.
     pub fn done(&mut self, now: Mono, id: &CameraId, outcome: LookOutcome) {
         let Some((place, _, seat)) = self.seats.get_full_mut(id) else { return };
-        let Some(flight) = seat.land(Some(now), &outcome, self.params.breach_grace) else { return };
+        let Some((flight, slow)) = seat.land(Some(now), &outcome, self.params.breach_grace) else { return };
+        self.counters.woken_late += slow;
         // The glance that was wanted has been taken.
         seat.attend(now);
         self.load.landed += 1;
@@ -256,7 +258,7 @@ impl Attention {
         let coverage = Coverage::of(&self.params, &self.seats);
         self.seats.keys().map(move |id| (id, coverage.rows(id)))
     }
-    /// Rules that have been blind for longer than they may. A breach ends with two looks in time, one after the other.
+    /// Rules that have been blind for longer than is promised. A breach ends with two looks in time, one after the other.
     pub fn breaches(&mut self, now: Mono) -> Vec<Breach> {
         self.rest(now);
         self.settle(now);

@@ -147,7 +147,9 @@ impl Seat {
         let rests = self.rest.is_some() && self.awake_until.is_none();
         let mut changed = false;
         for kept in &mut self.floors {
-            changed |= kept.rest(now, rests && !self.undecided.contains(&kept.floor.rule));
+            let undecided = self.undecided.contains(&kept.floor.rule);
+            let woken = self.rest.is_some() && !rests && !undecided;
+            changed |= kept.rest(now, rests && !undecided, woken);
         }
         // Nothing is looked at more often than pictures come.
         let least = Duration::from_millis(20);
@@ -440,19 +442,21 @@ impl Seat {
         self.refused = Some(now);
         Some(reason)
     }
+    /// The look that was on its way has ended; with it, how many rules had waited for longer than whoever was woken asks.
     pub(super) fn land(
         &mut self,
         now: Option<Mono>,
         outcome: &LookOutcome,
         grace: Duration,
-    ) -> Option<Flight> {
+    ) -> Option<(Flight, u64)> {
         let flight = self.flight.take()?;
         self.tried = Some(flight.started);
+        let mut slow = 0;
         if let Ok(seen) = &outcome.result {
             self.failures = 0;
             let born = self.born;
             for kept in self.floors.iter_mut().filter(|kept| kept.is_served_by(&seen.models)) {
-                kept.serve(seen.picture, born, grace);
+                slow += u64::from(kept.serve(seen.picture, born, grace));
             }
             self.stepped = self.seen.map_or(Duration::ZERO, |seen| flight.picture.since(seen));
             if flight.kind == LookKind::Continued
@@ -469,6 +473,6 @@ impl Seat {
             self.failures = self.failures.saturating_add(1);
             self.tried = now.or(self.tried);
         }
-        Some(flight)
+        Some((flight, slow))
     }
 }

@@ -250,6 +250,8 @@ pub struct Counters {
     pub stirred: u64,
     /// Times that a resting camera was woken.
     pub woken: u64,
+    /// Times that a rule of a camera that was woken waited for longer than it asks then, and for no longer than is promised.
+    pub woken_late: u64,
     /// Looks started without a model.
     pub glances: u64,
     /// Looks that answered after their deadline or never.

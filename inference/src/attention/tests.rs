@@ -8,6 +8,7 @@ use super::{
 };
 
 mod pictures;
+mod woken;
 
 fn params(workers: usize) -> AttentionParams {
     AttentionParams { workers, ..AttentionParams::default() }
