@@ -9,6 +9,9 @@
 //! average per camera), and is not started when its picture would be older than `max_age` when done: a continued look
 //! then becomes a keyframe look, and a keyframe look waits for the next keyframe ([`Refusal`], `TooOld`).
 //!
+//! Continued looks come when pictures do ([`Rhythm`]): at the one that arrives nearest to when the look is due, so that none has
+//! waited for the look.
+//!
 //! Moving hazards need *continued looks* and these a decoder *leased* to the camera on one worker. Leases are limited;
 //! a camera of clearly higher priority takes one away, and a camera that sends nothing may lose its.
 //!
@@ -23,7 +26,8 @@
 //! A camera may *rest* ([`CameraNeed::rest`]): then it has a glance now and then, which the picture suffices for, and each rule
 //! a look as often as its floor at rest asks. [`Attention::wake`] has it watched for a while; a rule that has seen something and
 //! is to decide gets what it asks for by itself ([`Attention::undecided`]) and gives it back. What wakes a camera is decided
-//! elsewhere: no tier takes a look away from a floor at rest.
+//! elsewhere: no tier takes a look away from a floor at rest. Nor does a wake promise anything: what is promised of a rule whose
+//! camera was woken is its floor at rest; what it asks for beyond is given as far as there is room, and counted where there is none.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -43,6 +47,7 @@ mod coverage;
 mod lease;
 mod load;
 mod look;
+mod rhythm;
 mod terms;
 
 use agenda::{Agenda, Front};
@@ -52,6 +57,7 @@ pub use coverage::{Breach, CoverageRow, Granted, Why};
 use lease::{Free, Leases};
 use load::Load;
 use look::Bench;
+pub use rhythm::{Pace, Rhythm};
 pub use terms::{
     AttentionParams, CameraNeed, Counters, Decision, Floor, LeaseChange, LookFor, LookOutcome, Offer,
     Refusal, Rest, Seen, Vigil, WorkerId,
@@ -205,7 +211,8 @@ impl Attention {
     /// A look answered. Answers for cameras without a look in flight are ignored.
     pub fn done(&mut self, now: Mono, id: &CameraId, outcome: LookOutcome) {
         let Some((place, _, seat)) = self.seats.get_full_mut(id) else { return };
-        let Some(flight) = seat.land(Some(now), &outcome, self.params.breach_grace) else { return };
+        let Some((flight, slow)) = seat.land(Some(now), &outcome, self.params.breach_grace) else { return };
+        self.counters.woken_late += slow;
         // The glance that was wanted has been taken.
         seat.attend(now);
         self.load.landed += 1;
@@ -251,7 +258,7 @@ impl Attention {
         let coverage = Coverage::of(&self.params, &self.seats);
         self.seats.keys().map(move |id| (id, coverage.rows(id)))
     }
-    /// Rules that have been blind for longer than they may. A breach ends with two looks in time, one after the other.
+    /// Rules that have been blind for longer than is promised. A breach ends with two looks in time, one after the other.
     pub fn breaches(&mut self, now: Mono) -> Vec<Breach> {
         self.rest(now);
         self.settle(now);

@@ -16,18 +16,23 @@
 //! a row find nothing there, and quiet after a third. Without looks a change stays one for ever. A cell that moves while a
 //! look finds nothing there grows more tolerant, by an eighth of what it differs a look, and less so over half an hour.
 //!
+//! **What comes and goes is told a few times.** A change that looks found empty and that ended by itself was told in vain. Where that
+//! happened twice since a look found something, some seconds apart, changes there wake no more that differ by no more than those did and last for no
+//! longer: ten seconds at most. So a branch that leans in the wind falls silent; what stands out from it is told at once, and smoke that
+//! stays in front of it when it has outlasted the wind.
+//!
 //! When more than two fifths of the picture are new at once (the infrared lamps of a camera at night, a turned camera, a
 //! covered lens), that wakes as such and vouches for nothing. Once it has lasted for ten seconds and a look has found nothing
 //! in most of it, the background is learned anew, and [`Glimpse::state`] says so. The background of before is kept beside the new
 //! one, cell by cell, so that a camera that switches back is known at once.
 //!
 //! It is not told: what something is; what has no more contrast than the noise of its cells; anything in front of a branch
-//! that waves as much; what was there while the background was learned. That is what floors are for, and what they find while
+//! that waves as much, and goes as soon; what was there while the background was learned. That is what floors are for, and what they find while
 //! a glance was quiet is counted against it ([`xueliang_base::gate::GateCounts`]).
 //!
 //! The caller wires it so: every thumbnail to [`Glance::see`]; every look's own thumbnail to [`Glance::teach`], with the rectangles
 //! of all that it detected and that rules weigh or hold; [`Glimpse::label`] to the encoded tier; [`Glimpse::wake`] to the
-//! scheduler; [`Glance::restart`] when the stream or the view changes. A camera takes 57 KB, and 0.9 KB a zone.
+//! scheduler; [`Glance::restart`] when the stream or the view changes. A camera takes 65 KB, and 0.9 KB a zone.
 
 use xueliang_base::{
     gate::{Said, Tier, Wake, WakeReason},
@@ -39,6 +44,7 @@ use xueliang_base::{
 mod calibration;
 mod cells;
 mod ground;
+mod habits;
 mod light;
 mod watch;
 
@@ -90,7 +96,7 @@ pub struct Glimpse {
     pub state: State,
     /// What is worth a look in what rules watch; `None` where nothing is.
     pub change: Option<Change>,
-    /// Share of the picture that differs and that looks have judged empty: new to the background, and no reason to wake.
+    /// Share of the picture that differs and that looks have judged empty, now or when the like came and went: no reason to wake.
     pub waiting: f32,
     /// The light, against that of the glance before.
     pub light: Light,

@@ -40,7 +40,7 @@ fn attended() -> bool {
 
 impl RestOptions {
     /// Between two looks at every camera while attention is off, at most. A look is due after four fifths of it, and takes the
-    /// newest picture then: at 15 pictures a second that is every third.
+    /// picture that arrives nearest to that: every second of 10 a second, every third of 15, every fifth of 25.
     pub const UNATTENDED: Duration = Duration::from_millis(260);
 
     /// The longest time that a rule may go without a look at rest.

@@ -13,6 +13,7 @@ use super::{
     agenda::{Line, Takes},
     choice::Kept,
     cost::Cost,
+    rhythm::Awaited,
 };
 
 /// A camera whose next keyframe cannot be foreseen is due after this share of its interval, so that waiting for a worker
@@ -146,7 +147,9 @@ impl Seat {
         let rests = self.rest.is_some() && self.awake_until.is_none();
         let mut changed = false;
         for kept in &mut self.floors {
-            changed |= kept.rest(now, rests && !self.undecided.contains(&kept.floor.rule));
+            let undecided = self.undecided.contains(&kept.floor.rule);
+            let woken = self.rest.is_some() && !rests && !undecided;
+            changed |= kept.rest(now, rests && !undecided, woken);
         }
         // Nothing is looked at more often than pictures come.
         let least = Duration::from_millis(20);
@@ -313,6 +316,17 @@ impl Seat {
         let foreseen = !self.continued && self.offer.keyframe_interval_estimate.is_some();
         Some(seen.plus(if foreseen { interval } else { interval.mul_f64(EARLY) }))
     }
+    /// From when on it is due with the pictures that there are: a leased decoder waits for the one that suits best.
+    pub(super) fn due_from(&self) -> Option<Mono> {
+        let due = self.due_at()?;
+        let awaited = || {
+            let (seen, newest) = (self.seen?, self.offer.newest_unit_arrival?);
+            let looks = self.continued && self.lease.is_some() && self.failures == 0 && newest > seen;
+            let (floor, rhythm) = (self.interval?, self.offer.rhythm?);
+            looks.then_some(Awaited { seen, floor, due, newest, rhythm })
+        };
+        Some(awaited().map_or(due, Awaited::from))
+    }
     /// Whether a look should start now and could.
     pub(super) fn is_due(&self, now: Mono, limits: Limits) -> bool {
         if self.flight.is_some() || self.offer.blind.is_some() {
@@ -320,7 +334,7 @@ impl Seat {
         }
         let possible = self.continued_cost(now, limits).filter(|_| self.continued).is_some()
             || self.keyframe_cost(now, limits).is_some();
-        let Some(due) = self.due_at() else { return false };
+        let Some(due) = self.due_from() else { return false };
         possible && (now >= due || self.last_chance(now))
     }
     /// From when on it is due while nothing but time changes; `None` where it never is.
@@ -328,7 +342,7 @@ impl Seat {
         if self.flight.is_some() || self.offer.blind.is_some() {
             return None;
         }
-        let due = self.due_at()?;
+        let due = self.due_from()?;
         // The last keyframe in time is the last at once, or when the look is due anyway.
         let due = if self.last_chance(Mono(0)) { Mono(0) } else { due };
         let by_unit = |arrival: Mono| self.continued_cost(due.max(arrival), limits).is_some();
@@ -428,19 +442,21 @@ impl Seat {
         self.refused = Some(now);
         Some(reason)
     }
+    /// The look that was on its way has ended; with it, how many rules had waited for longer than whoever was woken asks.
     pub(super) fn land(
         &mut self,
         now: Option<Mono>,
         outcome: &LookOutcome,
         grace: Duration,
-    ) -> Option<Flight> {
+    ) -> Option<(Flight, u64)> {
         let flight = self.flight.take()?;
         self.tried = Some(flight.started);
+        let mut slow = 0;
         if let Ok(seen) = &outcome.result {
             self.failures = 0;
             let born = self.born;
             for kept in self.floors.iter_mut().filter(|kept| kept.is_served_by(&seen.models)) {
-                kept.serve(seen.picture, born, grace);
+                slow += u64::from(kept.serve(seen.picture, born, grace));
             }
             self.stepped = self.seen.map_or(Duration::ZERO, |seen| flight.picture.since(seen));
             if flight.kind == LookKind::Continued
@@ -457,6 +473,6 @@ impl Seat {
             self.failures = self.failures.saturating_add(1);
             self.tried = now.or(self.tried);
         }
-        Some(flight)
+        Some((flight, slow))
     }
 }

@@ -18,13 +18,23 @@ pub(super) struct Kept {
     pub(super) mended: bool,
     /// Whether it is looked at as at rest.
     pub(super) resting: bool,
-    /// When that last ended: what was right at rest is no lateness now.
+    /// Since when it is looked at more closely only because something woke its camera: what is promised is its floor at rest.
+    woken: Option<Mono>,
+    /// When less was promised for the last time: what was right then is no lateness now.
     roused: Option<Mono>,
 }
 
 impl Kept {
     pub(super) fn new(floor: Floor) -> Self {
-        Self { floor, served: None, late_since: None, mended: false, resting: false, roused: None }
+        Self {
+            floor,
+            served: None,
+            late_since: None,
+            mended: false,
+            resting: false,
+            woken: None,
+            roused: None,
+        }
     }
     /// Whether what it had serves this floor, too.
     pub(super) fn is_of(&self, floor: &Floor) -> bool {
@@ -51,9 +61,17 @@ impl Kept {
     pub(super) fn continued(&self) -> bool {
         self.floor.continued && !self.resting
     }
+    /// The longest time between two of its pictures that is promised. Who was woken is looked at as often as there is room for.
+    pub(super) fn promised(&self) -> Duration {
+        if self.woken.is_some() { self.floor.at_rest } else { self.blind_max() }
+    }
+    /// Whether keyframes do not suffice for what is promised.
+    pub(super) fn promises_continued(&self) -> bool {
+        self.continued() && self.woken.is_none()
+    }
     /// The longest time between two of its pictures that is no breach.
     pub(super) fn bound(&self, grace: Duration) -> Duration {
-        self.blind_max() + grace.min(self.blind_max())
+        late_after(self.promised(), grace)
     }
     /// Where its blindness is counted from; `born` before its first picture.
     pub(super) fn since(&self, born: Option<Mono>) -> Option<Mono> {
@@ -69,29 +87,43 @@ impl Kept {
     pub(super) fn is_owed(&self, picture: Mono) -> bool {
         self.served.is_none_or(|served| picture.since(served) >= self.floor.at_rest.mul_f64(0.9))
     }
-    /// Rests, or does not any more. Returns whether that is a change.
-    pub(super) fn rest(&mut self, now: Mono, resting: bool) -> bool {
-        if self.resting == resting {
-            return false;
-        }
+    /// Rests, or does not any more; `woken` where something woke its camera, and nothing else asks for looks. Returns whether it is
+    /// looked at otherwise than before.
+    pub(super) fn rest(&mut self, now: Mono, resting: bool, woken: bool) -> bool {
+        let promised = self.promised();
+        let changed = self.resting != resting;
         self.resting = resting;
-        self.roused = (!resting).then_some(now);
-        self.late_since = None;
-        true
+        self.woken = woken.then(|| self.woken.unwrap_or(now));
+        if self.promised() != promised {
+            self.roused = (self.promised() < promised).then_some(now);
+            self.late_since = None;
+        }
+        changed
     }
-    /// Takes a picture that served it; `born` is where blindness counts from before the first.
-    pub(super) fn serve(&mut self, picture: Mono, born: Option<Mono>, grace: Duration) {
+    /// Takes a picture that served it; `born` is where blindness counts from before the first. Returns whether it came later than
+    /// whoever was woken asks for, and no later than is promised.
+    pub(super) fn serve(&mut self, picture: Mono, born: Option<Mono>, grace: Duration) -> bool {
+        let since = self.served.or(born).zip(self.woken).map(|(served, woken)| served.max(woken));
+        let asked = late_after(self.blind_max(), grace);
+        let mut slow = since.is_some_and(|since| picture.since(since) > asked);
         self.mended = self.served.is_some()
             && self.since(born).is_some_and(|since| picture.since(since) <= self.bound(grace));
         if let Some(since) = self.since(born) {
             if picture.since(since) > self.bound(grace) {
-                self.late_since.get_or_insert(since.plus(self.blind_max()));
+                self.late_since.get_or_insert(since.plus(self.promised()));
+                slow = false;
             } else {
                 self.late_since = None;
             }
         }
         self.served = Some(self.served.map_or(picture, |served| served.max(picture)));
+        slow
     }
+}
+
+/// The longest time between two pictures that is no breach of a floor: at most twice that.
+fn late_after(floor: Duration, grace: Duration) -> Duration {
+    floor + grace.min(floor)
 }
 
 /// The models without which some floor would be broken before the next look has served it. `step` is the longest time

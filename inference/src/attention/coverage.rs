@@ -54,7 +54,7 @@ pub struct CoverageRow {
     pub kind: Kind,
     /// What it is granted.
     pub granted: Granted,
-    /// The longest time it may be blind, as its camera is looked at now: longer at rest.
+    /// The longest time it may be blind, as is promised now: longer where its camera rests, or was only woken.
     pub blind_max: Duration,
     /// The time between looks to expect.
     pub expected_interval: Duration,
@@ -83,7 +83,7 @@ pub(super) fn breaches(params: &AttentionParams, seats: &Seats, now: Mono) -> Ve
         for kept in &seat.floors {
             let floor = &kept.floor;
             let Some(last) = kept.since(seat.born()) else { continue };
-            let up = last.plus(kept.blind_max());
+            let up = last.plus(kept.promised());
             // One look does not mend a floor; the next must come in time too.
             let over = now.since(last) > kept.bound(params.breach_grace);
             let since = kept.late_since.or(over.then_some(up));
@@ -94,7 +94,7 @@ pub(super) fn breaches(params: &AttentionParams, seats: &Seats, now: Mono) -> Ve
                     camera: id.clone(),
                     rule: floor.rule.clone(),
                     kind: floor.kind,
-                    blind_max: kept.blind_max(),
+                    blind_max: kept.promised(),
                     since,
                     reason,
                 });
@@ -151,13 +151,15 @@ impl<'a> Coverage<'a> {
             .iter()
             .map(|kept| {
                 let floor = &kept.floor;
-                let bound = kept.blind_max().as_secs_f64();
+                let bound = kept.promised().as_secs_f64();
                 let by_keyframes = if leased.is_ok() { 0.0 } else { keyframes };
                 let expected = loaded.max(by_keyframes);
                 let why = match seat.offer.blind {
                     _ if floor.unserved => Why::Blind(NotLooked::ModelFailed),
                     Some(reason) => Why::Blind(reason),
-                    None if by_keyframes > bound && kept.continued() => leased.err().unwrap_or(Why::NoLease),
+                    None if by_keyframes > bound && kept.promises_continued() => {
+                        leased.err().unwrap_or(Why::NoLease)
+                    }
                     None if by_keyframes > bound => Why::KeyframesTooRare,
                     None => Why::Overloaded,
                 };
@@ -166,7 +168,7 @@ impl<'a> Coverage<'a> {
                     Granted::NotCovered(why)
                 } else if expected > bound * 1.001 {
                     Granted::BestEffort(why)
-                } else if kept.continued()
+                } else if kept.promises_continued()
                     && let Err(why) = leased
                 {
                     // Often enough for now, but only while keyframes stay as frequent.
@@ -178,7 +180,7 @@ impl<'a> Coverage<'a> {
                     rule: floor.rule.clone(),
                     kind: floor.kind,
                     granted,
-                    blind_max: kept.blind_max(),
+                    blind_max: kept.promised(),
                     expected_interval: Duration::try_from_secs_f64(expected).unwrap_or(Duration::MAX),
                 }
             })

@@ -34,7 +34,7 @@ impl Attention {
     fn wake_by_scan(&self, now: Mono) -> (Option<Mono>, bool) {
         let limits = self.limits;
         let wakes = self.seats.values().filter_map(|seat| {
-            let due = seat.due_at()?;
+            let due = seat.due_from()?;
             (due > now && !seat.is_due(now, limits) && seat.is_due(due, limits)).then_some(due)
         });
         (wakes.min(), !self.seats.values().any(Seat::is_doubted))
@@ -60,6 +60,8 @@ struct Camera {
     id: CameraId,
     step: Option<Duration>,
     phase: Duration,
+    /// How unevenly units come, where that is known.
+    uneven: Option<Duration>,
     cost: LookCost,
     blind: bool,
 }
@@ -118,6 +120,7 @@ impl History {
             step: [None, Some(500), Some(2000), Some(2000), Some(4000)][dice.random_range(0..5)]
                 .map(Duration::from_millis),
             phase: Duration::from_nanos(dice.random_range(0..4_000_000_000)),
+            uneven: [None, Some(0), Some(2), Some(30)][dice.random_range(0..4)].map(Duration::from_millis),
             cost: LookCost {
                 decode_us: dice.random_range(500..40_000),
                 preprocess_us: 0,
@@ -142,6 +145,7 @@ impl History {
             newest_unit_arrival: Some(newest),
             units_since_look: self.dice.random_range(1..60),
             keyframe_interval_estimate: camera.step,
+            rhythm: camera.uneven.map(|uneven| Rhythm { every: Duration::from_millis(40), uneven }),
             blind: camera.blind.then_some(NotLooked::Offline),
         };
         (camera.id.clone(), offer)

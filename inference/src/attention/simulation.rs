@@ -9,7 +9,9 @@ use xueliang_base::{
     time::Mono,
 };
 
-use super::{Attention, AttentionParams, CameraNeed, Decision, Floor, LookOutcome, Offer, Seen, WorkerId};
+use super::{
+    Attention, AttentionParams, CameraNeed, Decision, Floor, LookOutcome, Offer, Pace, Seen, WorkerId,
+};
 
 pub(super) const TICK: Duration = Duration::from_millis(5);
 
@@ -29,6 +31,13 @@ pub(super) struct Cam {
     pub(super) phase: Duration,
     /// Looks fail from this moment on.
     pub(super) broken: bool,
+    /// Share of the time between two units by which one comes earlier or later at most; less than a half.
+    pub(super) jitter: f64,
+    /// Every so many seconds, nothing comes for so many; then what was held back comes at once.
+    pub(super) stalls: Option<(f64, f64)>,
+    /// Whether attention is told the rhythm of its units.
+    pub(super) told: bool,
+    pace: Pace,
     units: u64,
     decoded: u64,
     /// Units up to here were part of a look, or superseded by one.
@@ -52,6 +61,10 @@ impl Cam {
             others: Vec::new(),
             phase: Duration::ZERO,
             broken: false,
+            jitter: 0.0,
+            stalls: None,
+            told: true,
+            pace: Pace::default(),
             units: 0,
             decoded: 0,
             decided: 0,
@@ -62,7 +75,15 @@ impl Cam {
     }
     #[expect(clippy::cast_precision_loss, reason = "test counts are small")]
     fn arrival(&self, start: Mono, unit: u64) -> Mono {
-        start.plus(self.phase).plus(Duration::from_secs_f64(unit as f64 / self.fps))
+        // Between -1 and 1, and the same at each call.
+        let chance = (unit.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / f64::from(1 << 23) - 1.0;
+        let mut at = (unit as f64 + chance * self.jitter).max(0.0) / self.fps;
+        if let Some((every, length)) = self.stalls
+            && at % every < length
+        {
+            at += length - at % every + unit as f64 * 1e-6;
+        }
+        start.plus(self.phase).plus(Duration::from_secs_f64(at))
     }
     fn offer(&self, start: Mono, leased: bool) -> Offer {
         if self.units == 0 {
@@ -77,6 +98,7 @@ impl Cam {
             units_since_look: usize::try_from(self.units.saturating_sub(from)).unwrap(),
             #[expect(clippy::cast_precision_loss, reason = "test counts are small")]
             keyframe_interval_estimate: Some(Duration::from_secs_f64(self.gop as f64 / self.fps)),
+            rhythm: self.pace.rhythm().filter(|_| self.told),
             blind: None,
         }
     }
@@ -96,7 +118,8 @@ impl Cam {
 #[derive(Debug, Clone)]
 struct Busy {
     until: Mono,
-    camera: usize,
+    /// None in a turn at a sub-stream.
+    camera: Option<usize>,
     picture: Mono,
     outcome: LookOutcome,
 }
@@ -109,6 +132,9 @@ pub(super) struct Sim {
     pub(super) start: Mono,
     pub(super) now: Mono,
     pub(super) decisions: Vec<Decision>,
+    /// Sub-streams, each of which takes a worker that has no look, so often and for so long, if it can.
+    pub(super) turns: Option<(usize, Duration, Duration)>,
+    turned: Vec<Mono>,
 }
 
 impl Sim {
@@ -136,7 +162,16 @@ impl Sim {
             });
         }
         let start = Mono(1_000_000_000_000);
-        Self { attention, cams, workers, start, now: start, decisions: Vec::new() }
+        Self {
+            attention,
+            cams,
+            workers,
+            start,
+            now: start,
+            decisions: Vec::new(),
+            turns: None,
+            turned: Vec::new(),
+        }
     }
     pub(super) fn run(&mut self, seconds: f64) {
         let end = self.now.plus(Duration::from_secs_f64(seconds));
@@ -153,7 +188,8 @@ impl Sim {
                 continue;
             };
             self.workers[worker] = None;
-            let cam = &mut self.cams[busy.camera];
+            let Some(camera) = busy.camera else { continue };
+            let cam = &mut self.cams[camera];
             if let Ok(seen) = &busy.outcome.result {
                 for model in &seen.models {
                     cam.by_model.entry(model.to_string()).or_default().push(busy.picture);
@@ -167,6 +203,7 @@ impl Sim {
     fn arrive(&mut self) {
         for cam in &mut self.cams {
             while cam.arrival(self.start, cam.units) <= self.now {
+                cam.pace.took(cam.arrival(self.start, cam.units));
                 cam.units += 1;
             }
             let leased = self.attention.lease(&cam.id).is_some();
@@ -179,7 +216,10 @@ impl Sim {
                 .filter(|w| self.workers[*w].is_none())
                 .map(|w| WorkerId(u32::try_from(w).unwrap()))
                 .collect();
-            let Some(decision) = self.attention.next(self.now, &free) else { return };
+            let Some(decision) = self.attention.next(self.now, &free) else {
+                self.turn(&free);
+                return;
+            };
             assert!(free.contains(&decision.worker), "only free workers are given work");
             let index = self.cams.iter().position(|cam| cam.id == decision.camera).unwrap();
             let cam = &mut self.cams[index];
@@ -202,8 +242,23 @@ impl Sim {
             let took = Duration::from_micros(cost.decode_us + cost.infer_us);
             let outcome = LookOutcome { cost, result, units_decoded: units };
             let worker = usize::try_from(decision.worker.0).unwrap();
-            self.workers[worker] = Some(Busy { until: self.now.plus(took), camera: index, picture, outcome });
+            self.workers[worker] =
+                Some(Busy { until: self.now.plus(took), camera: Some(index), picture, outcome });
             self.decisions.push(decision);
+        }
+    }
+    /// What workers do that have no look.
+    fn turn(&mut self, free: &[WorkerId]) {
+        let Some((streams, every, takes)) = self.turns else { return };
+        self.turned.resize(streams, self.start);
+        for worker in free {
+            let oldest = self.turned.iter_mut().min().filter(|at| self.now.since(**at) >= every);
+            let Some(turned) = oldest else { return };
+            *turned = self.now;
+            let outcome =
+                LookOutcome { cost: LookCost::default(), result: Err(NotLooked::Busy), units_decoded: 0 };
+            self.workers[worker.0 as usize] =
+                Some(Busy { until: self.now.plus(takes), camera: None, picture: self.now, outcome });
         }
     }
 }

@@ -9,6 +9,8 @@ use xueliang_base::{
     time::Mono,
 };
 
+use super::rhythm::Rhythm;
+
 /// A look worker of this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId(pub u32);
@@ -157,6 +159,8 @@ pub struct Offer {
     pub units_since_look: usize,
     /// Typical time between keyframes, where known.
     pub keyframe_interval_estimate: Option<Duration>,
+    /// How units come, where known.
+    pub rhythm: Option<Rhythm>,
     /// Why the camera cannot be looked at now, where it cannot.
     pub blind: Option<NotLooked>,
 }
@@ -246,6 +250,8 @@ pub struct Counters {
     pub stirred: u64,
     /// Times that a resting camera was woken.
     pub woken: u64,
+    /// Times that a rule of a camera that was woken waited for longer than it asks then, and for no longer than is promised.
+    pub woken_late: u64,
     /// Looks started without a model.
     pub glances: u64,
     /// Looks that answered after their deadline or never.

@@ -7,6 +7,9 @@ use super::{
     *,
 };
 
+mod pictures;
+mod woken;
+
 fn params(workers: usize) -> AttentionParams {
     AttentionParams { workers, ..AttentionParams::default() }
 }
@@ -38,6 +41,7 @@ fn offer(now: Mono, keyframe_age_s: f64, units: usize) -> Offer {
         newest_unit_arrival: Some(now),
         units_since_look: units,
         keyframe_interval_estimate: Some(s(2.0)),
+        rhythm: None,
         blind: None,
     }
 }

@@ -8,6 +8,7 @@ use xueliang_base::time::Mono;
 
 use super::{
     cells::{CELLS, Cells},
+    habits::Habits,
     light::{Light, level, share_of, shown},
 };
 
@@ -66,7 +67,7 @@ pub(super) struct Sighting {
     pub(super) staying: Cells,
     /// Differs and stands, and a look found something there.
     pub(super) kept: Cells,
-    /// Differs and stands, and two looks found nothing there.
+    /// Differs and stands, and two looks found nothing there; or differs as it does now and then.
     pub(super) waiting: Cells,
     /// Most of the picture differs.
     pub(super) global: bool,
@@ -106,6 +107,7 @@ pub(super) struct Ground {
     judged: Cells,
     cleared: Cells,
     kept: Cells,
+    habits: Habits,
     at: Mono,
     followed_at: Mono,
     global_since: Option<Mono>,
@@ -147,6 +149,7 @@ impl Ground {
             judged: Cells::EMPTY,
             cleared: Cells::EMPTY,
             kept: Cells::EMPTY,
+            habits: Habits::new(),
             at,
             followed_at: at,
             global_since: None,
@@ -154,7 +157,7 @@ impl Ground {
         }
     }
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + 5 * CELLS * size_of::<Level>()
+        size_of::<Self>() + 5 * CELLS * size_of::<Level>() + self.habits.bytes()
     }
     /// Takes a picture in.
     pub(super) fn see(&mut self, at: Mono, picture: &[u8], used: &Cells) -> Sighting {
@@ -196,6 +199,8 @@ impl Ground {
         if !global {
             self.follow(at, picture, &tolerance, &changed);
         }
+        let habit = self.habit(passed, picture, global, &compared, &changed);
+        let changed = changed & !habit;
         let moving = changed & !standing;
         let (kept, cleared) = (changed & standing & self.kept, changed & standing & self.cleared);
         let kept_or_cleared = kept | cleared;
@@ -204,11 +209,30 @@ impl Ground {
             moving: moving.without_lone(),
             staying: (changed & standing & !kept_or_cleared).without_lone(),
             kept,
-            waiting: cleared & !kept,
+            waiting: (cleared & !kept) | habit,
             global,
             flipped,
             light,
         }
+    }
+    /// Of the cells that differ, those in which that comes and goes and looks have found nothing. What one found there is not.
+    fn habit(
+        &mut self,
+        passed: Duration,
+        picture: &[u8],
+        global: bool,
+        compared: &Compared,
+        changed: &Cells,
+    ) -> Cells {
+        let mut habits = std::mem::take(&mut self.habits);
+        let habit = if global || passed > PAUSE {
+            habits.interrupt();
+            Cells::EMPTY
+        } else {
+            habits.see(passed, changed, &compared.weak, |cell| self.differs(cell, picture, Light::SAME))
+        };
+        self.habits = habits;
+        habit & !self.kept
     }
     /// Learns from a look at a picture: in `found` it found something, elsewhere nothing.
     pub(super) fn teach(&mut self, at: Mono, picture: &[u8], found: &Cells, used: &Cells) -> Taught {
@@ -227,6 +251,9 @@ impl Ground {
             self.kept |= kept;
             return taught;
         }
+        let mut habits = std::mem::take(&mut self.habits);
+        habits.teach(&empty, &kept, |cell| self.differs(cell, picture, light));
+        self.habits = habits;
         // A cell that has changed since the look's picture stands for nothing that the look saw.
         let stood = empty & self.steady_for(STANDS) & !compared.moved;
         let absorbed = stood & self.cleared & self.steady_for(ABSORBED);
@@ -384,7 +411,7 @@ fn tolerance_of(spread: Level) -> Level {
     TOLERANCE + spread.min(SPREAD_MOST) * SPREADS
 }
 
-fn tenths(time: Duration) -> u16 {
+pub(super) fn tenths(time: Duration) -> u16 {
     u16::try_from(time.as_millis() / 100).unwrap_or(u16::MAX)
 }
 

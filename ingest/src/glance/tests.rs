@@ -8,6 +8,8 @@ use super::{
     *,
 };
 
+mod habits;
+
 /// A scene of fixed texture, with the noise of a sensor.
 struct Town {
     glance: Glance,

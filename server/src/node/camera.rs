@@ -17,6 +17,7 @@ use xueliang_base::{
     time::{Mono, Wall},
     unit::AccessUnit,
 };
+use xueliang_inference::attention::Pace;
 use xueliang_ingest::{
     activity::{Activity, Lesson, State},
     health::{Signal, SignalChange},
@@ -75,6 +76,8 @@ pub struct Live {
     last_keyframe: Option<Mono>,
     /// Time between keyframes, smoothed.
     pub keyframe_interval: Option<std::time::Duration>,
+    /// Time between units.
+    pub pace: Pace,
 }
 
 impl Live {
@@ -89,6 +92,7 @@ impl Live {
             connects: 0,
             last_keyframe: None,
             keyframe_interval: None,
+            pace: Pace::default(),
         }
     }
     /// A unit arrived.
@@ -98,7 +102,9 @@ impl Live {
         if unit.discontinuity {
             // What was missed may have held keyframes; the next interval begins after it.
             self.last_keyframe = None;
+            self.pace.interrupt();
         }
+        self.pace.took(unit.arrival);
         if unit.keyframe {
             if let Some(last) = self.last_keyframe {
                 let interval = unit.arrival.since(last);
@@ -260,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_keyframe_interval_does_not_span_an_outage() {
+    fn neither_the_keyframe_interval_nor_the_rhythm_spans_an_outage() {
         let camera =
             xueliang_base::config::Config::parse(CONFIG, std::path::Path::new("/etc")).unwrap().cameras;
         let ring = Ring::new(1 << 20, Duration::from_secs(30));
@@ -279,14 +285,18 @@ mod tests {
                 camera_time: None,
                 data: vec![0; 10].into(),
             });
-            cell.live().keyframe_interval
+            let live = cell.live();
+            (live.keyframe_interval, live.pace.rhythm().map(|rhythm| rhythm.every))
         };
-        unit(100, true, false);
-        assert_eq!(unit(102, true, false), Some(Duration::from_secs(2)));
+        let two = Some(Duration::from_secs(2));
+        for n in 0..10 {
+            unit(100 + 2 * n, true, false);
+        }
+        assert_eq!(unit(120, true, false), (two, two));
         // Away for ten minutes, and the first unit that comes is no keyframe.
-        unit(702, false, true);
-        assert_eq!(unit(703, true, false), Some(Duration::from_secs(2)));
-        assert_eq!(unit(705, true, false), Some(Duration::from_secs(2)));
+        assert_eq!(unit(720, false, true), (two, two));
+        assert_eq!(unit(722, true, false), (two, two));
+        assert_eq!(unit(724, true, false), (two, two));
     }
 
     #[test]

@@ -339,6 +339,7 @@ impl Looks {
                     usize::try_from((pending.newest_seq + 1).saturating_sub(first)).unwrap_or(usize::MAX)
                 }),
                 keyframe_interval_estimate: live.keyframe_interval,
+                rhythm: live.pace.rhythm(),
                 blind: live.signal.not_looked(),
             },
         );

@@ -48,8 +48,10 @@ pub struct Options {
 const WARM_UP: Duration = Duration::from_secs(60);
 /// A keyframe that comes at most so many intervals before another is due is told to attention (its own margin is 1.1).
 const AHEAD: f64 = 1.2;
-/// The share of its interval after which a camera of continued looks is due.
+/// The share of its interval after which a camera of continued looks is due; and, with a decoder of its own, the one after
+/// which a picture may be the last in time.
 const EARLY: f64 = 0.8;
+const EARLIEST: f64 = 0.5;
 
 /// A look on its way.
 struct Look {
@@ -235,7 +237,7 @@ impl<'a> Town<'a> {
             None => Mono(0),
             // At rest a glance may be due, and one that wakes makes the next picture so.
             Some(_) if self.thorough || kind.rests.is_some() => Mono(0),
-            Some(seen) if camera.leased => seen.plus(interval.mul_f64(EARLY)),
+            Some(seen) if camera.leased => seen.plus(interval.mul_f64(EARLIEST)),
             Some(seen) => {
                 let interval = if kind.continued { interval.mul_f64(EARLY) } else { interval };
                 seen.plus(interval).minus(step.mul_f64(AHEAD))

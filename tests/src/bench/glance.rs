@@ -77,6 +77,7 @@ pub fn run() -> anyhow::Result<Table> {
     lobby_rows(&mut table, data.as_deref())?;
     let mut alone = tree;
     alone.pictures.retain(|(at, _)| *at < TREE_ALONE);
+    habit_rows(&mut table, &alone);
     // Where nobody walks, and in the middle of the branches.
     hazard_rows(&mut table, "vtest.avi", &campus, Rect::new(0.02, 0.02, 0.16, 0.2));
     hazard_rows(&mut table, "tree.avi", &alone, Rect::new(0.55, 0.55, 0.8, 0.85));
@@ -211,6 +212,21 @@ fn tree_rows(table: &mut Table, tree: &Footage) {
                 table.row(&figure, share_text(hand), ">= 0.98", share(hand) >= 0.98);
             }
         }
+    }
+}
+
+/// A tree and nothing else, whose looks find nothing: how soon it is known.
+fn habit_rows(table: &mut Table, alone: &Footage) {
+    for (rate, every) in RATES {
+        let run = Plan { noise: NOISE, ..plan(alone, every, Looks::Finding(OVERLOOKED)) }.run();
+        let minutes = |from: u64, to: u64| {
+            let during = Duration::from_secs(from * 60)..Duration::from_secs(to * 60);
+            share(awake(run.steps.iter().filter(|step| during.contains(&step.at))))
+        };
+        table.note(
+            &format!("tree.avi before the hand, {rate}: share of glances that wake"),
+            format!("{:.3} in minutes 2 to 5, {:.3} in 6 to 10", minutes(1, 5), minutes(5, 10)),
+        );
     }
 }
 

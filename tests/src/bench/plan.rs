@@ -86,6 +86,7 @@ fn decision_us(cameras: usize) -> anyhow::Result<f64> {
                 newest_unit_arrival: Some(now),
                 units_since_look: 1,
                 keyframe_interval_estimate: Some(KEYFRAMES),
+                rhythm: None,
                 blind: None,
             };
             attention.offer(id, offer);

@@ -90,6 +90,7 @@ fn expected(
                 newest_unit_arrival: Some(now),
                 units_since_look: 1,
                 keyframe_interval_estimate: Some(assumed.keyframes),
+                rhythm: None,
                 blind: None,
             },
         );

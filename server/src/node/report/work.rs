@@ -90,6 +90,7 @@ impl WorkMetrics {
             ("glances", did.glances),
             ("stirred", did.stirred),
             ("woken", did.woken),
+            ("woken_late", did.woken_late),
             ("leases_granted", did.leases_granted),
             ("leases_revoked", did.leases_revoked),
             ("deadline_misses", did.deadline_misses),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use xueliang_base::{id::CameraId, time::Mono};
-use xueliang_inference::attention::Offer;
+use xueliang_inference::attention::{Offer, Rhythm};
 
 use super::{
     super::{Costs, costs::Urn, mix::CameraType},
@@ -97,6 +97,7 @@ impl Camera {
             newest_unit_arrival: Some(self.arrival(kind.unit, newest)),
             units_since_look: usize::try_from(newest + 1 - from).unwrap_or(usize::MAX),
             keyframe_interval_estimate: Some(kind.keyframes),
+            rhythm: Some(Rhythm { every: kind.unit, uneven: Duration::ZERO }),
             blind: None,
         }
     }

@@ -1,0 +1,94 @@
+//! What is promised of a camera that was woken: what it is promised at rest. What it asks for beyond is given where there is room.
+
+use super::*;
+
+/// Cameras of one moving hazard, at rest: a decoder for one of them.
+fn town(cameras: usize) -> Attention {
+    let mut attention = Attention::new(AttentionParams { leases_per_worker: 1, ..params(1) });
+    for index in 0..cameras {
+        attention.set_camera(CameraNeed { id: camera(index), ..resting() });
+    }
+    attention
+}
+fn camera(index: usize) -> CameraId {
+    id(&format!("c{index}"))
+}
+
+/// So many seconds in which all are woken every five; keyframes come every 2 s, units every 50 ms, looks are done at once. Looks of
+/// those in `blind` fail.
+fn alarm(attention: &mut Attention, cameras: usize, from: Mono, seconds: u32, blind: &[usize]) -> Mono {
+    for step in 0..seconds * 20 {
+        let now = from.plus(s(0.05) * step);
+        for index in 0..cameras {
+            let since_keyframe = now.since(Mono(0)).as_secs_f64() % 2.0;
+            attention.offer(&camera(index), offer(now, since_keyframe, 1));
+            if step % 100 == 0 {
+                attention.wake(now, &camera(index), s(10.0));
+            }
+        }
+        while let Some(decision) = attention.next(now, &[WorkerId(0)]) {
+            let offered = attention.seats[&decision.camera].flight.as_ref().unwrap().picture;
+            let failed = blind.iter().any(|index| camera(*index) == decision.camera);
+            let seen = Seen { picture: offered, models: decision.models };
+            let result = if failed { Err(NotLooked::Undecodable) } else { Ok(seen) };
+            attention.done(now, &decision.camera, LookOutcome { result, ..ok(offered) });
+        }
+    }
+    from.plus(s(f64::from(seconds)))
+}
+
+#[test]
+fn who_was_woken_and_finds_no_decoder_keeps_its_floor_at_rest_and_that_is_no_gap() {
+    let mut attention = town(4);
+    let now = alarm(&mut attention, 4, Mono(1_000_000_000_000), 90, &[]);
+    let leased = (0..4).filter(|index| attention.lease(&camera(*index)).is_some()).count();
+    assert_eq!(leased, 1);
+    assert_eq!(attention.breaches(now), [], "every keyframe of theirs is looked at");
+    for index in 0..4 {
+        assert_eq!(attention.vigil(&camera(index)), Some(Vigil::Watching));
+        let row = &attention.coverage(&camera(index))[0];
+        assert_eq!((row.granted, row.blind_max), (Granted::Guaranteed, s(30.0)), "{row:?}");
+        assert_eq!(attention.in_time(now, &camera(index)), Some(true));
+    }
+    let late = attention.counters().woken_late;
+    assert!(
+        (100..150).contains(&late),
+        "three cameras, a look every 2 s for 90 s, and all of it is counted: {late}"
+    );
+}
+
+#[test]
+fn waking_puts_no_floor_at_rest_off() {
+    let mut attention = town(2);
+    let start = Mono(1_000_000_000_000);
+    let now = alarm(&mut attention, 2, start, 20, &[]);
+    let before = attention.counters().woken_late;
+    // From then on one of them cannot be looked at, and is woken again and again.
+    let later = alarm(&mut attention, 2, now, 28, &[1]);
+    assert_eq!(attention.breaches(later), []);
+    let later = alarm(&mut attention, 2, later, 6, &[1]);
+    let breaches = attention.breaches(later);
+    assert_eq!(breaches.len(), 1, "{breaches:?}");
+    assert_eq!((&breaches[0].camera, breaches[0].blind_max), (&camera(1), s(30.0)));
+    assert!(later.since(breaches[0].since) < s(7.0), "{breaches:?}");
+    // The first look after so long is late by what is promised, and is no matter of decoders.
+    let again = alarm(&mut attention, 2, later, 3, &[]);
+    assert_eq!(attention.breaches(again).len(), 1, "one look mends no floor");
+    assert!(attention.counters().woken_late <= before + 40);
+}
+
+#[test]
+fn a_rule_that_has_seen_something_is_promised_what_it_asks() {
+    let mut attention = town(2);
+    let now = alarm(&mut attention, 2, Mono(1_000_000_000_000), 20, &[]);
+    let without = (0..2).map(camera).find(|id| attention.lease(id).is_none()).unwrap();
+    attention.undecided(now, &without, ["r".parse().unwrap()].into());
+    assert_eq!(attention.breaches(now), [], "what was right when it was woken is no lateness now");
+    let row = &attention.coverage(&without)[0];
+    assert_eq!((row.granted, row.blind_max), (Granted::NotCovered(Why::NoLease), s(0.3)), "{row:?}");
+    let later = alarm(&mut attention, 2, now, 5, &[]);
+    let breaches = attention.breaches(later);
+    assert_eq!(breaches.iter().map(|breach| &breach.camera).collect::<Vec<_>>(), [&without]);
+    attention.undecided(later, &without, BTreeSet::new());
+    assert_eq!(attention.breaches(later), [], "it has decided");
+}
