@@ -10,6 +10,7 @@ mod audit;
 mod clock;
 mod credit;
 mod deliver;
+mod duty;
 mod explain;
 pub(crate) mod hub;
 mod lanes;
@@ -35,6 +36,7 @@ use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
 use xueliang_proto::v1::CloseReason;
 
 pub(crate) use self::deliver::Handed;
+pub(crate) use self::duty::InForce;
 pub(crate) use self::subscription::missed;
 pub use self::{
     admission::MAX_NAMES,

@@ -7,6 +7,7 @@ mod alert;
 mod camera;
 mod clock;
 mod delivery;
+mod duty;
 mod encoded;
 mod evidence;
 mod explain;
@@ -27,15 +28,25 @@ pub(crate) use tonic::{Request, Response};
 use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     camera_service_server::CameraServiceServer, clock_service_server::ClockServiceServer,
-    delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
+    delivery_service_server::DeliveryServiceServer, division_service_server::DivisionServiceServer,
+    duty_service_server::DutyServiceServer, evidence_service_server::EvidenceServiceServer,
     explain_service_server::ExplainServiceServer, node_service_server::NodeServiceServer,
     retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
     suppression_service_server::SuppressionServiceServer,
 };
 
 pub use self::{
-    alert::AlertApi, camera::CameraApi, clock::ClockApi, delivery::DeliveryApi, encoded::AlertServer,
-    evidence::EvidenceApi, explain::ExplainApi, node::NodeApi, retention::RetentionApi, sink::SinkApi,
+    alert::AlertApi,
+    camera::CameraApi,
+    clock::ClockApi,
+    delivery::DeliveryApi,
+    duty::{DivisionApi, DutyApi},
+    encoded::AlertServer,
+    evidence::EvidenceApi,
+    explain::ExplainApi,
+    node::NodeApi,
+    retention::RetentionApi,
+    sink::SinkApi,
     suppression::SuppressionApi,
 };
 use crate::{
@@ -101,6 +112,18 @@ impl Bus {
     /// Silences, and what was suppressed.
     pub fn suppression_service(&self) -> SuppressionServiceServer<SuppressionApi> {
         SuppressionServiceServer::new(SuppressionApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// The division tree.
+    pub fn division_service(&self) -> DivisionServiceServer<DivisionApi> {
+        DivisionServiceServer::new(DivisionApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// Duty rules, the roster, who is responsible.
+    pub fn duty_service(&self) -> DutyServiceServer<DutyApi> {
+        DutyServiceServer::new(DutyApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }

@@ -6,6 +6,7 @@ pub mod assignment;
 pub mod board;
 pub mod bus;
 mod crew;
+pub mod duty;
 pub mod error;
 pub mod evidence;
 pub mod explain;

@@ -58,6 +58,10 @@ pub enum Right {
     RunSinks,
     /// Make and end silences.
     Silence,
+    /// Change and end divisions, import grids.
+    ManageDivisions,
+    /// Change and end duty rules and shifts.
+    ManageDuty,
 }
 
 /// Who calls: the result of signing in, or of the listener's own access control.
@@ -77,8 +81,8 @@ impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            ConnectCameras, HoldEvidence, Publish, ReadAlerts, ReadCameras, ReadRegister, ReportExternal,
-            RunNode, RunSinks, SetExtreme, Silence, ViewOriginal, ViewRedacted,
+            ConnectCameras, HoldEvidence, ManageDivisions, ManageDuty, Publish, ReadAlerts, ReadCameras,
+            ReadRegister, ReportExternal, RunNode, RunSinks, SetExtreme, Silence, ViewOriginal, ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ConnectCameras, ViewRedacted],
@@ -96,6 +100,8 @@ impl Principal {
                 Silence,
                 ReportExternal,
                 RunSinks,
+                ManageDivisions,
+                ManageDuty,
             ],
             PrincipalKind::Sink => &[ViewRedacted],
         };

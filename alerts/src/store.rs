@@ -6,6 +6,7 @@
 
 mod backup;
 mod delivery;
+mod duty;
 #[cfg(any(test, feature = "faulty-disk"))]
 pub mod faulty_disk;
 mod retention;
@@ -36,6 +37,7 @@ use xueliang_proto::v1;
 
 pub use backup::{Manifest, OtherFile, backup_files, make_folder, read_manifest, restore};
 pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
+pub use duty::DutyStore;
 pub use retention::{
     Certificate, CertificateQuery, DueEvidence, EvidenceBytes, Feed, HoldQuery, RetentionStore,
 };
@@ -280,7 +282,7 @@ pub struct Health {
 pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
-pub trait Store: RetentionStore + sinks::SinkStore + Suppressions {
+pub trait Store: RetentionStore + sinks::SinkStore + Suppressions + DutyStore {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;
     /// The last place of the feed that is on disk.

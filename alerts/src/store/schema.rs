@@ -289,6 +289,16 @@ CREATE TABLE camera_behind (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX camera_behind_by_alert ON camera_behind (alert_id);
 ",
+    r"
+-- Divisions (what is 1, the key a code), duty rules (2, a number) and shifts (3, a number): what is in force from
+-- valid_from_us on. The content is a Division, DutyRule or Shift of duty.proto.
+CREATE TABLE duty_version (
+    version INTEGER PRIMARY KEY AUTOINCREMENT, what INTEGER NOT NULL, key TEXT NOT NULL, valid_from_us INTEGER NOT NULL,
+    valid_to_us INTEGER, author TEXT NOT NULL, made_us INTEGER NOT NULL, content BLOB NOT NULL
+) STRICT;
+CREATE TRIGGER duty_version_stays BEFORE DELETE ON duty_version BEGIN SELECT RAISE(ABORT, 'what was in force is never deleted'); END;
+CREATE TRIGGER duty_version_as_is BEFORE UPDATE ON duty_version BEGIN SELECT RAISE(ABORT, 'what was in force never changes'); END;
+",
 ];
 
 /// The steps of a node's spool.

@@ -7,6 +7,7 @@
 mod clock;
 mod convert;
 mod delivery;
+mod duty;
 pub(super) mod file;
 mod flood;
 mod publish;
@@ -136,6 +137,7 @@ pub struct SqliteStore {
     boot_began: u64,
     /// See [`SqliteStore::inhibitors`].
     inhibitors: Vec<Firing>,
+    duty: Arc<duty::Known>,
     /// Held as long as the store is open, so that no second process opens it.
     _lock: fs::File,
 }
@@ -177,7 +179,20 @@ impl SqliteStore {
         let desk_file = read.clone();
         let readers = Crew::spawn("store-read", options.readers, 256, move || Reader::new(read.clone()))?;
         let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(desk_file.clone()))?;
-        Ok(Self { epoch, shared, writer, readers, desk, path, clock, boot_began, inhibitors, _lock: lock })
+        let duty = Arc::default();
+        Ok(Self {
+            epoch,
+            shared,
+            writer,
+            readers,
+            desk,
+            path,
+            clock,
+            boot_began,
+            inhibitors,
+            duty,
+            _lock: lock,
+        })
     }
     /// Alerts that fired, were shown and may inhibit when the store was opened.
     pub fn inhibitors(&self) -> &[Firing] {

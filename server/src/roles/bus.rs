@@ -128,6 +128,7 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     let external = Arc::new(External::of(&config, assignment.revision));
     let options = bus_options(&config, assignment.revision, Arc::clone(&external));
     let bus = Bus::open(state.root(), clock.clone(), options)?;
+    bus.seed_divisions(config.divisions.clone()).await?;
     let metrics = Arc::new(Metrics::new("bus"));
     let measuring = measure::spawn(&state, &bus, &config, assignment.revision.0, &metrics, stopping.clone())?;
 
@@ -349,6 +350,8 @@ async fn serve_public(
         .add_service(bus.clock_service())
         .add_service(sinks.service())
         .add_service(bus.suppression_service())
+        .add_service(bus.division_service())
+        .add_service(bus.duty_service())
         .add_service(health_service)
         .add_service(reflection);
     // Small answers go at once, and do not wait for the receipt of the one before.
