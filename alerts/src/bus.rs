@@ -16,6 +16,7 @@ pub(crate) mod hub;
 mod lanes;
 mod publish;
 mod registry;
+mod seal;
 mod subscription;
 mod suppression;
 mod trail;
@@ -46,6 +47,7 @@ pub use self::{
 };
 use self::{hub::Hub, registry::Registry};
 use crate::{
+    audit::{AuditOptions, key::AuditKey, seal::Sealer},
     board::CameraBoard,
     error::Result,
     evidence::{Evidence, EvidenceOptions},
@@ -83,6 +85,8 @@ pub struct BusOptions {
     pub timezone: String,
     /// External publishers.
     pub external: Arc<External>,
+    /// How audit and register are sealed.
+    pub audit: AuditOptions,
     /// Of more records the oldest are trimmed, as far as they are older than 7 days.
     pub feed_max_records: u64,
 }
@@ -102,6 +106,7 @@ impl Default for BusOptions {
             feed_keep: Duration::from_secs(14 * 24 * 3600),
             timezone: "UTC".to_owned(),
             external: Arc::default(),
+            audit: AuditOptions::default(),
             feed_max_records: 10_000_000,
         }
     }
@@ -166,6 +171,7 @@ pub(crate) struct Inner {
     unsaved: Mutex<Unsaved>,
     /// Of the audit of deliveries, not on disk yet.
     notes: Mutex<VecDeque<DeliveryNote>>,
+    sealer: Sealer,
 }
 
 /// The bus. Clones share it.
@@ -197,6 +203,8 @@ impl Bus {
             Arc::clone(&clock),
             options.evidence.clone(),
         )?;
+        let key = AuditKey::open(state_dir)?;
+        let sealer = Sealer::new(key, options.audit.clone(), Arc::clone(&clock));
         Ok(Self(Arc::new(Inner {
             store,
             hub,
@@ -212,6 +220,7 @@ impl Bus {
             admission: admission::Admission::default(),
             unsaved: Mutex::default(),
             notes: Mutex::default(),
+            sealer,
         })))
     }
     /// The store: for health, backup and audit.
@@ -275,6 +284,7 @@ impl Bus {
             () = self.save_every_second() => {}
             () = self.watch_clock() => {}
             () = self.watch_suppressed() => {}
+            () = self.seal_now_and_then() => {}
             () = self.keep_house() => {}
         }
         self.close_subscriptions();
@@ -283,6 +293,9 @@ impl Bus {
         }
         if let Err(error) = self.save_deliveries().await {
             warn!(error = %error, "the last of the audit of deliveries is lost");
+        }
+        if let Err(error) = self.seal_audit(true).await {
+            warn!(error = %error, "the last entries of the audit are not sealed: they are when the service starts again");
         }
     }
     async fn save_every_second(&self) {

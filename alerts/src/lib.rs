@@ -3,6 +3,7 @@
 //! Knows nothing of video or models. SQL stands under `store/` only, tonic services under `grpc/` only.
 
 pub mod assignment;
+pub mod audit;
 pub mod board;
 pub mod bus;
 mod crew;

@@ -4,6 +4,7 @@
 //! visible to consoles only after it is on disk. Only the feed is ever trimmed. [`Store`] is what a database
 //! must do for the bus; [`sqlite`] does it embedded. SQL stands under `store/` and nowhere else.
 
+mod audit;
 mod backup;
 mod delivery;
 mod duty;
@@ -15,6 +16,7 @@ pub mod sinks;
 mod spool;
 mod sqlite;
 mod suppression;
+mod verify;
 
 use std::{
     path::PathBuf,
@@ -35,6 +37,7 @@ use xueliang_base::{
 };
 use xueliang_proto::v1;
 
+pub use audit::AuditStore;
 pub use backup::{Manifest, OtherFile, backup_files, make_folder, read_manifest, restore};
 pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
 pub use duty::DutyStore;
@@ -45,6 +48,7 @@ pub(crate) use spool::{SpoolDb, SpoolItem, SpoolKind};
 pub(crate) use sqlite::evidence_in;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use suppression::{SilenceQuery, SuppressionQuery, Suppressions};
+pub use verify::{AuditReport, Wrong, verify_audit};
 
 use crate::{
     error::Result,
@@ -282,7 +286,7 @@ pub struct Health {
 pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
-pub trait Store: RetentionStore + sinks::SinkStore + Suppressions + DutyStore {
+pub trait Store: RetentionStore + sinks::SinkStore + Suppressions + DutyStore + AuditStore {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;
     /// The last place of the feed that is on disk.

@@ -17,6 +17,7 @@ use crate::{
 };
 
 mod acquire;
+mod audit;
 mod parse;
 mod publisher;
 mod reader;
@@ -27,6 +28,7 @@ mod stream;
 mod upstream;
 
 pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
+pub use audit::AuditSealing;
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
@@ -66,6 +68,9 @@ pub struct Config {
     /// How far back the feed reaches.
     #[serde(default)]
     pub feed: FeedBudget,
+    /// How the audit is sealed. Revisions of before it was hold none.
+    #[serde(default)]
+    pub audit: AuditSealing,
     /// Cameras by id.
     pub cameras: Vec<Camera>,
     /// What cameras hang on, each after what it hangs on itself. Revisions of earlier versions have none.

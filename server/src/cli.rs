@@ -11,6 +11,7 @@ mod backup;
 mod cameras;
 mod check;
 mod demo;
+mod divisions;
 mod explain;
 mod kinds;
 mod plan;
@@ -82,6 +83,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Have a camera connected and looked at for a while that is not all the time.
     Cameras(cameras::CamerasArgs),
+    /// List the division tree, and import the grids of a township from a CSV file.
+    Divisions(divisions::DivisionsArgs),
     /// List which consoles were sent an alert, showed and acknowledged it, and when.
     Audit(audit::AuditArgs),
     /// List the kinds of hazard and what each needs.
@@ -144,6 +147,7 @@ pub fn main() -> ExitCode {
             | Command::Audit(_)
             | Command::Explain(_)
             | Command::Cameras(_)
+            | Command::Divisions(_)
             | Command::Replay(_)
             | Command::Check(_)
             | Command::Plan(_)
@@ -169,6 +173,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Cameras(args) => cameras::run(args),
+        Command::Divisions(args) => divisions::run(args),
         Command::Kinds(args) => kinds::run(&args),
         Command::Bus(args) => role(crate::roles::bus::run(args.config, args.state_dir)),
         Command::Node(args) => role(async {

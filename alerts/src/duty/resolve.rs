@@ -25,7 +25,7 @@ const WEEK: u32 = 7 * 1440;
 pub struct Resolved<'a> {
     /// The rule that was taken, with its number; `None`: none holds.
     pub rule: Option<(u64, &'a Version<Rule>)>,
-    /// Shifts on duty at the place and above it, nearest first; those of the leading unit before others.
+    /// Shifts on duty at the place and above it: those of the leading unit, then the others; each nearest first.
     pub on_duty: Vec<(u64, &'a Version<Shift>)>,
     /// Where what is not settled goes, nearest first.
     pub escalation: Vec<DivisionCode>,

@@ -4,6 +4,7 @@
 //! a thread of their own. A read is one short job on a reader thread, so no read transaction lives across an
 //! `await`. After a failed write the connection is never used again: `file.rs` says why.
 
+pub(super) mod chain;
 mod clock;
 mod convert;
 mod delivery;
@@ -163,6 +164,7 @@ impl SqliteStore {
         };
         let db = file.open()?;
         let epoch = epoch_of(&db)?;
+        chain::begin(&db)?;
         let boot_began = clock::boot_began(&db, &clock.boot())?;
         flood::begin_boot(&db, &clock.boot(), clock.mono());
         let inhibitors = suppression::inhibitors(&db)?;

@@ -3764,7 +3764,7 @@ pub struct ListDivisionsResponse {
 /// Adds or changes a division.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PutDivisionRequest {
-    /// The whole of it. valid_from_unix_us 0 is now; an earlier moment is allowed for a code that was never used.
+    /// The whole of it. A valid_from_unix_us of 0 is now, and so is a moment in the past, except for a code that was never used.
     #[prost(message, optional, tag = "1")]
     pub division: ::core::option::Option<Division>,
 }
@@ -3932,7 +3932,7 @@ pub struct ListDutyRulesResponse {
 /// Adds or changes a rule.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PutDutyRuleRequest {
-    /// The whole of it. valid_from_unix_us 0 is now.
+    /// The whole of it. A valid_from_unix_us of 0 or in the past is now.
     #[prost(message, optional, tag = "1")]
     pub rule: ::core::option::Option<DutyRule>,
 }
@@ -4023,7 +4023,7 @@ pub struct ListRosterResponse {
 /// Adds or changes a shift.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PutShiftRequest {
-    /// The whole of it. valid_from_unix_us 0 is now.
+    /// The whole of it. A valid_from_unix_us of 0 or in the past is now. What was planned for the shift later gives way.
     #[prost(message, optional, tag = "1")]
     pub shift: ::core::option::Option<Shift>,
 }
@@ -4069,7 +4069,7 @@ pub struct ResolveDutyResponse {
     /// The rule that was taken; not set: none holds.
     #[prost(message, optional, tag = "1")]
     pub rule: ::core::option::Option<DutyRule>,
-    /// Shifts on duty at that moment, at the place and above it, nearest first; those of the unit that leads before others.
+    /// Shifts on duty at that moment, at the place and above it: those of the unit that leads, then the others; each nearest first.
     #[prost(message, repeated, tag = "2")]
     pub on_duty: ::prost::alloc::vec::Vec<Shift>,
     /// Where what is not settled goes, nearest first: codes of divisions.

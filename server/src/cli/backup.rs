@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Args;
-use xueliang_alerts::store;
+use xueliang_alerts::{audit::key::KEY_FILE as AUDIT_KEY, store};
 use xueliang_base::time::{Clock, SystemClock};
 
 use super::run::read_config;
@@ -58,12 +58,18 @@ pub fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
     let registry = xueliang_ingest::registry::Registry::open(&state.registry(), SystemClock::shared())?;
     registry.backup_to(&args.to.join(REGISTRY))?;
     copy_private(&state.root().join(REGISTRY_KEY), &args.to.join(REGISTRY_KEY))?;
+    let mut others = vec![REGISTRY, REGISTRY_KEY];
+    // A store of an earlier version that no bus has opened since has none yet.
+    let audit_key = state.root().join(AUDIT_KEY);
+    if audit_key.is_file() {
+        copy_private(&audit_key, &args.to.join(AUDIT_KEY))?;
+        others.push(AUDIT_KEY);
+    }
     // The manifest comes last and names all: a backup that was cut off has none.
-    let manifest =
-        store::backup_files(state.root(), &args.to, &[REGISTRY, REGISTRY_KEY], SystemClock.wall())?;
+    let manifest = store::backup_files(state.root(), &args.to, &others, SystemClock.wall())?;
     println!(
-        "{}: {} bytes, up to feed position {}, verified. It holds the key of camera passwords: keep it as safe as \
-         the state folder.",
+        "{}: {} bytes, up to feed position {}, verified. It holds the key of camera passwords and that of the \
+         audit: keep it as safe as the state folder.",
         args.to.display(),
         manifest.size_bytes,
         manifest.head

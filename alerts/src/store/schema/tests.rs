@@ -136,6 +136,8 @@ async fn a_store_of_every_schema_gives_what_it_held() {
         assert_eq!(certificates.await.unwrap().len(), 1, "schema {schema}");
         let audited = super::super::tests::audited(folder.path());
         assert_eq!(audited, super::super::tests::audited(bench.folder.path()), "schema {schema}");
+        let report = super::super::verify_audit(folder.path(), &[], None).unwrap();
+        assert!(report.holds() && report.entries > 2, "schema {schema}: {report:?}");
         // It works on: a state is taken, and the copy from before is there unless nothing was to be done.
         let incoming = super::super::Incoming {
             alert: alert(Kind::FireFlame, 2),
