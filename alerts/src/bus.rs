@@ -204,7 +204,7 @@ impl Bus {
             options.evidence.clone(),
         )?;
         let key = AuditKey::open(state_dir)?;
-        let sealer = Sealer::new(key, options.audit.clone(), Arc::clone(&clock));
+        let sealer = Sealer::new(key, options.audit.clone(), Arc::clone(&clock))?;
         Ok(Self(Arc::new(Inner {
             store,
             hub,

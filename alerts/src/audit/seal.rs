@@ -12,6 +12,7 @@ use super::{
     key::AuditKey,
 };
 use crate::{
+    crew::Crew,
     error::{Error, Result},
     store::Store,
 };
@@ -22,6 +23,8 @@ const A_READ: usize = 4096;
 const MOST_ENTRIES: u64 = 4096;
 /// Heads looked at at once when they are exported.
 const A_PAGE: usize = 256;
+/// A folder that takes longer, on a machine that hangs, say, counts as failing, and heads are signed on.
+const EXPORT_WITHIN: Duration = Duration::from_secs(5);
 
 /// How the audit is sealed.
 #[derive(Debug, Clone)]
@@ -44,6 +47,8 @@ pub(crate) struct Sealer {
     options: AuditOptions,
     clock: SharedClock,
     state: Mutex<State>,
+    /// Writes into the folder.
+    writer: Crew<()>,
 }
 
 #[derive(Default)]
@@ -61,8 +66,9 @@ struct State {
 }
 
 impl Sealer {
-    pub(crate) fn new(key: AuditKey, options: AuditOptions, clock: SharedClock) -> Self {
-        Self { key, options, clock, state: Mutex::default() }
+    pub(crate) fn new(key: AuditKey, options: AuditOptions, clock: SharedClock) -> Result<Self> {
+        let writer = Crew::spawn("audit-heads", 1, 1, || ())?;
+        Ok(Self { key, options, clock, state: Mutex::default(), writer })
     }
     /// Signs what has come since the last head, if it is time or `now` is wanted, and exports what is not exported yet.
     pub(crate) async fn seal(&self, store: &dyn Store, now: bool) -> Result<()> {
@@ -119,11 +125,12 @@ impl Sealer {
             let heads = store.heads(state.exported, A_PAGE).await?;
             let Some(last) = heads.last().map(|head| head.size) else { return Ok(()) };
             let to = folder.clone();
-            let written = tokio::task::spawn_blocking(move || {
-                heads.iter().try_for_each(|head| head.export(&to).map(|_| ()))
-            })
-            .await
-            .map_err(|error| Error::Internal(format!("export heads of the audit: {error}")))?;
+            let write =
+                self.writer.run(move |()| heads.iter().try_for_each(|head| head.export(&to).map(|_| ())));
+            let written = match tokio::time::timeout(EXPORT_WITHIN, write).await {
+                Ok(written) => written.flatten(),
+                Err(_late) => Err(Error::Unavailable(format!("{} does not answer", folder.display()))),
+            };
             if let Err(error) = written {
                 if !state.failing {
                     warn!(%error, "heads of the audit are not exported: they are tried again, and stand in the log");

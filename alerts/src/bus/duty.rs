@@ -8,6 +8,7 @@ use xueliang_proto::v1;
 
 use super::Bus;
 use crate::{
+    crew::Crew,
     duty::{self, Duty, GridPlan, Rule, Shift},
     error::{Error, Result},
     rights::{Principal, Right, check},
@@ -96,8 +97,8 @@ impl Bus {
         let (duty, now) = (self.duty().await?, self.0.clock.wall());
         let (csv, by) = (request.csv.clone(), who.clone());
         // Thousands of rows take tens of milliseconds.
-        let plan = tokio::task::spawn_blocking(move || GridPlan::make(&duty, now, &by, &csv)).await;
-        let plan = plan.map_err(|error| Error::Internal(format!("plan an import: {error}")))??;
+        let crew = Crew::spawn("grid-plan", 1, 1, || ())?;
+        let plan = crew.run(move |()| GridPlan::make(&duty, now, &by, &csv)).await??;
         if !request.dry_run && plan.told.faults.is_empty() {
             self.0.store.edit_duty(duty::import_grid(who.clone(), request.csv)).await?;
         }

@@ -12,6 +12,7 @@ use xueliang_proto::v1;
 
 use super::{
     Duty,
+    band::Band,
     history::Version,
     rule::{Rule, Shift},
 };
@@ -70,7 +71,7 @@ impl Duty {
                 elsewhere += 1;
                 continue;
             };
-            let week = rule.band.as_ref().map_or(WEEK, |band| band.minutes_a_week());
+            let week = rule.band.as_ref().map_or(WEEK, Band::minutes_a_week);
             let rank = (
                 rule.mode != v1::DutyMode::Unspecified,
                 !rule.kinds.is_empty(),

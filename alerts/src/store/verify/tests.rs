@@ -33,7 +33,7 @@ impl Town {
         let clock = ManualClock::at(NOW);
         let store = open(folder.path(), &clock);
         let options = AuditOptions { heads: Some(heads.path().to_owned()), every: Duration::from_secs(600) };
-        let sealer = Sealer::new(AuditKey::open(folder.path()).unwrap(), options, clock.clone());
+        let sealer = Sealer::new(AuditKey::open(folder.path()).unwrap(), options, clock.clone()).unwrap();
         for number in 1..=ENTRIES {
             clock.advance(Duration::from_secs(1));
             if number % 2 == 1 {
@@ -283,7 +283,8 @@ async fn a_chain_that_is_made_anew_contradicts_its_heads() {
         let clock = ManualClock::at(NOW);
         let store = open(town.folder.path(), &clock);
         let sealer =
-            Sealer::new(AuditKey::open(town.folder.path()).unwrap(), AuditOptions::default(), clock.clone());
+            Sealer::new(AuditKey::open(town.folder.path()).unwrap(), AuditOptions::default(), clock.clone())
+                .unwrap();
         sealer.seal(&store, true).await.unwrap();
         drop(store);
         assert!(town.report().holds());
@@ -312,7 +313,7 @@ async fn sealing_goes_on_where_it_was_and_exports_what_is_missing() {
     let elsewhere = tempfile::tempdir().unwrap();
     let nowhere = elsewhere.path().join("not mounted");
     let to = |folder: &Path| AuditOptions { heads: Some(folder.to_owned()), every: Duration::from_secs(600) };
-    let sealer = Sealer::new(key(), to(&nowhere), clock.clone());
+    let sealer = Sealer::new(key(), to(&nowhere), clock.clone()).unwrap();
     let audit =
         |subject: &str| AuditEntry { principal: "ana".into(), action: "test", subject: subject.into() };
     store.audit(audit("more")).await.unwrap();
@@ -338,7 +339,7 @@ async fn sealing_goes_on_where_it_was_and_exports_what_is_missing() {
     town.tamper("DELETE FROM audit_chain WHERE link_no = 12");
     store.audit(audit("after the gap")).await.unwrap();
     town.tamper("UPDATE audit_chain SET link_no = 20 WHERE link_no = 12");
-    let sealer = Sealer::new(key(), to(&nowhere), clock.clone());
+    let sealer = Sealer::new(key(), to(&nowhere), clock.clone()).unwrap();
     town.tamper("DELETE FROM audit_head WHERE size = 12");
     let refused = sealer.seal(&store, true).await.unwrap_err().to_string();
     assert!(refused.contains("link 12 of the audit is not there"), "{refused}");
