@@ -11,11 +11,13 @@ mod cases;
 mod clock;
 mod credit;
 mod deliver;
+mod duty;
 mod explain;
 pub(crate) mod hub;
 mod lanes;
 mod publish;
 mod registry;
+mod seal;
 mod subscription;
 mod suppression;
 mod trail;
@@ -36,6 +38,7 @@ use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
 use xueliang_proto::v1::CloseReason;
 
 pub(crate) use self::deliver::Handed;
+pub(crate) use self::duty::InForce;
 pub(crate) use self::subscription::missed;
 pub use self::{
     admission::MAX_NAMES,
@@ -45,6 +48,7 @@ pub use self::{
 };
 use self::{hub::Hub, registry::Registry};
 use crate::{
+    audit::{AuditOptions, key::AuditKey, seal::Sealer},
     board::CameraBoard,
     error::Result,
     evidence::{Evidence, EvidenceOptions},
@@ -82,6 +86,8 @@ pub struct BusOptions {
     pub timezone: String,
     /// External publishers.
     pub external: Arc<External>,
+    /// How audit and register are sealed.
+    pub audit: AuditOptions,
     /// Of more records the oldest are trimmed, as far as they are older than 7 days.
     pub feed_max_records: u64,
 }
@@ -101,6 +107,7 @@ impl Default for BusOptions {
             feed_keep: Duration::from_secs(14 * 24 * 3600),
             timezone: "UTC".to_owned(),
             external: Arc::default(),
+            audit: AuditOptions::default(),
             feed_max_records: 10_000_000,
         }
     }
@@ -169,6 +176,7 @@ pub(crate) struct Inner {
     unsaved: Mutex<Unsaved>,
     /// Of the audit of deliveries, not on disk yet.
     notes: Mutex<VecDeque<DeliveryNote>>,
+    sealer: Sealer,
 }
 
 /// The bus. Clones share it.
@@ -200,6 +208,8 @@ impl Bus {
             Arc::clone(&clock),
             options.evidence.clone(),
         )?;
+        let key = AuditKey::open(state_dir)?;
+        let sealer = Sealer::new(key, options.audit.clone(), Arc::clone(&clock))?;
         Ok(Self(Arc::new(Inner {
             store,
             hub,
@@ -215,6 +225,7 @@ impl Bus {
             admission: admission::Admission::default(),
             unsaved: Mutex::default(),
             notes: Mutex::default(),
+            sealer,
         })))
     }
     /// The store: for health, backup and audit.
@@ -284,6 +295,7 @@ impl Bus {
             () = self.watch_clock() => {}
             () = self.watch_suppressed() => {}
             () = self.watch_cases() => {}
+            () = self.seal_now_and_then() => {}
             () = self.keep_house() => {}
         }
         self.close_subscriptions();
@@ -292,6 +304,9 @@ impl Bus {
         }
         if let Err(error) = self.save_deliveries().await {
             warn!(error = %error, "the last of the audit of deliveries is lost");
+        }
+        if let Err(error) = self.seal_audit(true).await {
+            warn!(error = %error, "the last entries of the audit are not sealed: they are when the service starts again");
         }
     }
     async fn save_every_second(&self) {

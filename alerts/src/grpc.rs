@@ -10,6 +10,7 @@ mod camera;
 mod case;
 mod clock;
 mod delivery;
+mod duty;
 mod encoded;
 mod evidence;
 mod explain;
@@ -35,16 +36,29 @@ use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     account_service_server::AccountServiceServer, camera_service_server::CameraServiceServer,
     case_service_server::CaseServiceServer, clock_service_server::ClockServiceServer,
-    delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
+    delivery_service_server::DeliveryServiceServer, division_service_server::DivisionServiceServer,
+    duty_service_server::DutyServiceServer, evidence_service_server::EvidenceServiceServer,
     explain_service_server::ExplainServiceServer, node_service_server::NodeServiceServer,
     retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
     suppression_service_server::SuppressionServiceServer,
 };
 
 pub use self::{
-    account::AccountApi, alert::AlertApi, camera::CameraApi, case::CaseApi, clock::ClockApi,
-    delivery::DeliveryApi, encoded::AlertServer, evidence::EvidenceApi, explain::ExplainApi, guard::Guard,
-    node::NodeApi, retention::RetentionApi, sink::SinkApi, suppression::SuppressionApi,
+    account::AccountApi,
+    alert::AlertApi,
+    camera::CameraApi,
+    case::CaseApi,
+    clock::ClockApi,
+    delivery::DeliveryApi,
+    duty::{DivisionApi, DutyApi},
+    encoded::AlertServer,
+    evidence::EvidenceApi,
+    explain::ExplainApi,
+    guard::Guard,
+    node::NodeApi,
+    retention::RetentionApi,
+    sink::SinkApi,
+    suppression::SuppressionApi,
 };
 use crate::{
     account::Accounts,
@@ -116,6 +130,18 @@ impl Bus {
     /// Silences, and what was suppressed.
     pub fn suppression_service(&self) -> SuppressionServiceServer<SuppressionApi> {
         SuppressionServiceServer::new(SuppressionApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// The division tree.
+    pub fn division_service(&self) -> DivisionServiceServer<DivisionApi> {
+        DivisionServiceServer::new(DivisionApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// Duty rules, the roster, who is responsible.
+    pub fn duty_service(&self) -> DutyServiceServer<DutyApi> {
+        DutyServiceServer::new(DutyApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }

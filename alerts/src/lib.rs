@@ -4,10 +4,12 @@
 
 pub mod account;
 pub mod assignment;
+pub mod audit;
 pub mod board;
 pub mod bus;
 pub mod case;
 mod crew;
+pub mod duty;
 pub mod error;
 pub mod evidence;
 pub mod explain;

@@ -76,6 +76,10 @@ pub enum Right {
     ManageAccounts,
     /// List accounts and what was done with them.
     ReadAccounts,
+    /// Change and end divisions, import grids.
+    ManageDivisions,
+    /// Change and end duty rules and shifts.
+    ManageDuty,
 }
 
 /// Who calls: the result of signing in, or of the listener's own access control.
@@ -97,9 +101,10 @@ impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            ConnectCameras, Dispatch, Handle, HoldEvidence, Judge, Lead, ManageAccounts, Publish,
-            ReadAccounts, ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually, RunNode,
-            RunSinks, SetExtreme, Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
+            ConnectCameras, Dispatch, Handle, HoldEvidence, Judge, Lead, ManageAccounts, ManageDivisions,
+            ManageDuty, Publish, ReadAccounts, ReadAlerts, ReadCameras, ReadRegister, ReportExternal,
+            ReportManually, RunNode, RunSinks, SetExtreme, Silence, Supervise, Verify, ViewOriginal,
+            ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ConnectCameras, ViewRedacted],
@@ -126,6 +131,8 @@ impl Principal {
                 ReportManually,
                 ManageAccounts,
                 ReadAccounts,
+                ManageDivisions,
+                ManageDuty,
             ],
             PrincipalKind::Sink => &[ViewRedacted],
         };

@@ -67,9 +67,9 @@ impl Role {
     /// The rights of a role: the only place that says so.
     pub fn rights(self) -> &'static [Right] {
         use Right::{
-            ConnectCameras, Dispatch, Handle, HoldEvidence, Judge, Lead, ManageAccounts, ReadAccounts,
-            ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually, RunSinks, SetExtreme,
-            Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
+            ConnectCameras, Dispatch, Handle, HoldEvidence, Judge, Lead, ManageAccounts, ManageDivisions,
+            ManageDuty, ReadAccounts, ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually,
+            RunSinks, SetExtreme, Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
         };
         match self {
             Role::Judge => {
@@ -94,10 +94,12 @@ impl Role {
             Role::PointAdmin => &[ReadCameras, ConnectCameras],
             // Device alerts, and silences for planned work; no pictures.
             Role::Maintainer => &[ReadAlerts, ReadCameras, ConnectCameras, Silence],
-            Role::SystemAdmin => &[ReadCameras, RunSinks],
+            Role::SystemAdmin => &[ReadCameras, RunSinks, ManageDivisions],
             Role::SecurityAdmin => &[ManageAccounts, ReadAccounts],
             Role::AuditAdmin => &[ReadRegister, ReadAccounts],
-            Role::Leader => &[ReadAlerts, ReadCameras, ViewRedacted, SetExtreme, HoldEvidence, Lead],
+            Role::Leader => {
+                &[ReadAlerts, ReadCameras, ViewRedacted, SetExtreme, HoldEvidence, Lead, ManageDuty]
+            }
             Role::Inspector => &[ReadCameras, ReadRegister],
             Role::ExternalPlatform => &[ReadAlerts, ReportExternal],
             Role::Contractor => &[ReadCameras],

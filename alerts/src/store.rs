@@ -5,9 +5,11 @@
 //! must do for the bus; [`sqlite`] does it embedded. SQL stands under `store/` and nowhere else.
 
 pub mod accounts;
+mod audit;
 mod backup;
 mod cases;
 mod delivery;
+mod duty;
 #[cfg(any(test, feature = "faulty-disk"))]
 pub mod faulty_disk;
 mod retention;
@@ -16,6 +18,7 @@ pub mod sinks;
 mod spool;
 mod sqlite;
 mod suppression;
+mod verify;
 
 use std::{
     path::PathBuf,
@@ -36,9 +39,11 @@ use xueliang_base::{
 };
 use xueliang_proto::v1;
 
+pub use audit::AuditStore;
 pub use backup::{Manifest, OtherFile, backup_files, make_folder, read_manifest, restore};
 pub use cases::{ActOn, CaseKey, CaseNotice, CaseQuery, Cases, DueCase, ManualReport};
 pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
+pub use duty::DutyStore;
 pub use retention::{
     Certificate, CertificateQuery, DueEvidence, EvidenceBytes, Feed, HoldQuery, RetentionStore,
 };
@@ -46,6 +51,7 @@ pub(crate) use spool::{SpoolDb, SpoolItem, SpoolKind};
 pub(crate) use sqlite::evidence_in;
 pub use sqlite::{SqliteOptions, SqliteStore};
 pub use suppression::{SilenceQuery, SuppressionQuery, Suppressions};
+pub use verify::{AuditReport, Wrong, verify_audit};
 
 use crate::{
     error::Result,
@@ -283,7 +289,9 @@ pub struct Health {
 pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
-pub trait Store: RetentionStore + sinks::SinkStore + Suppressions + accounts::AccountStore + Cases {
+pub trait Store:
+    RetentionStore + sinks::SinkStore + Suppressions + accounts::AccountStore + Cases + DutyStore + AuditStore
+{
     /// The life of the feed.
     fn epoch(&self) -> Epoch;
     /// The last place of the feed that is on disk.

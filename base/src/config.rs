@@ -18,6 +18,7 @@ use crate::{
 
 mod acquire;
 mod api;
+mod audit;
 mod cases;
 mod parse;
 mod publisher;
@@ -30,6 +31,7 @@ mod upstream;
 
 pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
 pub use api::{ApiOptions, ApiTls, SignIn};
+pub use audit::AuditSealing;
 pub use cases::CaseOptions;
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
@@ -73,6 +75,9 @@ pub struct Config {
     /// How far back the feed reaches.
     #[serde(default)]
     pub feed: FeedBudget,
+    /// How the audit is sealed. Revisions of before it was hold none.
+    #[serde(default)]
+    pub audit: AuditSealing,
     /// Cameras by id.
     pub cameras: Vec<Camera>,
     /// What cameras hang on, each after what it hangs on itself. Revisions of earlier versions have none.

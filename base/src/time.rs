@@ -42,6 +42,11 @@ pub fn micros(d: Duration) -> u64 {
     u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// Whether an IANA zone of that name is known here.
+pub fn is_zone(name: &str) -> bool {
+    jiff::tz::TimeZone::get(name).is_ok()
+}
+
 /// Microseconds since 1970-01-01T00:00:00Z by this machine's clock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -65,6 +70,14 @@ impl Wall {
         };
         let zone = jiff::tz::TimeZone::get(zone).unwrap_or(jiff::tz::TimeZone::UTC);
         stamp.to_zoned(zone).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
+    }
+    /// Day of the week (1 Monday to 7 Sunday) and minute of the day in the named IANA zone; `None` when the zone is not
+    /// known here.
+    pub fn day_and_minute(self, zone: &str) -> Option<(u8, u16)> {
+        let stamp = jiff::Timestamp::from_microsecond(self.0).ok()?;
+        let local = stamp.to_zoned(jiff::tz::TimeZone::get(zone).ok()?);
+        let day = local.weekday().to_monday_one_offset().unsigned_abs();
+        Some((day, u16::from(local.hour().unsigned_abs()) * 60 + u16::from(local.minute().unsigned_abs())))
     }
     /// The time of day in the named IANA zone to a tenth of a second, as `14:03:12.4`.
     pub fn time_of_day(self, zone: &str) -> String {
@@ -189,6 +202,11 @@ mod tests {
         assert_eq!(t.rfc3339("Asia/Shanghai"), "2026-01-01T08:00:00.123+08:00");
         assert_eq!(t.to_string(), "2026-01-01T00:00:00.123+00:00");
         assert_eq!(t.time_of_day("Asia/Shanghai"), "08:00:00.1");
+        // A Thursday, and still the day before in New York.
+        assert_eq!(t.day_and_minute("Asia/Shanghai"), Some((4, 480)));
+        assert_eq!(t.day_and_minute("America/New_York"), Some((3, 19 * 60)));
+        assert_eq!(t.day_and_minute("Mars/Olympus"), None);
+        assert!(is_zone("UTC") && !is_zone("Mars/Olympus"));
     }
 
     #[test]

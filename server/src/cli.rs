@@ -12,6 +12,7 @@ mod backup;
 mod cameras;
 mod check;
 mod demo;
+mod divisions;
 mod explain;
 mod kinds;
 mod plan;
@@ -85,6 +86,8 @@ enum Command {
     Cameras(cameras::CamerasArgs),
     /// Make, list and reset accounts of the running service.
     Account(account::AccountArgs),
+    /// List the division tree, and import the grids of a township from a CSV file.
+    Divisions(divisions::DivisionsArgs),
     /// List which consoles were sent an alert, showed and acknowledged it, and when.
     Audit(audit::AuditArgs),
     /// List the kinds of hazard and what each needs.
@@ -148,6 +151,7 @@ pub fn main() -> ExitCode {
             | Command::Audit(_)
             | Command::Explain(_)
             | Command::Cameras(_)
+            | Command::Divisions(_)
             | Command::Replay(_)
             | Command::Check(_)
             | Command::Plan(_)
@@ -174,6 +178,7 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Cameras(args) => cameras::run(args),
+        Command::Divisions(args) => divisions::run(args),
         Command::Kinds(args) => kinds::run(&args),
         Command::Bus(args) => role(crate::roles::bus::run(args.config, args.state_dir)),
         Command::Node(args) => role(async {

@@ -8,6 +8,7 @@ pub mod accuracy;
 pub mod activity;
 pub mod attention;
 pub mod bus;
+pub mod cases;
 pub mod costs;
 pub mod glance;
 pub mod main;

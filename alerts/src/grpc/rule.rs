@@ -23,8 +23,9 @@ type Service = (&'static str, &'static [(&'static str, Rule)]);
 
 const ALL: &[Service] = {
     use Right::{
-        ConnectCameras, HoldEvidence, Judge, ManageAccounts, Publish, ReadAccounts, ReadAlerts, ReadCameras,
-        ReadRegister, ReportExternal, ReportManually, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
+        ConnectCameras, HoldEvidence, Judge, ManageAccounts, ManageDivisions, ManageDuty, Publish,
+        ReadAccounts, ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually, RunNode,
+        RunSinks, Silence, ViewOriginal, ViewRedacted,
     };
     use Rule::{Needs, Open, Recorded, SignedIn};
     &[
@@ -75,6 +76,27 @@ const ALL: &[Service] = {
         // Whoever reads alerts reads their times.
         ("ClockService", &[("ListClockSteps", Needs(ReadAlerts))]),
         ("DeliveryService", &[("ListDeliveries", Needs(ReadRegister))]),
+        // Who reads: whoever reads alerts, or manages either.
+        (
+            "DivisionService",
+            &[
+                ("ListDivisions", SignedIn),
+                ("PutDivision", Needs(ManageDivisions)),
+                ("EndDivision", Needs(ManageDivisions)),
+                ("ImportGrid", Needs(ManageDivisions)),
+            ],
+        ),
+        (
+            "DutyService",
+            &[
+                ("ListDutyRules", SignedIn),
+                ("PutDutyRule", Needs(ManageDuty)),
+                ("EndDutyRule", Needs(ManageDuty)),
+                ("ListRoster", SignedIn),
+                ("PutShift", Needs(ManageDuty)),
+                ("ResolveDuty", SignedIn),
+            ],
+        ),
         (
             "EvidenceService",
             &[

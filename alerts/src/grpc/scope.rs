@@ -11,6 +11,7 @@ use xueliang_base::{
 use xueliang_proto::v1::{
     self, alert_service_server::AlertService as _, camera_service_server::CameraService as _,
     case_service_server::CaseService as _, delivery_service_server::DeliveryService as _,
+    division_service_server::DivisionService as _, duty_service_server::DutyService as _,
     evidence_service_server::EvidenceService as _, retention_service_server::RetentionService as _,
     sink_service_server::SinkService as _, subscribe_response::Item,
     suppression_service_server::SuppressionService as _,
@@ -115,6 +116,49 @@ pub(super) fn report(alert: &Alert) -> v1::ExternalState {
     }
 }
 
+/// A division with a county, a township and a village below it, a rule and a shift.
+async fn divide(bus: &Bus, town: &Principal, code: &str) {
+    let divisions = DivisionApi(bus.clone());
+    for wire in
+        [place(code, "", 2), place(&format!("{code}82"), code, 3), place(&format!("{code}82101"), code, 4)]
+            .into_iter()
+            .chain([place(&format!("{code}82101001"), &format!("{code}82101"), 5)])
+    {
+        divisions.put_division(by(town, v1::PutDivisionRequest { division: Some(wire) })).await.unwrap();
+    }
+    let duty = DutyApi(bus.clone());
+    duty.put_duty_rule(by(town, v1::PutDutyRuleRequest { rule: Some(rule(code)) })).await.unwrap();
+    duty.put_shift(by(town, v1::PutShiftRequest { shift: Some(shift(code)) })).await.unwrap();
+}
+
+fn place(code: &str, parent: &str, level: i32) -> v1::Division {
+    v1::Division {
+        code: code.to_owned(),
+        parent_code: parent.to_owned(),
+        level,
+        kind: v1::DivisionKind::Statutory.into(),
+        name: code.to_owned(),
+        ..v1::Division::default()
+    }
+}
+
+fn rule(code: &str) -> v1::DutyRule {
+    v1::DutyRule {
+        division_code: code.to_owned(),
+        lead_unit: "brigade".to_owned(),
+        ..v1::DutyRule::default()
+    }
+}
+
+fn shift(code: &str) -> v1::Shift {
+    v1::Shift {
+        division_code: code.to_owned(),
+        unit: "brigade".to_owned(),
+        account: "bo".to_owned(),
+        ..v1::Shift::default()
+    }
+}
+
 impl Town {
     pub(super) async fn new() -> Self {
         let bench = Bench::new();
@@ -179,6 +223,9 @@ impl Town {
             bench.bus.store().report_external(report(&alert), code.to_owned()).await.unwrap();
             all.push(Division { code, word, alert, suppressed, silence, hold: hold.hold_id });
         }
+        for one in &all {
+            divide(&bench.bus, &town, one.code).await;
+        }
         let camera = |one: &Division| v1::CameraStatus {
             camera_id: format!("camera-{}", one.code),
             division_path: vec!["33".to_owned(), one.code.to_owned()],
@@ -211,6 +258,7 @@ impl Town {
             Some(v1::CaseKey { by: Some(v1::case_key::By::AlertId(one.alert.id.to_string())) })
         };
         let sinks = SinkApi(self.sinks.clone());
+        let (divisions, duty) = (DivisionApi(bus.clone()), DutyApi(bus.clone()));
         macro_rules! list {
             ($api:expr, $call:ident, $request:ident, $items:ident, $field:ident) => {{
                 let answer = $api.$call(by(who, v1::$request::default())).await.unwrap().into_inner();
@@ -347,6 +395,43 @@ impl Town {
             "ListSuppressed" => {
                 list!(suppression, list_suppressed, ListSuppressedRequest, suppressions, alert_id)
             }
+            "ListDivisions" => {
+                let answer =
+                    divisions.list_divisions(by(who, v1::ListDivisionsRequest::default())).await.unwrap();
+                let answer = answer.into_inner();
+                self.words(answer.divisions.iter().map(|one| one.path_codes[0].as_str()))
+            }
+            "PutDivision" => each!(divisions, put_division, |one| v1::PutDivisionRequest {
+                division: Some(v1::Division {
+                    kind: v1::DivisionKind::Functional.into(),
+                    ..place(&format!("zone-{}", one.code), one.code, 0)
+                })
+            }),
+            "EndDivision" => each!(divisions, end_division, |one| v1::EndDivisionRequest {
+                code: format!("zone-{}", one.code),
+                at_unix_us: 0
+            }),
+            "ImportGrid" => each!(divisions, import_grid, |one| v1::ImportGridRequest {
+                csv: format!("code,parent,level,name\ngrid-{0},{0}82101001,6,Grid\n", one.code)
+                    .into_bytes()
+                    .into(),
+                dry_run: false
+            }),
+            "ListDutyRules" => list!(duty, list_duty_rules, ListDutyRulesRequest, rules, division_code),
+            "PutDutyRule" => {
+                each!(duty, put_duty_rule, |one| v1::PutDutyRuleRequest { rule: Some(rule(one.code)) })
+            }
+            "EndDutyRule" => each!(duty, end_duty_rule, |one| v1::EndDutyRuleRequest {
+                rule_id: if one.code == OURS.0 { 1 } else { 2 },
+                at_unix_us: 0
+            }),
+            "ListRoster" => list!(duty, list_roster, ListRosterRequest, shifts, division_code),
+            "PutShift" => each!(duty, put_shift, |one| v1::PutShiftRequest { shift: Some(shift(one.code)) }),
+            "ResolveDuty" => each!(duty, resolve_duty, |one| v1::ResolveDutyRequest {
+                kind: v1::Kind::FireFlame.into(),
+                division_code: one.code.to_owned(),
+                ..v1::ResolveDutyRequest::default()
+            }),
             _ => return None,
         })
     }

@@ -370,6 +370,32 @@ CREATE TRIGGER case_notice_stays BEFORE DELETE ON case_notice BEGIN SELECT RAISE
 CREATE TRIGGER case_notice_as_is BEFORE UPDATE ON case_notice BEGIN SELECT RAISE(ABORT, 'notices are append-only'); END;
 CREATE TABLE case_notice_place (sink TEXT PRIMARY KEY, place INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ",
+    r"
+-- Divisions (what is 1, the key a code), duty rules (2, a number) and shifts (3, a number): what is in force from
+-- valid_from_us on. The content is a Division, DutyRule or Shift of duty.proto.
+CREATE TABLE duty_version (
+    version INTEGER PRIMARY KEY AUTOINCREMENT, what INTEGER NOT NULL, key TEXT NOT NULL, valid_from_us INTEGER NOT NULL,
+    valid_to_us INTEGER, author TEXT NOT NULL, made_us INTEGER NOT NULL, content BLOB NOT NULL
+) STRICT;
+CREATE TRIGGER duty_version_stays BEFORE DELETE ON duty_version BEGIN SELECT RAISE(ABORT, 'what was in force is never deleted'); END;
+CREATE TRIGGER duty_version_as_is BEFORE UPDATE ON duty_version BEGIN SELECT RAISE(ABORT, 'what was in force never changes'); END;
+
+-- The chain over audit (source 1) and register (2): one link for each entry, in the order in which they came. What was there
+-- before is linked when the store is opened, as meta.audit_chain_begins asks.
+CREATE TABLE audit_chain (
+    link_no INTEGER PRIMARY KEY, source INTEGER NOT NULL, entry_id INTEGER NOT NULL, hash BLOB NOT NULL
+) STRICT;
+CREATE TRIGGER audit_chain_stays BEFORE DELETE ON audit_chain BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+CREATE TRIGGER audit_chain_as_is BEFORE UPDATE ON audit_chain BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
+INSERT OR REPLACE INTO meta (key, value) VALUES ('audit_chain_begins', x'01');
+-- Signed heads of the chain's Merkle tree, and the roots of its full subtrees (frontier), to go on from.
+CREATE TABLE audit_head (
+    size INTEGER PRIMARY KEY, at_us INTEGER NOT NULL, root BLOB NOT NULL, link BLOB NOT NULL, key BLOB NOT NULL,
+    signature BLOB NOT NULL, frontier BLOB NOT NULL
+) STRICT;
+CREATE TRIGGER audit_head_stays BEFORE DELETE ON audit_head BEGIN SELECT RAISE(ABORT, 'heads are append-only'); END;
+CREATE TRIGGER audit_head_as_is BEFORE UPDATE ON audit_head BEGIN SELECT RAISE(ABORT, 'heads are append-only'); END;
+",
 ];
 
 /// The steps of a node's spool.

@@ -6,9 +6,11 @@
 
 mod account;
 mod cases;
+pub(super) mod chain;
 mod clock;
 mod convert;
 mod delivery;
+mod duty;
 pub(super) mod file;
 mod flood;
 mod publish;
@@ -144,6 +146,7 @@ pub struct SqliteStore {
     cases: Arc<Policy>,
     /// See [`SqliteStore::inhibitors`].
     inhibitors: Vec<Firing>,
+    duty: Arc<duty::Known>,
     /// Held as long as the store is open, so that no second process opens it.
     _lock: fs::File,
 }
@@ -169,6 +172,7 @@ impl SqliteStore {
         };
         let db = file.open()?;
         let epoch = epoch_of(&db)?;
+        chain::begin(&db)?;
         let boot_began = clock::boot_began(&db, &clock.boot())?;
         flood::begin_boot(&db, &clock.boot(), clock.mono());
         let inhibitors = suppression::inhibitors(&db)?;
@@ -186,6 +190,7 @@ impl SqliteStore {
         let readers = Crew::spawn("store-read", options.readers, 256, move || Reader::new(read.clone()))?;
         let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(desk_file.clone()))?;
         let cases = Arc::clone(&options.cases);
+        let duty = Arc::default();
         Ok(Self {
             epoch,
             shared,
@@ -197,6 +202,7 @@ impl SqliteStore {
             boot_began,
             cases,
             inhibitors,
+            duty,
             _lock: lock,
         })
     }

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault,
-    FeedBudget, Hours, RestOptions, Retention, Rule, Zone, acquire, api, publisher,
+    FeedBudget, Hours, RestOptions, Retention, Rule, Zone, acquire, api, audit, publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule, sink, stream,
     upstream::{self, Upstream},
@@ -114,6 +114,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
     let evidence = read_evidence(root);
     let alerts = read_alerts(root);
     let feed = read_feed(root);
+    let audit = audit::read(root, base_dir);
     let sinks = sink::read(root, base_dir, &divisions);
     let cases = super::cases::read(root, base_dir, &divisions);
     // Footage is taken out of the ring when all of it is there, and begins at the keyframe before.
@@ -144,6 +145,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         evidence,
         alerts,
         feed,
+        audit,
         cameras,
         upstreams,
         publishers,

@@ -162,6 +162,19 @@ fn floods_have_limits_that_can_be_set_and_none_is_off() {
 }
 
 #[test]
+fn the_audit_is_sealed_every_ten_minutes_unless_something_else_is_said() {
+    let read = |section: &str| {
+        let text = GOOD.replacen("[[division]]", &format!("{section}\n[[division]]"), 1);
+        Config::parse(&text, Path::new("/etc"))
+    };
+    assert_eq!(read("").unwrap().audit, AuditSealing { heads: None, every: Duration::from_secs(600) });
+    let said = read("[audit]\nheads = \"heads\"\nevery = \"1m\"").unwrap().audit;
+    assert_eq!(said, AuditSealing { heads: Some("/etc/heads".into()), every: Duration::from_secs(60) });
+    let fault = read("[audit]\nevery = \"1s\"").unwrap_err().to_string();
+    assert!(fault.contains("audit.every"), "{fault}");
+}
+
+#[test]
 fn all_faults_are_reported_in_one_go_with_path_and_line() {
     let bad = GOOD
         .replace("site = \"Test town\"", "sit = \"Test town\"")

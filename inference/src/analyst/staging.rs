@@ -110,6 +110,7 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
         },
         alerts: xueliang_base::config::AlertOptions::default(),
         feed: xueliang_base::config::FeedBudget::default(),
+        audit: xueliang_base::config::AuditSealing::default(),
         cameras,
         upstreams: Vec::new(),
         publishers: Vec::new(),

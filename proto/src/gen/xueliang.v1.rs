@@ -8460,6 +8460,1817 @@ pub mod delivery_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A step of a ladder of one's own (as 点–站–中心): where what cannot be settled here goes next.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LadderStep {
+    /// Name of the ladder, 1 to 40 characters.
+    #[prost(string, tag = "1")]
+    pub ladder: ::prost::alloc::string::String,
+    /// Code of the division above on that ladder.
+    #[prost(string, tag = "2")]
+    pub above_code: ::prost::alloc::string::String,
+}
+/// A division.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Division {
+    /// Its code, unique in the town and for ever.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// Code of the division above; empty for a root.
+    #[prost(string, tag = "2")]
+    pub parent_code: ::prost::alloc::string::String,
+    /// Its level.
+    #[prost(enumeration = "DivisionLevel", tag = "3")]
+    pub level: i32,
+    /// What it is.
+    #[prost(enumeration = "DivisionKind", tag = "4")]
+    pub kind: i32,
+    /// Its name, 1 to 100 characters.
+    #[prost(string, tag = "5")]
+    pub name: ::prost::alloc::string::String,
+    /// What people call it, up to 40 characters.
+    #[prost(string, tag = "6")]
+    pub short_name: ::prost::alloc::string::String,
+    /// Its centre (综治中心, 矛调中心, 指挥室), up to 100 characters.
+    #[prost(string, tag = "7")]
+    pub centre_name: ::prost::alloc::string::String,
+    /// The statutory code that a functional node also has, if any: 2, 4, 6, 9 or 12 digits.
+    #[prost(string, tag = "8")]
+    pub statutory_code: ::prost::alloc::string::String,
+    /// Where it stands on ladders of one's own.
+    #[prost(message, repeated, tag = "9")]
+    pub steps: ::prost::alloc::vec::Vec<LadderStep>,
+    /// The ladder by which matters in it and below it escalate; empty: that of the division above, and the parents where none says.
+    #[prost(string, tag = "10")]
+    pub ladder: ::prost::alloc::string::String,
+    /// From when on this version is in force; 0: since before this was kept.
+    #[prost(int64, tag = "11")]
+    pub valid_from_unix_us: i64,
+    /// Until when, exclusive; 0: until it is changed or ended.
+    #[prost(int64, tag = "12")]
+    pub valid_to_unix_us: i64,
+    /// Whether the configuration declares it; said by the service.
+    #[prost(bool, tag = "13")]
+    pub configured: bool,
+    /// The account that made this version; said by the service.
+    #[prost(string, tag = "14")]
+    pub author: ::prost::alloc::string::String,
+    /// When this version was made; said by the service.
+    #[prost(int64, tag = "15")]
+    pub made_unix_us: i64,
+    /// Codes from the root down to it, itself included; said by the service.
+    #[prost(string, repeated, tag = "16")]
+    pub path_codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Codes of where what is not settled in it goes, nearest first; said by the service.
+    #[prost(string, repeated, tag = "17")]
+    pub escalation_codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Asks for divisions.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDivisionsRequest {
+    /// In force at this moment; 0: now.
+    #[prost(int64, tag = "1")]
+    pub at_unix_us: i64,
+    /// Only this division and those below it; empty: all.
+    #[prost(string, tag = "2")]
+    pub within_code: ::prost::alloc::string::String,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of divisions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDivisionsResponse {
+    /// By code.
+    #[prost(message, repeated, tag = "1")]
+    pub divisions: ::prost::alloc::vec::Vec<Division>,
+    /// Asks for the next page; empty after the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Adds or changes a division.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutDivisionRequest {
+    /// The whole of it. A valid_from_unix_us of 0 is now, and so is a moment in the past, except for a code that was never used.
+    #[prost(message, optional, tag = "1")]
+    pub division: ::core::option::Option<Division>,
+}
+/// The version is on disk, and audited.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutDivisionResponse {
+    /// As it is kept.
+    #[prost(message, optional, tag = "1")]
+    pub division: ::core::option::Option<Division>,
+}
+/// Ends a division.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndDivisionRequest {
+    /// Which.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// When; 0: now.
+    #[prost(int64, tag = "2")]
+    pub at_unix_us: i64,
+}
+/// The division ends then.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EndDivisionResponse {
+    /// Its last version.
+    #[prost(message, optional, tag = "1")]
+    pub division: ::core::option::Option<Division>,
+}
+/// Imports the grids of a township.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportGridRequest {
+    /// The file: CSV in UTF-8, with a line of column names. docs/duty.md tells the columns.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub csv: ::prost::bytes::Bytes,
+    /// Only tell what would change.
+    #[prost(bool, tag = "2")]
+    pub dry_run: bool,
+}
+/// What is wrong with a line.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportFault {
+    /// The line of the file, from 1; 0: the file as a whole.
+    #[prost(uint32, tag = "1")]
+    pub line: u32,
+    /// What is wrong and what to do.
+    #[prost(string, tag = "2")]
+    pub message: ::prost::alloc::string::String,
+}
+/// What an import did, or would do.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportGridResponse {
+    /// The township whose grids these are.
+    #[prost(string, tag = "1")]
+    pub town_code: ::prost::alloc::string::String,
+    /// Grids that are new.
+    #[prost(uint32, tag = "2")]
+    pub added: u32,
+    /// Grids that are changed.
+    #[prost(uint32, tag = "3")]
+    pub changed: u32,
+    /// Grids that the file no longer has, and that end.
+    #[prost(uint32, tag = "4")]
+    pub ended: u32,
+    /// Grids that stay as they are.
+    #[prost(uint32, tag = "5")]
+    pub unchanged: u32,
+    /// What is wrong with the file, at most 100; where anything is, nothing was changed.
+    #[prost(message, repeated, tag = "6")]
+    pub faults: ::prost::alloc::vec::Vec<ImportFault>,
+}
+/// A stretch of the day on some days of the week.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TimeBand {
+    /// Days on which it begins, 1 Monday to 7 Sunday; empty: every day.
+    #[prost(uint32, repeated, tag = "1")]
+    pub days: ::prost::alloc::vec::Vec<u32>,
+    /// Begin, minutes after midnight, 0 to 1439.
+    #[prost(uint32, tag = "2")]
+    pub from_minute: u32,
+    /// End, minutes after midnight, exclusive, 0 to 1440. At or before the begin: on the next day, so 480 to 480 is 24 hours.
+    #[prost(uint32, tag = "3")]
+    pub to_minute: u32,
+    /// IANA zone of both; empty: the site's.
+    #[prost(string, tag = "4")]
+    pub zone: ::prost::alloc::string::String,
+}
+/// Whom to call, in order.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Call {
+    /// The unit, 1 to 100 characters.
+    #[prost(string, tag = "1")]
+    pub unit: ::prost::alloc::string::String,
+    /// The account of that unit; empty: whoever of it is on duty.
+    #[prost(string, tag = "2")]
+    pub account: ::prost::alloc::string::String,
+}
+/// Who leads what where and when (网格职责清单).
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DutyRule {
+    /// Its number; 0 in a request: a new one.
+    #[prost(uint64, tag = "1")]
+    pub rule_id: u64,
+    /// The division whose subtree it holds for.
+    #[prost(string, tag = "2")]
+    pub division_code: ::prost::alloc::string::String,
+    /// Kinds of hazard it holds for; empty: all.
+    #[prost(enumeration = "Kind", repeated, tag = "3")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// In which mode; unspecified: in both.
+    #[prost(enumeration = "DutyMode", tag = "4")]
+    pub mode: i32,
+    /// When; not set: always.
+    #[prost(message, optional, tag = "5")]
+    pub band: ::core::option::Option<TimeBand>,
+    /// The unit that leads, 1 to 100 characters.
+    #[prost(string, tag = "6")]
+    pub lead_unit: ::prost::alloc::string::String,
+    /// Units that assist, at most 16.
+    #[prost(string, repeated, tag = "7")]
+    pub assist_units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whom to call, in order, at most 32.
+    #[prost(message, repeated, tag = "8")]
+    pub call_list: ::prost::alloc::vec::Vec<Call>,
+    /// Name of the time limits that apply; empty: the usual ones.
+    #[prost(string, tag = "9")]
+    pub limits_profile: ::prost::alloc::string::String,
+    /// From when on this version is in force.
+    #[prost(int64, tag = "10")]
+    pub valid_from_unix_us: i64,
+    /// Until when, exclusive; 0: until it is changed or ended.
+    #[prost(int64, tag = "11")]
+    pub valid_to_unix_us: i64,
+    /// The account that made this version; said by the service.
+    #[prost(string, tag = "12")]
+    pub author: ::prost::alloc::string::String,
+    /// When this version was made; said by the service.
+    #[prost(int64, tag = "13")]
+    pub made_unix_us: i64,
+}
+/// Asks for rules.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDutyRulesRequest {
+    /// In force at this moment; 0: now.
+    #[prost(int64, tag = "1")]
+    pub at_unix_us: i64,
+    /// Only rules of this division and those below it; empty: all.
+    #[prost(string, tag = "2")]
+    pub within_code: ::prost::alloc::string::String,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of rules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDutyRulesResponse {
+    /// By number.
+    #[prost(message, repeated, tag = "1")]
+    pub rules: ::prost::alloc::vec::Vec<DutyRule>,
+    /// Asks for the next page; empty after the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Adds or changes a rule.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutDutyRuleRequest {
+    /// The whole of it. A valid_from_unix_us of 0 or in the past is now.
+    #[prost(message, optional, tag = "1")]
+    pub rule: ::core::option::Option<DutyRule>,
+}
+/// The version is on disk, and audited.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutDutyRuleResponse {
+    /// As it is kept.
+    #[prost(message, optional, tag = "1")]
+    pub rule: ::core::option::Option<DutyRule>,
+}
+/// Ends a rule.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndDutyRuleRequest {
+    /// Which.
+    #[prost(uint64, tag = "1")]
+    pub rule_id: u64,
+    /// When; 0: now.
+    #[prost(int64, tag = "2")]
+    pub at_unix_us: i64,
+}
+/// The rule ends then.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EndDutyRuleResponse {
+    /// Its last version.
+    #[prost(message, optional, tag = "1")]
+    pub rule: ::core::option::Option<DutyRule>,
+}
+/// A shift: an account that is on duty at a division, once or again and again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Shift {
+    /// Its number; 0 in a request: a new one.
+    #[prost(uint64, tag = "1")]
+    pub shift_id: u64,
+    /// The division.
+    #[prost(string, tag = "2")]
+    pub division_code: ::prost::alloc::string::String,
+    /// The unit, 1 to 100 characters.
+    #[prost(string, tag = "3")]
+    pub unit: ::prost::alloc::string::String,
+    /// The account on duty, as it signs in.
+    #[prost(string, tag = "4")]
+    pub account: ::prost::alloc::string::String,
+    /// When, between the moments below; not set: all the time between them.
+    #[prost(message, optional, tag = "5")]
+    pub band: ::core::option::Option<TimeBand>,
+    /// From when on this version is in force.
+    #[prost(int64, tag = "6")]
+    pub valid_from_unix_us: i64,
+    /// Until when, exclusive; 0: until it is changed.
+    #[prost(int64, tag = "7")]
+    pub valid_to_unix_us: i64,
+    /// The account that made this version; said by the service.
+    #[prost(string, tag = "8")]
+    pub author: ::prost::alloc::string::String,
+    /// When this version was made; said by the service.
+    #[prost(int64, tag = "9")]
+    pub made_unix_us: i64,
+}
+/// Asks for the roster.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRosterRequest {
+    /// In force at this moment; 0: now.
+    #[prost(int64, tag = "1")]
+    pub at_unix_us: i64,
+    /// Only shifts at this division and those below it; empty: all.
+    #[prost(string, tag = "2")]
+    pub within_code: ::prost::alloc::string::String,
+    /// Only those that are on duty at that very moment, by their band.
+    #[prost(bool, tag = "3")]
+    pub only_on_duty: bool,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "4")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of the roster.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRosterResponse {
+    /// By number.
+    #[prost(message, repeated, tag = "1")]
+    pub shifts: ::prost::alloc::vec::Vec<Shift>,
+    /// Asks for the next page; empty after the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Adds or changes a shift.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutShiftRequest {
+    /// The whole of it. A valid_from_unix_us of 0 or in the past is now. What was planned for the shift later gives way.
+    #[prost(message, optional, tag = "1")]
+    pub shift: ::core::option::Option<Shift>,
+}
+/// The version is on disk, and audited.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutShiftResponse {
+    /// As it is kept.
+    #[prost(message, optional, tag = "1")]
+    pub shift: ::core::option::Option<Shift>,
+}
+/// Asks who is responsible.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResolveDutyRequest {
+    /// The kind of hazard.
+    #[prost(enumeration = "Kind", tag = "1")]
+    pub kind: i32,
+    /// Where.
+    #[prost(string, tag = "2")]
+    pub division_code: ::prost::alloc::string::String,
+    /// When; 0: now.
+    #[prost(int64, tag = "3")]
+    pub at_unix_us: i64,
+    /// Routine or emergency.
+    #[prost(enumeration = "DutyMode", tag = "4")]
+    pub mode: i32,
+}
+/// One rule of the divisions on the path, and what became of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RuleTrace {
+    /// The rule.
+    #[prost(uint64, tag = "1")]
+    pub rule_id: u64,
+    /// What became of it.
+    #[prost(enumeration = "RuleVerdict", tag = "2")]
+    pub verdict: i32,
+    /// In words.
+    #[prost(string, tag = "3")]
+    pub why: ::prost::alloc::string::String,
+}
+/// Who is responsible, and why.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResolveDutyResponse {
+    /// The rule that was taken; not set: none holds.
+    #[prost(message, optional, tag = "1")]
+    pub rule: ::core::option::Option<DutyRule>,
+    /// Shifts on duty at that moment, at the place and above it: those of the unit that leads, then the others; each nearest first.
+    #[prost(message, repeated, tag = "2")]
+    pub on_duty: ::prost::alloc::vec::Vec<Shift>,
+    /// Where what is not settled goes, nearest first: codes of divisions.
+    #[prost(string, repeated, tag = "3")]
+    pub escalation_codes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The rules of the divisions on the path, the one taken first.
+    #[prost(message, repeated, tag = "4")]
+    pub trace: ::prost::alloc::vec::Vec<RuleTrace>,
+    /// Rules in force elsewhere, which were not looked at.
+    #[prost(uint32, tag = "5")]
+    pub elsewhere: u32,
+}
+/// The levels of the tree (省市县乡村网格微网格).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DivisionLevel {
+    /// None of them: a functional node beside the levels.
+    Unspecified = 0,
+    /// 省级; codes of 2 digits (GB/T 2260).
+    Province = 1,
+    /// 市级; 4 digits.
+    City = 2,
+    /// 县级; 6 digits.
+    County = 3,
+    /// 乡级; 9 digits (GB/T 10114).
+    Township = 4,
+    /// 村级; 12 digits.
+    Village = 5,
+    /// 网格; 15 digits are usual, any code is allowed.
+    Grid = 6,
+    /// 微网格; 17 digits are usual, any code is allowed.
+    MicroGrid = 7,
+}
+impl DivisionLevel {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DIVISION_LEVEL_UNSPECIFIED",
+            Self::Province => "DIVISION_LEVEL_PROVINCE",
+            Self::City => "DIVISION_LEVEL_CITY",
+            Self::County => "DIVISION_LEVEL_COUNTY",
+            Self::Township => "DIVISION_LEVEL_TOWNSHIP",
+            Self::Village => "DIVISION_LEVEL_VILLAGE",
+            Self::Grid => "DIVISION_LEVEL_GRID",
+            Self::MicroGrid => "DIVISION_LEVEL_MICRO_GRID",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DIVISION_LEVEL_UNSPECIFIED" => Some(Self::Unspecified),
+            "DIVISION_LEVEL_PROVINCE" => Some(Self::Province),
+            "DIVISION_LEVEL_CITY" => Some(Self::City),
+            "DIVISION_LEVEL_COUNTY" => Some(Self::County),
+            "DIVISION_LEVEL_TOWNSHIP" => Some(Self::Township),
+            "DIVISION_LEVEL_VILLAGE" => Some(Self::Village),
+            "DIVISION_LEVEL_GRID" => Some(Self::Grid),
+            "DIVISION_LEVEL_MICRO_GRID" => Some(Self::MicroGrid),
+            _ => None,
+        }
+    }
+}
+/// What a division is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DivisionKind {
+    /// Not set.
+    Unspecified = 0,
+    /// A level of the administration, or a basic grid, under its own code.
+    Statutory = 1,
+    /// A functional node: a development zone, a scenic area, a station.
+    Functional = 2,
+    /// 专属网格: a grid of its own for a market, a school, an industrial park.
+    DedicatedGrid = 3,
+}
+impl DivisionKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DIVISION_KIND_UNSPECIFIED",
+            Self::Statutory => "DIVISION_KIND_STATUTORY",
+            Self::Functional => "DIVISION_KIND_FUNCTIONAL",
+            Self::DedicatedGrid => "DIVISION_KIND_DEDICATED_GRID",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DIVISION_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "DIVISION_KIND_STATUTORY" => Some(Self::Statutory),
+            "DIVISION_KIND_FUNCTIONAL" => Some(Self::Functional),
+            "DIVISION_KIND_DEDICATED_GRID" => Some(Self::DedicatedGrid),
+            _ => None,
+        }
+    }
+}
+/// Routine and emergency (平时, 急).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DutyMode {
+    /// Of a rule: in both. Of a question: routine.
+    Unspecified = 0,
+    /// 平时.
+    Routine = 1,
+    /// 急: flood, typhoon, a large event.
+    Emergency = 2,
+}
+impl DutyMode {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DUTY_MODE_UNSPECIFIED",
+            Self::Routine => "DUTY_MODE_ROUTINE",
+            Self::Emergency => "DUTY_MODE_EMERGENCY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DUTY_MODE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DUTY_MODE_ROUTINE" => Some(Self::Routine),
+            "DUTY_MODE_EMERGENCY" => Some(Self::Emergency),
+            _ => None,
+        }
+    }
+}
+/// What became of a rule when it was asked who is responsible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum RuleVerdict {
+    /// Not set.
+    Unspecified = 0,
+    /// It was taken.
+    Taken = 1,
+    /// It holds, and another is more specific.
+    LessSpecific = 2,
+    /// It is for other kinds.
+    OtherKind = 3,
+    /// It is for the other mode.
+    OtherMode = 4,
+    /// It is for other times.
+    OtherTime = 5,
+}
+impl RuleVerdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RULE_VERDICT_UNSPECIFIED",
+            Self::Taken => "RULE_VERDICT_TAKEN",
+            Self::LessSpecific => "RULE_VERDICT_LESS_SPECIFIC",
+            Self::OtherKind => "RULE_VERDICT_OTHER_KIND",
+            Self::OtherMode => "RULE_VERDICT_OTHER_MODE",
+            Self::OtherTime => "RULE_VERDICT_OTHER_TIME",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RULE_VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "RULE_VERDICT_TAKEN" => Some(Self::Taken),
+            "RULE_VERDICT_LESS_SPECIFIC" => Some(Self::LessSpecific),
+            "RULE_VERDICT_OTHER_KIND" => Some(Self::OtherKind),
+            "RULE_VERDICT_OTHER_MODE" => Some(Self::OtherMode),
+            "RULE_VERDICT_OTHER_TIME" => Some(Self::OtherTime),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod division_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The division tree.
+    #[derive(Debug, Clone)]
+    pub struct DivisionServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl DivisionServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> DivisionServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> DivisionServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            DivisionServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the divisions in force at a time, by code.
+        pub async fn list_divisions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDivisionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDivisionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DivisionService/ListDivisions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DivisionService", "ListDivisions"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Adds a division, or changes one from now or a later moment on.
+        pub async fn put_division(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutDivisionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutDivisionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DivisionService/PutDivision",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DivisionService", "PutDivision"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a division that holds no other any more. One that has ended stays as it is.
+        pub async fn end_division(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndDivisionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndDivisionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DivisionService/EndDivision",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DivisionService", "EndDivision"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Puts the grids of a file in the place of all that one township had: the whole file or nothing.
+        pub async fn import_grid(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportGridRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportGridResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DivisionService/ImportGrid",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DivisionService", "ImportGrid"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod division_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with DivisionServiceServer.
+    #[async_trait]
+    pub trait DivisionService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists the divisions in force at a time, by code.
+        async fn list_divisions(
+            &self,
+            request: tonic::Request<super::ListDivisionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDivisionsResponse>,
+            tonic::Status,
+        >;
+        /// Adds a division, or changes one from now or a later moment on.
+        async fn put_division(
+            &self,
+            request: tonic::Request<super::PutDivisionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutDivisionResponse>,
+            tonic::Status,
+        >;
+        /// Ends a division that holds no other any more. One that has ended stays as it is.
+        async fn end_division(
+            &self,
+            request: tonic::Request<super::EndDivisionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndDivisionResponse>,
+            tonic::Status,
+        >;
+        /// Puts the grids of a file in the place of all that one township had: the whole file or nothing.
+        async fn import_grid(
+            &self,
+            request: tonic::Request<super::ImportGridRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportGridResponse>,
+            tonic::Status,
+        >;
+    }
+    /// The division tree.
+    #[derive(Debug)]
+    pub struct DivisionServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> DivisionServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for DivisionServiceServer<T>
+    where
+        T: DivisionService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.DivisionService/ListDivisions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDivisionsSvc<T: DivisionService>(pub Arc<T>);
+                    impl<
+                        T: DivisionService,
+                    > tonic::server::UnaryService<super::ListDivisionsRequest>
+                    for ListDivisionsSvc<T> {
+                        type Response = super::ListDivisionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDivisionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DivisionService>::list_divisions(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDivisionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DivisionService/PutDivision" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutDivisionSvc<T: DivisionService>(pub Arc<T>);
+                    impl<
+                        T: DivisionService,
+                    > tonic::server::UnaryService<super::PutDivisionRequest>
+                    for PutDivisionSvc<T> {
+                        type Response = super::PutDivisionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutDivisionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DivisionService>::put_division(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutDivisionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DivisionService/EndDivision" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndDivisionSvc<T: DivisionService>(pub Arc<T>);
+                    impl<
+                        T: DivisionService,
+                    > tonic::server::UnaryService<super::EndDivisionRequest>
+                    for EndDivisionSvc<T> {
+                        type Response = super::EndDivisionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndDivisionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DivisionService>::end_division(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndDivisionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DivisionService/ImportGrid" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportGridSvc<T: DivisionService>(pub Arc<T>);
+                    impl<
+                        T: DivisionService,
+                    > tonic::server::UnaryService<super::ImportGridRequest>
+                    for ImportGridSvc<T> {
+                        type Response = super::ImportGridResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ImportGridRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DivisionService>::import_grid(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportGridSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for DivisionServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.DivisionService";
+    impl<T> tonic::server::NamedService for DivisionServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod duty_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Duty rules and the roster.
+    #[derive(Debug, Clone)]
+    pub struct DutyServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl DutyServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> DutyServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> DutyServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            DutyServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists the rules in force at a time, by number.
+        pub async fn list_duty_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDutyRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDutyRulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DutyService/ListDutyRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DutyService", "ListDutyRules"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Adds a rule, or changes one from now or a later moment on.
+        pub async fn put_duty_rule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutDutyRuleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutDutyRuleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DutyService/PutDutyRule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DutyService", "PutDutyRule"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a rule. One that has ended stays as it is.
+        pub async fn end_duty_rule(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndDutyRuleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndDutyRuleResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DutyService/EndDutyRule",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DutyService", "EndDutyRule"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the shifts in force at a time, by number.
+        pub async fn list_roster(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRosterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRosterResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DutyService/ListRoster",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DutyService", "ListRoster"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Adds a shift, changes one from now on, or ends it by its valid_to_unix_us.
+        pub async fn put_shift(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutShiftRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutShiftResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DutyService/PutShift",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DutyService", "PutShift"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tells who leads a kind of hazard at a place and time, who is on duty there, and why.
+        pub async fn resolve_duty(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResolveDutyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResolveDutyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DutyService/ResolveDuty",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DutyService", "ResolveDuty"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod duty_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with DutyServiceServer.
+    #[async_trait]
+    pub trait DutyService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists the rules in force at a time, by number.
+        async fn list_duty_rules(
+            &self,
+            request: tonic::Request<super::ListDutyRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDutyRulesResponse>,
+            tonic::Status,
+        >;
+        /// Adds a rule, or changes one from now or a later moment on.
+        async fn put_duty_rule(
+            &self,
+            request: tonic::Request<super::PutDutyRuleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutDutyRuleResponse>,
+            tonic::Status,
+        >;
+        /// Ends a rule. One that has ended stays as it is.
+        async fn end_duty_rule(
+            &self,
+            request: tonic::Request<super::EndDutyRuleRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndDutyRuleResponse>,
+            tonic::Status,
+        >;
+        /// Lists the shifts in force at a time, by number.
+        async fn list_roster(
+            &self,
+            request: tonic::Request<super::ListRosterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRosterResponse>,
+            tonic::Status,
+        >;
+        /// Adds a shift, changes one from now on, or ends it by its valid_to_unix_us.
+        async fn put_shift(
+            &self,
+            request: tonic::Request<super::PutShiftRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutShiftResponse>,
+            tonic::Status,
+        >;
+        /// Tells who leads a kind of hazard at a place and time, who is on duty there, and why.
+        async fn resolve_duty(
+            &self,
+            request: tonic::Request<super::ResolveDutyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResolveDutyResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Duty rules and the roster.
+    #[derive(Debug)]
+    pub struct DutyServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> DutyServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for DutyServiceServer<T>
+    where
+        T: DutyService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.DutyService/ListDutyRules" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDutyRulesSvc<T: DutyService>(pub Arc<T>);
+                    impl<
+                        T: DutyService,
+                    > tonic::server::UnaryService<super::ListDutyRulesRequest>
+                    for ListDutyRulesSvc<T> {
+                        type Response = super::ListDutyRulesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDutyRulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DutyService>::list_duty_rules(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDutyRulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DutyService/PutDutyRule" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutDutyRuleSvc<T: DutyService>(pub Arc<T>);
+                    impl<
+                        T: DutyService,
+                    > tonic::server::UnaryService<super::PutDutyRuleRequest>
+                    for PutDutyRuleSvc<T> {
+                        type Response = super::PutDutyRuleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutDutyRuleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DutyService>::put_duty_rule(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutDutyRuleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DutyService/EndDutyRule" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndDutyRuleSvc<T: DutyService>(pub Arc<T>);
+                    impl<
+                        T: DutyService,
+                    > tonic::server::UnaryService<super::EndDutyRuleRequest>
+                    for EndDutyRuleSvc<T> {
+                        type Response = super::EndDutyRuleResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndDutyRuleRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DutyService>::end_duty_rule(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndDutyRuleSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DutyService/ListRoster" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRosterSvc<T: DutyService>(pub Arc<T>);
+                    impl<
+                        T: DutyService,
+                    > tonic::server::UnaryService<super::ListRosterRequest>
+                    for ListRosterSvc<T> {
+                        type Response = super::ListRosterResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRosterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DutyService>::list_roster(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRosterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DutyService/PutShift" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutShiftSvc<T: DutyService>(pub Arc<T>);
+                    impl<
+                        T: DutyService,
+                    > tonic::server::UnaryService<super::PutShiftRequest>
+                    for PutShiftSvc<T> {
+                        type Response = super::PutShiftResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutShiftRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DutyService>::put_shift(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutShiftSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DutyService/ResolveDuty" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResolveDutySvc<T: DutyService>(pub Arc<T>);
+                    impl<
+                        T: DutyService,
+                    > tonic::server::UnaryService<super::ResolveDutyRequest>
+                    for ResolveDutySvc<T> {
+                        type Response = super::ResolveDutyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResolveDutyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DutyService>::resolve_duty(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResolveDutySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for DutyServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.DutyService";
+    impl<T> tonic::server::NamedService for DutyServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Asks for the redacted still.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetStillRequest {

@@ -1,22 +1,27 @@
-//! `xueliang audit`: which consoles got an alert.
+//! `xueliang audit`: which consoles got an alert; `xueliang audit verify`: whether the audit is what was written.
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use xueliang_base::time::Wall;
 use xueliang_proto::v1::{self, delivery_service_client::DeliveryServiceClient};
 
 use super::block_on;
 
+mod verify;
+
 /// Arguments of `audit`.
 #[derive(Debug, Args)]
 #[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
     after_help = "One line a subscription and stage: principal, subscription (- for all without a name), stage, and the two
 moments between which the alert came there first. A crash of the bus loses at most the last second of this audit."
 )]
 pub struct AuditArgs {
     /// The alert's id, or the end of it as `watch` prints it.
-    alert: String,
+    #[arg(required = true)]
+    alert: Option<String>,
     /// Only this state of it; otherwise whichever came first.
     #[arg(long)]
     revision: Option<u64>,
@@ -26,14 +31,30 @@ pub struct AuditArgs {
     /// IANA zone of the times shown.
     #[arg(long, default_value = "Asia/Shanghai")]
     timezone: String,
+    #[command(subcommand)]
+    what: Option<What>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Tell whether audit and register are what was written, entry by entry, and which is the first that is not.
+    ///
+    /// Reads the store itself, beside a running service or without one. Entries are held to their chain, the chain to the
+    /// signed heads in the store, and to those of a folder that heads were exported into: only these convict somebody who has
+    /// store and key. `docs/audit.md` says what each proves. Ends with status 1 when anything is wrong.
+    Verify(verify::VerifyArgs),
 }
 
 /// Asks and prints.
 pub fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
+    if let Some(What::Verify(args)) = args.what {
+        return verify::run(&args);
+    }
+    let alert = args.alert.unwrap_or_default();
     block_on(async move {
         let channel = xueliang_client::address(&args.api)?.connect_lazy();
         let request =
-            v1::ListDeliveriesRequest { alert_id: args.alert, revision: args.revision.unwrap_or_default() };
+            v1::ListDeliveriesRequest { alert_id: alert, revision: args.revision.unwrap_or_default() };
         let answer = DeliveryServiceClient::new(channel).list_deliveries(request).await;
         let reports = match answer {
             Ok(answer) => answer.into_inner().reports,
@@ -59,7 +80,35 @@ fn lines(report: &v1::DeliveryReport, timezone: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+
+    #[derive(Debug, clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: AuditArgs,
+    }
+
+    #[test]
+    fn an_alert_is_asked_about_or_the_audit_is_verified() {
+        let parse = |line: &str| Line::try_parse_from(line.split(' ')).map(|line| line.args);
+        let asked = parse("audit 1234 --revision 2").unwrap();
+        assert_eq!(
+            (asked.alert.as_deref(), asked.revision, asked.what.is_none()),
+            (Some("1234"), Some(2), true)
+        );
+        let verified = parse("audit verify --state-dir /s --heads /h").unwrap();
+        assert!(verified.alert.is_none() && matches!(verified.what, Some(What::Verify(_))));
+        for wrong in [
+            "audit",
+            "audit verify",
+            "audit 1234 verify --state-dir /s",
+            "audit verify --state-dir /s --key 12",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn each_stage_of_each_subscription_is_a_line() {

@@ -25,6 +25,7 @@ use tracing::{error, info, warn};
 use xueliang_alerts::{
     account::Caller,
     assignment::{Assignment, Secret},
+    audit::AuditOptions,
     bus::{Bus, BusOptions},
     evidence::EvidenceOptions,
     external::External,
@@ -133,6 +134,7 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     let external = Arc::new(External::of(&config, assignment.revision));
     let options = bus_options(&config, assignment.revision, Arc::clone(&external));
     let bus = Bus::open(state.root(), clock.clone(), options)?;
+    bus.seed_divisions(config.divisions.clone()).await?;
     let metrics = Arc::new(Metrics::new("bus"));
     let accounts = accounts::open(&state, &config, &bus).await?;
     let measuring =
@@ -195,6 +197,7 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
         late_after: alerts.late_after,
         timezone: config.timezone.clone(),
         external,
+        audit: AuditOptions { heads: config.audit.heads.clone(), every: config.audit.every },
         feed_keep: Duration::from_secs(u64::from(config.feed.keep_days) * 24 * 3600),
         feed_max_records: config.feed.max_records,
         ..BusOptions::default()
@@ -339,7 +342,7 @@ mod tests {
     fn what_the_configuration_says_about_keeping_reaches_the_bus() {
         let text = "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\n\
                     [alerts]\nflood_per_camera = 3\nflood_per_division = 9\nflood_window = \"30s\"\nflood_quiet = \"2m\"\n\
-                    [evidence]\nkeep_days = 40\nreserve = \"2GB\"\n[feed]\nkeep_days = 8\nmax_records = 20000\n\
+                    [evidence]\nkeep_days = 40\nreserve = \"2GB\"\n[audit]\nheads = \"/heads\"\nevery = \"1m\"\n[feed]\nkeep_days = 8\nmax_records = 20000\n\
                     [[division]]\ncode = \"330282\"\nname = \"n\"\n\
                     [[camera]]\nid = \"station\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/x\"\n\
                     retention = \"key_point\"\n\
@@ -354,6 +357,8 @@ mod tests {
         assert_eq!(options.evidence.key_points.iter().collect::<Vec<_>>(), ["station"]);
         assert_eq!(options.feed_keep, Duration::from_secs(8 * 86_400));
         assert_eq!(options.feed_max_records, 20_000);
+        assert_eq!(options.audit.heads.as_deref(), Some(Path::new("/heads")));
+        assert_eq!(options.audit.every, Duration::from_secs(60));
     }
 
     #[tokio::test]

@@ -136,6 +136,8 @@ async fn a_store_of_every_schema_gives_what_it_held() {
         assert_eq!(certificates.await.unwrap().len(), 1, "schema {schema}");
         let audited = super::super::tests::audited(folder.path());
         assert_eq!(audited, super::super::tests::audited(bench.folder.path()), "schema {schema}");
+        let report = super::super::verify_audit(folder.path(), &[], None).unwrap();
+        assert!(report.holds() && report.entries > 2, "schema {schema}: {report:?}");
         // It works on: a state is taken, and the copy from before is there unless nothing was to be done.
         let incoming = super::super::Incoming {
             alert: alert(Kind::FireFlame, 2),
@@ -173,7 +175,7 @@ async fn alerts_that_fire_wait_for_their_cases_after_an_update_and_cases_are_kep
         let store = open(folder.path()).unwrap();
         let cases = store.cases(query()).await.unwrap();
         let states: Vec<_> = cases.iter().map(v1::Case::state).collect();
-        let known = schema == STORE_STEPS.len();
+        let known = STORE_STEPS[..schema].iter().any(|step| step.contains("CREATE TABLE case_file"));
         assert_eq!(states.contains(&v1::CaseState::Confirmed), known, "schema {schema}: {states:?}");
         let found = alert_ids(cases);
         assert!(firing.iter().all(|row| found.contains(&row.alert.to_string())), "schema {schema}");

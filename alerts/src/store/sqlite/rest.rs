@@ -7,11 +7,15 @@ use xueliang_proto::v1;
 
 use super::{
     super::{Acked, AuditEntry, EvidenceRow, RegisterQuery},
+    chain,
     convert::{alert_id, damaged, evidence_number, limit, signed, unsigned},
     file,
     query::Sql,
 };
-use crate::error::{Error, Result};
+use crate::{
+    audit::chain::Source,
+    error::{Error, Result},
+};
 
 /// Rows trimmed in one transaction, so that no publisher waits long.
 const TRIM_ROWS: i64 = 10_000;
@@ -126,7 +130,9 @@ pub(super) fn register(db: &Connection, entry: &v1::RegisterEntry) -> Result<u64
         entry.granted,
         entry.refusal
     ])?;
-    Ok(unsigned(db.last_insert_rowid()))
+    let entry_id = db.last_insert_rowid();
+    chain::link(db, Source::Register, entry_id)?;
+    Ok(unsigned(entry_id))
 }
 
 pub(super) fn list_register(db: &Connection, query: &RegisterQuery) -> Result<Vec<v1::RegisterEntry>> {
@@ -157,7 +163,7 @@ pub(super) fn list_register(db: &Connection, query: &RegisterQuery) -> Result<Ve
 pub(super) fn audit(db: &Connection, entry: &AuditEntry, now: Wall) -> Result<()> {
     db.prepare_cached("INSERT INTO audit (at_us, principal, action, subject) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![now.0, entry.principal, entry.action, entry.subject])?;
-    Ok(())
+    chain::link(db, Source::Audit, db.last_insert_rowid())
 }
 
 /// The last place that goes when all rows committed before a moment go. Wall time may step back between rows: the first

@@ -117,6 +117,8 @@ impl Public {
             .add_service(bus.alert_service())
             .add_service(self.accounts.service())
             .add_service(bus.case_service())
+            .add_service(bus.division_service())
+            .add_service(bus.duty_service())
             .add_service(bus.delivery_service())
             .add_service(bus.evidence_service())
             .add_service(bus.retention_service())

@@ -30,6 +30,8 @@ struct World {
     /// What was sent and is not acknowledged; it is sent again after the cut, as a spool does.
     doubtful: Vec<Alert>,
     acknowledged: BTreeSet<(String, u64)>,
+    /// Entries of audit and register that were acknowledged, and those that were tried.
+    audited: (u64, u64),
     shown: Shown,
 }
 
@@ -47,6 +49,7 @@ impl World {
             alerts: Vec::new(),
             doubtful: Vec::new(),
             acknowledged: BTreeSet::new(),
+            audited: (0, 0),
             shown: Shown::default(),
         }
     }
@@ -144,6 +147,7 @@ impl World {
             self.alerts.retain(|alert| !seen.contains(&alert.id));
             self.alerts.extend_from_slice(&states);
             self.send(&store, states).await;
+            self.audit(&store).await;
             if self.dice.roll(16) == 0 {
                 self.clock.advance(MINUTE);
                 // Whatever of this the cut leaves is looked at when the power is back.
@@ -152,6 +156,21 @@ impl World {
         }
         drop(store);
         self.disk.restore_power().unwrap();
+    }
+    /// Somebody did something, and somebody asked for pixels.
+    async fn audit(&mut self, store: &SqliteStore) {
+        let entry = AuditEntry { principal: "ana".into(), action: "test", subject: "s".into() };
+        let call = v1::RegisterEntry { principal: "bo".into(), reason: "why".into(), ..Default::default() };
+        let (entry, call) = futures::join!(store.audit(entry), store.register(call));
+        self.audited.0 += u64::from(entry.is_ok()) + u64::from(call.is_ok());
+        self.audited.1 += 2;
+    }
+    /// Every entry that was acknowledged is there, and each that is there has its link.
+    async fn check_audit(&self, store: &SqliteStore) {
+        let report = store.write(|db, _| crate::store::verify::verify(db, &[], None)).await.unwrap();
+        assert!(report.holds(), "{report:?}");
+        let (kept, tried) = self.audited;
+        assert!((kept..=tried).contains(&report.entries), "{kept} to {tried}: {report:?}");
     }
     /// Floods grow and end, and what still fires then is shown.
     async fn look(&self, store: &SqliteStore) -> Result<()> {
@@ -185,6 +204,7 @@ impl World {
         let sound = store
             .write(|db, _| Ok(db.query_row("PRAGMA integrity_check", [], |row| row.get::<_, String>(0))?));
         assert_eq!(sound.await.unwrap(), "ok");
+        self.check_audit(store).await;
         let mut feed = BTreeMap::new();
         for lane in Lane::ALL {
             let query = FeedQuery {
@@ -234,6 +254,7 @@ async fn what_was_acknowledged_or_shown_outlives_fifty_cuts_of_the_power() {
     let floods = store.write(|db, _| Ok(db.query_row("SELECT count(*) FROM flood", [], |row| row.get(0))?));
     let floods: i64 = floods.await.unwrap();
     assert!(floods > 0, "no flood came");
+    assert!(world.audited.0 > 30, "{:?} entries were audited", world.audited);
     assert!(world.acknowledged.len() > 100, "{} states were acknowledged", world.acknowledged.len());
 }
 
