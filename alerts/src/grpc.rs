@@ -16,6 +16,7 @@ mod retention;
 mod scope;
 mod sink;
 mod suppression;
+mod vocabulary;
 
 use std::time::Duration;
 
@@ -30,13 +31,13 @@ use xueliang_proto::v1::{
     delivery_service_server::DeliveryServiceServer, evidence_service_server::EvidenceServiceServer,
     explain_service_server::ExplainServiceServer, node_service_server::NodeServiceServer,
     retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
-    suppression_service_server::SuppressionServiceServer,
+    suppression_service_server::SuppressionServiceServer, vocabulary_service_server::VocabularyServiceServer,
 };
 
 pub use self::{
     alert::AlertApi, camera::CameraApi, clock::ClockApi, delivery::DeliveryApi, encoded::AlertServer,
     evidence::EvidenceApi, explain::ExplainApi, node::NodeApi, retention::RetentionApi, sink::SinkApi,
-    suppression::SuppressionApi,
+    suppression::SuppressionApi, vocabulary::VocabularyApi,
 };
 use crate::{
     assignment::Assignment,
@@ -103,6 +104,10 @@ impl Bus {
         SuppressionServiceServer::new(SuppressionApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// The words that people read.
+    pub fn vocabulary_service(&self) -> VocabularyServiceServer<VocabularyApi> {
+        VocabularyServiceServer::new(VocabularyApi(self.clone())).max_decoding_message_size(MAX_REQUEST_BYTES)
     }
     /// For nodes: the newest assignment and each that follows (`None` until there is one), reports, evidence.
     /// A node's principal bears the node's id as its name.

@@ -86,6 +86,9 @@ pub struct Listen {
     pub api: SocketAddr,
     /// `/metrics`, `/livez`, `/readyz`.
     pub admin: SocketAddr,
+    /// The operators' page, over HTTP.
+    #[serde(default = "parse::default_console")]
+    pub console: SocketAddr,
 }
 
 /// A node of the administrative tree.

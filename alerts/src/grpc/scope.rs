@@ -32,7 +32,7 @@ const OURS: (&str, &str) = ("3302", "ours");
 const THEIRS: (&str, &str) = ("3301", "theirs");
 
 /// Calls that tell of no alert, camera or scope, or not to consoles: which these are is decided here, by name.
-const WITHOUT: [&str; 12] = [
+const WITHOUT: [&str; 13] = [
     "AnswerExplain",
     // They take a node: their own test holds them to divisions.
     "ConnectCamera",
@@ -46,6 +46,7 @@ const WITHOUT: [&str; 12] = [
     "ListActive",
     "GetRetention",
     "ListClockSteps",
+    "GetVocabulary",
 ];
 
 /// Everything there is in one of the two divisions.
@@ -236,6 +237,9 @@ impl Town {
             }
             "ListCameras" => {
                 list!(CameraApi(bus), list_cameras, ListCamerasRequest, cameras, camera_id)
+            }
+            "SummariseCameras" => {
+                list!(CameraApi(bus), summarise_cameras, SummariseCamerasRequest, troubles, camera_id)
             }
             "ListDeliveries" => each!(DeliveryApi(bus.clone()), list_deliveries, |one| {
                 v1::ListDeliveriesRequest { alert_id: one.alert.id.to_string(), revision: 0 }

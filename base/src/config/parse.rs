@@ -94,6 +94,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         .section("listen", |s| Listen {
             api: s.or("api", default_listen().api, read_listen),
             admin: s.or("admin", default_listen().admin, read_listen),
+            console: s.or("console", default_console(), read_listen),
         })
         .unwrap_or_else(default_listen);
     let networks = root.req("networks", |v| {
@@ -157,7 +158,16 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
 const RING_MARGIN: Duration = Duration::from_secs(4);
 
 fn default_listen() -> Listen {
-    Listen { api: ([127, 0, 0, 1], 8750).into(), admin: ([127, 0, 0, 1], 8751).into() }
+    Listen {
+        api: ([127, 0, 0, 1], 8750).into(),
+        admin: ([127, 0, 0, 1], 8751).into(),
+        console: default_console(),
+    }
+}
+
+/// Also of revisions that were made before there was a page.
+pub(super) fn default_console() -> std::net::SocketAddr {
+    ([127, 0, 0, 1], 8752).into()
 }
 
 fn read_listen(value: &DeValue<'_>) -> Result<std::net::SocketAddr, String> {

@@ -22,6 +22,7 @@ use tokio::{
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::{
     Request,
+    service::Routes,
     transport::{Server, server::TcpIncoming},
 };
 use tracing::{error, info, warn};
@@ -53,6 +54,7 @@ use crate::{
 };
 
 pub mod callers;
+mod console;
 mod health;
 mod measure;
 mod own_alerts;
@@ -135,7 +137,9 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     let nodes = serve_nodes(&state, &config, &bus, assignment, stopping.clone())?;
     let sinks = sinks::of(&bus, &config);
     let callers = Callers::of(&config, external);
-    let consoles = serve_public(&config, &bus, callers, &sinks, stopping.clone()).await?;
+    let services = services(&bus, &sinks);
+    let page = console::serve(&config, services.clone(), callers.clone(), stopping.clone()).await?;
+    let consoles = serve_public(&config, &bus, services, callers, stopping.clone()).await?;
     let sharing = sinks::spawn(sinks, clock.clone(), &metrics, stopping.clone());
     let keeping = {
         let (bus, stopping) = (bus.clone(), stopping.clone());
@@ -146,6 +150,7 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
         ("keeping", keeping),
         ("nodes", nodes),
         ("consoles", consoles),
+        ("page", page),
         ("own-alerts", watching),
         ("measuring", measuring),
         ("sharing", sharing),
@@ -178,6 +183,7 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
         sqlite: SqliteOptions { floods, ..SqliteOptions::default() },
         evidence: evidence_options(config),
         late_after: alerts.late_after,
+        site: config.site.clone(),
         timezone: config.timezone.clone(),
         external,
         feed_keep: Duration::from_secs(u64::from(config.feed.keep_days) * 24 * 3600),
@@ -319,12 +325,26 @@ fn serve_nodes(
     }))
 }
 
-/// Serves consoles and external publishers.
+/// What consoles and external publishers call, over gRPC and over gRPC-web.
+fn services(bus: &Bus, sinks: &Sinks) -> Routes {
+    Routes::new(bus.alert_service())
+        .add_service(bus.delivery_service())
+        .add_service(bus.evidence_service())
+        .add_service(bus.retention_service())
+        .add_service(bus.camera_service())
+        .add_service(bus.explain_service())
+        .add_service(bus.clock_service())
+        .add_service(sinks.service())
+        .add_service(bus.suppression_service())
+        .add_service(bus.vocabulary_service())
+}
+
+/// Serves consoles and external publishers over gRPC.
 async fn serve_public(
     config: &Config,
     bus: &Bus,
+    services: Routes,
     callers: Callers,
-    sinks: &Sinks,
     mut stopping: Stopping,
 ) -> anyhow::Result<Serving> {
     let address = config.listen.api;
@@ -340,17 +360,7 @@ async fn serve_public(
     let interceptor = move |request: Request<()>| callers.sign_in(request);
     let router = xueliang_alerts::grpc::server()
         .layer(tonic::service::InterceptorLayer::new(interceptor))
-        .add_service(bus.alert_service())
-        .add_service(bus.delivery_service())
-        .add_service(bus.evidence_service())
-        .add_service(bus.retention_service())
-        .add_service(bus.camera_service())
-        .add_service(bus.explain_service())
-        .add_service(bus.clock_service())
-        .add_service(sinks.service())
-        .add_service(bus.suppression_service())
-        .add_service(health_service)
-        .add_service(reflection);
+        .add_routes(services.add_service(health_service).add_service(reflection));
     // Small answers go at once, and do not wait for the receipt of the one before.
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     info!(%address, "consoles may connect");
