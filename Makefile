@@ -46,7 +46,7 @@ help: ## show this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 .PHONY: run
-run: setup ## set up, build and start the demo (ARGS=... are handed to it)
+run: setup console ## set up, build and start the demo (ARGS=... are handed to it)
 	cargo build --locked --release --bin xueliang
 	exec "$(TARGET_DIR)/release/xueliang" demo $(ARGS)
 
@@ -54,6 +54,8 @@ run: setup ## set up, build and start the demo (ARGS=... are handed to it)
 test: ## set up and check everything: format, lints, tests, named groups of slow tests
 	@tools/setup.sh --tests
 	@tools/footage.sh
+	$(call heading,console)
+	@tools/console.sh --check
 	$(call heading,format)
 	cargo fmt --all --check
 	$(call heading,lints)
@@ -104,9 +106,14 @@ setup: ## install and fetch what building and running need
 	@tools/setup.sh
 	@tools/footage.sh
 
+.PHONY: console
+console: ## build the operators' page, which the program embeds
+	@tools/console.sh
+
 .PHONY: lint
 lint: ## format in place, then the lints
 	@tools/setup.sh --tests
+	@tools/console.sh --check
 	cargo fmt --all
 	cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 
@@ -121,8 +128,8 @@ capability: ## write docs/capability.md again
 .PHONY: clean
 clean: ## remove what was built and the demo's state
 	cargo clean
-	rm -rf demo-state
+	rm -rf demo-state console/embed/app console/src/gen console/.built console/.checked
 
 .PHONY: distclean
 distclean: clean ## also remove what was fetched
-	rm -rf .cache
+	rm -rf .cache console/node_modules

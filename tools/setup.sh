@@ -3,7 +3,7 @@
 # the ONNX Runtime library, and the source footage of the demo and the tests.
 #
 #   tools/setup.sh            what `make run` needs
-#   tools/setup.sh --tests    also what `make test` needs: rustfmt, clippy, ffprobe, Python's gRPC tools
+#   tools/setup.sh --tests    also what `make test` needs: rustfmt, clippy, ffprobe, Chromium, Python's gRPC tools
 #
 # Everything fetched lands in .cache/ and is checked against the sums below. Nothing is fetched
 # when it is there already, and nothing half-fetched is ever left under its final name.
@@ -285,8 +285,9 @@ install_python_grpc() {
 tests=no
 case ${1-} in
   "") ;;
-  # ffprobe is the simulator's second client, one that we did not write.
-  --tests) tests=yes PACKAGES+=(ffmpeg) ;;
+  # ffprobe is the simulator's second client, one that we did not write. Chromium opens the operators' page, and its pictures
+  # of Chinese need a font.
+  --tests) tests=yes PACKAGES+=(ffmpeg chromium fonts-noto-cjk) ;;
   *) step="reading arguments"; fail "unknown argument $1" "Usage: tools/setup.sh [--tests]" ;;
 esac
 

@@ -1,5 +1,7 @@
 //! Cameras as their nodes reported them last: kept in memory, since a node reports every two seconds.
 
+mod summary;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard},
@@ -17,6 +19,9 @@ pub const MAX_CAMERAS: usize = 32_768;
 
 /// A node that has been silent for longer says nothing about its cameras any more.
 const SILENT_AFTER: Duration = Duration::from_secs(10);
+
+/// What is said of a silent node's camera.
+const SILENT: &str = "its node is silent: see the node's log";
 
 #[derive(Debug)]
 struct Report {
@@ -111,6 +116,34 @@ impl CameraBoard {
         divisions: &[DivisionCode],
         within: Option<&[DivisionCode]>,
     ) -> (Vec<v1::CameraStatus>, i64) {
+        let nodes = self.nodes();
+        let cameras = self.matching(&nodes, divisions, within).into_values().map(|(camera, silent)| {
+            let mut camera = camera.clone();
+            if silent {
+                camera.signal = v1::Signal::Unspecified.into();
+                camera.detail = SILENT.to_owned();
+            }
+            camera
+        });
+        (cameras.collect(), oldest(&nodes))
+    }
+    /// How many cameras are blind, and which. The arguments are those of [`CameraBoard::list`].
+    pub fn summary(
+        &self,
+        divisions: &[DivisionCode],
+        within: Option<&[DivisionCode]>,
+    ) -> v1::SummariseCamerasResponse {
+        let nodes = self.nodes();
+        let cameras = self.matching(&nodes, divisions, within);
+        summary::of(cameras.into_values(), oldest(&nodes))
+    }
+    /// Cameras by id, each with whether its node is silent.
+    fn matching<'a>(
+        &self,
+        nodes: &'a BTreeMap<String, Report>,
+        divisions: &[DivisionCode],
+        within: Option<&[DivisionCode]>,
+    ) -> BTreeMap<&'a str, (&'a v1::CameraStatus, bool)> {
         let now = self.clock.mono();
         let codes =
             |codes: &[DivisionCode]| -> BTreeSet<String> { codes.iter().map(ToString::to_string).collect() };
@@ -122,22 +155,20 @@ impl CameraBoard {
             (wanted.is_empty() || under(camera, &wanted))
                 && within.as_ref().is_none_or(|within| under(camera, within))
         };
-        let nodes = self.nodes();
         let mut cameras = BTreeMap::new();
         for report in nodes.values() {
             let silent = now.since(report.at) > SILENT_AFTER;
             for camera in report.cameras.iter().filter(in_subtree) {
-                let mut camera = camera.clone();
-                if silent {
-                    camera.signal = v1::Signal::Unspecified.into();
-                    camera.detail = "its node is silent: see the node's log".to_owned();
-                }
-                cameras.insert(camera.camera_id.clone(), camera);
+                cameras.insert(camera.camera_id.as_str(), (camera, silent));
             }
         }
-        let reported = nodes.values().map(|report| report.at_wall.0).min().unwrap_or(0);
-        (cameras.into_values().collect(), reported)
+        cameras
     }
+}
+
+/// When the oldest report came; 0 when there is none.
+fn oldest(nodes: &BTreeMap<String, Report>) -> i64 {
+    nodes.values().map(|report| report.at_wall.0).min().unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -82,6 +82,8 @@ pub struct BusOptions {
     pub window: usize,
     /// How long the feed reaches back, at least 7 days.
     pub feed_keep: Duration,
+    /// What the site is called.
+    pub site: String,
     /// IANA name of the site's zone: in it people name times.
     pub timezone: String,
     /// External publishers.
@@ -105,6 +107,7 @@ impl Default for BusOptions {
             max_subscriptions: 2048,
             window: 1024,
             feed_keep: Duration::from_secs(14 * 24 * 3600),
+            site: String::new(),
             timezone: "UTC".to_owned(),
             external: Arc::default(),
             audit: AuditOptions::default(),
@@ -243,6 +246,10 @@ impl Bus {
     /// Questions to nodes about what their cameras did.
     pub(crate) fn explainer(&self) -> &Arc<Explainer> {
         &self.0.explainer
+    }
+    /// What the site is called.
+    pub(crate) fn site(&self) -> &str {
+        &self.0.options.site
     }
     /// IANA name of the site's zone.
     pub(crate) fn timezone(&self) -> &str {

@@ -24,6 +24,7 @@ mod rule;
 mod scope;
 mod sink;
 mod suppression;
+mod vocabulary;
 
 use std::time::Duration;
 
@@ -40,7 +41,7 @@ use xueliang_proto::v1::{
     duty_service_server::DutyServiceServer, evidence_service_server::EvidenceServiceServer,
     explain_service_server::ExplainServiceServer, node_service_server::NodeServiceServer,
     retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
-    suppression_service_server::SuppressionServiceServer,
+    suppression_service_server::SuppressionServiceServer, vocabulary_service_server::VocabularyServiceServer,
 };
 
 pub use self::{
@@ -59,6 +60,7 @@ pub use self::{
     retention::RetentionApi,
     sink::SinkApi,
     suppression::SuppressionApi,
+    vocabulary::VocabularyApi,
 };
 use crate::{
     account::Accounts,
@@ -144,6 +146,10 @@ impl Bus {
         DutyServiceServer::new(DutyApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// The words that people read.
+    pub fn vocabulary_service(&self) -> VocabularyServiceServer<VocabularyApi> {
+        VocabularyServiceServer::new(VocabularyApi(self.clone())).max_decoding_message_size(MAX_REQUEST_BYTES)
     }
     /// For nodes: the newest assignment and each that follows (`None` until there is one), reports, evidence.
     /// A node's principal bears the node's id as its name.

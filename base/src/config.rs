@@ -101,6 +101,9 @@ pub struct Listen {
     pub api: SocketAddr,
     /// `/metrics`, `/livez`, `/readyz`.
     pub admin: SocketAddr,
+    /// The operators' page, over HTTP.
+    #[serde(default = "api::default_console")]
+    pub console: SocketAddr,
 }
 
 /// A node of the administrative tree.

@@ -28,5 +28,6 @@ pub mod telemetry;
 pub mod testing;
 pub mod time;
 pub mod unit;
+pub mod vocabulary;
 pub mod wall_step;
 pub mod wire;

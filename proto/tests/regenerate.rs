@@ -16,6 +16,7 @@ const FILES: &[&str] = &[
     "xueliang/v1/sink.proto",
     "xueliang/v1/suppression.proto",
     "xueliang/v1/time.proto",
+    "xueliang/v1/vocabulary.proto",
     "xueliang/v1/worker.proto",
 ];
 

@@ -7,6 +7,7 @@ mod admin;
 pub mod cli;
 mod exposition;
 mod node;
+pub mod page;
 pub mod plan;
 mod pulse;
 mod roles;

@@ -140,6 +140,8 @@ pub struct Service {
     pub api: String,
     /// Admin address, as `127.0.0.1:PORT`.
     pub admin: String,
+    /// The operators' page, as `http://127.0.0.1:PORT`.
+    pub console: String,
     child: Option<Child>,
 }
 
@@ -167,11 +169,11 @@ impl Service {
         extra: &str,
     ) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
-        let [api, admin] = free_ports()?;
+        let [api, admin, console] = free_ports()?;
         let mut text = format!(
             "site = \"test\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = [{:?}]\n{extra}\n\
              [alerts]\nflood_per_camera = 0\nflood_per_division = 0\n\
-             [api]\nsign_in = \"none\"\n[listen]\napi = \"127.0.0.1:{api}\"\nadmin = \"127.0.0.1:{admin}\"\n\
+             [api]\nsign_in = \"none\"\n[listen]\napi = \"127.0.0.1:{api}\"\nadmin = \"127.0.0.1:{admin}\"\nconsole = \"127.0.0.1:{console}\"\n\
              [credentials.test]\nfile = \"camera.secret\"\n\
              [[division]]\ncode = \"330282\"\nname = \"Test\"\n",
             default_model().display().to_string()
@@ -190,6 +192,7 @@ impl Service {
             folder,
             api: format!("http://127.0.0.1:{api}"),
             admin: format!("127.0.0.1:{admin}"),
+            console: format!("http://127.0.0.1:{console}"),
             child: None,
         })
     }

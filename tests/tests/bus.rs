@@ -43,7 +43,7 @@ impl Site {
     fn configure(&self, name: &str, rules: &str) {
         let text = format!(
             "site = \"test\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = []\n\
-             [api]\nsign_in = \"none\"\n[listen]\napi = \"127.0.0.1:{}\"\n[credentials.test]\nfile = \"camera.secret\"\n\
+             [api]\nsign_in = \"none\"\n[listen]\napi = \"127.0.0.1:{}\"\nconsole = \"127.0.0.1:0\"\n[credentials.test]\nfile = \"camera.secret\"\n\
              [[division]]\ncode = \"330282\"\nname = \"Test\"\n\
              [[camera]]\nid = \"gate\"\nname = \"{name}\"\ndivision = \"330282\"\ncredentials = \"test\"\n\
              url = \"rtsp://127.0.0.1:1/gate\"\n{rules}",

@@ -28,7 +28,7 @@ struct Demo {
 impl Demo {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let [api, admin] = free_ports().unwrap();
+        let [api, admin, console] = free_ports().unwrap();
         let child = command()
             .unwrap()
             .arg("demo")
@@ -38,7 +38,8 @@ impl Demo {
             .arg(clips_folder())
             .arg("--model")
             .arg(default_model())
-            .args(["--api", &format!("127.0.0.1:{api}"), "--admin", &format!("127.0.0.1:{admin}"), "--json"])
+            .args(["--api", &format!("127.0.0.1:{api}"), "--admin", &format!("127.0.0.1:{admin}")])
+            .args(["--console", &format!("127.0.0.1:{console}"), "--json"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -61,7 +61,14 @@ const ALL: &[Service] = {
                 ("GetAlert", Needs(ReadAlerts)),
             ],
         ),
-        ("CameraService", &[("ListCameras", Needs(ReadCameras)), ("ConnectCamera", Needs(ConnectCameras))]),
+        (
+            "CameraService",
+            &[
+                ("ListCameras", Needs(ReadCameras)),
+                ("SummariseCameras", Needs(ReadCameras)),
+                ("ConnectCamera", Needs(ConnectCameras)),
+            ],
+        ),
         (
             "CaseService",
             &[
@@ -147,6 +154,8 @@ const ALL: &[Service] = {
                 ("ListSuppressed", Needs(ReadAlerts)),
             ],
         ),
+        // Everybody may know what things are called; so does who signs in.
+        ("VocabularyService", &[("GetVocabulary", Open)]),
     ]
 };
 

@@ -34,7 +34,7 @@ pub(super) const OURS: (&str, &str) = ("3302", "ours");
 pub(super) const THEIRS: (&str, &str) = ("3301", "theirs");
 
 /// Calls that tell of no alert, camera or scope, or not to consoles: which these are is decided here, by name.
-const WITHOUT: [&str; 27] = [
+const WITHOUT: [&str; 28] = [
     // Accounts are of no division: who manages them manages all.
     "ChangePassword",
     "ConfirmTotp",
@@ -64,6 +64,7 @@ const WITHOUT: [&str; 27] = [
     "ListActive",
     "GetRetention",
     "ListClockSteps",
+    "GetVocabulary",
 ];
 
 /// Everything there is in one of the two divisions.
@@ -306,6 +307,9 @@ impl Town {
             }
             "ListCameras" => {
                 list!(CameraApi(bus), list_cameras, ListCamerasRequest, cameras, camera_id)
+            }
+            "SummariseCameras" => {
+                list!(CameraApi(bus), summarise_cameras, SummariseCamerasRequest, troubles, camera_id)
             }
             "ListDeliveries" => each!(DeliveryApi(bus.clone()), list_deliveries, |one| {
                 v1::ListDeliveriesRequest { alert_id: one.alert.id.to_string(), revision: 0 }

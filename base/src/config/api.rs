@@ -87,7 +87,11 @@ pub(super) fn read(root: &Section<'_>, base_dir: &Path) -> ApiOptions {
 
 /// Reads `[listen]`. What is not loopback is for those who are signed in, over TLS.
 pub(super) fn read_listen(root: &Section<'_>, api: &ApiOptions) -> Listen {
-    let d = Listen { api: ([127, 0, 0, 1], 8750).into(), admin: ([127, 0, 0, 1], 8751).into() };
+    let d = Listen {
+        api: ([127, 0, 0, 1], 8750).into(),
+        admin: ([127, 0, 0, 1], 8751).into(),
+        console: default_console(),
+    };
     let open = api.sign_in == SignIn::Required && api.tls.is_some();
     root.section("listen", |s| Listen {
         api: s.or("api", d.api, |v| match address(v)? {
@@ -102,8 +106,19 @@ pub(super) fn read_listen(root: &Section<'_>, api: &ApiOptions) -> Listen {
                 Err(format!("{address} is not loopback: the admin listener has no sign-in and no TLS"))
             }
         }),
+        console: s.or("console", d.console, |v| match address(v)? {
+            address if address.ip().is_loopback() => Ok(address),
+            address => Err(format!(
+                "{address} is not loopback: the operators' page is served without TLS, put a proxy with TLS before it"
+            )),
+        }),
     })
     .unwrap_or(d)
+}
+
+/// Also of revisions that were made before there was a page.
+pub(super) fn default_console() -> SocketAddr {
+    ([127, 0, 0, 1], 8752).into()
 }
 
 fn address(value: &DeValue<'_>) -> Result<SocketAddr, String> {

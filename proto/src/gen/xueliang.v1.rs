@@ -4470,6 +4470,63 @@ pub struct ConnectCameraResponse {
     #[prost(int64, tag = "1")]
     pub until_unix_us: i64,
 }
+/// Asks for the summary.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SummariseCamerasRequest {
+    /// Divisions whose subtrees are wanted; empty: all.
+    #[prost(string, repeated, tag = "1")]
+    pub divisions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A camera that sees nothing, or whose rules for critical hazards are not covered.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CameraTrouble {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// What operators call it.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// Whether it sees nothing: it does not deliver though it should, or what it delivers shows nothing.
+    #[prost(bool, tag = "3")]
+    pub blind: bool,
+    /// Whether it delivers.
+    #[prost(enumeration = "Signal", tag = "4")]
+    pub signal: i32,
+    /// Since when, as to its signal.
+    #[prost(int64, tag = "5")]
+    pub since_unix_us: i64,
+    /// What is wrong with its latest picture.
+    #[prost(enumeration = "PictureTrouble", repeated, tag = "6")]
+    pub picture: ::prost::alloc::vec::Vec<i32>,
+    /// Why the latest moment could not be looked at.
+    #[prost(enumeration = "NotLooked", tag = "7")]
+    pub not_looked: i32,
+    /// Kinds of level 1 or 2 that its rules watch for and that are not covered now, by number.
+    #[prost(enumeration = "Kind", repeated, tag = "8")]
+    pub critical_lost: ::prost::alloc::vec::Vec<i32>,
+    /// What happened and what to do, in words; without credentials.
+    #[prost(string, tag = "9")]
+    pub detail: ::prost::alloc::string::String,
+}
+/// The summary.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SummariseCamerasResponse {
+    /// Cameras that were asked for.
+    #[prost(uint32, tag = "1")]
+    pub cameras: u32,
+    /// Of them, blind.
+    #[prost(uint32, tag = "2")]
+    pub blind: u32,
+    /// Of them, with a kind of level 1 or 2 that is not covered now.
+    #[prost(uint32, tag = "3")]
+    pub critical_lost: u32,
+    /// Those cameras, lost critical coverage first, then by id; at most 200.
+    #[prost(message, repeated, tag = "4")]
+    pub troubles: ::prost::alloc::vec::Vec<CameraTrouble>,
+    /// When the oldest of the nodes' reports came; 0 when no node has reported.
+    #[prost(int64, tag = "5")]
+    pub reported_unix_us: i64,
+}
 /// Whether a stream delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -4873,6 +4930,34 @@ pub mod camera_service_client {
                 .insert(GrpcMethod::new("xueliang.v1.CameraService", "ListCameras"));
             self.inner.unary(req, path, codec).await
         }
+        /// How many cameras are blind and where coverage of critical hazards is lost, with those cameras: what a hazard desk keeps in
+        /// view without reading every camera.
+        pub async fn summarise_cameras(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SummariseCamerasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SummariseCamerasResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.CameraService/SummariseCameras",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.CameraService", "SummariseCameras"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Has a camera that is not connected all the time connected for a while, as far as its upstreams carry that. The camera's
         /// state tells what comes of it.
         pub async fn connect_camera(
@@ -4920,6 +5005,15 @@ pub mod camera_service_server {
             request: tonic::Request<super::ListCamerasRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListCamerasResponse>,
+            tonic::Status,
+        >;
+        /// How many cameras are blind and where coverage of critical hazards is lost, with those cameras: what a hazard desk keeps in
+        /// view without reading every camera.
+        async fn summarise_cameras(
+            &self,
+            request: tonic::Request<super::SummariseCamerasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SummariseCamerasResponse>,
             tonic::Status,
         >;
         /// Has a camera that is not connected all the time connected for a while, as far as its upstreams carry that. The camera's
@@ -5039,6 +5133,52 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCamerasSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.CameraService/SummariseCameras" => {
+                    #[allow(non_camel_case_types)]
+                    struct SummariseCamerasSvc<T: CameraService>(pub Arc<T>);
+                    impl<
+                        T: CameraService,
+                    > tonic::server::UnaryService<super::SummariseCamerasRequest>
+                    for SummariseCamerasSvc<T> {
+                        type Response = super::SummariseCamerasResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SummariseCamerasRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CameraService>::summarise_cameras(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SummariseCamerasSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -14428,6 +14568,379 @@ pub mod retention_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "xueliang.v1.RetentionService";
     impl<T> tonic::server::NamedService for RetentionServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Asks for the words. They change with the version of the service only.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetVocabularyRequest {}
+/// What one kind is called.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KindLabel {
+    /// The kind.
+    #[prost(enumeration = "Kind", tag = "1")]
+    pub kind: i32,
+    /// Its stable word, as configurations spell it.
+    #[prost(string, tag = "2")]
+    pub code: ::prost::alloc::string::String,
+    /// Its class.
+    #[prost(enumeration = "KindClass", tag = "3")]
+    pub kind_class: i32,
+    /// The level where a rule sets none.
+    #[prost(enumeration = "Level", tag = "4")]
+    pub default_level: i32,
+    /// In Chinese.
+    #[prost(string, tag = "5")]
+    pub zh: ::prost::alloc::string::String,
+    /// In English.
+    #[prost(string, tag = "6")]
+    pub en: ::prost::alloc::string::String,
+}
+/// What one value of an enumeration is called.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Label {
+    /// Its number.
+    #[prost(int32, tag = "1")]
+    pub number: i32,
+    /// In Chinese.
+    #[prost(string, tag = "2")]
+    pub zh: ::prost::alloc::string::String,
+    /// In English.
+    #[prost(string, tag = "3")]
+    pub en: ::prost::alloc::string::String,
+    /// Of what is measured or bounded, the sign of its unit, "share" where it is a share of 1; empty where it has none.
+    #[prost(string, tag = "4")]
+    pub unit: ::prost::alloc::string::String,
+}
+/// One enumeration of the protocol.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Enumeration {
+    /// Its name in the protocol, as "AlertState".
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Its values, but for the unspecified one.
+    #[prost(message, repeated, tag = "2")]
+    pub labels: ::prost::alloc::vec::Vec<Label>,
+}
+/// The words.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetVocabularyResponse {
+    /// All kinds, by number.
+    #[prost(message, repeated, tag = "1")]
+    pub kinds: ::prost::alloc::vec::Vec<KindLabel>,
+    /// Enumerations, by name.
+    #[prost(message, repeated, tag = "2")]
+    pub enumerations: ::prost::alloc::vec::Vec<Enumeration>,
+    /// What the site is called.
+    #[prost(string, tag = "3")]
+    pub site: ::prost::alloc::string::String,
+    /// IANA name of the site's zone: in it people name times.
+    #[prost(string, tag = "4")]
+    pub timezone: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod vocabulary_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Words for what the protocol numbers.
+    #[derive(Debug, Clone)]
+    pub struct VocabularyServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl VocabularyServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> VocabularyServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> VocabularyServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            VocabularyServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Every kind and every enumeration that is shown to people, in Chinese and in English, with what the site is called.
+        pub async fn get_vocabulary(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetVocabularyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetVocabularyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.VocabularyService/GetVocabulary",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.VocabularyService", "GetVocabulary"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod vocabulary_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with VocabularyServiceServer.
+    #[async_trait]
+    pub trait VocabularyService: std::marker::Send + std::marker::Sync + 'static {
+        /// Every kind and every enumeration that is shown to people, in Chinese and in English, with what the site is called.
+        async fn get_vocabulary(
+            &self,
+            request: tonic::Request<super::GetVocabularyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetVocabularyResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Words for what the protocol numbers.
+    #[derive(Debug)]
+    pub struct VocabularyServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> VocabularyServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for VocabularyServiceServer<T>
+    where
+        T: VocabularyService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.VocabularyService/GetVocabulary" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetVocabularySvc<T: VocabularyService>(pub Arc<T>);
+                    impl<
+                        T: VocabularyService,
+                    > tonic::server::UnaryService<super::GetVocabularyRequest>
+                    for GetVocabularySvc<T> {
+                        type Response = super::GetVocabularyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetVocabularyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as VocabularyService>::get_vocabulary(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetVocabularySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for VocabularyServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.VocabularyService";
+    impl<T> tonic::server::NamedService for VocabularyServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -35,6 +35,9 @@ pub struct DemoArgs {
     /// Where metrics are served.
     #[arg(long, default_value = "127.0.0.1:8751")]
     admin: SocketAddr,
+    /// Where the operators' page is served.
+    #[arg(long, default_value = "127.0.0.1:8752")]
+    console: SocketAddr,
     /// Stop by itself after so many seconds.
     #[arg(long)]
     seconds: Option<u64>,
@@ -138,6 +141,7 @@ async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
     let log = args.dir.join("service.log");
     let log_file = fs::File::create(&log).with_context(|| format!("create {}", log.display()))?;
     say(&format!("A town of {} simulated cameras; the service logs to {}.", TOWN.len(), log.display()));
+    say(&format!("Operators' page: http://{}/   Open it in a browser.", parsed.listen.console));
     say(&format!("Configuration: {}   Alerts: {}", config.display(), parsed.listen.api));
     say(&format!("Metrics: http://{}/metrics   Ctrl-C stops everything.\n", parsed.listen.admin));
     let mut service = Command::new(std::env::current_exe()?)
@@ -216,13 +220,14 @@ fn configuration(simulator: &Simulator, model: &Path, args: &DemoArgs) -> String
          state_dir = \"state\"\n\
          networks = [\"127.0.0.0/8\"]\n\
          models = [{:?}]\n\n\
-         [api]\nsign_in = \"none\"\n[listen]\napi = \"{}\"\nadmin = \"{}\"\n\n\
+         [api]\nsign_in = \"none\"\n[listen]\napi = \"{}\"\nadmin = \"{}\"\nconsole = \"{}\"\n\n\
          [credentials.demo]\nfile = \"camera.secret\"\n\n\
          [[division]]\ncode = \"330282\"\nname = \"示范市 Demonstration city\"\n\
          [[division]]\ncode = \"330282101\"\nname = \"示范镇 Demonstration town\"\nparent = \"330282\"\n",
         model.display().to_string(),
         args.api,
         args.admin,
+        args.console,
     );
     for point in &TOWN {
         text.push_str(&format!(

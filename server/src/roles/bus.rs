@@ -57,6 +57,7 @@ use crate::{
 mod accounts;
 pub mod callers;
 pub mod cases;
+mod console;
 mod health;
 mod measure;
 mod own_alerts;
@@ -147,6 +148,7 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     let public = Public::new(&bus, accounts.clone(), callers, &sinks, stopping.clone()).await?;
     let local = public.serve_local(&state, stopping.clone())?;
     let consoles = public.serve_address(&config, stopping.clone()).await?;
+    let page = console::serve(&config, &public, stopping.clone()).await?;
     let signing_in = {
         let stopping = stopping.clone();
         tokio::spawn(async move { accounts.run(stopping).await })
@@ -163,6 +165,7 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
         ("consoles", consoles),
         ("local", local),
         ("accounts", signing_in),
+        ("page", page),
         ("own-alerts", watching),
         ("measuring", measuring),
         ("sharing", sharing),
@@ -195,6 +198,7 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
         sqlite: SqliteOptions { floods, cases: Arc::new(cases::policy(config)), ..SqliteOptions::default() },
         evidence: evidence_options(config),
         late_after: alerts.late_after,
+        site: config.site.clone(),
         timezone: config.timezone.clone(),
         external,
         audit: AuditOptions { heads: config.audit.heads.clone(), every: config.audit.every },

@@ -1,12 +1,13 @@
 //! `xueliang audit verify`: holds audit and register of a store to their chain and to signed heads.
 
-use std::{path::PathBuf, process::ExitCode, time::Instant};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use xueliang_alerts::{
     audit::{chain::Hash, read_heads},
     store::{AuditReport, verify_audit},
 };
+use xueliang_base::time::{Clock as _, SystemClock};
 
 use crate::cli::read_config;
 
@@ -43,12 +44,12 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     };
     // Before the store is read: a head that is signed meanwhile is of entries that are there by then.
     let exported = args.heads.as_deref().map(read_heads).transpose()?.unwrap_or_default();
-    let began = Instant::now();
+    let began = SystemClock.mono();
     let report = verify_audit(&state_dir, &exported, args.key)?;
     for line in told(&report, args.heads.is_some(), &args.timezone) {
         println!("{line}");
     }
-    println!("verified in {:.1} s", began.elapsed().as_secs_f64());
+    println!("verified in {:.1} s", SystemClock.mono().since(began).as_secs_f64());
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -74,7 +75,7 @@ fn told(report: &AuditReport, with_exported: bool, timezone: &str) -> Vec<String
             lines.push(format!("WRONG from entry {} on: {}", wrong.first, wrong.what));
         }
         Some(wrong) => {
-            lines.push(format!("WRONG among entries {} to {}: {}", wrong.first, wrong.last, wrong.what))
+            lines.push(format!("WRONG among entries {} to {}: {}", wrong.first, wrong.last, wrong.what));
         }
     }
     lines

@@ -12,7 +12,11 @@ use xueliang_alerts::{
     external::External,
     rights::{Principal, PrincipalKind},
 };
-use xueliang_base::{alert::Sha256, config::Config, id::PublisherName};
+use xueliang_base::{
+    alert::Sha256,
+    config::{Config, SignIn},
+    id::PublisherName,
+};
 
 /// Fewest characters of a token.
 const LEAST: usize = 32;
@@ -24,6 +28,16 @@ pub enum Nameless {
     Operator,
     /// Nobody, who may sign in and do little else.
     Nobody,
+}
+
+impl Nameless {
+    /// As a configuration has it for its listeners.
+    pub fn of(config: &Config) -> Self {
+        match config.api.sign_in {
+            SignIn::Required => Self::Nobody,
+            SignIn::None => Self::Operator,
+        }
+    }
 }
 
 /// Tokens of external publishers, as their digests (a comparison tells nobody how much of a guess was right), and accounts.

@@ -10,15 +10,19 @@ use tokio::{
 use tokio_stream::{Stream, wrappers::UnixListenerStream};
 use tonic::{
     codegen::http::HeaderMap,
+    service::Routes,
     transport::server::{Connected, TcpIncoming},
 };
 use tonic_health::{pb::health_server::HealthServer, server::HealthService};
 use tracing::{error, info, warn};
-use xueliang_alerts::{account::Accounts, bus::Bus, grpc::Guard, sink::Sinks};
-use xueliang_base::{
-    config::{Config, SignIn},
-    shutdown::Stopping,
+use xueliang_alerts::{
+    account::{Accounts, Caller},
+    bus::Bus,
+    error::Result,
+    grpc::Guard,
+    sink::Sinks,
 };
+use xueliang_base::{config::Config, shutdown::Stopping};
 
 use super::{
     Serving,
@@ -51,6 +55,32 @@ impl Public {
         tokio::spawn(serving.follow(bus.clone(), stopping));
         Ok(Self { bus: bus.clone(), accounts, callers, sinks: sinks.clone(), health })
     }
+    /// All services, for a listener of any protocol.
+    pub fn routes(&self) -> Routes {
+        let bus = &self.bus;
+        Routes::new(bus.alert_service())
+            .add_service(self.accounts.service())
+            .add_service(bus.case_service())
+            .add_service(bus.division_service())
+            .add_service(bus.duty_service())
+            .add_service(bus.delivery_service())
+            .add_service(bus.evidence_service())
+            .add_service(bus.retention_service())
+            .add_service(bus.camera_service())
+            .add_service(bus.explain_service())
+            .add_service(bus.clock_service())
+            .add_service(self.sinks.service())
+            .add_service(bus.suppression_service())
+            .add_service(bus.vocabulary_service())
+    }
+    /// What stands before them, where those who name nobody are `nameless`.
+    pub fn guard(
+        &self,
+        nameless: Nameless,
+    ) -> Guard<impl Fn(&HeaderMap) -> Result<Option<Caller>> + Clone + use<>> {
+        let callers = self.callers.clone();
+        Guard::new(self.bus.clone(), move |headers: &HeaderMap| callers.who(headers, nameless))
+    }
     /// Serves the operator of this machine, who is whoever may open the socket: the owner of the state folder.
     pub fn serve_local(&self, state: &StateDir, stopping: Stopping) -> anyhow::Result<Serving> {
         let socket = state.api_socket();
@@ -77,15 +107,12 @@ impl Public {
         config: &Config,
         stopping: Stopping,
     ) -> anyhow::Result<Serving> {
-        let nameless = match config.api.sign_in {
-            SignIn::Required => Nameless::Nobody,
-            SignIn::None => {
-                warn!(
-                    "whoever can connect is the operator: api.sign_in is \"none\", which is for demonstrations and tests"
-                );
-                Nameless::Operator
-            }
-        };
+        let nameless = Nameless::of(config);
+        if nameless == Nameless::Operator {
+            warn!(
+                "whoever can connect is the operator: api.sign_in is \"none\", which is for demonstrations and tests"
+            );
+        }
         match &config.api.tls {
             Some(files) => {
                 let incoming = tls::incoming(listener, files.clone(), stopping.clone()).context("api.tls")?;
@@ -102,7 +129,7 @@ impl Public {
         mut stopping: Stopping,
     ) -> anyhow::Result<Serving>
     where
-        I: Stream<Item = Result<C, E>> + Send + 'static,
+        I: Stream<Item = std::result::Result<C, E>> + Send + 'static,
         C: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
         C::ConnectInfo: Clone + Send + Sync + 'static,
         E: Into<Box<dyn StdError + Send + Sync>> + Send + 'static,
@@ -110,25 +137,8 @@ impl Public {
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(xueliang_proto::FILE_DESCRIPTOR_SET)
             .build_v1()?;
-        let (bus, callers) = (&self.bus, self.callers.clone());
-        let who = move |headers: &HeaderMap| callers.who(headers, nameless);
-        let router = xueliang_alerts::grpc::server()
-            .layer(Guard::new(bus.clone(), who))
-            .add_service(bus.alert_service())
-            .add_service(self.accounts.service())
-            .add_service(bus.case_service())
-            .add_service(bus.division_service())
-            .add_service(bus.duty_service())
-            .add_service(bus.delivery_service())
-            .add_service(bus.evidence_service())
-            .add_service(bus.retention_service())
-            .add_service(bus.camera_service())
-            .add_service(bus.explain_service())
-            .add_service(bus.clock_service())
-            .add_service(self.sinks.service())
-            .add_service(bus.suppression_service())
-            .add_service(self.health.clone())
-            .add_service(reflection);
+        let routes = self.routes().add_service(self.health.clone()).add_service(reflection);
+        let router = xueliang_alerts::grpc::server().layer(self.guard(nameless)).add_routes(routes);
         Ok(tokio::spawn(async move {
             let stop = async move { stopping.wait().await };
             if let Err(error) = router.serve_with_incoming_shutdown(incoming, stop).await {

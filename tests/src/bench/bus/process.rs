@@ -58,7 +58,7 @@ impl BusProcess {
             format!(
                 "site = \"bench\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = []\n\
                  [alerts]\nflood_per_camera = 0\nflood_per_division = 0\n\
-                 [api]\nsign_in = \"none\"\n[listen]\napi = \"127.0.0.1:{api}\"\n[[division]]\ncode = \"330282\"\nname = \"Bench\"\n\
+                 [api]\nsign_in = \"none\"\n[listen]\napi = \"127.0.0.1:{api}\"\nconsole = \"127.0.0.1:0\"\n[[division]]\ncode = \"330282\"\nname = \"Bench\"\n\
                  [[camera]]\nid = \"gate\"\nname = \"Gate\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1:1/gate\"\n"
             ),
         )?;

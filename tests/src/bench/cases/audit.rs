@@ -1,10 +1,11 @@
 //! A million entries of audit and register, as the store keeps them: what an entry costs, and how long the program takes to
 //! verify them all, and to find one that was changed.
 
-use std::{path::Path, process::Command, time::Instant};
+use std::{path::Path, process::Command};
 
 use anyhow::{Context, ensure};
 use futures::future::try_join_all;
+use tokio::time::Instant;
 use xueliang_alerts::{
     audit::AuditOptions,
     bus::{Bus, BusOptions},
@@ -69,7 +70,7 @@ pub(super) async fn run(table: &mut Table) -> anyhow::Result<()> {
             table.row("a change in the middle of them, found", format!("{took:.1} s"), "found there", found);
         }
         _ => {
-            table.no_data("a change in the middle of them, found (needs the program sqlite3)", "found there")
+            table.no_data("a change in the middle of them, found (needs the program sqlite3)", "found there");
         }
     }
     Ok(())
@@ -77,7 +78,7 @@ pub(super) async fn run(table: &mut Table) -> anyhow::Result<()> {
 
 /// Keeps an entry: of the audit and of the register by turns.
 async fn keep(bus: &Bus, number: u64) -> anyhow::Result<()> {
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         let subject =
             format!("silence {number} from 2026-01-01T08:00:00 to 2026-01-01T12:00:00: work on masts");
         let entry = AuditEntry { principal: "ana".to_owned(), action: "silence_made", subject };

@@ -1,0 +1,248 @@
+//! What people read for the enumerations of the protocol, in Chinese and in English. Kinds have a table of their own
+//! ([`crate::kind`]).
+//!
+//! A console shows these words and has none of its own for what the protocol numbers: what a later version adds has its
+//! word there as well. Only what is shown to people stands here.
+
+/// What one value of an enumeration is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label {
+    /// Its number in the protocol.
+    pub number: i32,
+    /// In Chinese.
+    pub zh: &'static str,
+    /// In English.
+    pub en: &'static str,
+    /// The sign of its unit, `share` where it is a share of 1; empty where it has none.
+    pub unit: &'static str,
+}
+
+/// One enumeration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enumeration {
+    /// Its name in the protocol.
+    pub name: &'static str,
+    /// Its values by number, but for the unspecified one.
+    pub labels: &'static [Label],
+}
+
+const fn label(number: i32, zh: &'static str, en: &'static str) -> Label {
+    Label { number, zh, en, unit: "" }
+}
+
+const fn measured(number: i32, zh: &'static str, en: &'static str, unit: &'static str) -> Label {
+    Label { number, zh, en, unit }
+}
+
+/// Every enumeration that is shown to people, by name.
+pub const ENUMERATIONS: &[Enumeration] = &[
+    Enumeration {
+        name: "Acquisition",
+        labels: &[
+            label(1, "持续接入", "continuous"),
+            label(2, "轮巡", "patrol"),
+            label(3, "按需", "on request"),
+        ],
+    },
+    Enumeration {
+        name: "AlertState", labels: &[label(1, "持续中", "firing"), label(2, "已解除", "ended")]
+    },
+    Enumeration {
+        name: "CloseReason",
+        labels: &[
+            label(1, "服务正在停止", "the service is stopping"),
+            label(2, "重要告警长时间未确认收到", "critical alerts were not acknowledged for too long"),
+            label(3, "连接例行更新", "the connection is renewed"),
+            label(4, "同名订阅已在别处打开", "the subscription was opened elsewhere"),
+            label(5, "可见范围已变更", "what may be seen has changed"),
+        ],
+    },
+    Enumeration {
+        name: "DeliveryStage",
+        labels: &[
+            label(1, "已发送", "sent"),
+            label(2, "已到达", "received"),
+            label(3, "已显示", "displayed"),
+            label(4, "已知悉", "acknowledged"),
+        ],
+    },
+    Enumeration {
+        name: "EvidenceKind",
+        labels: &[
+            label(1, "脱敏截图", "redacted still"),
+            label(2, "脱敏动态预览", "redacted preview"),
+            label(3, "原始录像", "original clip"),
+        ],
+    },
+    Enumeration {
+        name: "GapReason",
+        labels: &[
+            label(1, "离线过久,消息流已不再保留", "away for longer than the feed is kept"),
+            label(2, "存储已恢复或重建", "the store was restored or rebuilt"),
+            label(3, "订阅范围已变更", "what is wanted or may be seen has changed"),
+        ],
+    },
+    Enumeration {
+        name: "Granted",
+        labels: &[
+            label(1, "保证", "guaranteed"),
+            label(2, "尽力", "best effort"),
+            label(3, "未覆盖", "not covered"),
+        ],
+    },
+    Enumeration {
+        name: "KindClass",
+        labels: &[label(1, "事件", "event"), label(2, "状态", "state"), label(3, "设备", "device")],
+    },
+    Enumeration {
+        name: "Lane",
+        labels: &[label(1, "重要", "critical"), label(2, "较大", "major"), label(3, "一般", "minor")],
+    },
+    Enumeration {
+        name: "Level",
+        labels: &[
+            label(1, "特别重大", "extreme"),
+            label(2, "重大", "severe"),
+            label(3, "较大", "major"),
+            label(4, "一般", "general"),
+        ],
+    },
+    Enumeration {
+        name: "MeasureKind",
+        labels: &[
+            label(1, "数量", "count"),
+            measured(2, "密度", "density", "/m²"),
+            measured(3, "持续时间", "held for", "s"),
+            measured(4, "遮占比例", "share covered", "share"),
+            measured(5, "方向偏差", "angle off", "°"),
+            label(6, "平均亮度", "mean luma"),
+            measured(7, "无画面时间", "without a picture", "s"),
+            label(8, "画面相似度", "view match"),
+            measured(9, "已用空间", "room used", "share"),
+            measured(10, "剩余天数", "days left", "d"),
+        ],
+    },
+    Enumeration {
+        name: "NotLooked",
+        labels: &[
+            label(1, "正在连接", "connecting"),
+            label(2, "离线", "offline"),
+            label(3, "码流停滞", "stalled"),
+            label(4, "画面过旧", "picture too old"),
+            label(5, "分析资源不足", "no worker free"),
+            label(6, "分析超时", "worker missed its deadline"),
+            label(7, "分析进程中断", "worker lost"),
+            label(8, "无法解码", "cannot be decoded"),
+            label(9, "分辨率超限", "picture too large"),
+            label(10, "模型失败", "model failed"),
+            label(11, "画面已转向", "view moved"),
+            label(12, "遮挡、过暗或过亮", "covered, dark or overexposed"),
+            label(13, "画面冻结", "frozen"),
+            label(14, "计划内关闭", "off as planned"),
+            label(15, "未到分析时间", "not due"),
+            label(16, "未连接", "not connected"),
+        ],
+    },
+    Enumeration {
+        name: "PictureTrouble",
+        labels: &[
+            label(1, "过暗", "dark"),
+            label(2, "遮挡", "covered"),
+            label(3, "冻结", "frozen"),
+            label(4, "画面已转向", "view moved"),
+        ],
+    },
+    Enumeration {
+        name: "Resolution",
+        labels: &[
+            label(1, "复看已消失", "seen to be over"),
+            label(2, "规则或点位已移除", "rule or camera removed"),
+        ],
+    },
+    Enumeration {
+        name: "Signal",
+        labels: &[
+            label(1, "正在连接", "connecting"),
+            label(2, "正常", "streaming"),
+            label(3, "码流停滞", "stalled"),
+            label(4, "离线", "offline"),
+            label(5, "计划内关闭", "off as planned"),
+            label(6, "未连接", "not connected"),
+        ],
+    },
+    Enumeration {
+        name: "SilencePurpose",
+        labels: &[
+            label(1, "已知干扰", "nuisance"),
+            label(2, "检修维护", "maintenance"),
+            label(3, "演练", "drill"),
+        ],
+    },
+    Enumeration {
+        name: "Stage",
+        labels: &[
+            label(1, "等待分析", "wait"),
+            label(2, "解码", "decode"),
+            label(3, "推理", "infer"),
+            label(4, "研判", "decide"),
+            label(5, "节点缓存", "spool"),
+            label(6, "传输", "hop"),
+            label(7, "落盘", "commit"),
+            label(8, "推送", "deliver"),
+            label(9, "抑制", "held"),
+        ],
+    },
+    Enumeration {
+        name: "SuppressionEnd",
+        labels: &[
+            label(1, "已显示", "shown"),
+            label(2, "已解除", "ended"),
+            label(3, "转为其他原因", "another reason"),
+        ],
+    },
+    Enumeration {
+        name: "ThresholdKind",
+        labels: &[
+            label(1, "最低置信度", "least score"),
+            measured(2, "确认时长", "dwell", "s"),
+            measured(3, "最长间断", "longest gap", "s"),
+            measured(4, "解除时长", "clear after", "s"),
+            measured(5, "最低密度", "least density", "/m²"),
+            measured(6, "允许偏差", "angle allowed", "°"),
+            measured(7, "最低命中比例", "least share seen", "share"),
+            measured(8, "无画面时间", "without a picture", "s"),
+            label(9, "平均亮度", "mean luma"),
+            label(10, "画面相似度", "view match"),
+            measured(11, "已用空间", "room used", "share"),
+        ],
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+    use prost_types::FileDescriptorSet;
+
+    use super::*;
+
+    #[test]
+    fn every_value_that_the_protocol_has_is_called_something_in_both_languages() {
+        let set = FileDescriptorSet::decode(xueliang_proto::FILE_DESCRIPTOR_SET).unwrap();
+        let enums = set.file.iter().flat_map(|file| &file.enum_type);
+        let mut left: Vec<&str> = ENUMERATIONS.iter().map(|one| one.name).collect();
+        assert!(left.is_sorted(), "{left:?}");
+        for known in enums {
+            let Some(ours) = ENUMERATIONS.iter().find(|one| one.name == known.name()) else { continue };
+            left.retain(|name| *name != known.name());
+            let mut numbers: Vec<i32> =
+                known.value.iter().map(prost_types::EnumValueDescriptorProto::number).collect();
+            numbers.retain(|number| *number != 0);
+            let labelled: Vec<i32> = ours.labels.iter().map(|label| label.number).collect();
+            assert_eq!(labelled, numbers, "{}", known.name());
+        }
+        assert!(left.is_empty(), "the protocol has no enumeration {left:?}");
+        for label in ENUMERATIONS.iter().flat_map(|one| one.labels) {
+            assert!(!label.en.is_empty() && !label.zh.is_ascii(), "{label:?}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+// The service and the browser that the specs use. tests/tests/browser.rs starts the service, with a town of simulated cameras
+// and an external publisher, and says where all that is.
+import { randomBytes } from 'node:crypto';
+import { readFileSync, readdirSync } from 'node:fs';
+import { create } from '@bufbuild/protobuf';
+import { createClient } from '@connectrpc/connect';
+import { createGrpcWebTransport } from '@connectrpc/connect-web';
+import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import {
+  AlertSchema,
+  AlertService,
+  AlertState,
+  PublishOutcome,
+  Resolution,
+  type Alert,
+  type Kind,
+  type Level,
+} from '../src/gen/xueliang/v1/alert_pb';
+
+function told(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: these specs are run by tests/tests/browser.rs (make test)`);
+  return value;
+}
+
+export const CONSOLE = told('XUELIANG_CONSOLE');
+const TOKEN = told('XUELIANG_TOKEN');
+const SUPERVISOR = Number(told('XUELIANG_SUPERVISOR'));
+export const SCREENSHOTS = told('XUELIANG_SCREENSHOTS');
+
+/** A camera of the external publisher. */
+export const QUAY = 'quay-thermal';
+
+/** Chromium as Debian has it, which asks nobody outside for anything. */
+export function launch(): Promise<Browser> {
+  return chromium.launch({
+    executablePath: '/usr/bin/chromium',
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync',
+    ],
+  });
+}
+
+/** A page on a desk, and what went wrong in it: errors, and what its policy refused. */
+export interface Desk {
+  page: Page;
+  context: BrowserContext;
+  faults: string[];
+}
+
+/** Opens a page as one operator does, with a browser profile of its own. */
+export async function open(browser: Browser, path = '/', viewport = { width: 1366, height: 768 }): Promise<Desk> {
+  const context = await browser.newContext({ viewport, reducedMotion: 'reduce' });
+  const page = await context.newPage();
+  const faults: string[] = [];
+  page.on('pageerror', (error) => faults.push(String(error)));
+  page.on('console', (message) => {
+    // While the bus is away, the browser says of each try that it failed.
+    if (message.type() === 'error' && !/Failed to load resource|ERR_CONNECTION/.test(message.text())) faults.push(message.text());
+  });
+  await page.goto(CONSOLE + path);
+  return { page, context, faults };
+}
+
+/** Waits until the list is complete and live. */
+export async function live(page: Page): Promise<void> {
+  await page.locator('[data-test=stream].good').waitFor({ timeout: 30_000 });
+}
+
+const publisher = createClient(
+  AlertService,
+  createGrpcWebTransport({
+    baseUrl: CONSOLE,
+    interceptors: [
+      (next) => (request) => {
+        request.header.set('authorization', `Bearer ${TOKEN}`);
+        return next(request);
+      },
+    ],
+  }),
+);
+
+/** A UUID of version 7, as publishers mint them. */
+function mint(): string {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(Date.now(), 0, 6);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x70;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
+/** A state of an alert at the quay. */
+export function alert(kind: Kind, level: Level, of: { id?: string; revision?: number; ended?: boolean; camera?: string } = {}): Alert {
+  const now = BigInt(Date.now()) * 1000n;
+  return create(AlertSchema, {
+    alertId: of.id ?? mint(),
+    revision: BigInt(of.revision ?? 1),
+    kind,
+    level,
+    state: of.ended ? AlertState.RESOLVED : AlertState.FIRING,
+    resolution: of.ended ? Resolution.OBSERVED_ABSENCE : Resolution.UNSPECIFIED,
+    resolvedUnixUs: of.ended ? now : 0n,
+    place: { cameraId: of.camera ?? QUAY },
+    startedUnixUs: now - 2_000_000n,
+    lastSeenUnixUs: now,
+    decidedUnixUs: now,
+    count: 3n,
+  });
+}
+
+/** Publishes states, 256 at most, and waits until they are on disk. */
+export async function publish(...alerts: Alert[]): Promise<void> {
+  const answer = await publisher.publish({ publications: alerts.map((alert) => ({ alert })) });
+  const refused = answer.results.find((one) => one.outcome !== PublishOutcome.COMMITTED);
+  if (refused) throw new Error(`not committed: ${PublishOutcome[refused.outcome]} ${refused.message}`);
+}
+
+/** Kills the bus, as the kernel would for want of memory; its supervisor starts another. */
+export function killBus(): void {
+  const killed = readdirSync('/proc').filter((pid) => {
+    try {
+      const parent = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ')[1]);
+      return parent === SUPERVISOR && readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes('bus');
+    } catch {
+      // Not a process, or one that has just ended.
+      return false;
+    }
+  });
+  if (killed.length !== 1) throw new Error(`expected one bus below ${SUPERVISOR}, found ${killed.join(' ')}`);
+  process.kill(Number(killed[0]), 'SIGKILL');
+}
+
+/** Calls until it does not fail any more. */
+export async function untilItWorks<T>(what: () => Promise<T>): Promise<T> {
+  const end = Date.now() + 30_000;
+  for (;;) {
+    try {
+      return await what();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+}

@@ -1,0 +1,30 @@
+// The operators' page.
+import { createApp } from 'vue';
+import 'element-plus/theme-chalk/base.css';
+import 'element-plus/theme-chalk/el-button.css';
+import 'element-plus/theme-chalk/el-dialog.css';
+import 'element-plus/theme-chalk/el-overlay.css';
+import 'element-plus/theme-chalk/el-input.css';
+import 'element-plus/theme-chalk/el-radio.css';
+import 'element-plus/theme-chalk/el-radio-group.css';
+import 'element-plus/theme-chalk/el-radio-button.css';
+import 'element-plus/theme-chalk/dark/css-vars.css';
+import './style.css';
+import App from './App.vue';
+import { connect, onFresh } from './feed/feed';
+import { ring } from './feed/bell';
+import { fresh } from './feed/popups';
+import { i18n, markDocument } from './i18n/i18n';
+import { router } from './router';
+import { restoreTheme } from './theme';
+import { learn } from './words';
+
+markDocument();
+restoreTheme();
+onFresh((rows) => {
+  ring(rows);
+  fresh(rows);
+});
+connect();
+void learn();
+createApp(App).use(i18n).use(router).mount('#app');

@@ -1,0 +1,170 @@
+//! The operators' page as it is embedded in the program: which file answers a path, in which coding, how long a browser may
+//! keep it, and what it may do with it. What is built is `console/`; without it a page says so.
+
+use std::borrow::Cow;
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+/// `app/`: what `make console` builds, with files that are compressed already beside their originals. `unbuilt/`: what is
+/// shown without it.
+#[derive(RustEmbed)]
+#[folder = "../console/embed"]
+struct Files;
+
+/// What a page of ours may load: its own files, by no script or style that stands in the page. Pictures of evidence come as
+/// blobs over the same connection.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; font-src 'self'; \
+                      connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+                      frame-ancestors 'none'";
+
+/// Codings of files that lie compressed, best first: the word of HTTP and the ending of the file.
+const CODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
+
+/// Names of files in this folder bear a digest of what they hold.
+const HASHED: &str = "assets/";
+
+/// Answers a request for a path.
+pub async fn answer(uri: Uri, headers: HeaderMap) -> Response {
+    let mut response = file(uri.path().trim_start_matches('/'), &headers);
+    let all = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        all.insert(name, HeaderValue::from_static(value));
+    }
+    all.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
+    all.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    all.insert("permissions-policy", HeaderValue::from_static("camera=(), microphone=(), geolocation=()"));
+    response
+}
+
+fn file(path: &str, headers: &HeaderMap) -> Response {
+    let Some(start) = Files::get("app/index.html") else {
+        let page = Files::get("unbuilt/index.html").map(|file| file.data).unwrap_or_default();
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            [(header::CONTENT_TYPE, content_type("index.html"))],
+            bytes(page),
+        )
+            .into_response();
+    };
+    let named = if path.is_empty() { None } else { Files::get(&format!("app/{path}")) };
+    let (name, plain) = match named {
+        Some(file) => (path, file),
+        // A place inside of the page: the page itself finds its way. A file that is not there is not there.
+        None if !path.rsplit('/').next().unwrap_or_default().contains('.') => ("index.html", start),
+        None => return (StatusCode::NOT_FOUND, "there is no such file\n").into_response(),
+    };
+    let etag = etag(&plain);
+    let kept = if name.starts_with(HASHED) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let common = [
+        (header::CACHE_CONTROL, kept.to_owned()),
+        (header::ETAG, etag.clone()),
+        (header::VARY, "accept-encoding".to_owned()),
+    ];
+    let text = |name: header::HeaderName| {
+        headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    };
+    if text(header::IF_NONE_MATCH).split(',').any(|one| one.trim().trim_start_matches("W/") == etag) {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    let accepted = text(header::ACCEPT_ENCODING);
+    let compressed = CODINGS
+        .iter()
+        .filter(|(word, _)| accepts(accepted, word))
+        .find_map(|(word, ending)| Some((*word, Files::get(&format!("app/{name}{ending}"))?)));
+    let kind = [(header::CONTENT_TYPE, content_type(name))];
+    match compressed {
+        Some((word, file)) => {
+            (common, kind, [(header::CONTENT_ENCODING, word)], bytes(file.data)).into_response()
+        }
+        None => (common, kind, bytes(plain.data)).into_response(),
+    }
+}
+
+fn bytes(data: Cow<'static, [u8]>) -> Body {
+    Body::from(match data {
+        Cow::Borrowed(data) => Bytes::from_static(data),
+        Cow::Owned(data) => Bytes::from(data),
+    })
+}
+
+fn etag(file: &EmbeddedFile) -> String {
+    let hash: String =
+        file.metadata.sha256_hash().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hash}\"")
+}
+
+/// Whether a coding is named and not refused.
+fn accepts(header: &str, coding: &str) -> bool {
+    header.split(',').any(|one| {
+        let mut parts = one.split(';').map(str::trim);
+        parts.next() == Some(coding)
+            && parts.all(|part| !matches!(part, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+    })
+}
+
+/// By the ending of a name, of what a build of the page holds.
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit('.').next().unwrap_or_default() {
+        "html" => "text/html; charset=utf-8",
+        "js" => "text/javascript; charset=utf-8",
+        "css" => "text/css; charset=utf-8",
+        "svg" => "image/svg+xml",
+        "json" => "application/json",
+        "txt" => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn ask(path: &'static str, headers: &[(header::HeaderName, &'static str)]) -> Response {
+        let headers =
+            headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
+        answer(Uri::from_static(path), headers).await
+    }
+
+    #[tokio::test]
+    async fn a_program_without_a_page_says_so_and_one_with_a_page_shows_it_at_any_place() {
+        let start = ask("/", &[]).await;
+        let policy = start.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(!policy.contains("unsafe"), "{policy}");
+        assert!(start.headers()[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));
+        if Files::get("app/index.html").is_none() {
+            assert_eq!(start.status(), StatusCode::SERVICE_UNAVAILABLE);
+            return;
+        }
+        assert_eq!(start.status(), StatusCode::OK);
+        assert_eq!(start.headers()[header::CACHE_CONTROL], "no-cache");
+        let etag = start.headers()[header::ETAG].clone();
+        assert_eq!(ask("/alert/1", &[]).await.headers()[header::ETAG], etag);
+        assert_eq!(ask("/assets/none.js", &[]).await.status(), StatusCode::NOT_FOUND);
+        let mut again = HeaderMap::new();
+        again.insert(header::IF_NONE_MATCH, etag);
+        assert_eq!(answer(Uri::from_static("/"), again).await.status(), StatusCode::NOT_MODIFIED);
+        let script =
+            Files::iter().find(|name| name.starts_with("app/assets/") && name.ends_with(".js")).unwrap();
+        let uri: Uri = format!("/{}", &script["app/".len()..]).parse().unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br"));
+        let script = answer(uri, headers).await;
+        assert_eq!(script.headers()[header::CONTENT_ENCODING], "br");
+        assert!(script.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
+    }
+
+    #[test]
+    fn a_coding_that_is_refused_is_not_accepted() {
+        assert!(accepts("gzip, deflate, br", "br") && accepts("br;q=0.5", "br"));
+        assert!(!accepts("gzip, br;q=0", "br") && !accepts("", "br") && !accepts("brotli", "br"));
+    }
+}
