@@ -30,6 +30,12 @@ pub(crate) fn trim_unseen(folder: &Path, upto: u64) {
     .unwrap();
 }
 
+/// Why the database of a state folder refuses a statement.
+pub(crate) fn refusal(folder: &Path, sql: &str) -> String {
+    let db = Connection::open(folder.join(STORE_FILE)).unwrap();
+    db.execute_batch(sql).unwrap_err().to_string()
+}
+
 /// Entries of the audit: principal, action, subject.
 pub(crate) fn audited(folder: &Path) -> Vec<(String, String, String)> {
     let db = Connection::open(folder.join(STORE_FILE)).unwrap();

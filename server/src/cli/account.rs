@@ -1,10 +1,13 @@
 //! `xueliang account`: accounts over the local socket, for whoever runs the service.
 
-use std::{io::BufRead as _, path::PathBuf, process::ExitCode};
+use std::{
+    io::BufRead as _,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
-use tonic::{Status, transport::Channel};
 use xueliang_base::{id::DivisionCode, time::Wall};
 use xueliang_proto::v1::{self, account_service_client::AccountServiceClient};
 
@@ -88,22 +91,15 @@ pub fn run(args: AccountArgs) -> anyhow::Result<ExitCode> {
         bail!("{} is not there: start the service first", socket.display());
     }
     block_on(async move {
-        let channel = xueliang_client::address(&format!("unix:{}", socket.display()))?.connect_lazy();
-        let lines = call(AccountServiceClient::new(channel), args.what, &config.timezone).await?;
+        let lines = call(&socket, args.what, &config.timezone).await?;
         lines.iter().for_each(|line| println!("{line}"));
         Ok(ExitCode::SUCCESS)
     })
 }
 
-fn said(status: Status) -> anyhow::Error {
-    anyhow::anyhow!("{}", status.message().to_owned())
-}
-
-async fn call(
-    mut service: AccountServiceClient<Channel>,
-    what: What,
-    timezone: &str,
-) -> anyhow::Result<Vec<String>> {
+async fn call(socket: &Path, what: What, timezone: &str) -> anyhow::Result<Vec<String>> {
+    let channel = xueliang_client::address(&format!("unix:{}", socket.display()))?.connect_lazy();
+    let mut service = AccountServiceClient::new(channel);
     let told = |token: String, until_unix_us: i64| match until_unix_us {
         0 => vec![token],
         until => vec![token, format!("can be used once, until {}", Wall(until).rfc3339(timezone))],
@@ -112,19 +108,31 @@ async fn call(
         What::Add(args) => {
             let account = Some(wanted(args, now()));
             let request = v1::CreateAccountRequest { account };
-            let made = service.create_account(request).await.map_err(said)?.into_inner();
+            let made = service
+                .create_account(request)
+                .await
+                .map_err(|status| anyhow!("{}", status.message()))?
+                .into_inner();
             Ok(told(made.token, made.token_until_unix_us))
         }
         What::Reset { name } => {
             let request = v1::ResetPasswordRequest { name };
-            let reset = service.reset_password(request).await.map_err(said)?.into_inner();
+            let reset = service
+                .reset_password(request)
+                .await
+                .map_err(|status| anyhow!("{}", status.message()))?
+                .into_inner();
             Ok(told(reset.token, reset.token_until_unix_us))
         }
         What::List => {
             let (mut lines, mut page_token) = (Vec::new(), String::new());
             loop {
                 let request = v1::ListAccountsRequest { page_size: 1000, page_token };
-                let page = service.list_accounts(request).await.map_err(said)?.into_inner();
+                let page = service
+                    .list_accounts(request)
+                    .await
+                    .map_err(|status| anyhow!("{}", status.message()))?
+                    .into_inner();
                 lines.extend(page.accounts.iter().map(line));
                 page_token = page.next_page_token;
                 if page_token.is_empty() {
@@ -142,7 +150,8 @@ async fn call(
                 display_name: next()?,
                 unit: next()?,
             };
-            let made = service.set_up(request).await.map_err(said)?.into_inner();
+            let made =
+                service.set_up(request).await.map_err(|status| anyhow!("{}", status.message()))?.into_inner();
             let account = made.account.context("the service tells what was set up")?;
             Ok(vec![format!("{} may sign in", account.name)])
         }
