@@ -82,7 +82,11 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
         timezone: "Asia/Shanghai".to_owned(),
         state_dir: "state".into(),
         node: "node-1".parse().unwrap(),
-        listen: Listen { api: "127.0.0.1:1".parse().unwrap(), admin: "127.0.0.1:2".parse().unwrap() },
+        listen: Listen {
+            api: "127.0.0.1:1".parse().unwrap(),
+            admin: "127.0.0.1:2".parse().unwrap(),
+            console: "127.0.0.1:3".parse().unwrap(),
+        },
         networks: Vec::new(),
         divisions: Vec::new(),
         credentials: BTreeMap::new(),
