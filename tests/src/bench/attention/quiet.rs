@@ -17,8 +17,9 @@ const OFF_MEASURED: Duration = Duration::from_secs(30);
 /// Cameras of each quiet town, and of the mixed one, of which each tenth has activity.
 const QUIET: usize = 16;
 const MIXED: usize = 20;
-/// Backgrounds are learned, and the encoded tier has had lessons.
-const SETTLE: Duration = Duration::from_secs(100);
+/// Backgrounds are learned, the encoded tier has had lessons, and places where something comes and goes are known to, which takes
+/// five minutes where that is the whole picture.
+const SETTLE: Duration = Duration::from_secs(480);
 const MEASURED: Duration = Duration::from_secs(60);
 
 /// The reference with one encoding.
