@@ -100,6 +100,14 @@ pub struct Heard {
     pub closes: bool,
 }
 
+impl Heard {
+    /// Whether somebody sees to it there: a receipt, which machines give too, is no reason to tell nobody here.
+    pub fn is_taken_on(&self) -> bool {
+        use v1::ExternalStage::{Accepted, Dispatched, Done, InProgress};
+        matches!(self.stage, Accepted | Dispatched | InProgress | Done)
+    }
+}
+
 impl Action {
     /// Any one of these rights people need for it; none: it is not theirs to ask for.
     pub fn rights(&self) -> &'static [Right] {

@@ -455,8 +455,11 @@ fn who_was_told_and_has_it_is_not_passed_over_for_ten_minutes() {
         due.iter().any(|action| matches!(action, Action::Escalate(..)))
     };
     assert!(!escalates(&told, 660) && escalates(&told, 661));
-    // What another system reports is as good.
-    told.at(seconds(700), &who_is("gw@city"), Action::Heard(heard(v1::ExternalStage::Received, false)))
+    // Another system that sees to it is as good; a receipt is not.
+    told.at(seconds(690), &who_is("gw@city"), Action::Heard(heard(v1::ExternalStage::Received, false)))
+        .unwrap();
+    assert!(escalates(&told, 691));
+    told.at(seconds(700), &who_is("gw@city"), Action::Heard(heard(v1::ExternalStage::Accepted, false)))
         .unwrap();
     assert!(!escalates(&told, 1299) && escalates(&told, 1300));
     // Another stage has its own time.

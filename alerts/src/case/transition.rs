@@ -291,7 +291,8 @@ fn effect(case: &Case, after: &mut Case, actor: &Actor, action: &Action, at: Wal
                 case.number, heard.system
             )));
         }
-        Action::Acknowledge | Action::Heard(_) => after.acknowledged = Some(at.plus(ACKNOWLEDGED)),
+        Action::Acknowledge => after.acknowledged = Some(at.plus(ACKNOWLEDGED)),
+        Action::Heard(heard) if heard.is_taken_on() => after.acknowledged = Some(at.plus(ACKNOWLEDGED)),
         _ => {}
     }
     Ok(())

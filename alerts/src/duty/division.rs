@@ -10,6 +10,8 @@ use xueliang_proto::v1;
 use super::{check_text, history::Version};
 use crate::error::{Error, Result};
 
+/// Characters of a name.
+const MOST_NAME: usize = 100;
 /// Steps on ladders that one division may have.
 const MOST_STEPS: usize = 8;
 
@@ -81,6 +83,12 @@ pub struct Division {
     pub steps: Vec<(String, DivisionCode)>,
 }
 
+/// A name of the configuration as it may stand here, which is stricter: without spaces around it, and no longer than a name.
+fn short(name: &str) -> String {
+    let name: String = name.trim().chars().filter(|one| !one.is_control()).take(MOST_NAME).collect();
+    name.trim_end().to_owned()
+}
+
 impl Division {
     /// From the wire. Says what is wrong with it by itself.
     pub fn read(wire: v1::Division) -> Result<Self> {
@@ -89,7 +97,7 @@ impl Division {
         };
         let parent =
             if wire.parent_code.is_empty() { None } else { Some(code("parent_code", &wire.parent_code)?) };
-        check_text("name", &wire.name, 1, 100)?;
+        check_text("name", &wire.name, 1, MOST_NAME)?;
         check_text("short_name", &wire.short_name, 0, 40)?;
         check_text("centre_name", &wire.centre_name, 0, 100)?;
         check_text("ladder", &wire.ladder, 0, 40)?;
@@ -135,7 +143,7 @@ impl Division {
             parent_code: parent.map(ToString::to_string).unwrap_or_default(),
             level: Level::wire(level),
             kind: kind.into(),
-            name: name.to_owned(),
+            name: short(name),
             configured: true,
             ..v1::Division::default()
         };

@@ -296,10 +296,11 @@ pub fn put_shift(who: Principal, wire: v1::Shift) -> Edit {
         );
         let what = What::Shift(number, Box::new(shift));
         // What was planned for later, an end included, gives way.
-        let later = duty.shifts.of(&number).iter().filter(|version| version.from > from);
-        let later = later.map(|version| NewVersion {
-            from: version.from,
-            to: to.map(|to| to.max(version.from)),
+        let later = duty.shifts.of(&number).iter().map(|version| version.from).filter(|begin| *begin > from);
+        let later: BTreeSet<Wall> = later.collect();
+        let later = later.into_iter().map(|from| NewVersion {
+            from,
+            to: to.map(|to| to.max(from)),
             what: what.clone(),
         });
         let versions = [NewVersion { from, to, what: what.clone() }].into_iter().chain(later).collect();
@@ -323,7 +324,11 @@ pub fn seed(divisions: Vec<config::Division>) -> Edit {
             if current.is_none() {
                 versions.push(division_version(now, None, as_configured(&last.what, &wanted)));
             }
-            let later = there.iter().filter(|version| version.from > now);
+            // What gave way to another of the same moment stays as it is.
+            let counts = |version: &&Version<Division>| {
+                !there.iter().any(|other| other.from == version.from && other.number > version.number)
+            };
+            let later = there.iter().filter(|version| version.from > now).filter(counts);
             for version in current.into_iter().chain(later) {
                 let kept = as_configured(&version.what, &wanted);
                 if kept != version.what || version.to.is_some() {

@@ -270,6 +270,16 @@ fn the_configuration_alone_gives_parent_and_name_of_what_it_declares() {
     assert_eq!(town.path("quay", hours(3)), "330282/quay");
     assert!(!town.duty.tree.at(&code("3302"), hours(1)).unwrap().what.is_configured());
     town.is_whole();
+    // A name that a configuration may have and a caller may not is fitted, and can be read again.
+    let long = format!(" {} ", "石".repeat(150));
+    let named = declared(&[("330282", None, &long), ("quay", Some("330282"), "Quay")]);
+    town.edit(seed(named.clone())).unwrap();
+    let county = town.duty.tree.at(&code("330282"), hours(1)).unwrap().what.clone();
+    assert_eq!(county.name().chars().count(), 100);
+    super::division::Division::read(county.wire).unwrap();
+    let versions = town.versions;
+    town.edit(seed(named)).unwrap();
+    assert_eq!(town.versions, versions);
 }
 
 #[test]

@@ -145,6 +145,19 @@ fn those_on_duty_are_told_nearest_first_and_the_leading_unit_before_all() {
     let anew = v1::Shift { shift_id: 2, ..shift(PLACES[2], "village", "fei", night) };
     town.edit(put_shift(boss(), anew)).unwrap();
     assert_eq!(on_duty(&town, town.now), ["cai", "deng", "fei", "ana"]);
+    // However often a shift is changed for which something else is planned, each change is one version a planned moment.
+    let planned = |account, hour| v1::Shift {
+        shift_id: 2,
+        valid_from_unix_us: hour,
+        ..shift(PLACES[2], "village", account, night)
+    };
+    town.edit(put_shift(boss(), planned("gu", town.now.0 + 24 * HOUR))).unwrap();
+    let before = town.versions;
+    for account in ["hu", "lin", "mo", "nie", "ou"] {
+        town.edit(put_shift(boss(), planned(account, 0))).unwrap();
+    }
+    assert_eq!(town.versions, before + 10);
+    assert_eq!(on_duty(&town, Wall(town.now.0 + 24 * HOUR)), ["cai", "deng", "ou", "ana"]);
 }
 
 fn any_rule() -> impl Strategy<Value = v1::DutyRule> {

@@ -255,7 +255,8 @@ fn report(
     let mut count = db.prepare_cached("SELECT count(*) FROM external_state WHERE alert_id = ?1")?;
     let count: i64 = count.query_row([&state.alert_id], |row| row.get(0))?;
     if count >= MAX_REPORTS {
-        return Err(Error::Exhausted(format!("alert {alert} has {count} reports, no more are kept")));
+        // Not `Exhausted`: the disk is not to blame, nor is anybody else whose states are committed with this.
+        return Err(Error::Conflict(format!("alert {alert} has {count} reports, no more are kept")));
     }
     state.reported_unix_us = now.0;
     db.prepare_cached(

@@ -43,7 +43,7 @@ impl Nameless {
 /// Tokens of external publishers, as their digests (a comparison tells nobody how much of a guess was right), and accounts.
 #[derive(Clone)]
 pub struct Callers {
-    tokens: Arc<BTreeMap<Sha256, PublisherName>>,
+    tokens: Arc<BTreeMap<Sha256, Principal>>,
     external: Arc<External>,
     accounts: Accounts,
 }
@@ -54,7 +54,11 @@ impl Callers {
         let mut tokens = BTreeMap::new();
         for publisher in &config.publishers {
             match read_token(&publisher.token_file) {
-                Ok(token) => drop(tokens.insert(token, publisher.name.clone())),
+                Ok(token) => {
+                    let divisions = Some(publisher.divisions.clone());
+                    let named = Principal::new(publisher.name.as_str(), PrincipalKind::Publisher);
+                    tokens.insert(token, Principal { divisions, ..named });
+                }
                 Err(fault) => {
                     error!(publisher = %publisher.name, error = format!("{fault:#}"), "it may not publish");
                 }
@@ -74,8 +78,8 @@ impl Callers {
         let token = said.to_str().ok().and_then(|said| said.split_once(' '));
         let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let token = token.map(|(_, token)| token.trim()).unwrap_or_default();
-        if let Some(name) = self.tokens.get(&Sha256::of(token.as_bytes())) {
-            return without_session(Principal::new(name.as_str(), PrincipalKind::Publisher));
+        if let Some(publisher) = self.tokens.get(&Sha256::of(token.as_bytes())) {
+            return without_session(publisher.clone());
         }
         self.accounts.caller(token).map(Some).ok_or_else(|| {
             self.external.unknown_tokens.fetch_add(1, Ordering::Relaxed);
@@ -173,7 +177,9 @@ mod tests {
         fs::write(folder.path().join("box-7.token"), format!("{TOKEN}\n")).unwrap();
         let callers = callers(folder.path(), &config).await;
         let publisher = who(&callers, &format!("Bearer {TOKEN}")).unwrap().unwrap();
-        assert_eq!(publisher.principal, Principal::new("box-7", PrincipalKind::Publisher));
+        let divisions = Some(vec!["33".parse().unwrap()]);
+        let expected = Principal { divisions, ..Principal::new("box-7", PrincipalKind::Publisher) };
+        assert_eq!(publisher.principal, expected, "what it reports of is at its places, too");
         let local = Principal::new("local", PrincipalKind::Operator);
         let machine = v1::Account {
             name: "city".into(),
