@@ -385,19 +385,34 @@ async fn kill_row(table: &mut Table, service: &mut Service, desk: &mut Desk) -> 
     Ok(())
 }
 
-/// Four times as many cameras as the machine can look at: ages hold, intervals stretch.
+/// As many cameras as the machine can look at, and four times as many: ages hold, intervals stretch.
 async fn overload_rows(table: &mut Table, alone_p99: u64) -> anyhow::Result<()> {
     let probe = capacity().await?;
-    let attached = (probe.capacity * 4.0).ceil().max(8.0) as usize;
+    let full = probe.capacity.ceil().max(2.0) as usize;
+    let attached = full * 4;
     // Where the probe never asked for more than the machine gave, four times as many would be no overload.
     table.row(
         "cameras with a moving hazard that this machine can look at",
-        format!("{:.0} of {} tried; attached {attached}", probe.capacity, probe.cameras),
+        format!("{:.0} of {} tried; attached {full}, then {attached}", probe.capacity, probe.cameras),
         "less than were tried",
         probe.saturated,
     );
-    let cameras = town(attached, RESTLESS)?;
-    let mut service = Service::start(cameras, "").await?;
+    let full_p99 = loaded(table, "age with as many cameras as can be looked at", full).await?;
+    let p99 = loaded(table, "age with four times as many", attached).await?;
+    let ratio = p99 as f64 / full_p99.max(1) as f64;
+    let alone = p99 as f64 / alone_p99.max(1) as f64;
+    table.row(
+        "age to sent with four times the cameras that can be looked at",
+        format!("{ratio:.2} of that with as many as can be; {alone:.2} of the town's of {TOWN}"),
+        "p99 <= 1.2 of that with as many",
+        ratio <= 1.2,
+    );
+    Ok(())
+}
+
+/// The p99 of ages to sent, in microseconds, with so many cameras attached.
+async fn loaded(table: &mut Table, what: &str, cameras: usize) -> anyhow::Result<u64> {
+    let mut service = Service::start(town(cameras, RESTLESS)?, "").await?;
     let mut desk = Desk::open(&service.api, "bench", MINUTE).await?;
     desk.until("an alert", 2 * MINUTE, |alert| alert.kind() == Kind::ZoneIntrusion).await?;
     // All sessions are up and all decoders leased before ages count.
@@ -405,24 +420,24 @@ async fn overload_rows(table: &mut Table, alone_p99: u64) -> anyhow::Result<()> 
     desk.deliveries.clear();
     desk.follow(WATCH).await?;
     let (_, mut sent, stages) = ages(&desk);
-    stage_notes(table, "age with four times the cameras", stages);
-    let p99 = percentile(&mut sent, 0.99);
-    let ratio = p99 as f64 / alone_p99.max(1) as f64;
+    stage_notes(table, what, stages);
+    let (p50, p99) = (percentile(&mut sent, 0.5), percentile(&mut sent, 0.99));
+    let shown = format!("p50 {:.0} ms, p99 {:.0} ms, {} states", ms(p50), ms(p99), sent.len());
     table.row(
-        "age to sent with four times the cameras",
-        format!(
-            "p50 {:.0} ms, p99 {:.0} ms, {ratio:.2} of the town's, {} states",
-            ms(percentile(&mut sent, 0.5)),
-            ms(p99),
-            sent.len()
-        ),
-        "p99 <= 1.2 of the town's",
-        !sent.is_empty() && ratio <= 1.2,
+        &format!("{what} ({cameras}), to sent"),
+        shown,
+        "p99 < 1500 ms",
+        !sent.is_empty() && p99 < 1_500_000,
     );
-    let missing = service.units_missing(attached).await?;
-    table.row("access units unaccounted for, under overload", format!("{missing}"), "0", missing == 0.0);
+    let missing = service.units_missing(cameras).await?;
+    table.row(
+        &format!("access units unaccounted for, {cameras} cameras"),
+        format!("{missing}"),
+        "0",
+        missing == 0.0,
+    );
     service.stop().await?;
-    Ok(())
+    Ok(p99)
 }
 
 /// Looks a second that a moving hazard asks for.
