@@ -221,7 +221,8 @@ impl Accounts {
         }
         self.hold(&name);
     }
-    /// Holds an account to what it may do now.
+    /// Holds an account to what it may do now. A grant binds whoever has the name: under one that is another principal's
+    /// there is none, or that principal would be held to it.
     fn hold(&self, name: &str) {
         let now = self.wall();
         let grant = {
@@ -229,6 +230,9 @@ impl Accounts {
             let Some(account) = state.accounts.get(name) else { return };
             let grant = account.grant(&self.0.options, now);
             if state.held.insert(name.to_owned(), grant.clone()).as_ref() == Some(&grant) {
+                return;
+            }
+            if self.0.options.reserved.contains_key(name) {
                 return;
             }
             grant
