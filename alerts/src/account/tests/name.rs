@@ -18,6 +18,16 @@ async fn a_machine_calls_with_its_key_and_never_signs_in() {
     let again = desk.accounts.reset(&desk.local(), "city").await.unwrap();
     assert_eq!(desk.accounts.caller(&handed.token), None);
     assert!(desk.accounts.caller(&again.token).is_some());
+    // Whoever has the old key loses the stream at once, too; what else changes leaves streams be.
+    assert_eq!(closed(&mut console).await, CloseReason::RightsChanged);
+    let mut console = desk.console(&again.token).await;
+    let (before, _) = desk.accounts.of("city").unwrap();
+    let renamed = v1::Account { unit: "Town".to_owned(), revision: before.revision, ..machine };
+    desk.accounts.update(&desk.local(), &renamed).await.unwrap();
+    let mut alert = critical();
+    alert.place.division_path = ["33", "3301"].map(|code| code.parse().unwrap()).into();
+    desk.bench.commit(std::slice::from_ref(&alert)).await;
+    assert_eq!(crate::testing::key(&console.delivery().await), crate::testing::key_of(&alert));
     desk.accounts.disable(&desk.local(), "city", "contract is over", false).await.unwrap();
     assert_eq!(closed(&mut console).await, CloseReason::RightsChanged);
     assert_eq!(desk.accounts.caller(&again.token), None);
