@@ -1,5 +1,6 @@
 //! Accounts over a whole bus: what is promised holds over restarts, for open streams, and whatever the caller tries.
 
+mod audit;
 mod factor;
 mod name;
 
