@@ -125,13 +125,15 @@ impl Accounts {
         if name.len() > 64 || password.len() > password::LONGEST || code.len() > 16 {
             return Err(refused());
         }
-        let tried = self.lockout(|lockout, now| lockout.begin(name, address, now)).map_err(|retry_after| {
-            self.0.counts.limited.fetch_add(1, Ordering::Relaxed);
-            let seconds = retry_after.as_secs() + 1;
-            let message =
-                format!("too many failures to sign in with this name or from here: try again in {seconds} s");
-            Error::TooMany { message, retry_after }
-        })?;
+        let tried =
+            self.lockout(|lockout, now| lockout.begin(name, address, now)).map_err(|retry_after| {
+                self.0.counts.limited.fetch_add(1, Ordering::Relaxed);
+                let seconds = retry_after.as_secs() + 1;
+                let message = format!(
+                    "too many failures to sign in with this name or from here: try again in {seconds} s"
+                );
+                Error::TooMany { message, retry_after }
+            })?;
         let known = self.find(name).filter(|account| !account.password.is_empty());
         let hash = known.as_ref().map_or_else(|| self.0.nobody.clone(), |account| account.password.clone());
         // What fails by our own fault is no failure of theirs.

@@ -218,8 +218,7 @@ fn note(db: &Connection, one: &AccountNote, after: Option<&Profile>, now: Wall) 
         one.detail,
         after.map(|after| after.wire().encode_to_vec())
     ])?;
-    let entry =
-        AuditEntry { principal: one.actor.clone(), action: one.action, subject: subject(one, after) };
+    let entry = AuditEntry { principal: one.actor.clone(), action: one.action, subject: subject(one, after) };
     rest::audit(db, &entry, now)
 }
 
