@@ -109,6 +109,10 @@ impl Role {
     pub fn is_administrator(self) -> bool {
         matches!(self, Role::SystemAdmin | Role::SecurityAdmin | Role::AuditAdmin)
     }
+    /// Its word, as people write it: `grid-worker`.
+    pub fn word(self) -> String {
+        v1::Role::from(self).as_str_name().trim_start_matches("ROLE_").to_lowercase().replace('_', "-")
+    }
     /// From its number on the wire.
     pub fn of_wire(number: i32) -> Result<Self> {
         let known = Role::ALL.into_iter().find(|role| v1::Role::from(*role) as i32 == number);

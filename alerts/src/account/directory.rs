@@ -185,19 +185,23 @@ impl Accounts {
         };
         self.0.hashers.run(move |()| work()).await
     }
-    /// Writes an account and takes it over; its open streams end where its rights change. Only under `writing`.
+    /// Writes an account and takes it over; its open streams end where its rights or its key change. Only under `writing`.
     pub(super) async fn write(&self, write: AccountWrite) -> Result<Profile> {
         let account = write.account.clone();
         let but = write.ends_but;
         self.0.bus.store().write_account(write).await?;
         let profile = account.profile.clone();
         let name = &profile.name;
+        let key = self.find(name).and_then(|before| before.key);
+        // What was opened with a key that no longer counts.
+        let mut ends = key.is_some() && key != account.key;
         self.put(account);
         if let Some(but) = but {
             let ended = self.state().sessions.take(|one| one.row.account == *name && Some(one.row.id) != but);
-            if !ended.is_empty() {
-                self.0.bus.cut(name);
-            }
+            ends |= !ended.is_empty();
+        }
+        if ends {
+            self.0.bus.cut(name);
         }
         Ok(profile)
     }
@@ -221,7 +225,8 @@ impl Accounts {
         }
         self.hold(&name);
     }
-    /// Holds an account to what it may do now.
+    /// Holds an account to what it may do now. A grant binds whoever has the name: under one that is another principal's
+    /// there is none, or that principal would be held to it.
     fn hold(&self, name: &str) {
         let now = self.wall();
         let grant = {
@@ -229,6 +234,9 @@ impl Accounts {
             let Some(account) = state.accounts.get(name) else { return };
             let grant = account.grant(&self.0.options, now);
             if state.held.insert(name.to_owned(), grant.clone()).as_ref() == Some(&grant) {
+                return;
+            }
+            if self.0.options.reserved.contains_key(name) {
                 return;
             }
             grant

@@ -125,17 +125,19 @@ impl Accounts {
         if name.len() > 64 || password.len() > password::LONGEST || code.len() > 16 {
             return Err(refused());
         }
-        self.lockout(|lockout, now| lockout.begin(name, address, now)).map_err(|retry_after| {
-            self.0.counts.limited.fetch_add(1, Ordering::Relaxed);
-            let seconds = retry_after.as_secs() + 1;
-            let message =
-                format!("too many failures to sign in with this name or from here: try again in {seconds} s");
-            Error::TooMany { message, retry_after }
-        })?;
+        let tried =
+            self.lockout(|lockout, now| lockout.begin(name, address, now)).map_err(|retry_after| {
+                self.0.counts.limited.fetch_add(1, Ordering::Relaxed);
+                let seconds = retry_after.as_secs() + 1;
+                let message = format!(
+                    "too many failures to sign in with this name or from here: try again in {seconds} s"
+                );
+                Error::TooMany { message, retry_after }
+            })?;
         let known = self.find(name).filter(|account| !account.password.is_empty());
         let hash = known.as_ref().map_or_else(|| self.0.nobody.clone(), |account| account.password.clone());
         // What fails by our own fault is no failure of theirs.
-        let undo = |_: &Error| self.lockout(|lockout, _| lockout.passed(name, address, false));
+        let undo = |_: &Error| self.lockout(|lockout, _| lockout.passed(tried, false));
         let right = self.is_password(password.to_owned(), hash.clone()).await.inspect_err(undo)?;
         let _writing = self.0.writing.lock().await;
         // What it is now, which may be another than before the password was looked at.
@@ -156,7 +158,7 @@ impl Accounts {
         let mut step = 0;
         if let Some(factor) = account.totp.as_ref().filter(|factor| factor.confirmed) {
             if code.is_empty() {
-                self.lockout(|lockout, _| lockout.passed(name, address, false));
+                self.lockout(|lockout, _| lockout.passed(tried, false));
                 return Ok(SignedIn::CodeNeeded);
             }
             match self.0.key.step(name, factor, code, self.wall()) {
@@ -165,7 +167,7 @@ impl Accounts {
             }
         }
         let (session, secret) = self.begin(&account, step, from).await.inspect_err(undo)?;
-        self.lockout(|lockout, _| lockout.passed(name, address, true));
+        self.lockout(|lockout, _| lockout.passed(tried, true));
         self.0.counts.signed_in.fetch_add(1, Ordering::Relaxed);
         Ok(SignedIn::Session {
             token: secret,
@@ -220,7 +222,7 @@ impl Accounts {
     /// Refuses a wrong password of who is signed in, with the same waits as signing in.
     async fn check_own(&self, account: &Account, given: &str) -> Result<()> {
         let name = &account.profile.name;
-        self.lockout(|lockout, now| lockout.begin(name, None, now)).map_err(|retry_after| {
+        let tried = self.lockout(|lockout, now| lockout.begin(name, None, now)).map_err(|retry_after| {
             Error::TooMany { message: "too many wrong passwords: wait".to_owned(), retry_after }
         })?;
         if given.len() > password::LONGEST
@@ -229,7 +231,7 @@ impl Accounts {
             self.note_later(note(name, name, "password_refused", ""));
             return Err(Error::Forbidden("password: is not the present one".to_owned()));
         }
-        self.lockout(|lockout, _| lockout.passed(name, None, false));
+        self.lockout(|lockout, _| lockout.passed(tried, false));
         Ok(())
     }
     /// Changes the password of the account that calls; its other sessions end.

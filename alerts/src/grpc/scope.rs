@@ -132,7 +132,7 @@ async fn divide(bus: &Bus, town: &Principal, code: &str) {
     duty.put_shift(by(town, v1::PutShiftRequest { shift: Some(shift(code)) })).await.unwrap();
 }
 
-fn place(code: &str, parent: &str, level: i32) -> v1::Division {
+pub(super) fn place(code: &str, parent: &str, level: i32) -> v1::Division {
     v1::Division {
         code: code.to_owned(),
         parent_code: parent.to_owned(),
@@ -143,18 +143,18 @@ fn place(code: &str, parent: &str, level: i32) -> v1::Division {
     }
 }
 
-fn rule(code: &str) -> v1::DutyRule {
+pub(super) fn rule(code: &str) -> v1::DutyRule {
     v1::DutyRule {
         division_code: code.to_owned(),
-        lead_unit: "brigade".to_owned(),
+        lead_unit: format!("brigade-{code}"),
         ..v1::DutyRule::default()
     }
 }
 
-fn shift(code: &str) -> v1::Shift {
+pub(super) fn shift(code: &str) -> v1::Shift {
     v1::Shift {
         division_code: code.to_owned(),
-        unit: "brigade".to_owned(),
+        unit: format!("brigade-{code}"),
         account: "bo".to_owned(),
         ..v1::Shift::default()
     }

@@ -1,4 +1,5 @@
-//! Accounts, sessions, one-time tokens and the log of what was done with them.
+//! Accounts, sessions, one-time tokens and the log of what was done with them. Each entry of the log has one in the audit,
+//! in its transaction: the log tells, and the audit's chain vouches for it.
 
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -7,13 +8,14 @@ use xueliang_proto::v1;
 
 use super::{
     super::{
-        Answer, SqliteStore,
+        Answer, AuditEntry, SqliteStore,
         accounts::{
             AccountChangeQuery, AccountNote, AccountStore, AccountWrite, SessionRow, Ticket, TicketWrite,
         },
     },
     convert::{damaged, limit, signed, unsigned},
     query::{Sql, int},
+    rest,
 };
 use crate::{
     account::{Account, Profile, Totp},
@@ -107,7 +109,6 @@ fn sessions(db: &Connection) -> Result<Vec<SessionRow>> {
 
 fn write(db: &Connection, one: &AccountWrite, now: Wall) -> Result<()> {
     let Account { profile, password, password_set, key, totp } = &one.account;
-    let content = profile.wire();
     match one.ticket {
         TicketWrite::None => {}
         TicketWrite::Put { token, until } => put_ticket(db, &profile.name, token, until)?,
@@ -122,7 +123,7 @@ fn write(db: &Connection, one: &AccountWrite, now: Wall) -> Result<()> {
     }
     let values = params![
         profile.name,
-        content.encode_to_vec(),
+        profile.wire().encode_to_vec(),
         signed(profile.revision),
         password,
         password_set.0,
@@ -154,7 +155,7 @@ fn write(db: &Connection, one: &AccountWrite, now: Wall) -> Result<()> {
         db.prepare_cached("DELETE FROM account_session WHERE account = ?1 AND session_id <> ?2")?
             .execute(params![profile.name, but.map_or(-1, signed)])?;
     }
-    note(db, &one.note, Some(&content), now)
+    note(db, &one.note, Some(profile), now)
 }
 
 fn put_ticket(db: &Connection, account: &str, token: Sha256, until: Wall) -> Result<()> {
@@ -204,7 +205,7 @@ fn end(db: &Connection, id: u64, why: &AccountNote, now: Wall) -> Result<()> {
     if ended > 0 { note(db, why, None, now) } else { Ok(()) }
 }
 
-fn note(db: &Connection, one: &AccountNote, after: Option<&v1::Account>, now: Wall) -> Result<()> {
+fn note(db: &Connection, one: &AccountNote, after: Option<&Profile>, now: Wall) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO account_change (at_us, account, actor, action, detail, content) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -215,9 +216,38 @@ fn note(db: &Connection, one: &AccountNote, after: Option<&v1::Account>, now: Wa
         one.actor,
         one.action,
         one.detail,
-        after.map(prost::Message::encode_to_vec)
+        after.map(|after| after.wire().encode_to_vec())
     ])?;
-    Ok(())
+    let entry = AuditEntry { principal: one.actor.clone(), action: one.action, subject: subject(one, after) };
+    rest::audit(db, &entry, now)
+}
+
+/// What the audit says of an entry: the account, why or from where, and all that the account is and may after a change.
+/// What it signs in with is no part of that.
+fn subject(one: &AccountNote, after: Option<&Profile>) -> String {
+    let mut parts = vec![format!("account {}", one.account)];
+    parts.extend(Some(one.detail.clone()).filter(|detail| !detail.is_empty()));
+    if let Some(after) = after {
+        let joined = |words: Vec<String>| words.join(", ");
+        let divisions = after.divisions.as_ref().map(|codes| codes.iter().map(ToString::to_string).collect());
+        parts.extend([
+            format!("revision {}", after.revision),
+            format!("roles {}", joined(after.roles.iter().map(|role| role.word()).collect())),
+            divisions.map_or_else(|| "whole town".to_owned(), |codes| format!("divisions {}", joined(codes))),
+            format!("unit {}", after.unit),
+            format!("display name {}", after.display_name),
+        ]);
+        parts.extend(after.valid_until.map(|until| format!("valid until {until}")));
+        parts.extend(after.trained_until.map(|until| format!("trained until {until}")));
+        let flags = [
+            (after.machine, "machine"),
+            (after.disabled, "disabled"),
+            (after.is_set_up, "set up"),
+            (after.has_totp, "second factor"),
+        ];
+        parts.extend(flags.into_iter().filter(|flag| flag.0).map(|flag| flag.1.to_owned()));
+    }
+    parts.join("; ")
 }
 
 fn changes(db: &Connection, query: &AccountChangeQuery) -> Result<Vec<v1::AccountChange>> {
