@@ -9,7 +9,7 @@ use xueliang_proto::v1;
 
 pub use self::{
     calendar::Calendar,
-    limits::{Limit, LimitUnit, Limits, Policy},
+    limits::{Limit, LimitUnit, Limits, OwnLimits, Policy},
 };
 use super::{Action, Case, Owner, State};
 
@@ -194,16 +194,13 @@ fn started(stage: Option<Stage>, limits: &Limits, begin: Wall, calendar: &Calend
 
 /// What the clock has to say about a case now, in order; nothing that it has said. `ladder` names the desks to be told,
 /// nearest first; `displayed` whether any console has displayed its alert.
-pub fn due_now(
-    case: &Case,
-    now: Wall,
-    ladder: &[String],
-    displayed: bool,
-    calendar: &Calendar,
-) -> Vec<Action> {
-    let mut due = Vec::new();
+pub fn due_now(case: &Case, now: Wall, ladder: &[String], displayed: bool, policy: &Policy) -> Vec<Action> {
+    let (mut due, calendar) = (Vec::new(), &policy.calendar);
     if !case.state.is_open() {
         return due;
+    }
+    if clears_at(case, policy).is_some_and(|at| now >= at) {
+        return vec![Action::Clear];
     }
     if case.state == State::Suspended && case.suspend_until.is_some_and(|until| now >= until) {
         due.push(Action::Resume);
@@ -232,7 +229,8 @@ pub fn due_now(
 }
 
 /// When the clock may have something to say about a case at the earliest, as far as its history knows; `None`: never.
-pub fn next_due(case: &Case, rungs: usize, calendar: &Calendar) -> Option<Wall> {
+pub fn next_due(case: &Case, rungs: usize, policy: &Policy) -> Option<Wall> {
+    let calendar = &policy.calendar;
     if !case.state.is_open() {
         return None;
     }
@@ -252,7 +250,21 @@ pub fn next_due(case: &Case, rungs: usize, calendar: &Calendar) -> Option<Wall> 
         let over = (!timer.told_overdue).then_some(timer.due);
         [soon, over, rung].into_iter().flatten().min()
     };
-    case.timers.all().filter_map(of).min()
+    case.timers.all().filter_map(of).chain(clears_at(case, policy)).min()
+}
+
+/// When the clock clears a case: its condition was seen to have ended, people are in no danger from it, and nobody has
+/// touched it for a while. What somebody has under hold or supervises waits for them.
+fn clears_at(case: &Case, policy: &Policy) -> Option<Wall> {
+    use v1::Supervision::{Automatic, Unspecified};
+    let left_alone =
+        !case.legal_hold && case.absorbed.is_empty() && matches!(case.supervision, Unspecified | Automatic);
+    if case.state != State::New || !case.may_clear() || !case.end_observed || !left_alone {
+        return None;
+    }
+    let quiet_since = case.condition_ended?.max(case.touched.unwrap_or(Wall(i64::MIN)));
+    let claimed_until = case.claim.as_ref().map_or(Wall(i64::MIN), |claim| claim.until);
+    Some(quiet_since.plus(policy.clear_after).max(claimed_until))
 }
 
 #[cfg(test)]

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use xueliang_base::{
     id::DivisionCode,
-    kind::{Class, Level},
+    kind::{Class, Kind, Level},
     time::Wall,
 };
+use xueliang_proto::v1;
 
 use super::{Calendar, Stage};
 
@@ -95,6 +96,19 @@ impl Limits {
     }
 }
 
+/// Limits of a town's own, in place of the usual ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnLimits {
+    /// Only where a duty rule names this profile; empty: always.
+    pub profile: String,
+    /// Kinds that they are for; empty: all.
+    pub kinds: Vec<Kind>,
+    /// Levels that they are for; empty: all.
+    pub levels: Vec<Level>,
+    /// By stage: `None` leaves what is usual, `Some(None)` times it no more.
+    pub stages: [Option<Option<Limit>>; 6],
+}
+
 /// What the clock of cases goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -102,15 +116,55 @@ pub struct Policy {
     pub calendar: Calendar,
     /// Divisions whose cases another platform keeps, subtrees included.
     pub external: Vec<DivisionCode>,
+    /// Whether the town is in its routine or in an emergency: which duty rules count.
+    pub mode: v1::DutyMode,
+    /// Limits of its own; of two that say something of a stage the later one counts.
+    pub limits: Vec<OwnLimits>,
+    /// How long nobody touched what has ended and may clear, until the clock clears it.
+    pub clear_after: Duration,
 }
 
+/// Long enough that whoever is on duty has seen it in the list.
+const CLEAR_AFTER: Duration = Duration::from_secs(30 * 60);
+
 impl Policy {
-    /// A calendar, and every case kept here.
+    /// A calendar, every case kept here, the routine, and what is usual.
     pub fn usual(calendar: Calendar) -> Self {
-        Self { calendar, external: Vec::new() }
+        Self {
+            calendar,
+            external: Vec::new(),
+            mode: v1::DutyMode::Routine,
+            limits: Vec::new(),
+            clear_after: CLEAR_AFTER,
+        }
     }
-    /// The limits of a case.
-    pub fn limits(&self, class: Class, level: Level) -> Limits {
-        Limits::usual(class, level)
+    /// The limits of a case: those of the profile that its duty rule names, over those of no profile, over the usual ones.
+    pub fn limits(&self, kind: Kind, level: Level, profile: &str) -> Limits {
+        let mut limits = Limits::usual(kind.class(), level);
+        let fits = |own: &&OwnLimits| {
+            (own.kinds.is_empty() || own.kinds.contains(&kind))
+                && (own.levels.is_empty() || own.levels.contains(&level))
+        };
+        let general = self.limits.iter().filter(|own| own.profile.is_empty());
+        let named = self.limits.iter().filter(|own| !own.profile.is_empty() && own.profile == profile);
+        for own in general.chain(named).filter(fits) {
+            for (limit, stage) in limits.0.iter_mut().zip(own.stages) {
+                *limit = stage.unwrap_or(*limit);
+            }
+        }
+        limits
+    }
+    /// Whether a duty rule may name a profile.
+    pub fn has_profile(&self, profile: &str) -> bool {
+        profile.is_empty() || self.limits.iter().any(|own| own.profile == profile)
+    }
+    /// Every limit within which some case of a class and level is to be judged, whatever its kind and profile.
+    pub fn to_judge(&self, class: Class, level: Level) -> Vec<Limit> {
+        let of_own = self.limits.iter().filter(|own| {
+            (own.kinds.is_empty() || own.kinds.iter().any(|kind| kind.class() == class))
+                && (own.levels.is_empty() || own.levels.contains(&level))
+        });
+        let own = of_own.filter_map(|own| own.stages[Stage::Judge as usize].flatten());
+        own.chain(Limits::usual(class, level).of(Stage::Judge)).collect()
     }
 }

@@ -138,7 +138,7 @@ pub(super) fn store(
     if shown && waits == Some(false) {
         cases::wait(db, &id, committed_us)?;
     }
-    if rises {
+    if rises || (waits.is_some() && !alert.state.is_firing()) {
         cases::look_again(db, &id)?;
     }
     if is_upstream(kind) {

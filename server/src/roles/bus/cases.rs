@@ -23,7 +23,7 @@ pub fn policy(config: &Config) -> Policy {
         error!(fault, "the calendar of cases cannot be read: limits are reckoned without holidays, mend the file and restart");
         Calendar::usual(zone(config))
     });
-    Policy { calendar, external: config.cases.external.clone() }
+    Policy { external: config.cases.external.clone(), ..Policy::usual(calendar) }
 }
 
 #[cfg(test)]
