@@ -4,12 +4,13 @@
 pub mod calendar;
 pub mod limits;
 
+pub use xueliang_base::limit::{Limit, LimitUnit};
 use xueliang_base::time::Wall;
 use xueliang_proto::v1;
 
 pub use self::{
     calendar::Calendar,
-    limits::{Limit, LimitUnit, Limits, OwnLimits, Policy},
+    limits::{Limits, OwnLimits, Policy},
 };
 use super::{Action, Case, Owner, State};
 
@@ -91,9 +92,9 @@ impl Timer {
     }
     /// With its ends as they follow from the rest.
     fn reckoned(mut self, calendar: &Calendar) -> Self {
-        let whole = self.limit.length(calendar).saturating_mul(1 + self.extensions);
-        self.due = self.limit.unit.after(self.begin, whole, calendar);
-        self.soon = self.limit.unit.after(self.begin, whole * 4 / 5, calendar);
+        let whole = calendar.length(self.limit).saturating_mul(1 + self.extensions);
+        self.due = calendar.forward(self.limit.unit, self.begin, whole);
+        self.soon = calendar.forward(self.limit.unit, self.begin, whole * 4 / 5);
         self
     }
     /// Stands from a moment on.
@@ -103,8 +104,8 @@ impl Timer {
     /// Runs on; its ends move by the time for which it stood, as its unit counts it.
     fn resume(mut self, at: Wall, calendar: &Calendar) -> Self {
         let Some(since) = self.paused.take() else { return self };
-        let stood = self.limit.unit.between(since, at, calendar);
-        self.begin = self.limit.unit.after(self.begin, stood, calendar);
+        let stood = calendar.passed(self.limit.unit, since, at);
+        self.begin = calendar.forward(self.limit.unit, self.begin, stood);
         self.reckoned(calendar)
     }
     /// One more limit. What was told of the end before is told again of the new one.
@@ -116,8 +117,8 @@ impl Timer {
     /// When a rung of the ladder is told: the first at the end of the limit, the next each two limits later. So somebody
     /// else at the desk hears of a level 1 after a minute, and the desk above after three.
     pub fn rung_at(&self, rung: u32, calendar: &Calendar) -> Wall {
-        let more = self.limit.length(calendar).saturating_mul(rung.saturating_mul(2));
-        self.limit.unit.after(self.due, more, calendar)
+        let more = calendar.length(self.limit).saturating_mul(rung.saturating_mul(2));
+        calendar.forward(self.limit.unit, self.due, more)
     }
     /// Whether its limit has ended.
     pub fn is_over(&self, now: Wall) -> bool {

@@ -1,74 +1,15 @@
-//! Limits, in four units, and which apply to a case: those of its kind's class and level.
+//! Which limits apply to a case: those usual for its kind's class and level, and what the town has in their place.
 
 use std::time::Duration;
 
 use xueliang_base::{
     id::DivisionCode,
     kind::{Class, Kind, Level},
-    time::Wall,
+    limit::Limit,
 };
 use xueliang_proto::v1;
 
 use super::{Calendar, Stage};
-
-/// In what a limit is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LimitUnit {
-    /// 紧急工作时, in minutes: day and night.
-    EmergencyMinutes,
-    /// 工作时, in minutes of office hours.
-    OfficeMinutes,
-    /// 工作日: the office hours of so many working days.
-    OfficeDays,
-    /// 自然日: 24 hours each.
-    Days,
-}
-
-impl LimitUnit {
-    /// Every unit.
-    pub const ALL: [LimitUnit; 4] =
-        [LimitUnit::EmergencyMinutes, LimitUnit::OfficeMinutes, LimitUnit::OfficeDays, LimitUnit::Days];
-    fn in_office_hours(self) -> bool {
-        matches!(self, LimitUnit::OfficeMinutes | LimitUnit::OfficeDays)
-    }
-    /// The earliest moment by which so much of this unit's time has passed.
-    pub(super) fn after(self, at: Wall, time: Duration, calendar: &Calendar) -> Wall {
-        if self.in_office_hours() { calendar.after(at, time) } else { at.plus(time) }
-    }
-    /// How much of this unit's time lies between two moments.
-    pub(super) fn between(self, from: Wall, to: Wall, calendar: &Calendar) -> Duration {
-        if self.in_office_hours() {
-            calendar.between(from, to)
-        } else {
-            Duration::from_micros(u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0))
-        }
-    }
-}
-
-/// A limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Limit {
-    /// How many.
-    pub amount: u32,
-    /// Of what.
-    pub unit: LimitUnit,
-}
-
-impl Limit {
-    /// So many of a unit.
-    pub const fn new(amount: u32, unit: LimitUnit) -> Self {
-        Self { amount, unit }
-    }
-    /// Its length in its unit's time.
-    pub fn length(self, calendar: &Calendar) -> Duration {
-        let one = match self.unit {
-            LimitUnit::EmergencyMinutes | LimitUnit::OfficeMinutes => Duration::from_secs(60),
-            LimitUnit::OfficeDays => calendar.office_day(),
-            LimitUnit::Days => Duration::from_secs(86_400),
-        };
-        one.saturating_mul(self.amount)
-    }
-}
 
 /// The limits of a case, by stage; a stage without one is not timed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -81,7 +22,7 @@ impl Limits {
     }
     /// What is usual for a class and level: the table of the lifecycle.
     pub fn usual(class: Class, level: Level) -> Self {
-        use LimitUnit::{Days, EmergencyMinutes, OfficeDays, OfficeMinutes};
+        use xueliang_base::limit::LimitUnit::{Days, EmergencyMinutes, OfficeDays, OfficeMinutes};
         let minutes = |amount| Some(Limit::new(amount, EmergencyMinutes));
         let office = |amount| Some(Limit::new(amount, OfficeMinutes));
         let days = |amount| Some(Limit::new(amount, OfficeDays));

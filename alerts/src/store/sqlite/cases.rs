@@ -79,12 +79,22 @@ pub(super) fn wait(db: &Connection, alert: &str, since_us: i64) -> Result<()> {
     Ok(())
 }
 
-/// The alert has become more severe, or has ended: its case's clock is to look at it.
+/// The alert has become more severe: its case's clock is to look at it.
 pub(super) fn look_again(db: &Connection, alert: &str) -> Result<()> {
     db.prepare_cached(
         "UPDATE case_file SET due_us = 0 WHERE case_id = (SELECT case_id FROM case_alert WHERE alert_id = ?1)",
     )?
     .execute([alert])?;
+    Ok(())
+}
+
+/// The alert has ended: the clock of its case, if nobody has judged that, is to look at it in its turn.
+pub(super) fn look_at_the_end(db: &Connection, alert: &str, now_us: i64) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE case_file SET due_us = min(coalesce(due_us, ?2), ?2) \
+         WHERE case_id = (SELECT case_id FROM case_alert WHERE alert_id = ?1) AND state = ?3",
+    )?
+    .execute(params![alert, now_us, i32::from(v1::CaseState::New)])?;
     Ok(())
 }
 
