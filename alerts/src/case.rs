@@ -11,6 +11,7 @@ pub mod actor;
 pub mod clock;
 pub mod note;
 pub mod number;
+pub(crate) mod on_duty;
 mod transition;
 pub(crate) mod wire;
 
@@ -28,7 +29,8 @@ pub use self::{
     action::{Action, Event, Heard},
     actor::{Acted, Actor, Capacity},
     number::CaseNumber,
-    transition::{CLAIM, Duty, act, apply, next, replay},
+    on_duty::OnDuty,
+    transition::{CLAIM, act, apply, next, replay},
 };
 use crate::error::Error;
 
@@ -213,6 +215,10 @@ pub struct Case {
     pub returned_by: BTreeSet<String>,
     /// Since when the alert's condition has ended.
     pub condition_ended: Option<Wall>,
+    /// Whether that was seen: by observed absence.
+    pub end_observed: bool,
+    /// When anybody but the clock last did something with it.
+    pub touched: Option<Wall>,
     /// Until when the unit asks to put it off, or has put it off.
     pub suspend_until: Option<Wall>,
     /// Its timers.

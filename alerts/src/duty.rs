@@ -2,7 +2,7 @@
 //!
 //! All of it is versions that are in force for a time ([`history`]); nothing is deleted, and the past stays as it was. What
 //! may be put is decided here, pure, by an [`Edit`] over the whole as it is; the store runs it in the transaction that keeps
-//! what it made. [`Duty::resolve`] answers who is responsible.
+//! what it made. [`Duty::resolve`] answers who is responsible; what a case takes of that is `case::OnDuty`.
 //!
 //! **Paths have one source.** Alerts carry the path that the configuration gives their camera's division. The configuration
 //! therefore owns code, parent and name of each division that it declares ([`edit::seed`] brings them here at every start);
@@ -25,7 +25,7 @@ pub use self::{
     division::{Division, Level},
     edit::{Edited, NewVersion, What, end_division, end_rule, put_division, put_rule, put_shift, seed},
     grid::{GridPlan, import_grid},
-    resolve::Resolved,
+    resolve::{Asked, Resolved},
     rule::{Rule, Shift},
     tree::Tree,
 };

@@ -32,7 +32,7 @@ mod upstream;
 pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
 pub use api::{ApiOptions, ApiTls, SignIn};
 pub use audit::AuditSealing;
-pub use cases::CaseOptions;
+pub use cases::{CaseLimits, CaseOptions, StageLimit};
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;

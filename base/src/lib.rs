@@ -18,6 +18,7 @@ pub mod geometry;
 pub mod id;
 pub mod incident;
 pub mod kind;
+pub mod limit;
 pub mod look;
 pub mod metrics;
 pub mod picture;

@@ -12,7 +12,7 @@ use xueliang_proto::v1::{self, DeliveryStage};
 
 use super::{Bus, BusCounts};
 use crate::{
-    case::{Action, Actor, CLAIM, Case, Duty, Owner, Subject, wire as case_wire},
+    case::{Action, Actor, CLAIM, Case, Owner, Subject, wire as case_wire},
     error::{Error, Result},
     filter::Filter,
     rights::{Principal, Right, check},
@@ -75,8 +75,8 @@ impl Bus {
             // The first of them is the usual one.
             check(principal, rights[0])?;
         }
-        let (key, within, duty) = (key(wanted)?, principal.divisions.clone(), Duty::default());
-        let act = ActOn { key, revision, actor: Actor::of(principal), action, note, within, duty };
+        let (key, within) = (key(wanted)?, principal.divisions.clone());
+        let act = ActOn { key, revision, actor: Actor::of(principal), action, note, within };
         let case = self.0.store.act_on_case(act).await?;
         Ok(self.told(&case))
     }
@@ -133,12 +133,12 @@ impl Bus {
         let report = ManualReport { subject, actor: Actor::of(principal), note, key };
         Ok(self.told(&self.0.store.report_manually(report).await?))
     }
-    /// A case and its history.
+    /// A case, its history, and what a dispatch would be filled in with.
     pub async fn case(
         &self,
         principal: &Principal,
         wanted: Option<v1::CaseKey>,
-    ) -> Result<(v1::Case, Vec<v1::CaseEvent>)> {
+    ) -> Result<v1::GetCaseResponse> {
         check(principal, Right::ReadAlerts)?;
         self.0.store.case(key(wanted)?, principal.divisions.clone()).await
     }

@@ -9,7 +9,7 @@ use xueliang_proto::v1;
 use super::Bus;
 use crate::{
     crew::Crew,
-    duty::{self, Duty, GridPlan, Rule, Shift},
+    duty::{self, Asked, Duty, GridPlan, Rule, Shift},
     error::{Error, Result},
     rights::{Principal, Right, check},
 };
@@ -128,6 +128,12 @@ impl Bus {
     /// Puts a rule.
     pub(crate) async fn put_duty_rule(&self, who: &Principal, wire: v1::DutyRule) -> Result<v1::DutyRule> {
         check(who, Right::ManageDuty)?;
+        if !self.0.store.has_limits(&wire.limits_profile) {
+            return Err(Error::Invalid(format!(
+                "limits_profile: the configuration declares no limits {:?}, add [[cases.limits]] with that profile first",
+                wire.limits_profile
+            )));
+        }
         let from = self.moment(wire.valid_from_unix_us);
         let number = self.0.store.edit_duty(duty::put_rule(who.clone(), wire)).await?;
         self.rule_told(number, from.max(self.0.clock.wall())).await
@@ -196,19 +202,8 @@ impl Bus {
         let kind: Kind = kind.map_err(|fault| Error::Invalid(format!("kind: {fault}")))?;
         let mode = v1::DutyMode::try_from(request.mode)
             .map_err(|_| Error::Invalid(format!("mode: {} is not known here", request.mode)))?;
-        let resolved = duty.resolve(kind, &division, at, mode, self.timezone())?;
-        let rule =
-            resolved.rule.map(|(number, rule)| Rule::told(number, rule, duty.rules.until(&number, rule)));
-        let shifts = resolved.on_duty.iter();
-        let shifts =
-            shifts.map(|(number, shift)| Shift::told(*number, shift, duty.shifts.until(number, shift)));
-        Ok(v1::ResolveDutyResponse {
-            rule,
-            on_duty: shifts.collect(),
-            escalation_codes: resolved.escalation.iter().map(ToString::to_string).collect(),
-            trace: resolved.trace,
-            elsewhere: resolved.elsewhere,
-        })
+        let asked = Asked { kind, at, mode, site_zone: self.timezone() };
+        Ok(duty.resolve(asked, &division)?.told(&duty))
     }
 }
 

@@ -32,7 +32,12 @@ pub enum Action {
     /// The condition ended and nothing is left to do.
     Clear,
     /// The alert says that its condition ended.
-    ConditionEnded(Wall),
+    ConditionEnded {
+        /// When.
+        at: Wall,
+        /// By observed absence.
+        observed: bool,
+    },
     /// Another level.
     Regrade(Level),
     /// Asks a unit, and others to help it.
@@ -141,7 +146,7 @@ impl Action {
             Action::Acknowledge => &[Right::Judge, Right::Dispatch, Right::Handle, Right::Supervise],
             Action::Open(..)
             | Action::Absorb(..)
-            | Action::ConditionEnded(_)
+            | Action::ConditionEnded { .. }
             | Action::DueSoon(_)
             | Action::Overdue(_)
             | Action::Escalate(..)
@@ -198,7 +203,7 @@ impl Action {
             Action::Merge(_) => "merged",
             Action::Absorb(..) => "merged into",
             Action::Clear => "cleared",
-            Action::ConditionEnded(_) => "told of its end",
+            Action::ConditionEnded { .. } => "told of its end",
             Action::Regrade(_) => "given another level",
             Action::Dispatch(..) => "dispatched",
             Action::Return => "returned",

@@ -4,12 +4,13 @@
 pub mod calendar;
 pub mod limits;
 
+pub use xueliang_base::limit::{Limit, LimitUnit};
 use xueliang_base::time::Wall;
 use xueliang_proto::v1;
 
 pub use self::{
     calendar::Calendar,
-    limits::{Limit, LimitUnit, Limits, Policy},
+    limits::{Limits, OwnLimits, Policy},
 };
 use super::{Action, Case, Owner, State};
 
@@ -91,9 +92,9 @@ impl Timer {
     }
     /// With its ends as they follow from the rest.
     fn reckoned(mut self, calendar: &Calendar) -> Self {
-        let whole = self.limit.length(calendar).saturating_mul(1 + self.extensions);
-        self.due = self.limit.unit.after(self.begin, whole, calendar);
-        self.soon = self.limit.unit.after(self.begin, whole * 4 / 5, calendar);
+        let whole = calendar.length(self.limit).saturating_mul(1 + self.extensions);
+        self.due = calendar.forward(self.limit.unit, self.begin, whole);
+        self.soon = calendar.forward(self.limit.unit, self.begin, whole * 4 / 5);
         self
     }
     /// Stands from a moment on.
@@ -103,8 +104,8 @@ impl Timer {
     /// Runs on; its ends move by the time for which it stood, as its unit counts it.
     fn resume(mut self, at: Wall, calendar: &Calendar) -> Self {
         let Some(since) = self.paused.take() else { return self };
-        let stood = self.limit.unit.between(since, at, calendar);
-        self.begin = self.limit.unit.after(self.begin, stood, calendar);
+        let stood = calendar.passed(self.limit.unit, since, at);
+        self.begin = calendar.forward(self.limit.unit, self.begin, stood);
         self.reckoned(calendar)
     }
     /// One more limit. What was told of the end before is told again of the new one.
@@ -116,8 +117,8 @@ impl Timer {
     /// When a rung of the ladder is told: the first at the end of the limit, the next each two limits later. So somebody
     /// else at the desk hears of a level 1 after a minute, and the desk above after three.
     pub fn rung_at(&self, rung: u32, calendar: &Calendar) -> Wall {
-        let more = self.limit.length(calendar).saturating_mul(rung.saturating_mul(2));
-        self.limit.unit.after(self.due, more, calendar)
+        let more = calendar.length(self.limit).saturating_mul(rung.saturating_mul(2));
+        calendar.forward(self.limit.unit, self.due, more)
     }
     /// Whether its limit has ended.
     pub fn is_over(&self, now: Wall) -> bool {
@@ -194,16 +195,13 @@ fn started(stage: Option<Stage>, limits: &Limits, begin: Wall, calendar: &Calend
 
 /// What the clock has to say about a case now, in order; nothing that it has said. `ladder` names the desks to be told,
 /// nearest first; `displayed` whether any console has displayed its alert.
-pub fn due_now(
-    case: &Case,
-    now: Wall,
-    ladder: &[String],
-    displayed: bool,
-    calendar: &Calendar,
-) -> Vec<Action> {
-    let mut due = Vec::new();
+pub fn due_now(case: &Case, now: Wall, ladder: &[String], displayed: bool, policy: &Policy) -> Vec<Action> {
+    let (mut due, calendar) = (Vec::new(), &policy.calendar);
     if !case.state.is_open() {
         return due;
+    }
+    if clears_at(case, policy).is_some_and(|at| now >= at) {
+        return vec![Action::Clear];
     }
     if case.state == State::Suspended && case.suspend_until.is_some_and(|until| now >= until) {
         due.push(Action::Resume);
@@ -232,7 +230,8 @@ pub fn due_now(
 }
 
 /// When the clock may have something to say about a case at the earliest, as far as its history knows; `None`: never.
-pub fn next_due(case: &Case, rungs: usize, calendar: &Calendar) -> Option<Wall> {
+pub fn next_due(case: &Case, rungs: usize, policy: &Policy) -> Option<Wall> {
+    let calendar = &policy.calendar;
     if !case.state.is_open() {
         return None;
     }
@@ -252,7 +251,21 @@ pub fn next_due(case: &Case, rungs: usize, calendar: &Calendar) -> Option<Wall> 
         let over = (!timer.told_overdue).then_some(timer.due);
         [soon, over, rung].into_iter().flatten().min()
     };
-    case.timers.all().filter_map(of).min()
+    case.timers.all().filter_map(of).chain(clears_at(case, policy)).min()
+}
+
+/// When the clock clears a case: its condition was seen to have ended, people are in no danger from it, and nobody has
+/// touched it for a while. What somebody has under hold or supervises waits for them.
+fn clears_at(case: &Case, policy: &Policy) -> Option<Wall> {
+    use v1::Supervision::{Automatic, Unspecified};
+    let left_alone =
+        !case.legal_hold && case.absorbed.is_empty() && matches!(case.supervision, Unspecified | Automatic);
+    if case.state != State::New || !case.may_clear() || !case.end_observed || !left_alone {
+        return None;
+    }
+    let quiet_since = case.condition_ended?.max(case.touched.unwrap_or(Wall(i64::MIN)));
+    let claimed_until = case.claim.as_ref().map_or(Wall(i64::MIN), |claim| claim.until);
+    Some(quiet_since.plus(policy.clear_after).max(claimed_until))
 }
 
 #[cfg(test)]

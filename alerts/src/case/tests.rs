@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use xueliang_base::alert::Sha256;
 
 use super::{
-    clock::{Calendar, Limits, Policy, Stage, due_now, next_due},
+    clock::{Calendar, OwnLimits, Policy, Stage, due_now, next_due},
     *,
 };
 use crate::rights::{Principal, PrincipalKind};
@@ -17,7 +17,7 @@ const NOW: Wall = Wall(1_790_000_000_000_000);
 
 fn policy() -> Policy {
     let zone = TimeZone::get("Asia/Shanghai").unwrap();
-    Policy { calendar: Calendar::usual(zone), external: Vec::new() }
+    Policy::usual(Calendar::usual(zone))
 }
 
 fn subject(kind: Kind, level: u8) -> Subject {
@@ -41,6 +41,10 @@ fn proof() -> Action {
     Action::Feedback(vec![Sha256::of(b"photo")])
 }
 
+fn ended(at: Wall) -> Action {
+    Action::ConditionEnded { at, observed: true }
+}
+
 fn later(hours: u64) -> Wall {
     NOW.plus(Duration::from_secs(3600 * hours))
 }
@@ -55,7 +59,7 @@ struct Told {
 impl Told {
     fn open(sequence: u64, subject: Subject, actor: Actor) -> Self {
         let open = Action::Open(number(sequence), Box::new(subject));
-        let (event, case) = act(None, actor, open, "", NOW, &policy(), &Duty::default()).unwrap();
+        let (event, case) = act(None, actor, open, "", NOW, &policy(), &OnDuty::default()).unwrap();
         Self { case, history: vec![event] }
     }
     fn alert(kind: Kind, level: u8) -> Self {
@@ -64,7 +68,7 @@ impl Told {
     fn at(&mut self, at: Wall, actor: &Actor, action: Action) -> Result<(), Refusal> {
         let note = if action.needs_note() { "as agreed" } else { "" };
         let (event, case) =
-            act(Some(&self.case), actor.clone(), action, note, at, &policy(), &Duty::default())?;
+            act(Some(&self.case), actor.clone(), action, note, at, &policy(), &OnDuty::default())?;
         self.case = case;
         self.history.push(event);
         Ok(())
@@ -99,7 +103,7 @@ fn way_to(state: State) -> Vec<(&'static str, Action)> {
         State::FalseAlarm => judge(Action::FalseAlarm(v1::FalseAlarmReason::Light)),
         State::NotAccepted => judge(Action::NotAccept(v1::NotAcceptedReason::Slight)),
         State::Merged => judge(Action::Merge(number(2))),
-        State::Cleared => vec![("the clock", Action::ConditionEnded(NOW)), ("the clock", Action::Clear)],
+        State::Cleared => vec![("the clock", ended(NOW)), ("the clock", Action::Clear)],
         State::Dispatched => after(State::Confirmed, vec![dispatch()]),
         State::Returned => after(State::Dispatched, vec![("hugo@brigade", Action::Return)]),
         State::Accepted => after(State::Dispatched, vec![("hugo@brigade", Action::Accept)]),
@@ -129,7 +133,7 @@ fn all_actions() -> Vec<Action> {
         Action::Merge(number(2)),
         Action::Absorb(number(2), Acted::default()),
         Action::Clear,
-        Action::ConditionEnded(NOW),
+        ended(NOW),
         Action::Regrade(Level::SEVERE),
         Action::Dispatch("brigade".into(), Vec::new()),
         Action::Return,
@@ -305,7 +309,7 @@ fn one_judges_at_a_time_and_a_claim_ends_by_itself() {
 
 #[test]
 fn only_what_may_end_by_itself_is_cleared() {
-    let ended = |kind, level| Told::alert(kind, level).did(&[("the clock", Action::ConditionEnded(NOW))]);
+    let ended = |kind, level| Told::alert(kind, level).did(&[("the clock", ended(NOW))]);
     for (kind, level, cleared) in [
         (Kind::FireLaneBlocked, 3, true),
         (Kind::CamOffline, 4, true),
@@ -347,7 +351,7 @@ fn what_an_action_must_say_is_asked_for() {
             note,
             NOW,
             &policy(),
-            &Duty::default(),
+            &OnDuty::default(),
         );
         assert!(matches!(refused, Err(Refusal::Content(_))), "{note}");
     }
@@ -362,13 +366,20 @@ fn what_an_action_must_say_is_asked_for() {
 fn a_duty_rule_fills_in_the_unit_and_the_limits() {
     let confirmed = at_state(State::Confirmed);
     let limit = clock::Limit::new(7, clock::LimitUnit::Days);
-    let limits = Limits([None, None, None, None, None, Some(limit)]);
-    let duty = Duty { lead_unit: Some("brigade".into()), limits: Some(limits), call_list: Vec::new() };
+    let stages = [None, None, Some(None), None, None, Some(Some(limit))];
+    let own = OwnLimits { profile: "slow".into(), stages, ..OwnLimits::default() };
+    let policy = Policy { limits: vec![own], ..policy() };
+    let (unit, assisting) = (Some("brigade".into()), vec!["grid".into()]);
+    let duty = OnDuty { unit, assisting, profile: "slow".into(), ..OnDuty::default() };
     let empty = Action::Dispatch(String::new(), Vec::new());
     let (event, case) =
-        act(Some(&confirmed.case), who_is("dora@desk"), empty, "", NOW, &policy(), &duty).unwrap();
+        act(Some(&confirmed.case), who_is("dora@desk"), empty, "", NOW, &policy, &duty).unwrap();
     assert_eq!(case.unit.as_deref(), Some("brigade"));
-    assert_eq!(event.action, Action::Dispatch("brigade".into(), Vec::new()), "the history says who it was");
+    assert_eq!(
+        event.action,
+        Action::Dispatch("brigade".into(), vec!["grid".into()]),
+        "the history says who it was"
+    );
     assert_eq!(case.timers.close.map(|timer| timer.due), Some(later(7 * 24)));
     assert_eq!(case.timers.stage, None);
 }
@@ -386,7 +397,7 @@ fn the_handling_clock_begins_once_stands_while_put_off_and_runs_on_over_returns_
         told.at(later(3), &who_is(who), action.clone()).unwrap();
     }
     assert_eq!(close(&told).paused, Some(later(3)));
-    assert_eq!(next_due(&told.case, 0, &policy().calendar), Some(later(48)));
+    assert_eq!(next_due(&told.case, 0, &policy()), Some(later(48)));
     told.at(later(30), &who_is("hugo@brigade"), Action::Resume).unwrap();
     assert!(close(&told).due > first.due && close(&told).paused.is_none());
     let resumed = close(&told);
@@ -404,16 +415,16 @@ fn the_handling_clock_begins_once_stands_while_put_off_and_runs_on_over_returns_
 #[test]
 fn the_clock_says_each_thing_once_and_climbs_the_ladder() {
     let ladder: Vec<String> = ["330282", "3302", "33"].map(str::to_owned).into();
-    let calendar = policy().calendar;
+    let policy = policy();
     let mut told = Told::alert(Kind::FireFlame, 2);
     let seconds = |seconds| NOW.plus(Duration::from_secs(seconds));
     let mut said = Vec::new();
     for second in 0..400 {
-        for action in due_now(&told.case, seconds(second), &ladder, second >= 100, &calendar) {
+        for action in due_now(&told.case, seconds(second), &ladder, second >= 100, &policy) {
             told.at(seconds(second), &Actor::system(), action.clone()).unwrap();
             said.push((second, action));
         }
-        let next = next_due(&told.case, ladder.len(), &calendar);
+        let next = next_due(&told.case, ladder.len(), &policy);
         assert!(next.is_none_or(|next| next > seconds(second)), "{second}: {next:?}");
     }
     let escalate = |cause, desk: &str| Action::Escalate(Stage::Judge, cause, desk.to_owned());
@@ -431,27 +442,27 @@ fn the_clock_says_each_thing_once_and_climbs_the_ladder() {
     assert!(told.case.was_overdue && told.case.supervision == v1::Supervision::Automatic);
     // Nobody is told of a case that somebody is judging, until the claim ends.
     let mut told = Told::alert(Kind::FireFlame, 2).did(&[("jan@desk", Action::Claim(seconds(120)))]);
-    let of = |told: &Told, at| due_now(&told.case, at, &ladder, true, &calendar);
+    let of = |told: &Told, at| due_now(&told.case, at, &ladder, true, &policy);
     assert!(!of(&told, seconds(119)).iter().any(|action| matches!(action, Action::Escalate(..))));
     assert!(of(&told, seconds(120)).iter().any(|action| matches!(action, Action::Escalate(..))));
     told.act("jan@desk", Action::Confirm).unwrap();
     assert_eq!(of(&told, NOW), []);
-    assert_eq!(due_now(&at_state(State::Closed).case, later(9999), &ladder, true, &calendar), []);
+    assert_eq!(due_now(&at_state(State::Closed).case, later(9999), &ladder, true, &policy), []);
     // What was put off until a day is taken up on it.
     let suspended = at_state(State::Suspended);
-    assert_eq!(due_now(&suspended.case, later(47), &ladder, true, &calendar), []);
-    assert_eq!(due_now(&suspended.case, later(48), &ladder, true, &calendar), [Action::Resume]);
+    assert_eq!(due_now(&suspended.case, later(47), &ladder, true, &policy), []);
+    assert_eq!(due_now(&suspended.case, later(48), &ladder, true, &policy), [Action::Resume]);
 }
 
 #[test]
 fn who_was_told_and_has_it_is_not_passed_over_for_ten_minutes() {
     let ladder: Vec<String> = ["330282", "3302"].map(str::to_owned).into();
-    let calendar = policy().calendar;
+    let policy = policy();
     let seconds = |seconds| NOW.plus(Duration::from_secs(seconds));
     let mut told = Told::alert(Kind::FireFlame, 2);
     told.at(seconds(61), &who_is("jan@desk"), Action::Acknowledge).unwrap();
     let escalates = |told: &Told, at| {
-        let due = due_now(&told.case, seconds(at), &ladder, true, &calendar);
+        let due = due_now(&told.case, seconds(at), &ladder, true, &policy);
         due.iter().any(|action| matches!(action, Action::Escalate(..)))
     };
     assert!(!escalates(&told, 660) && escalates(&told, 661));

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use xueliang_base::{kind::Level, time::Wall};
+use xueliang_base::time::Wall;
 use xueliang_proto::v1;
 
 use super::{
-    Action, Actor, Case, Claim, Event, Owner, Refusal, State,
+    Action, Actor, Case, Claim, Event, OnDuty, Owner, Refusal, State,
     actor::Capacity,
-    clock::{Limits, Policy, timers_after},
+    clock::{Policy, timers_after},
     note,
 };
 
@@ -22,17 +22,6 @@ const MOST_UNITS: usize = 16;
 const MOST_PROOFS: usize = 32;
 /// The farthest that a case is put off.
 const LONGEST_SUSPENSION: Duration = Duration::from_secs(366 * 86_400);
-
-/// What the duty rules say about a case: handed in by whoever knows them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Duty {
-    /// The unit that handles it where the dispatcher names none.
-    pub lead_unit: Option<String>,
-    /// Desks to be told when its clock runs out, before those of its divisions.
-    pub call_list: Vec<String>,
-    /// Limits in place of the usual ones.
-    pub limits: Option<Limits>,
-}
 
 /// The state that an action leads to; `None`: it is not done there. The whole lifecycle, on one page.
 pub fn next(state: State, action: &Action) -> Option<State> {
@@ -69,7 +58,7 @@ pub fn next(state: State, action: &Action) -> Option<State> {
         (Action::Acknowledge, open) if open.is_open() => open,
         (Action::Heard(heard), open) if heard.closes && open.is_open() => Closed,
         (Action::Heard(heard), any) if !heard.closes => any,
-        (Action::ConditionEnded(_) | Action::Hold(_), any) => any,
+        (Action::ConditionEnded { .. } | Action::Hold(_), any) => any,
         _ => return None,
     })
 }
@@ -101,6 +90,7 @@ pub fn apply(case: Option<&Case>, event: &Event) -> Result<Case, Refusal> {
         changed: *at,
         changed_by: actor.clone(),
         timers: event.timers.clone(),
+        touched: if actor.is_system() { case.touched } else { Some(*at) },
         ..case.clone()
     };
     match action.capacity() {
@@ -137,7 +127,7 @@ fn is_ours_to_do(action: &Action) -> bool {
             | Action::Merge(_)
             | Action::Absorb(..)
             | Action::Clear
-            | Action::ConditionEnded(_)
+            | Action::ConditionEnded { .. }
             | Action::Regrade(_)
             | Action::ForceClose
             | Action::Cancel(_)
@@ -221,7 +211,9 @@ fn effect(case: &Case, after: &mut Case, actor: &Actor, action: &Action, at: Wal
                 case.number
             )));
         }
-        Action::ConditionEnded(ended) => after.condition_ended = Some(*ended),
+        Action::ConditionEnded { at, observed } => {
+            (after.condition_ended, after.end_observed) = (Some(*at), *observed);
+        }
         Action::Regrade(level) => {
             after.level = *level;
             after.peak = after.peak.min(*level);
@@ -306,12 +298,12 @@ fn dispatch(after: &mut Case, unit: &str, assisting: &[String]) -> Result<(), Re
         return Err(content("dispatch.assisting_units: at most 16 units may help"));
     }
     for one in assisting.iter().map(String::as_str).chain([unit]) {
-        if one.chars().count() > 64
+        if one.chars().count() > 100
             || one.trim() != one
             || one.is_empty()
             || one.chars().any(char::is_control)
         {
-            return Err(content("dispatch: a unit has 1 to 64 characters, without spaces around them"));
+            return Err(content("dispatch: a unit has 1 to 100 characters, without spaces around them"));
         }
         // Whoever is asked to handle it counts as a handler, whether it comes to that or not.
         after.acted.add_unit(Capacity::Handled, one)?;
@@ -343,6 +335,8 @@ fn open(event: &Event) -> Result<Case, Refusal> {
         assisting: Vec::new(),
         returned_by: std::collections::BTreeSet::new(),
         condition_ended: None,
+        end_observed: false,
+        touched: (!event.actor.is_system()).then_some(event.at),
         suspend_until: None,
         timers: event.timers.clone(),
         was_overdue: false,
@@ -368,23 +362,24 @@ pub fn act(
     note: &str,
     now: Wall,
     policy: &Policy,
-    duty: &Duty,
+    duty: &OnDuty,
 ) -> Result<(Event, Case), Refusal> {
     let needed = action.needs_note() && !actor.is_system();
     let note = note::read(note, needed)?;
-    if let Action::Dispatch(unit, _) = &mut action
+    if let Action::Dispatch(unit, assisting) = &mut action
         && unit.is_empty()
-        && let Some(lead) = &duty.lead_unit
+        && let Some(lead) = &duty.unit
     {
         unit.clone_from(lead);
+        if assisting.is_empty() {
+            assisting.clone_from(&duty.assisting);
+        }
     }
     let at = case.map_or(now, |case| case.changed.max(now));
     let timers = case.map(|case| case.timers.clone()).unwrap_or_default();
     let mut event = Event { at, actor, action, note, timers, state: State::New };
     let after = apply(case, &event)?;
-    let level: Level = after.level;
-    let usual = || policy.limits(after.subject.kind.class(), level);
-    let limits = duty.limits.clone().unwrap_or_else(usual);
+    let limits = policy.limits(after.subject.kind, after.level, &duty.profile);
     event.timers = timers_after(case, &after, &event.action, at, &limits, &policy.calendar);
     event.state = after.state;
     let after = Case { timers: event.timers.clone(), ..after };

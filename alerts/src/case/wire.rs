@@ -62,7 +62,7 @@ pub(crate) fn state(number: i32) -> Result<State> {
     listed(&State::ALL, number, "states")
 }
 
-fn stage_number(stage: Stage) -> i32 {
+pub(crate) fn stage_number(stage: Stage) -> i32 {
     stage as i32 + 1
 }
 
@@ -93,11 +93,14 @@ fn acted(wire: v1::CaseCapacities) -> Acted {
     Acted([of(wire.requested), of(wire.handled), of(wire.verified)])
 }
 
+pub(crate) fn limit(limit: Limit) -> v1::Limit {
+    v1::Limit { amount: limit.amount, unit: limit.unit as i32 + 1 }
+}
+
 fn timer(timer: &Timer) -> v1::CaseTimer {
-    let Limit { amount, unit } = timer.limit;
     v1::CaseTimer {
         stage: stage_number(timer.stage),
-        limit: Some(v1::Limit { amount, unit: unit as i32 + 1 }),
+        limit: Some(limit(timer.limit)),
         begin_unix_us: timer.begin.0,
         due_unix_us: timer.due.0,
         soon_unix_us: timer.soon.0,
@@ -198,8 +201,8 @@ impl From<&Action> for v1::CaseAction {
                 capacities: Some(capacities(acted)),
             }),
             Action::Clear => What::Clear(v1::CaseClear {}),
-            Action::ConditionEnded(ended) => {
-                What::ConditionEnded(v1::CaseConditionEnded { ended_unix_us: ended.0 })
+            Action::ConditionEnded { at, observed } => {
+                What::ConditionEnded(v1::CaseConditionEnded { ended_unix_us: at.0, observed: *observed })
             }
             Action::Regrade(level) => {
                 What::Regrade(v1::CaseRegrade { level: v1::Level::from(*level).into() })
@@ -269,7 +272,9 @@ impl TryFrom<v1::CaseAction> for Action {
                 acted(one.capacities.unwrap_or_default()),
             ),
             What::Clear(_) => Action::Clear,
-            What::ConditionEnded(one) => Action::ConditionEnded(Wall(one.ended_unix_us)),
+            What::ConditionEnded(one) => {
+                Action::ConditionEnded { at: Wall(one.ended_unix_us), observed: one.observed }
+            }
             What::Regrade(one) => Action::Regrade(level(one.level, "regrade.level")?),
             What::Dispatch(one) => Action::Dispatch(one.unit, one.assisting_units),
             What::Return(_) => Action::Return,

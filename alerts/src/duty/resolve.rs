@@ -44,30 +44,81 @@ struct Candidate<'a> {
     version: &'a Version<Rule>,
     rank: Rank,
     /// Why it does not hold.
-    not: Option<(v1::RuleVerdict, String)>,
+    not: Option<v1::RuleVerdict>,
+}
+
+/// What is asked: who is responsible for a kind of hazard, when, and how the town is run then.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The kind.
+    pub kind: Kind,
+    /// The moment.
+    pub at: Wall,
+    /// Unspecified is routine.
+    pub mode: v1::DutyMode,
+    /// Zone of bands that name none.
+    pub site_zone: &'a str,
+}
+
+impl Asked<'_> {
+    fn mode(&self) -> v1::DutyMode {
+        if self.mode == v1::DutyMode::Unspecified { v1::DutyMode::Routine } else { self.mode }
+    }
+}
+
+fn depth(path: &[DivisionCode], code: &DivisionCode) -> Option<usize> {
+    path.iter().position(|one| one == code)
 }
 
 impl Duty {
-    /// Who is responsible for a kind of hazard in a division at a moment. A mode that is unspecified is routine.
-    pub fn resolve(
-        &self,
-        kind: Kind,
-        division: &DivisionCode,
-        at: Wall,
-        mode: v1::DutyMode,
-        site_zone: &str,
-    ) -> Result<Resolved<'_>> {
-        let mode = if mode == v1::DutyMode::Unspecified { v1::DutyMode::Routine } else { mode };
-        let path = self.tree.path(division, at);
+    /// Who is responsible in a division.
+    pub fn resolve(&self, asked: Asked<'_>, division: &DivisionCode) -> Result<Resolved<'_>> {
+        let path = self.tree.path(division, asked.at);
         if path.is_empty() {
-            return Err(Error::NotFound(format!("division_code: {division} is not in force at {at}")));
+            return Err(Error::NotFound(format!(
+                "division_code: {division} is not in force at {}",
+                asked.at
+            )));
         }
-        let depth = |code: &DivisionCode| path.iter().position(|one| one == code);
-        let mut candidates = Vec::new();
-        let mut elsewhere = 0;
-        for (number, version) in self.rules.all_at(at) {
+        let escalation = self.tree.escalation(division, asked.at);
+        Ok(self.resolve_on(asked, &path, escalation))
+    }
+    /// Who is responsible at the end of a path, whether the tree knows of it or not.
+    pub fn resolve_on(
+        &self,
+        asked: Asked<'_>,
+        path: &[DivisionCode],
+        escalation: Vec<DivisionCode>,
+    ) -> Resolved<'_> {
+        let (candidates, elsewhere) = self.candidates(asked, path);
+        let taken = candidates.first().filter(|one| one.not.is_none());
+        let rule = taken.map(|one| (one.number, one.version));
+        let mut on_duty: Vec<(u64, &Version<Shift>)> = self
+            .shifts
+            .all_at(asked.at)
+            .filter(|(_, version)| {
+                depth(path, &version.what.division).is_some() && version.what.holds(asked.at, asked.site_zone)
+            })
+            .map(|(number, version)| (*number, version))
+            .collect();
+        let lead = rule.map(|(_, version)| version.what.lead_unit());
+        on_duty.sort_by_key(|(number, version)| {
+            let shift = &version.what;
+            (Some(shift.unit()) != lead, Reverse(depth(path, &shift.division)), *number)
+        });
+        Resolved { rule, on_duty, escalation, trace: trace(&candidates, asked), elsewhere }
+    }
+    /// The rule that is taken at the end of a path, and no more.
+    pub fn rule_on(&self, asked: Asked<'_>, path: &[DivisionCode]) -> Option<&Rule> {
+        let (candidates, _) = self.candidates(asked, path);
+        candidates.first().filter(|one| one.not.is_none()).map(|one| &one.version.what)
+    }
+    /// Rules of the divisions of a path, those that hold first, the most specific first; and how many there are elsewhere.
+    fn candidates(&self, asked: Asked<'_>, path: &[DivisionCode]) -> (Vec<Candidate<'_>>, u32) {
+        let (mut candidates, mut elsewhere) = (Vec::new(), 0);
+        for (number, version) in self.rules.all_at(asked.at) {
             let rule = &version.what;
-            let Some(depth) = depth(&rule.division) else {
+            let Some(depth) = depth(path, &rule.division) else {
                 elsewhere += 1;
                 continue;
             };
@@ -80,60 +131,56 @@ impl Duty {
                 Reverse(week),
                 *number,
             );
-            let not = does_not_hold(rule, kind, at, mode, site_zone);
-            candidates.push(Candidate { number: *number, version, rank, not });
+            candidates.push(Candidate { number: *number, version, rank, not: does_not_hold(rule, asked) });
         }
         candidates.sort_unstable_by_key(|one| (one.not.is_some(), Reverse(one.rank)));
-        let taken = candidates.first().filter(|one| one.not.is_none());
-        let rule = taken.map(|one| (one.number, one.version));
-        let mut on_duty: Vec<(u64, &Version<Shift>)> = self
-            .shifts
-            .all_at(at)
-            .filter(|(_, version)| {
-                depth(&version.what.division).is_some() && version.what.holds(at, site_zone)
-            })
-            .map(|(number, version)| (*number, version))
-            .collect();
-        let lead = rule.map(|(_, version)| version.what.lead_unit());
-        on_duty.sort_by_key(|(number, version)| {
-            let shift = &version.what;
-            (Some(shift.unit()) != lead, Reverse(depth(&shift.division)), *number)
-        });
-        Ok(Resolved {
+        (candidates, elsewhere)
+    }
+}
+
+impl Resolved<'_> {
+    /// As consoles are told it. `duty` is what it was resolved from.
+    pub fn told(&self, duty: &Duty) -> v1::ResolveDutyResponse {
+        let rule = self.rule.map(|(number, rule)| Rule::told(number, rule, duty.rules.until(&number, rule)));
+        let shifts = self.on_duty.iter();
+        let shifts =
+            shifts.map(|(number, shift)| Shift::told(*number, shift, duty.shifts.until(number, shift)));
+        v1::ResolveDutyResponse {
             rule,
-            on_duty,
-            escalation: self.tree.escalation(division, at),
-            trace: trace(&candidates),
-            elsewhere,
-        })
+            on_duty: shifts.collect(),
+            escalation_codes: self.escalation.iter().map(ToString::to_string).collect(),
+            trace: self.trace.clone(),
+            elsewhere: self.elsewhere,
+        }
     }
 }
 
 /// Why a rule of a division on the path does not hold; `None` when it does.
-fn does_not_hold(
-    rule: &Rule,
-    kind: Kind,
-    at: Wall,
-    mode: v1::DutyMode,
-    site_zone: &str,
-) -> Option<(v1::RuleVerdict, String)> {
-    if !rule.kinds.is_empty() && !rule.kinds.contains(&kind) {
-        return Some((v1::RuleVerdict::OtherKind, format!("it is not for {}", kind.code())));
+fn does_not_hold(rule: &Rule, asked: Asked<'_>) -> Option<v1::RuleVerdict> {
+    if !rule.kinds.is_empty() && !rule.kinds.contains(&asked.kind) {
+        return Some(v1::RuleVerdict::OtherKind);
     }
-    if rule.mode != v1::DutyMode::Unspecified && rule.mode != mode {
-        return Some((v1::RuleVerdict::OtherMode, format!("it is not for the mode {}", word(mode))));
+    if rule.mode != v1::DutyMode::Unspecified && rule.mode != asked.mode() {
+        return Some(v1::RuleVerdict::OtherMode);
     }
-    if rule.band.as_ref().is_some_and(|band| !band.contains(at, site_zone)) {
-        return Some((v1::RuleVerdict::OtherTime, format!("it is not for {}", at.rfc3339(site_zone))));
+    if rule.band.as_ref().is_some_and(|band| !band.contains(asked.at, asked.site_zone)) {
+        return Some(v1::RuleVerdict::OtherTime);
     }
     None
 }
 
-fn trace(candidates: &[Candidate<'_>]) -> Vec<v1::RuleTrace> {
+fn trace(candidates: &[Candidate<'_>], asked: Asked<'_>) -> Vec<v1::RuleTrace> {
     let taken = candidates.first().filter(|one| one.not.is_none());
     let tell = |one: &Candidate<'_>| {
-        let (verdict, why) = match (&one.not, taken) {
-            (Some((verdict, why)), _) => (*verdict, why.clone()),
+        let (verdict, why) = match (one.not, taken) {
+            (Some(verdict), _) => {
+                let what = match verdict {
+                    v1::RuleVerdict::OtherKind => asked.kind.code().to_owned(),
+                    v1::RuleVerdict::OtherMode => format!("the mode {}", word(asked.mode())),
+                    _ => asked.at.rfc3339(asked.site_zone),
+                };
+                (verdict, format!("it is not for {what}"))
+            }
             (None, Some(taken)) if taken.number != one.number => {
                 let why = format!("rule {} {}", taken.number, more_specific(taken.rank, one.rank));
                 (v1::RuleVerdict::LessSpecific, why)

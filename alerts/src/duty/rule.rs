@@ -96,6 +96,10 @@ impl Rule {
     pub fn limits_profile(&self) -> &str {
         &self.wire.limits_profile
     }
+    /// Whether cases of levels 1 and 2 are dispatched as soon as they are confirmed.
+    pub fn auto_dispatch(&self) -> bool {
+        self.wire.auto_dispatch
+    }
     /// As the store keeps it.
     pub(crate) fn stored(&self) -> &v1::DutyRule {
         &self.wire

@@ -65,8 +65,7 @@ impl CaseService for CaseApi {
         request: Request<v1::GetCaseRequest>,
     ) -> Result<Response<v1::GetCaseResponse>, Status> {
         let principal = principal(&self.0, request.extensions())?;
-        let (case, history) = self.0.case(&principal, request.into_inner().key).await?;
-        Ok(Response::new(v1::GetCaseResponse { case: Some(case), history }))
+        Ok(Response::new(self.0.case(&principal, request.into_inner().key).await?))
     }
 
     async fn claim_case(

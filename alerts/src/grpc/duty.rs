@@ -140,6 +140,7 @@ mod tests {
     use xueliang_base::{config, time::Clock as _};
 
     use super::*;
+    use crate::case::clock::{OwnLimits, Policy};
     use crate::{
         rights::{Principal, PrincipalKind},
         testing::Bench,
@@ -163,7 +164,11 @@ mod tests {
     }
 
     async fn seeded() -> Bench {
-        let bench = Bench::new();
+        let mut options = crate::testing::options();
+        let urgent = OwnLimits { profile: "urgent".to_owned(), ..OwnLimits::default() };
+        let policy = Policy { limits: vec![urgent], ..(*options.sqlite.cases).clone() };
+        options.sqlite.cases = std::sync::Arc::new(policy);
+        let bench = Bench::with(options);
         let county =
             config::Division { code: "330282".parse().unwrap(), name: "Cixi".to_owned(), parent: None };
         bench.bus.seed_divisions(vec![county]).await.unwrap();
@@ -270,6 +275,9 @@ mod tests {
             ..v1::DutyRule::default()
         };
         let put = |rule: &v1::DutyRule| v1::PutDutyRuleRequest { rule: Some(rule.clone()) };
+        let unknown = v1::DutyRule { limits_profile: "slow".to_owned(), ..rule.clone() };
+        let refused = api.put_duty_rule(by(PrincipalKind::Operator, put(&unknown))).await.unwrap_err();
+        assert!(refused.message().contains("add [[cases.limits]]"), "{refused}");
         let refused = api.put_duty_rule(by(PrincipalKind::Console, put(&rule))).await.unwrap_err();
         assert_eq!(refused.code(), Code::PermissionDenied);
         let made = api

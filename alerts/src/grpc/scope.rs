@@ -369,7 +369,7 @@ impl Town {
             "ActOnCase" => {
                 let town = operator(None);
                 each!(cases, act_on_case, |one| {
-                    let (case, _) = bus.case(&town, key(one)).await.unwrap();
+                    let case = bus.case(&town, key(one)).await.unwrap().case.unwrap();
                     let what = v1::case_action::What::Urge(v1::CaseUrge {});
                     v1::ActOnCaseRequest {
                         key: key(one),

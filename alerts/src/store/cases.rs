@@ -10,7 +10,7 @@ use xueliang_proto::v1;
 
 use super::Answer;
 use crate::{
-    case::{Action, Actor, Case, CaseNumber, Duty, Event, State, Subject},
+    case::{Action, Actor, Case, CaseNumber, Event, State, Subject},
     filter::Filter,
 };
 
@@ -38,8 +38,6 @@ pub struct ActOn {
     pub note: String,
     /// Only a case of these subtrees; `None`: of the whole town.
     pub within: Option<Vec<DivisionCode>>,
-    /// What the duty rules say.
-    pub duty: Duty,
 }
 
 /// What somebody reports by hand.
@@ -94,16 +92,18 @@ pub struct CaseNotice {
     pub event: Event,
 }
 
-/// Cases. Every write is on disk when its answer comes, and is decided about in the transaction that keeps it.
+/// Cases. Every write is on disk when its answer comes, and is decided about in the transaction that keeps it, by the duty
+/// rules as they are then.
 pub trait Cases {
     /// Lets somebody act. Of two who know the same revision one wins; the other is told who did, and what the case is now.
     /// The same action of the same account again, on the same revision, is done once.
     fn act_on_case(&self, act: ActOn) -> Answer<Case>;
     /// Opens a case for what somebody saw. The same again opens none.
     fn report_manually(&self, report: ManualReport) -> Answer<Case>;
-    /// A case and its history.
-    fn case(&self, key: CaseKey, within: Option<Vec<DivisionCode>>)
-    -> Answer<(v1::Case, Vec<v1::CaseEvent>)>;
+    /// A case, its history, and what a dispatch would be filled in with.
+    fn case(&self, key: CaseKey, within: Option<Vec<DivisionCode>>) -> Answer<v1::GetCaseResponse>;
+    /// Whether the configuration declares a profile of limits; the empty one always.
+    fn has_limits(&self, profile: &str) -> bool;
     /// Lists cases, untouched ones among them.
     fn cases(&self, query: CaseQuery) -> Answer<Vec<v1::Case>>;
     /// Cases whose clock may have something to say; at most so many of those that were touched, and of each class and

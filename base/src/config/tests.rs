@@ -464,6 +464,27 @@ fn cases_name_their_calendar_and_whose_they_are() {
     let told = parse("[cases]\ncalendar = \"days.txt\"\nexternal = [\"33\"]\n").unwrap();
     assert_eq!(told.cases.calendar.as_deref(), Some(Path::new("/etc/x/days.txt")));
     assert_eq!(told.cases.external, ["33".parse().unwrap()]);
+    let more = "[cases]\nmode = \"emergency\"\nclear_after = \"2h\"\n[[cases.limits]]\nprofile = \"flood\"\nlevels = [3, 4]\n\
+                kinds = [\"FIRE_LANE_BLOCKED\"]\njudge = \"5 minutes\"\nstart = \"none\"\n";
+    let told = parse(more).unwrap().cases;
+    assert!(told.emergency && told.clear_after.as_secs() == 7200);
+    let own = &told.limits[0];
+    assert_eq!((own.profile.as_str(), own.levels.len(), own.kinds.len()), ("flood", 2, 1));
+    assert_eq!(own.stages[0], StageLimit::Of("5 minutes".parse().unwrap()));
+    assert_eq!(own.stages[1..4], [StageLimit::Usual, StageLimit::Usual, StageLimit::None]);
+    for (wrong, part) in [
+        ("mode = \"storm\"", "use \"routine\" or \"emergency\""),
+        ("limits = [{ judge = \"5m\" }]", "is no limit"),
+        ("limits = [{ levels = [5], judge = \"1 day\" }]", "use 1 to 4"),
+        ("limits = [{ levels = [3] }]", "says nothing"),
+        ("limits = [{ on_site = \"1 day\" }]", "on_site"),
+    ] {
+        let fault = parse(&format!("[cases]\n{wrong}\n")).unwrap_err().to_string();
+        assert!(fault.contains(part), "{wrong}: {fault}");
+    }
+    // A revision from before any of this could be said.
+    let old: CaseOptions = serde_json::from_str("{\"calendar\":null,\"external\":[]}").unwrap();
+    assert_eq!(old, CaseOptions::default());
     let fault = parse("[cases]\nexternal = [\"44\"]\n").unwrap_err().to_string();
     assert!(fault.contains("division 44 is not declared"), "{fault}");
     let sink = |cases: &str| {

@@ -5279,3327 +5279,6 @@ pub mod camera_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-/// Asks for all sinks.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListSinksRequest {}
-/// All sinks.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListSinksResponse {
-    /// By name.
-    #[prost(message, repeated, tag = "1")]
-    pub sinks: ::prost::alloc::vec::Vec<Sink>,
-}
-/// A sink and how it goes.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Sink {
-    /// Its name.
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// Host and port it sends to; never the path, which may be secret.
-    #[prost(string, tag = "2")]
-    pub host: ::prost::alloc::string::String,
-    /// What it receives.
-    #[prost(enumeration = "ShareContent", tag = "3")]
-    pub content: i32,
-    /// States that wait to be sent.
-    #[prost(uint64, tag = "4")]
-    pub waiting: u64,
-    /// Commit of the oldest of them; 0 when none waits.
-    #[prost(int64, tag = "5")]
-    pub oldest_waiting_unix_us: i64,
-    /// The last that was taken; 0 for none since the start of this process.
-    #[prost(int64, tag = "6")]
-    pub last_taken_unix_us: i64,
-    /// Failures in a row since then.
-    #[prost(uint64, tag = "7")]
-    pub failures: u64,
-    /// The last failure; unspecified when the last sending was taken.
-    #[prost(enumeration = "ShareFault", tag = "8")]
-    pub fault: i32,
-    /// When it is tried again; 0 when it does not wait for that.
-    #[prost(int64, tag = "9")]
-    pub next_try_unix_us: i64,
-    /// Dead letters that nobody has sent again.
-    #[prost(uint64, tag = "10")]
-    pub dead_letters: u64,
-}
-/// Asks for the share ledger.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListSharesRequest {
-    /// Only about this alert; empty: all.
-    #[prost(string, tag = "1")]
-    pub alert_id: ::prost::alloc::string::String,
-    /// Only of this sink; empty: all.
-    #[prost(string, tag = "2")]
-    pub sink: ::prost::alloc::string::String,
-    /// Only entries at or after this moment; 0: from the first.
-    #[prost(int64, tag = "3")]
-    pub from_unix_us: i64,
-    /// Only entries before this moment; 0: up to the last.
-    #[prost(int64, tag = "4")]
-    pub to_unix_us: i64,
-    /// At most so many, up to 1000; 0 means 100.
-    #[prost(uint32, tag = "5")]
-    pub page_size: u32,
-    /// From an earlier answer, to go on.
-    #[prost(string, tag = "6")]
-    pub page_token: ::prost::alloc::string::String,
-}
-/// A page of the share ledger.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListSharesResponse {
-    /// Newest first.
-    #[prost(message, repeated, tag = "1")]
-    pub shares: ::prost::alloc::vec::Vec<Share>,
-    /// For the next page; empty at the end.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// One sending of one state to one sink: something left, whatever became of it.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Share {
-    /// Number of the entry.
-    #[prost(uint64, tag = "1")]
-    pub share_id: u64,
-    /// When the answer came, or was no longer waited for.
-    #[prost(int64, tag = "2")]
-    pub at_unix_us: i64,
-    /// To which sink.
-    #[prost(string, tag = "3")]
-    pub sink: ::prost::alloc::string::String,
-    /// The alert.
-    #[prost(string, tag = "4")]
-    pub alert_id: ::prost::alloc::string::String,
-    /// Its revision.
-    #[prost(uint64, tag = "5")]
-    pub revision: u64,
-    /// HTTP status; 0 when no answer came.
-    #[prost(uint32, tag = "6")]
-    pub status: u32,
-    /// What was in it: the still counts only where it was there.
-    #[prost(enumeration = "ShareContent", tag = "7")]
-    pub content: i32,
-    /// Bytes of the body.
-    #[prost(uint64, tag = "8")]
-    pub size_bytes: u64,
-    /// Which try of this state it was, from 1.
-    #[prost(uint32, tag = "9")]
-    pub attempt: u32,
-}
-/// Asks for dead letters.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListDeadLettersRequest {
-    /// Only of this sink; empty: all.
-    #[prost(string, tag = "1")]
-    pub sink: ::prost::alloc::string::String,
-    /// Also those that were taken when sent again.
-    #[prost(bool, tag = "2")]
-    pub with_settled: bool,
-    /// At most so many, up to 1000; 0 means 100.
-    #[prost(uint32, tag = "3")]
-    pub page_size: u32,
-    /// From an earlier answer, to go on.
-    #[prost(string, tag = "4")]
-    pub page_token: ::prost::alloc::string::String,
-}
-/// A page of dead letters.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListDeadLettersResponse {
-    /// Newest first.
-    #[prost(message, repeated, tag = "1")]
-    pub letters: ::prost::alloc::vec::Vec<DeadLetter>,
-    /// For the next page; empty at the end.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// A state that a sink did not take.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DeadLetter {
-    /// Its number.
-    #[prost(uint64, tag = "1")]
-    pub letter_id: u64,
-    /// Which sink.
-    #[prost(string, tag = "2")]
-    pub sink: ::prost::alloc::string::String,
-    /// The alert.
-    #[prost(string, tag = "3")]
-    pub alert_id: ::prost::alloc::string::String,
-    /// Its revision.
-    #[prost(uint64, tag = "4")]
-    pub revision: u64,
-    /// Why, at the last try.
-    #[prost(enumeration = "ShareFault", tag = "5")]
-    pub fault: i32,
-    /// HTTP status of the last answer; 0 for none.
-    #[prost(uint32, tag = "6")]
-    pub status: u32,
-    /// Tries so far, those of retries included.
-    #[prost(uint32, tag = "7")]
-    pub attempts: u32,
-    /// When it was given up last.
-    #[prost(int64, tag = "8")]
-    pub died_unix_us: i64,
-    /// Where it stands.
-    #[prost(enumeration = "DeadLetterState", tag = "9")]
-    pub state: i32,
-}
-/// Asks to send dead letters again.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RetryDeadLettersRequest {
-    /// Of which sink.
-    #[prost(string, tag = "1")]
-    pub sink: ::prost::alloc::string::String,
-    /// Which; empty: all that are dead.
-    #[prost(uint64, repeated, tag = "2")]
-    pub letter_ids: ::prost::alloc::vec::Vec<u64>,
-}
-/// What will be sent again.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RetryDeadLettersResponse {
-    /// So many.
-    #[prost(uint64, tag = "1")]
-    pub count: u64,
-}
-/// A report by another system. There is no free text on purpose.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ExternalState {
-    /// The alert.
-    #[prost(string, tag = "1")]
-    pub alert_id: ::prost::alloc::string::String,
-    /// Which system: 1 to 64 characters out of letters, digits, dot, underscore and hyphen.
-    #[prost(string, tag = "2")]
-    pub system: ::prost::alloc::string::String,
-    /// Number of its case there: up to 64 characters of the same set, slash and colon besides; may be empty.
-    #[prost(string, tag = "3")]
-    pub case_id: ::prost::alloc::string::String,
-    /// What it did.
-    #[prost(enumeration = "ExternalStage", tag = "4")]
-    pub stage: i32,
-    /// Why, from a closed list.
-    #[prost(enumeration = "ExternalReason", tag = "5")]
-    pub reason: i32,
-    /// When, by that system's clock.
-    #[prost(int64, tag = "6")]
-    pub at_unix_us: i64,
-    /// Who reported it; set by the bus.
-    #[prost(string, tag = "7")]
-    pub principal: ::prost::alloc::string::String,
-    /// When the bus had it; set by the bus.
-    #[prost(int64, tag = "8")]
-    pub reported_unix_us: i64,
-}
-/// Reports what another system did.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ReportExternalStateRequest {
-    /// The report.
-    #[prost(message, optional, tag = "1")]
-    pub state: ::core::option::Option<ExternalState>,
-    /// Chosen by the caller, unique for it: 1 to 128 printable ASCII characters.
-    #[prost(string, tag = "2")]
-    pub idempotency_key: ::prost::alloc::string::String,
-}
-/// The report as it is kept.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ReportExternalStateResponse {
-    /// With principal and time.
-    #[prost(message, optional, tag = "1")]
-    pub state: ::core::option::Option<ExternalState>,
-    /// Whether it was there already, under the same key.
-    #[prost(bool, tag = "2")]
-    pub duplicate: bool,
-}
-/// Asks for reports about an alert.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListExternalStatesRequest {
-    /// Which.
-    #[prost(string, tag = "1")]
-    pub alert_id: ::prost::alloc::string::String,
-}
-/// Reports about an alert.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListExternalStatesResponse {
-    /// In the order they came, at most the latest 1000.
-    #[prost(message, repeated, tag = "1")]
-    pub states: ::prost::alloc::vec::Vec<ExternalState>,
-}
-/// What a sink receives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum ShareContent {
-    /// Not set.
-    Unspecified = 0,
-    /// Typed facts of the alert.
-    Metadata = 1,
-    /// The same, and the redacted still once an alert.
-    MetadataAndRedactedStill = 2,
-    /// A notice about a case; revision is then that of the case, and of a manual report there is no alert.
-    Case = 3,
-}
-impl ShareContent {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "SHARE_CONTENT_UNSPECIFIED",
-            Self::Metadata => "SHARE_CONTENT_METADATA",
-            Self::MetadataAndRedactedStill => "SHARE_CONTENT_METADATA_AND_REDACTED_STILL",
-            Self::Case => "SHARE_CONTENT_CASE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "SHARE_CONTENT_UNSPECIFIED" => Some(Self::Unspecified),
-            "SHARE_CONTENT_METADATA" => Some(Self::Metadata),
-            "SHARE_CONTENT_METADATA_AND_REDACTED_STILL" => {
-                Some(Self::MetadataAndRedactedStill)
-            }
-            "SHARE_CONTENT_CASE" => Some(Self::Case),
-            _ => None,
-        }
-    }
-}
-/// Why a state was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum ShareFault {
-    /// It was taken.
-    Unspecified = 0,
-    /// No connection: refused, closed, or none within the time allowed.
-    Unreachable = 1,
-    /// The address lies in none of the sink's networks, or its name has none.
-    Address = 2,
-    /// TLS failed: an unknown issuer, another name, an expired certificate.
-    Tls = 3,
-    /// The request was sent and not answered.
-    NoAnswer = 4,
-    /// Answered with 408, 429 or 5xx.
-    Busy = 5,
-    /// Answered with a redirect, which is never followed.
-    Redirect = 6,
-    /// Answered with another 4xx: refused for good.
-    Refused = 7,
-    /// The secret or the certificates of the sink cannot be read on this machine.
-    Local = 8,
-}
-impl ShareFault {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "SHARE_FAULT_UNSPECIFIED",
-            Self::Unreachable => "SHARE_FAULT_UNREACHABLE",
-            Self::Address => "SHARE_FAULT_ADDRESS",
-            Self::Tls => "SHARE_FAULT_TLS",
-            Self::NoAnswer => "SHARE_FAULT_NO_ANSWER",
-            Self::Busy => "SHARE_FAULT_BUSY",
-            Self::Redirect => "SHARE_FAULT_REDIRECT",
-            Self::Refused => "SHARE_FAULT_REFUSED",
-            Self::Local => "SHARE_FAULT_LOCAL",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "SHARE_FAULT_UNSPECIFIED" => Some(Self::Unspecified),
-            "SHARE_FAULT_UNREACHABLE" => Some(Self::Unreachable),
-            "SHARE_FAULT_ADDRESS" => Some(Self::Address),
-            "SHARE_FAULT_TLS" => Some(Self::Tls),
-            "SHARE_FAULT_NO_ANSWER" => Some(Self::NoAnswer),
-            "SHARE_FAULT_BUSY" => Some(Self::Busy),
-            "SHARE_FAULT_REDIRECT" => Some(Self::Redirect),
-            "SHARE_FAULT_REFUSED" => Some(Self::Refused),
-            "SHARE_FAULT_LOCAL" => Some(Self::Local),
-            _ => None,
-        }
-    }
-}
-/// Where a dead letter stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum DeadLetterState {
-    /// Not set.
-    Unspecified = 0,
-    /// Nobody has asked to send it again.
-    Dead = 1,
-    /// Asked for; being sent again.
-    Retrying = 2,
-    /// Taken when it was sent again.
-    Settled = 3,
-}
-impl DeadLetterState {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "DEAD_LETTER_STATE_UNSPECIFIED",
-            Self::Dead => "DEAD_LETTER_STATE_DEAD",
-            Self::Retrying => "DEAD_LETTER_STATE_RETRYING",
-            Self::Settled => "DEAD_LETTER_STATE_SETTLED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "DEAD_LETTER_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "DEAD_LETTER_STATE_DEAD" => Some(Self::Dead),
-            "DEAD_LETTER_STATE_RETRYING" => Some(Self::Retrying),
-            "DEAD_LETTER_STATE_SETTLED" => Some(Self::Settled),
-            _ => None,
-        }
-    }
-}
-/// What another system did with an alert.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum ExternalStage {
-    /// Not set; refused.
-    Unspecified = 0,
-    /// It has it (已接收).
-    Received = 1,
-    /// It made a case of it (已受理).
-    Accepted = 2,
-    /// Somebody was sent (已派单).
-    Dispatched = 3,
-    /// Somebody is at it (处置中).
-    InProgress = 4,
-    /// Done (已办结).
-    Done = 5,
-    /// Not taken on; see reason (已退回).
-    Rejected = 6,
-    /// There was nothing (误报).
-    FalseAlarm = 7,
-}
-impl ExternalStage {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "EXTERNAL_STAGE_UNSPECIFIED",
-            Self::Received => "EXTERNAL_STAGE_RECEIVED",
-            Self::Accepted => "EXTERNAL_STAGE_ACCEPTED",
-            Self::Dispatched => "EXTERNAL_STAGE_DISPATCHED",
-            Self::InProgress => "EXTERNAL_STAGE_IN_PROGRESS",
-            Self::Done => "EXTERNAL_STAGE_DONE",
-            Self::Rejected => "EXTERNAL_STAGE_REJECTED",
-            Self::FalseAlarm => "EXTERNAL_STAGE_FALSE_ALARM",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "EXTERNAL_STAGE_UNSPECIFIED" => Some(Self::Unspecified),
-            "EXTERNAL_STAGE_RECEIVED" => Some(Self::Received),
-            "EXTERNAL_STAGE_ACCEPTED" => Some(Self::Accepted),
-            "EXTERNAL_STAGE_DISPATCHED" => Some(Self::Dispatched),
-            "EXTERNAL_STAGE_IN_PROGRESS" => Some(Self::InProgress),
-            "EXTERNAL_STAGE_DONE" => Some(Self::Done),
-            "EXTERNAL_STAGE_REJECTED" => Some(Self::Rejected),
-            "EXTERNAL_STAGE_FALSE_ALARM" => Some(Self::FalseAlarm),
-            _ => None,
-        }
-    }
-}
-/// Why a system did not take an alert on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum ExternalReason {
-    /// None given.
-    Unspecified = 0,
-    /// Another authority or area is competent.
-    NotCompetent = 1,
-    /// It has the same case already.
-    Duplicate = 2,
-    /// What it needs to act is missing.
-    Incomplete = 3,
-    /// The condition was over when somebody came.
-    AlreadyOver = 4,
-    /// It was announced: works, a drill, an event.
-    Announced = 5,
-    /// The picture shows something else.
-    Mistaken = 6,
-}
-impl ExternalReason {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "EXTERNAL_REASON_UNSPECIFIED",
-            Self::NotCompetent => "EXTERNAL_REASON_NOT_COMPETENT",
-            Self::Duplicate => "EXTERNAL_REASON_DUPLICATE",
-            Self::Incomplete => "EXTERNAL_REASON_INCOMPLETE",
-            Self::AlreadyOver => "EXTERNAL_REASON_ALREADY_OVER",
-            Self::Announced => "EXTERNAL_REASON_ANNOUNCED",
-            Self::Mistaken => "EXTERNAL_REASON_MISTAKEN",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "EXTERNAL_REASON_UNSPECIFIED" => Some(Self::Unspecified),
-            "EXTERNAL_REASON_NOT_COMPETENT" => Some(Self::NotCompetent),
-            "EXTERNAL_REASON_DUPLICATE" => Some(Self::Duplicate),
-            "EXTERNAL_REASON_INCOMPLETE" => Some(Self::Incomplete),
-            "EXTERNAL_REASON_ALREADY_OVER" => Some(Self::AlreadyOver),
-            "EXTERNAL_REASON_ANNOUNCED" => Some(Self::Announced),
-            "EXTERNAL_REASON_MISTAKEN" => Some(Self::Mistaken),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod sink_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Sharing with other systems: how it goes, what went where, what could not, and what became of it there.
-    #[derive(Debug, Clone)]
-    pub struct SinkServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl SinkServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> SinkServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> SinkServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            SinkServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Every sink of the configuration in force, by name.
-        pub async fn list_sinks(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListSinksRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListSinksResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.SinkService/ListSinks",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("xueliang.v1.SinkService", "ListSinks"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// The share ledger, newest first: every sending of a state to a sink.
-        pub async fn list_shares(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListSharesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListSharesResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.SinkService/ListShares",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("xueliang.v1.SinkService", "ListShares"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// States that a sink refused for good or never took, newest first.
-        pub async fn list_dead_letters(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListDeadLettersRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListDeadLettersResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.SinkService/ListDeadLetters",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("xueliang.v1.SinkService", "ListDeadLetters"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Sends dead letters again. Audited.
-        pub async fn retry_dead_letters(
-            &mut self,
-            request: impl tonic::IntoRequest<super::RetryDeadLettersRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::RetryDeadLettersResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.SinkService/RetryDeadLetters",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("xueliang.v1.SinkService", "RetryDeadLetters"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Reports what another system did with an alert. The same key again gets the same answer; with other content it is
-        /// refused. Append-only, audited.
-        pub async fn report_external_state(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ReportExternalStateRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ReportExternalStateResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.SinkService/ReportExternalState",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("xueliang.v1.SinkService", "ReportExternalState"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// What other systems reported about an alert, in the order it came.
-        pub async fn list_external_states(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListExternalStatesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListExternalStatesResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.SinkService/ListExternalStates",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("xueliang.v1.SinkService", "ListExternalStates"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod sink_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with SinkServiceServer.
-    #[async_trait]
-    pub trait SinkService: std::marker::Send + std::marker::Sync + 'static {
-        /// Every sink of the configuration in force, by name.
-        async fn list_sinks(
-            &self,
-            request: tonic::Request<super::ListSinksRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListSinksResponse>,
-            tonic::Status,
-        >;
-        /// The share ledger, newest first: every sending of a state to a sink.
-        async fn list_shares(
-            &self,
-            request: tonic::Request<super::ListSharesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListSharesResponse>,
-            tonic::Status,
-        >;
-        /// States that a sink refused for good or never took, newest first.
-        async fn list_dead_letters(
-            &self,
-            request: tonic::Request<super::ListDeadLettersRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListDeadLettersResponse>,
-            tonic::Status,
-        >;
-        /// Sends dead letters again. Audited.
-        async fn retry_dead_letters(
-            &self,
-            request: tonic::Request<super::RetryDeadLettersRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::RetryDeadLettersResponse>,
-            tonic::Status,
-        >;
-        /// Reports what another system did with an alert. The same key again gets the same answer; with other content it is
-        /// refused. Append-only, audited.
-        async fn report_external_state(
-            &self,
-            request: tonic::Request<super::ReportExternalStateRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ReportExternalStateResponse>,
-            tonic::Status,
-        >;
-        /// What other systems reported about an alert, in the order it came.
-        async fn list_external_states(
-            &self,
-            request: tonic::Request<super::ListExternalStatesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListExternalStatesResponse>,
-            tonic::Status,
-        >;
-    }
-    /// Sharing with other systems: how it goes, what went where, what could not, and what became of it there.
-    #[derive(Debug)]
-    pub struct SinkServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> SinkServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for SinkServiceServer<T>
-    where
-        T: SinkService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/xueliang.v1.SinkService/ListSinks" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListSinksSvc<T: SinkService>(pub Arc<T>);
-                    impl<
-                        T: SinkService,
-                    > tonic::server::UnaryService<super::ListSinksRequest>
-                    for ListSinksSvc<T> {
-                        type Response = super::ListSinksResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListSinksRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SinkService>::list_sinks(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListSinksSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.SinkService/ListShares" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListSharesSvc<T: SinkService>(pub Arc<T>);
-                    impl<
-                        T: SinkService,
-                    > tonic::server::UnaryService<super::ListSharesRequest>
-                    for ListSharesSvc<T> {
-                        type Response = super::ListSharesResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListSharesRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SinkService>::list_shares(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListSharesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.SinkService/ListDeadLetters" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListDeadLettersSvc<T: SinkService>(pub Arc<T>);
-                    impl<
-                        T: SinkService,
-                    > tonic::server::UnaryService<super::ListDeadLettersRequest>
-                    for ListDeadLettersSvc<T> {
-                        type Response = super::ListDeadLettersResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListDeadLettersRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SinkService>::list_dead_letters(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListDeadLettersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.SinkService/RetryDeadLetters" => {
-                    #[allow(non_camel_case_types)]
-                    struct RetryDeadLettersSvc<T: SinkService>(pub Arc<T>);
-                    impl<
-                        T: SinkService,
-                    > tonic::server::UnaryService<super::RetryDeadLettersRequest>
-                    for RetryDeadLettersSvc<T> {
-                        type Response = super::RetryDeadLettersResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::RetryDeadLettersRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SinkService>::retry_dead_letters(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = RetryDeadLettersSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.SinkService/ReportExternalState" => {
-                    #[allow(non_camel_case_types)]
-                    struct ReportExternalStateSvc<T: SinkService>(pub Arc<T>);
-                    impl<
-                        T: SinkService,
-                    > tonic::server::UnaryService<super::ReportExternalStateRequest>
-                    for ReportExternalStateSvc<T> {
-                        type Response = super::ReportExternalStateResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ReportExternalStateRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SinkService>::report_external_state(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ReportExternalStateSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.SinkService/ListExternalStates" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListExternalStatesSvc<T: SinkService>(pub Arc<T>);
-                    impl<
-                        T: SinkService,
-                    > tonic::server::UnaryService<super::ListExternalStatesRequest>
-                    for ListExternalStatesSvc<T> {
-                        type Response = super::ListExternalStatesResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListExternalStatesRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SinkService>::list_external_states(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListExternalStatesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for SinkServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "xueliang.v1.SinkService";
-    impl<T> tonic::server::NamedService for SinkServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
-/// A limit.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Limit {
-    /// How many.
-    #[prost(uint32, tag = "1")]
-    pub amount: u32,
-    /// Of what.
-    #[prost(enumeration = "LimitUnit", tag = "2")]
-    pub unit: i32,
-}
-/// A timer of a case.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseTimer {
-    /// What it limits.
-    #[prost(enumeration = "CaseStage", tag = "1")]
-    pub stage: i32,
-    /// Its limit, without extensions.
-    #[prost(message, optional, tag = "2")]
-    pub limit: ::core::option::Option<Limit>,
-    /// When it began, later by the time for which it stood.
-    #[prost(int64, tag = "3")]
-    pub begin_unix_us: i64,
-    /// When the limit ends.
-    #[prost(int64, tag = "4")]
-    pub due_unix_us: i64,
-    /// When 80 % of it are used up.
-    #[prost(int64, tag = "5")]
-    pub soon_unix_us: i64,
-    /// Since when it stands; 0: it runs.
-    #[prost(int64, tag = "6")]
-    pub paused_unix_us: i64,
-    /// How often one more limit was granted (延期).
-    #[prost(uint32, tag = "7")]
-    pub extensions: u32,
-    /// Its being due soon is in the history.
-    #[prost(bool, tag = "8")]
-    pub told_soon: bool,
-    /// Its being overdue is in the history.
-    #[prost(bool, tag = "9")]
-    pub told_overdue: bool,
-    /// Rungs of the ladder that were told.
-    #[prost(uint32, tag = "10")]
-    pub rungs: u32,
-}
-/// Who acted: an account of this system and the unit it acted for. The clock acts as "system".
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseActor {
-    /// The account.
-    #[prost(string, tag = "1")]
-    pub account: ::prost::alloc::string::String,
-    /// The unit.
-    #[prost(string, tag = "2")]
-    pub unit: ::prost::alloc::string::String,
-}
-/// Those who ever acted on a case in one capacity.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseActors {
-    /// Accounts.
-    #[prost(string, repeated, tag = "1")]
-    pub accounts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Units.
-    #[prost(string, repeated, tag = "2")]
-    pub units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// 采办分离: those of one list act in no other.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseCapacities {
-    /// Reported or dispatched it.
-    #[prost(message, optional, tag = "1")]
-    pub requested: ::core::option::Option<CaseActors>,
-    /// Handled it.
-    #[prost(message, optional, tag = "2")]
-    pub handled: ::core::option::Option<CaseActors>,
-    /// Checked, closed or reopened it.
-    #[prost(message, optional, tag = "3")]
-    pub verified: ::core::option::Option<CaseActors>,
-}
-/// What the machine did not see, as the one who reported it says.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct MachineMiss {
-    /// The kind that should have been raised.
-    #[prost(enumeration = "Kind", tag = "1")]
-    pub kind: i32,
-    /// When it was to be seen.
-    #[prost(int64, tag = "2")]
-    pub seen_unix_us: i64,
-}
-/// What a case is about.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseSubject {
-    /// The alert; empty for a manual report.
-    #[prost(string, tag = "1")]
-    pub alert_id: ::prost::alloc::string::String,
-    /// The kind.
-    #[prost(enumeration = "Kind", tag = "2")]
-    pub kind: i32,
-    /// Its class.
-    #[prost(enumeration = "KindClass", tag = "3")]
-    pub kind_class: i32,
-    /// The level it was opened with.
-    #[prost(enumeration = "Level", tag = "4")]
-    pub level: i32,
-    /// The camera.
-    #[prost(string, tag = "5")]
-    pub camera_id: ::prost::alloc::string::String,
-    /// Divisions from the root down.
-    #[prost(string, repeated, tag = "6")]
-    pub division_path: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Part of a drill.
-    #[prost(bool, tag = "7")]
-    pub drill: bool,
-    /// What the machine missed; only in a manual report.
-    #[prost(message, optional, tag = "8")]
-    pub miss: ::core::option::Option<MachineMiss>,
-    /// Who keeps the case.
-    #[prost(enumeration = "CaseOwner", tag = "9")]
-    pub owner: i32,
-}
-/// The first event of a case.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseOpened {
-    /// The number it is given (一案一码): division, 12 digits; day; kind, 4 digits; sequence, 5 digits.
-    #[prost(string, tag = "1")]
-    pub number: ::prost::alloc::string::String,
-    /// What it is about.
-    #[prost(message, optional, tag = "2")]
-    pub subject: ::core::option::Option<CaseSubject>,
-}
-/// Takes it to judge it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseClaim {
-    /// Until when.
-    #[prost(int64, tag = "1")]
-    pub until_unix_us: i64,
-}
-/// Judged true (立案).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseConfirm {}
-/// Gives a claim up.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseRelease {}
-/// Judged false (误报).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseFalseAlarm {
-    /// Why.
-    #[prost(enumeration = "FalseAlarmReason", tag = "1")]
-    pub reason: i32,
-}
-/// True, and no matter for a case (不立案).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseNotAccept {
-    /// Why.
-    #[prost(enumeration = "NotAcceptedReason", tag = "1")]
-    pub reason: i32,
-}
-/// Part of another case (重复合并).
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseMerge {
-    /// Number of that case.
-    #[prost(string, tag = "1")]
-    pub into_number: ::prost::alloc::string::String,
-}
-/// Another case became part of this one.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseAbsorb {
-    /// Number of that case.
-    #[prost(string, tag = "1")]
-    pub from_number: ::prost::alloc::string::String,
-    /// Who acted on it: bound here as they were there.
-    #[prost(message, optional, tag = "2")]
-    pub capacities: ::core::option::Option<CaseCapacities>,
-}
-/// The condition ended, and nothing is left to do (自动恢复).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseClear {}
-/// The alert says that its condition ended.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseConditionEnded {
-    /// When.
-    #[prost(int64, tag = "1")]
-    pub ended_unix_us: i64,
-}
-/// Sets another level; only before it is dispatched.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseRegrade {
-    /// The level.
-    #[prost(enumeration = "Level", tag = "1")]
-    pub level: i32,
-}
-/// Asks a unit to handle it (派单).
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseDispatch {
-    /// The unit that is to handle it; empty: the one that is on duty for it.
-    #[prost(string, tag = "1")]
-    pub unit: ::prost::alloc::string::String,
-    /// Units that are to help.
-    #[prost(string, repeated, tag = "2")]
-    pub assisting_units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// The unit gives it back (退回), once.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseReturn {}
-/// The unit takes it (签收).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseAccept {}
-/// The unit goes to work, or to work again.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseStart {}
-/// The unit asks to put it off (挂账).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseAskSuspension {
-    /// Until when.
-    #[prost(int64, tag = "1")]
-    pub target_unix_us: i64,
-}
-/// Grants that. Its clock stands until it is resumed.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseSuspend {}
-/// Takes it up again.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseResume {}
-/// The unit says that it is done (反馈).
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseFeedback {
-    /// SHA-256 sums of what proves it, 64 hexadecimal digits each; at least one.
-    #[prost(string, repeated, tag = "1")]
-    pub proof_sha256: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-/// Begins the check (核查).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseTakeUp {}
-/// The check passed (办结).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CasePass {}
-/// The check failed (返工).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseRework {}
-/// Closes it unchecked (强制结案).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseForceClose {}
-/// Takes it up again (重开).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseReopen {}
-/// Void (作废).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseCancel {
-    /// Why.
-    #[prost(enumeration = "CancelReason", tag = "1")]
-    pub reason: i32,
-}
-/// Says how well it was handled.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseRate {
-    /// 1 to 5.
-    #[prost(uint32, tag = "1")]
-    pub stars: u32,
-}
-/// Urges whoever has it (催办).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseUrge {}
-/// Has it supervised (督办).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseSupervise {
-    /// By whom.
-    #[prost(enumeration = "Supervision", tag = "1")]
-    pub supervision: i32,
-}
-/// Grants one more of the limit until it is closed (延期).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseExtend {}
-/// Calls other authorities in (吹哨).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseWhistle {
-    /// What for.
-    #[prost(enumeration = "Whistle", tag = "1")]
-    pub whistle: i32,
-}
-/// Marks it as under legal hold, or no longer.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseHold {
-    /// Whether it is.
-    #[prost(bool, tag = "1")]
-    pub held: bool,
-}
-/// The clock: 80 % of a limit are used up.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseDueSoon {
-    /// Of which stage.
-    #[prost(enumeration = "CaseStage", tag = "1")]
-    pub stage: i32,
-}
-/// The clock: a limit has ended.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseOverdue {
-    /// Of which stage.
-    #[prost(enumeration = "CaseStage", tag = "1")]
-    pub stage: i32,
-}
-/// The clock: somebody further up is told.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseEscalate {
-    /// Of which stage.
-    #[prost(enumeration = "CaseStage", tag = "1")]
-    pub stage: i32,
-    /// Why.
-    #[prost(enumeration = "EscalationCause", tag = "2")]
-    pub cause: i32,
-    /// Who: a desk of the call list, or a division's.
-    #[prost(string, tag = "3")]
-    pub desk: ::prost::alloc::string::String,
-}
-/// A desk that was told has it: nobody further up is told for ten minutes, unless the case goes on to another stage.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseAcknowledge {}
-/// Another system reported what it did with the alert: as good as an acknowledgement. Where that system keeps the case, its
-/// being done closes the case here.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseHeard {
-    /// Which system.
-    #[prost(string, tag = "1")]
-    pub system: ::prost::alloc::string::String,
-    /// Number of its case there.
-    #[prost(string, tag = "2")]
-    pub case_id: ::prost::alloc::string::String,
-    /// What it did.
-    #[prost(enumeration = "ExternalStage", tag = "3")]
-    pub stage: i32,
-    /// It closed the case by that.
-    #[prost(bool, tag = "4")]
-    pub closes: bool,
-}
-/// Something that happened to a case.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseAction {
-    /// What.
-    #[prost(
-        oneof = "case_action::What",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36"
-    )]
-    pub what: ::core::option::Option<case_action::What>,
-}
-/// Nested message and enum types in `CaseAction`.
-pub mod case_action {
-    /// What.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum What {
-        /// The first event.
-        #[prost(message, tag = "1")]
-        Opened(super::CaseOpened),
-        /// Claimed.
-        #[prost(message, tag = "2")]
-        Claim(super::CaseClaim),
-        /// A claim given up.
-        #[prost(message, tag = "3")]
-        Release(super::CaseRelease),
-        /// Judged true.
-        #[prost(message, tag = "4")]
-        Confirm(super::CaseConfirm),
-        /// Judged false.
-        #[prost(message, tag = "5")]
-        FalseAlarm(super::CaseFalseAlarm),
-        /// No matter for a case.
-        #[prost(message, tag = "6")]
-        NotAccept(super::CaseNotAccept),
-        /// Part of another case.
-        #[prost(message, tag = "7")]
-        Merge(super::CaseMerge),
-        /// Another case is part of this one.
-        #[prost(message, tag = "8")]
-        Absorb(super::CaseAbsorb),
-        /// The condition ended and nothing is left to do.
-        #[prost(message, tag = "9")]
-        Clear(super::CaseClear),
-        /// The condition ended.
-        #[prost(message, tag = "10")]
-        ConditionEnded(super::CaseConditionEnded),
-        /// Another level.
-        #[prost(message, tag = "11")]
-        Regrade(super::CaseRegrade),
-        /// A unit is asked.
-        #[prost(message, tag = "12")]
-        Dispatch(super::CaseDispatch),
-        /// The unit gives it back.
-        #[prost(message, tag = "13")]
-        Return(super::CaseReturn),
-        /// The unit takes it.
-        #[prost(message, tag = "14")]
-        Accept(super::CaseAccept),
-        /// The unit goes to work.
-        #[prost(message, tag = "15")]
-        Start(super::CaseStart),
-        /// The unit asks to put it off.
-        #[prost(message, tag = "16")]
-        AskSuspension(super::CaseAskSuspension),
-        /// Put off.
-        #[prost(message, tag = "17")]
-        Suspend(super::CaseSuspend),
-        /// Taken up again.
-        #[prost(message, tag = "18")]
-        Resume(super::CaseResume),
-        /// Said to be done.
-        #[prost(message, tag = "19")]
-        Feedback(super::CaseFeedback),
-        /// The check begins.
-        #[prost(message, tag = "20")]
-        TakeUp(super::CaseTakeUp),
-        /// The check passed.
-        #[prost(message, tag = "21")]
-        Pass(super::CasePass),
-        /// The check failed.
-        #[prost(message, tag = "22")]
-        Rework(super::CaseRework),
-        /// Closed unchecked.
-        #[prost(message, tag = "23")]
-        ForceClose(super::CaseForceClose),
-        /// Taken up again.
-        #[prost(message, tag = "24")]
-        Reopen(super::CaseReopen),
-        /// Void.
-        #[prost(message, tag = "25")]
-        Cancel(super::CaseCancel),
-        /// Rated.
-        #[prost(message, tag = "26")]
-        Rate(super::CaseRate),
-        /// Urged.
-        #[prost(message, tag = "27")]
-        Urge(super::CaseUrge),
-        /// Supervised.
-        #[prost(message, tag = "28")]
-        Supervise(super::CaseSupervise),
-        /// One more limit.
-        #[prost(message, tag = "29")]
-        Extend(super::CaseExtend),
-        /// Other authorities called in.
-        #[prost(message, tag = "30")]
-        Whistle(super::CaseWhistle),
-        /// Under legal hold, or no longer.
-        #[prost(message, tag = "31")]
-        Hold(super::CaseHold),
-        /// A limit ends soon.
-        #[prost(message, tag = "32")]
-        DueSoon(super::CaseDueSoon),
-        /// A limit has ended.
-        #[prost(message, tag = "33")]
-        Overdue(super::CaseOverdue),
-        /// Somebody further up is told.
-        #[prost(message, tag = "34")]
-        Escalate(super::CaseEscalate),
-        /// Who was told has it.
-        #[prost(message, tag = "35")]
-        Acknowledge(super::CaseAcknowledge),
-        /// Another system reported what it did.
-        #[prost(message, tag = "36")]
-        Heard(super::CaseHeard),
-    }
-}
-/// An entry of a case's history. Entries are never changed or removed.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CaseEvent {
-    /// The revision that the case has by it, from 1.
-    #[prost(uint64, tag = "1")]
-    pub revision: u64,
-    /// When.
-    #[prost(int64, tag = "2")]
-    pub at_unix_us: i64,
-    /// Who.
-    #[prost(message, optional, tag = "3")]
-    pub actor: ::core::option::Option<CaseActor>,
-    /// What.
-    #[prost(message, optional, tag = "4")]
-    pub action: ::core::option::Option<CaseAction>,
-    /// Why, in words; without numbers of documents, telephones or vehicles.
-    #[prost(string, tag = "5")]
-    pub note: ::prost::alloc::string::String,
-    /// The state that the case has by it.
-    #[prost(enumeration = "CaseState", tag = "6")]
-    pub state: i32,
-    /// The timers that the case has by it.
-    #[prost(message, repeated, tag = "7")]
-    pub timers: ::prost::alloc::vec::Vec<CaseTimer>,
-}
-/// A case as it stands.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Case {
-    /// Its number; empty while nobody has touched it.
-    #[prost(string, tag = "1")]
-    pub number: ::prost::alloc::string::String,
-    /// Grows by one with every event; 0 while nobody has touched it.
-    #[prost(uint64, tag = "2")]
-    pub revision: u64,
-    /// Where it stands.
-    #[prost(enumeration = "CaseState", tag = "3")]
-    pub state: i32,
-    /// What it is about.
-    #[prost(message, optional, tag = "4")]
-    pub subject: ::core::option::Option<CaseSubject>,
-    /// Its level now.
-    #[prost(enumeration = "Level", tag = "5")]
-    pub level: i32,
-    /// When it was opened: of one that nobody has touched, when its alert came.
-    #[prost(int64, tag = "6")]
-    pub opened_unix_us: i64,
-    /// When it last changed.
-    #[prost(int64, tag = "7")]
-    pub changed_unix_us: i64,
-    /// Who judges it; unset: nobody.
-    #[prost(message, optional, tag = "8")]
-    pub claimed_by: ::core::option::Option<CaseActor>,
-    /// Until when.
-    #[prost(int64, tag = "9")]
-    pub claimed_until_unix_us: i64,
-    /// Since when the alert's condition has ended; 0: it lasts, or nobody knows.
-    #[prost(int64, tag = "10")]
-    pub condition_ended_unix_us: i64,
-    /// The unit that handles it; empty: none.
-    #[prost(string, tag = "11")]
-    pub unit: ::prost::alloc::string::String,
-    /// Units that help.
-    #[prost(string, repeated, tag = "12")]
-    pub assisting_units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The timers that run or stand.
-    #[prost(message, repeated, tag = "13")]
-    pub timers: ::prost::alloc::vec::Vec<CaseTimer>,
-    /// Some limit is 80 % used up.
-    #[prost(bool, tag = "14")]
-    pub due_soon: bool,
-    /// Some limit has ended.
-    #[prost(bool, tag = "15")]
-    pub overdue: bool,
-    /// Some limit had ended at some time.
-    #[prost(bool, tag = "16")]
-    pub was_overdue: bool,
-    /// How often it was urged.
-    #[prost(uint32, tag = "17")]
-    pub urged: u32,
-    /// Who has it supervised.
-    #[prost(enumeration = "Supervision", tag = "18")]
-    pub supervision: i32,
-    /// How often it was extended.
-    #[prost(uint32, tag = "19")]
-    pub extensions: u32,
-    /// What was whistled for.
-    #[prost(enumeration = "Whistle", tag = "20")]
-    pub whistle: i32,
-    /// Under legal hold.
-    #[prost(bool, tag = "21")]
-    pub legal_hold: bool,
-    /// The case that it is part of; empty: none.
-    #[prost(string, tag = "22")]
-    pub merged_into: ::prost::alloc::string::String,
-    /// Cases that are part of it.
-    #[prost(string, repeated, tag = "23")]
-    pub absorbed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// How well it was handled, 1 to 5; 0: nobody said.
-    #[prost(uint32, tag = "24")]
-    pub stars: u32,
-    /// Who acted on it in which capacity.
-    #[prost(message, optional, tag = "25")]
-    pub capacities: ::core::option::Option<CaseCapacities>,
-    /// Until when the handling unit asks to put it off, or has put it off; 0: it does not.
-    #[prost(int64, tag = "26")]
-    pub suspend_until_unix_us: i64,
-    /// Desks that were told because of its clock.
-    #[prost(uint32, tag = "27")]
-    pub escalations: u32,
-    /// Until when nobody further up is told, since somebody who was told has it; 0: nobody has.
-    #[prost(int64, tag = "28")]
-    pub acknowledged_until_unix_us: i64,
-}
-/// Names a case.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CaseKey {
-    /// By one of these.
-    #[prost(oneof = "case_key::By", tags = "1, 2")]
-    pub by: ::core::option::Option<case_key::By>,
-}
-/// Nested message and enum types in `CaseKey`.
-pub mod case_key {
-    /// By one of these.
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum By {
-        /// Its number.
-        #[prost(string, tag = "1")]
-        Number(::prost::alloc::string::String),
-        /// An alert of it.
-        #[prost(string, tag = "2")]
-        AlertId(::prost::alloc::string::String),
-    }
-}
-/// Asks for cases.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListCasesRequest {
-    /// Of which alerts, by place, kind, class and most severe level. Empty classes: events and states, no devices.
-    #[prost(message, optional, tag = "1")]
-    pub filter: ::core::option::Option<AlertFilter>,
-    /// States wanted; empty: all.
-    #[prost(enumeration = "CaseState", repeated, tag = "2")]
-    pub states: ::prost::alloc::vec::Vec<i32>,
-    /// Only those opened at or after this moment; 0: from the first.
-    #[prost(int64, tag = "3")]
-    pub from_unix_us: i64,
-    /// Only those opened before this moment; 0: until now.
-    #[prost(int64, tag = "4")]
-    pub to_unix_us: i64,
-    /// Only those by which somebody reported what the machine missed.
-    #[prost(bool, tag = "5")]
-    pub only_misses: bool,
-    /// At most so many, 1 to 1000; 0 means 100.
-    #[prost(uint32, tag = "6")]
-    pub page_size: u32,
-    /// From an earlier answer.
-    #[prost(string, tag = "7")]
-    pub page_token: ::prost::alloc::string::String,
-}
-/// A page of cases.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListCasesResponse {
-    /// Latest opened first.
-    #[prost(message, repeated, tag = "1")]
-    pub cases: ::prost::alloc::vec::Vec<Case>,
-    /// For the next page; empty on the last.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// Asks for a case.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetCaseRequest {
-    /// Which.
-    #[prost(message, optional, tag = "1")]
-    pub key: ::core::option::Option<CaseKey>,
-}
-/// A case.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetCaseResponse {
-    /// As it stands. Asked for by an alert of a case that became part of another: the case of the alert itself.
-    #[prost(message, optional, tag = "1")]
-    pub case: ::core::option::Option<Case>,
-    /// All that happened to it, in order.
-    #[prost(message, repeated, tag = "2")]
-    pub history: ::prost::alloc::vec::Vec<CaseEvent>,
-}
-/// Takes a case to judge it.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ClaimCaseRequest {
-    /// Which.
-    #[prost(message, optional, tag = "1")]
-    pub key: ::core::option::Option<CaseKey>,
-    /// The revision that the caller knows; 0: nobody has touched it.
-    #[prost(uint64, tag = "2")]
-    pub revision: u64,
-}
-/// It is the caller's to judge.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ClaimCaseResponse {
-    /// As it stands now.
-    #[prost(message, optional, tag = "1")]
-    pub case: ::core::option::Option<Case>,
-}
-/// Does something with a case.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ActOnCaseRequest {
-    /// Which.
-    #[prost(message, optional, tag = "1")]
-    pub key: ::core::option::Option<CaseKey>,
-    /// The revision that the caller knows; 0: nobody has touched it.
-    #[prost(uint64, tag = "2")]
-    pub revision: u64,
-    /// What: anything but opened, claim, absorb, condition_ended and what only the clock and other
-    /// systems do.
-    #[prost(message, optional, tag = "3")]
-    pub action: ::core::option::Option<CaseAction>,
-    /// Why, 4 to 500 characters. Needed where something is turned down, put off, forced, reopened, cancelled or fed back.
-    #[prost(string, tag = "4")]
-    pub note: ::prost::alloc::string::String,
-}
-/// It is done, and on disk.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ActOnCaseResponse {
-    /// As it stands now.
-    #[prost(message, optional, tag = "1")]
-    pub case: ::core::option::Option<Case>,
-}
-/// Reports what somebody saw.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ReportManuallyRequest {
-    /// The camera.
-    #[prost(string, tag = "1")]
-    pub camera_id: ::prost::alloc::string::String,
-    /// How severe it is.
-    #[prost(enumeration = "Level", tag = "2")]
-    pub level: i32,
-    /// What was seen, 4 to 500 characters; nothing that tells who anybody is.
-    #[prost(string, tag = "3")]
-    pub note: ::prost::alloc::string::String,
-    /// What the machine missed; unset: nothing that it should have seen.
-    #[prost(message, optional, tag = "4")]
-    pub miss: ::core::option::Option<MachineMiss>,
-    /// Part of a drill.
-    #[prost(bool, tag = "5")]
-    pub drill: bool,
-    /// The same key of the same caller again gets the same case. 8 to 64 characters.
-    #[prost(string, tag = "6")]
-    pub idempotency_key: ::prost::alloc::string::String,
-}
-/// A case is open.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ReportManuallyResponse {
-    /// As it stands.
-    #[prost(message, optional, tag = "1")]
-    pub case: ::core::option::Option<Case>,
-}
-/// Where a case stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum CaseState {
-    /// Not set.
-    Unspecified = 0,
-    /// 待研判: nobody has judged it.
-    New = 1,
-    /// 立案: judged true, waits to be dispatched.
-    Confirmed = 2,
-    /// 已派单: a unit is asked to handle it.
-    Dispatched = 3,
-    /// 已签收: the unit has taken it.
-    Accepted = 4,
-    /// 处置中: the unit is at it.
-    Handling = 5,
-    /// 挂账: put off with approval; its clock stands.
-    Suspended = 6,
-    /// 已反馈: the unit says it is done, with proof.
-    Feedback = 7,
-    /// 待核查: somebody else is checking that.
-    Verifying = 8,
-    /// 返工: the check failed.
-    Rework = 9,
-    /// 退回: the unit has given it back; its clock runs on.
-    Returned = 10,
-    /// 办结: checked and closed.
-    Closed = 11,
-    /// 强制结案: closed by a leader, unchecked.
-    ForcedClosed = 12,
-    /// 重开: taken up again, waits to be dispatched.
-    Reopened = 13,
-    /// 误报: judged false.
-    FalseAlarm = 14,
-    /// 重复合并: part of another case. For ever.
-    Merged = 15,
-    /// 不立案: true, and no matter for a case.
-    NotAccepted = 16,
-    /// 自动恢复: the condition ended by itself. State and device kinds only, never levels 1 and 2.
-    Cleared = 17,
-    /// 作废: a drill, a test or a mistake. For ever.
-    Cancelled = 18,
-}
-impl CaseState {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "CASE_STATE_UNSPECIFIED",
-            Self::New => "CASE_STATE_NEW",
-            Self::Confirmed => "CASE_STATE_CONFIRMED",
-            Self::Dispatched => "CASE_STATE_DISPATCHED",
-            Self::Accepted => "CASE_STATE_ACCEPTED",
-            Self::Handling => "CASE_STATE_HANDLING",
-            Self::Suspended => "CASE_STATE_SUSPENDED",
-            Self::Feedback => "CASE_STATE_FEEDBACK",
-            Self::Verifying => "CASE_STATE_VERIFYING",
-            Self::Rework => "CASE_STATE_REWORK",
-            Self::Returned => "CASE_STATE_RETURNED",
-            Self::Closed => "CASE_STATE_CLOSED",
-            Self::ForcedClosed => "CASE_STATE_FORCED_CLOSED",
-            Self::Reopened => "CASE_STATE_REOPENED",
-            Self::FalseAlarm => "CASE_STATE_FALSE_ALARM",
-            Self::Merged => "CASE_STATE_MERGED",
-            Self::NotAccepted => "CASE_STATE_NOT_ACCEPTED",
-            Self::Cleared => "CASE_STATE_CLEARED",
-            Self::Cancelled => "CASE_STATE_CANCELLED",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "CASE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
-            "CASE_STATE_NEW" => Some(Self::New),
-            "CASE_STATE_CONFIRMED" => Some(Self::Confirmed),
-            "CASE_STATE_DISPATCHED" => Some(Self::Dispatched),
-            "CASE_STATE_ACCEPTED" => Some(Self::Accepted),
-            "CASE_STATE_HANDLING" => Some(Self::Handling),
-            "CASE_STATE_SUSPENDED" => Some(Self::Suspended),
-            "CASE_STATE_FEEDBACK" => Some(Self::Feedback),
-            "CASE_STATE_VERIFYING" => Some(Self::Verifying),
-            "CASE_STATE_REWORK" => Some(Self::Rework),
-            "CASE_STATE_RETURNED" => Some(Self::Returned),
-            "CASE_STATE_CLOSED" => Some(Self::Closed),
-            "CASE_STATE_FORCED_CLOSED" => Some(Self::ForcedClosed),
-            "CASE_STATE_REOPENED" => Some(Self::Reopened),
-            "CASE_STATE_FALSE_ALARM" => Some(Self::FalseAlarm),
-            "CASE_STATE_MERGED" => Some(Self::Merged),
-            "CASE_STATE_NOT_ACCEPTED" => Some(Self::NotAccepted),
-            "CASE_STATE_CLEARED" => Some(Self::Cleared),
-            "CASE_STATE_CANCELLED" => Some(Self::Cancelled),
-            _ => None,
-        }
-    }
-}
-/// Why an alert is judged false.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum FalseAlarmReason {
-    /// Not set.
-    Unspecified = 0,
-    /// Glare, reflections, lamps, shadows.
-    Light = 1,
-    /// Rain, snow, fog, spray, insects on the lens.
-    Weather = 2,
-    /// Steam, dust, plants, flags or screens taken for the hazard.
-    Lookalike = 3,
-    /// The zone is drawn wrongly, or the camera has moved.
-    Zone = 4,
-    /// Work that was permitted.
-    Permitted = 5,
-    /// The picture is broken, frozen or disturbed.
-    Picture = 6,
-    /// Another reason, told in the note.
-    Other = 7,
-}
-impl FalseAlarmReason {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "FALSE_ALARM_REASON_UNSPECIFIED",
-            Self::Light => "FALSE_ALARM_REASON_LIGHT",
-            Self::Weather => "FALSE_ALARM_REASON_WEATHER",
-            Self::Lookalike => "FALSE_ALARM_REASON_LOOKALIKE",
-            Self::Zone => "FALSE_ALARM_REASON_ZONE",
-            Self::Permitted => "FALSE_ALARM_REASON_PERMITTED",
-            Self::Picture => "FALSE_ALARM_REASON_PICTURE",
-            Self::Other => "FALSE_ALARM_REASON_OTHER",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "FALSE_ALARM_REASON_UNSPECIFIED" => Some(Self::Unspecified),
-            "FALSE_ALARM_REASON_LIGHT" => Some(Self::Light),
-            "FALSE_ALARM_REASON_WEATHER" => Some(Self::Weather),
-            "FALSE_ALARM_REASON_LOOKALIKE" => Some(Self::Lookalike),
-            "FALSE_ALARM_REASON_ZONE" => Some(Self::Zone),
-            "FALSE_ALARM_REASON_PERMITTED" => Some(Self::Permitted),
-            "FALSE_ALARM_REASON_PICTURE" => Some(Self::Picture),
-            "FALSE_ALARM_REASON_OTHER" => Some(Self::Other),
-            _ => None,
-        }
-    }
-}
-/// Why a true alert becomes no case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum NotAcceptedReason {
-    /// Not set.
-    Unspecified = 0,
-    /// Another authority's matter.
-    NotOurs = 1,
-    /// Too slight to act on.
-    Slight = 2,
-    /// Already dealt with on the spot.
-    DealtWith = 3,
-    /// Another reason, told in the note.
-    Other = 4,
-}
-impl NotAcceptedReason {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "NOT_ACCEPTED_REASON_UNSPECIFIED",
-            Self::NotOurs => "NOT_ACCEPTED_REASON_NOT_OURS",
-            Self::Slight => "NOT_ACCEPTED_REASON_SLIGHT",
-            Self::DealtWith => "NOT_ACCEPTED_REASON_DEALT_WITH",
-            Self::Other => "NOT_ACCEPTED_REASON_OTHER",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "NOT_ACCEPTED_REASON_UNSPECIFIED" => Some(Self::Unspecified),
-            "NOT_ACCEPTED_REASON_NOT_OURS" => Some(Self::NotOurs),
-            "NOT_ACCEPTED_REASON_SLIGHT" => Some(Self::Slight),
-            "NOT_ACCEPTED_REASON_DEALT_WITH" => Some(Self::DealtWith),
-            "NOT_ACCEPTED_REASON_OTHER" => Some(Self::Other),
-            _ => None,
-        }
-    }
-}
-/// Why a case is void.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum CancelReason {
-    /// Not set.
-    Unspecified = 0,
-    /// Part of a drill; the case must be marked as one.
-    Drill = 1,
-    /// Part of a test of the system.
-    Test = 2,
-    /// Entered by mistake.
-    Mistake = 3,
-}
-impl CancelReason {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "CANCEL_REASON_UNSPECIFIED",
-            Self::Drill => "CANCEL_REASON_DRILL",
-            Self::Test => "CANCEL_REASON_TEST",
-            Self::Mistake => "CANCEL_REASON_MISTAKE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "CANCEL_REASON_UNSPECIFIED" => Some(Self::Unspecified),
-            "CANCEL_REASON_DRILL" => Some(Self::Drill),
-            "CANCEL_REASON_TEST" => Some(Self::Test),
-            "CANCEL_REASON_MISTAKE" => Some(Self::Mistake),
-            _ => None,
-        }
-    }
-}
-/// Who had a case supervised (督办).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Supervision {
-    /// Not set.
-    Unspecified = 0,
-    /// The clock: it is overdue.
-    Automatic = 1,
-    /// A supervisor.
-    Manual = 2,
-    /// A leader's written instruction (批示).
-    Leader = 3,
-}
-impl Supervision {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "SUPERVISION_UNSPECIFIED",
-            Self::Automatic => "SUPERVISION_AUTOMATIC",
-            Self::Manual => "SUPERVISION_MANUAL",
-            Self::Leader => "SUPERVISION_LEADER",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "SUPERVISION_UNSPECIFIED" => Some(Self::Unspecified),
-            "SUPERVISION_AUTOMATIC" => Some(Self::Automatic),
-            "SUPERVISION_MANUAL" => Some(Self::Manual),
-            "SUPERVISION_LEADER" => Some(Self::Leader),
-            _ => None,
-        }
-    }
-}
-/// What is whistled for (吹哨).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Whistle {
-    /// Not set.
-    Unspecified = 0,
-    /// 应急处置: help at once.
-    Emergency = 1,
-    /// 综合执法: several authorities.
-    Enforcement = 2,
-    /// 群众诉求: what residents ask for.
-    Request = 3,
-}
-impl Whistle {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "WHISTLE_UNSPECIFIED",
-            Self::Emergency => "WHISTLE_EMERGENCY",
-            Self::Enforcement => "WHISTLE_ENFORCEMENT",
-            Self::Request => "WHISTLE_REQUEST",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "WHISTLE_UNSPECIFIED" => Some(Self::Unspecified),
-            "WHISTLE_EMERGENCY" => Some(Self::Emergency),
-            "WHISTLE_ENFORCEMENT" => Some(Self::Enforcement),
-            "WHISTLE_REQUEST" => Some(Self::Request),
-            _ => None,
-        }
-    }
-}
-/// In what a limit is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum LimitUnit {
-    /// Not set.
-    Unspecified = 0,
-    /// 紧急工作时, in minutes: day and night.
-    EmergencyMinutes = 1,
-    /// 工作时, in minutes of office hours.
-    OfficeMinutes = 2,
-    /// 工作日: the office hours of so many working days.
-    OfficeDays = 3,
-    /// 自然日: 24 hours each.
-    Days = 4,
-}
-impl LimitUnit {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "LIMIT_UNIT_UNSPECIFIED",
-            Self::EmergencyMinutes => "LIMIT_UNIT_EMERGENCY_MINUTES",
-            Self::OfficeMinutes => "LIMIT_UNIT_OFFICE_MINUTES",
-            Self::OfficeDays => "LIMIT_UNIT_OFFICE_DAYS",
-            Self::Days => "LIMIT_UNIT_DAYS",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "LIMIT_UNIT_UNSPECIFIED" => Some(Self::Unspecified),
-            "LIMIT_UNIT_EMERGENCY_MINUTES" => Some(Self::EmergencyMinutes),
-            "LIMIT_UNIT_OFFICE_MINUTES" => Some(Self::OfficeMinutes),
-            "LIMIT_UNIT_OFFICE_DAYS" => Some(Self::OfficeDays),
-            "LIMIT_UNIT_DAYS" => Some(Self::Days),
-            _ => None,
-        }
-    }
-}
-/// What a timer limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum CaseStage {
-    /// Not set.
-    Unspecified = 0,
-    /// Until it is judged.
-    Judge = 1,
-    /// Until it is dispatched.
-    Dispatch = 2,
-    /// Until the unit has taken it.
-    Accept = 3,
-    /// Until the unit is at it.
-    Start = 4,
-    /// Until what was fed back is checked.
-    Verify = 5,
-    /// From the first dispatch until it is closed; not begun anew by returning or rework.
-    Close = 6,
-}
-impl CaseStage {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "CASE_STAGE_UNSPECIFIED",
-            Self::Judge => "CASE_STAGE_JUDGE",
-            Self::Dispatch => "CASE_STAGE_DISPATCH",
-            Self::Accept => "CASE_STAGE_ACCEPT",
-            Self::Start => "CASE_STAGE_START",
-            Self::Verify => "CASE_STAGE_VERIFY",
-            Self::Close => "CASE_STAGE_CLOSE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "CASE_STAGE_UNSPECIFIED" => Some(Self::Unspecified),
-            "CASE_STAGE_JUDGE" => Some(Self::Judge),
-            "CASE_STAGE_DISPATCH" => Some(Self::Dispatch),
-            "CASE_STAGE_ACCEPT" => Some(Self::Accept),
-            "CASE_STAGE_START" => Some(Self::Start),
-            "CASE_STAGE_VERIFY" => Some(Self::Verify),
-            "CASE_STAGE_CLOSE" => Some(Self::Close),
-            _ => None,
-        }
-    }
-}
-/// Why somebody further up is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum EscalationCause {
-    /// Not set.
-    Unspecified = 0,
-    /// No console has displayed its alert.
-    NotDisplayed = 1,
-    /// Nobody has claimed or judged it.
-    NotClaimed = 2,
-    /// A stage is overdue.
-    Overdue = 3,
-}
-impl EscalationCause {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "ESCALATION_CAUSE_UNSPECIFIED",
-            Self::NotDisplayed => "ESCALATION_CAUSE_NOT_DISPLAYED",
-            Self::NotClaimed => "ESCALATION_CAUSE_NOT_CLAIMED",
-            Self::Overdue => "ESCALATION_CAUSE_OVERDUE",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "ESCALATION_CAUSE_UNSPECIFIED" => Some(Self::Unspecified),
-            "ESCALATION_CAUSE_NOT_DISPLAYED" => Some(Self::NotDisplayed),
-            "ESCALATION_CAUSE_NOT_CLAIMED" => Some(Self::NotClaimed),
-            "ESCALATION_CAUSE_OVERDUE" => Some(Self::Overdue),
-            _ => None,
-        }
-    }
-}
-/// Who keeps the cases of a division.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum CaseOwner {
-    /// Not set.
-    Unspecified = 0,
-    /// This system.
-    Ours = 1,
-    /// Another platform: here they are judged, and what follows is reported back with ReportExternalState.
-    External = 2,
-}
-impl CaseOwner {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "CASE_OWNER_UNSPECIFIED",
-            Self::Ours => "CASE_OWNER_OURS",
-            Self::External => "CASE_OWNER_EXTERNAL",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "CASE_OWNER_UNSPECIFIED" => Some(Self::Unspecified),
-            "CASE_OWNER_OURS" => Some(Self::Ours),
-            "CASE_OWNER_EXTERNAL" => Some(Self::External),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod case_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Cases: lists, history, actions.
-    #[derive(Debug, Clone)]
-    pub struct CaseServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl CaseServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> CaseServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> CaseServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            CaseServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Lists cases, latest opened first, those that nobody has touched among them.
-        pub async fn list_cases(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListCasesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListCasesResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.CaseService/ListCases",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("xueliang.v1.CaseService", "ListCases"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// One case with its history.
-        pub async fn get_case(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetCaseRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetCaseResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.CaseService/GetCase",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("xueliang.v1.CaseService", "GetCase"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Takes the case to judge it: others are told who judges, and cannot judge it until the claim ends. To claim it again
-        /// makes the claim last longer.
-        pub async fn claim_case(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ClaimCaseRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ClaimCaseResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.CaseService/ClaimCase",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("xueliang.v1.CaseService", "ClaimCase"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Does something with a case. Of two who act on one revision, one wins, and the other is told who did.
-        pub async fn act_on_case(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ActOnCaseRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ActOnCaseResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.CaseService/ActOnCase",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("xueliang.v1.CaseService", "ActOnCase"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Opens a case for what somebody saw on a camera and no alert told of. It may say what the machine missed.
-        pub async fn report_manually(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ReportManuallyRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ReportManuallyResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.CaseService/ReportManually",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("xueliang.v1.CaseService", "ReportManually"));
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod case_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with CaseServiceServer.
-    #[async_trait]
-    pub trait CaseService: std::marker::Send + std::marker::Sync + 'static {
-        /// Lists cases, latest opened first, those that nobody has touched among them.
-        async fn list_cases(
-            &self,
-            request: tonic::Request<super::ListCasesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListCasesResponse>,
-            tonic::Status,
-        >;
-        /// One case with its history.
-        async fn get_case(
-            &self,
-            request: tonic::Request<super::GetCaseRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetCaseResponse>, tonic::Status>;
-        /// Takes the case to judge it: others are told who judges, and cannot judge it until the claim ends. To claim it again
-        /// makes the claim last longer.
-        async fn claim_case(
-            &self,
-            request: tonic::Request<super::ClaimCaseRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ClaimCaseResponse>,
-            tonic::Status,
-        >;
-        /// Does something with a case. Of two who act on one revision, one wins, and the other is told who did.
-        async fn act_on_case(
-            &self,
-            request: tonic::Request<super::ActOnCaseRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ActOnCaseResponse>,
-            tonic::Status,
-        >;
-        /// Opens a case for what somebody saw on a camera and no alert told of. It may say what the machine missed.
-        async fn report_manually(
-            &self,
-            request: tonic::Request<super::ReportManuallyRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ReportManuallyResponse>,
-            tonic::Status,
-        >;
-    }
-    /// Cases: lists, history, actions.
-    #[derive(Debug)]
-    pub struct CaseServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> CaseServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for CaseServiceServer<T>
-    where
-        T: CaseService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/xueliang.v1.CaseService/ListCases" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListCasesSvc<T: CaseService>(pub Arc<T>);
-                    impl<
-                        T: CaseService,
-                    > tonic::server::UnaryService<super::ListCasesRequest>
-                    for ListCasesSvc<T> {
-                        type Response = super::ListCasesResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListCasesRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as CaseService>::list_cases(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListCasesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.CaseService/GetCase" => {
-                    #[allow(non_camel_case_types)]
-                    struct GetCaseSvc<T: CaseService>(pub Arc<T>);
-                    impl<
-                        T: CaseService,
-                    > tonic::server::UnaryService<super::GetCaseRequest>
-                    for GetCaseSvc<T> {
-                        type Response = super::GetCaseResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::GetCaseRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as CaseService>::get_case(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = GetCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.CaseService/ClaimCase" => {
-                    #[allow(non_camel_case_types)]
-                    struct ClaimCaseSvc<T: CaseService>(pub Arc<T>);
-                    impl<
-                        T: CaseService,
-                    > tonic::server::UnaryService<super::ClaimCaseRequest>
-                    for ClaimCaseSvc<T> {
-                        type Response = super::ClaimCaseResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ClaimCaseRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as CaseService>::claim_case(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ClaimCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.CaseService/ActOnCase" => {
-                    #[allow(non_camel_case_types)]
-                    struct ActOnCaseSvc<T: CaseService>(pub Arc<T>);
-                    impl<
-                        T: CaseService,
-                    > tonic::server::UnaryService<super::ActOnCaseRequest>
-                    for ActOnCaseSvc<T> {
-                        type Response = super::ActOnCaseResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ActOnCaseRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as CaseService>::act_on_case(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ActOnCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/xueliang.v1.CaseService/ReportManually" => {
-                    #[allow(non_camel_case_types)]
-                    struct ReportManuallySvc<T: CaseService>(pub Arc<T>);
-                    impl<
-                        T: CaseService,
-                    > tonic::server::UnaryService<super::ReportManuallyRequest>
-                    for ReportManuallySvc<T> {
-                        type Response = super::ReportManuallyResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ReportManuallyRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as CaseService>::report_manually(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ReportManuallySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for CaseServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "xueliang.v1.CaseService";
-    impl<T> tonic::server::NamedService for CaseServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
-/// Reads the audit of one alert.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListDeliveriesRequest {
-    /// Which: its id, or the last 12 digits of it, where no other alert's id ends so.
-    #[prost(string, tag = "1")]
-    pub alert_id: ::prost::alloc::string::String,
-    /// Only this state of it; 0: whichever came first.
-    #[prost(uint64, tag = "2")]
-    pub revision: u64,
-}
-/// All subscriptions that were sent the alert.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListDeliveriesResponse {
-    /// One a subscription, by principal and name.
-    #[prost(message, repeated, tag = "1")]
-    pub reports: ::prost::alloc::vec::Vec<DeliveryReport>,
-}
-/// How far an alert came in one subscription.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct DeliveryReport {
-    /// Whose.
-    #[prost(string, tag = "1")]
-    pub principal: ::prost::alloc::string::String,
-    /// Its name; empty for all streams of the principal without a name, taken together.
-    #[prost(string, tag = "2")]
-    pub subscription: ::prost::alloc::string::String,
-    /// Stages reached, in their order.
-    #[prost(message, repeated, tag = "3")]
-    pub stages: ::prost::alloc::vec::Vec<StageReport>,
-}
-/// When a stage was reached first. The audit keeps ranges of the feed, not single messages: the moment lies between the
-/// two. They are a second apart at most where deliveries come seldom, 10 s where they come one after the other, and longer
-/// only for a snapshot that was read slowly, or while storage was failing. A minor alert that was counted instead of delivered came with the summary that
-/// names it; an earlier state that a later one made pointless came with the later one.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct StageReport {
-    /// The stage.
-    #[prost(enumeration = "DeliveryStage", tag = "1")]
-    pub stage: i32,
-    /// Not before this moment.
-    #[prost(int64, tag = "2")]
-    pub from_unix_us: i64,
-    /// Not after this moment.
-    #[prost(int64, tag = "3")]
-    pub to_unix_us: i64,
-}
-/// Generated client implementations.
-pub mod delivery_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Reading the audit of deliveries. It is saved once a second, apart from alerts: a crash loses at most its last second. It
-    /// reaches back 90 days.
-    #[derive(Debug, Clone)]
-    pub struct DeliveryServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl DeliveryServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> DeliveryServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> DeliveryServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            DeliveryServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Tells of each subscription that was sent an alert how far the alert came there, and when.
-        pub async fn list_deliveries(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListDeliveriesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListDeliveriesResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/xueliang.v1.DeliveryService/ListDeliveries",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("xueliang.v1.DeliveryService", "ListDeliveries"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod delivery_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with DeliveryServiceServer.
-    #[async_trait]
-    pub trait DeliveryService: std::marker::Send + std::marker::Sync + 'static {
-        /// Tells of each subscription that was sent an alert how far the alert came there, and when.
-        async fn list_deliveries(
-            &self,
-            request: tonic::Request<super::ListDeliveriesRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListDeliveriesResponse>,
-            tonic::Status,
-        >;
-    }
-    /// Reading the audit of deliveries. It is saved once a second, apart from alerts: a crash loses at most its last second. It
-    /// reaches back 90 days.
-    #[derive(Debug)]
-    pub struct DeliveryServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> DeliveryServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for DeliveryServiceServer<T>
-    where
-        T: DeliveryService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/xueliang.v1.DeliveryService/ListDeliveries" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListDeliveriesSvc<T: DeliveryService>(pub Arc<T>);
-                    impl<
-                        T: DeliveryService,
-                    > tonic::server::UnaryService<super::ListDeliveriesRequest>
-                    for ListDeliveriesSvc<T> {
-                        type Response = super::ListDeliveriesResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListDeliveriesRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as DeliveryService>::list_deliveries(&inner, request)
-                                    .await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListDeliveriesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for DeliveryServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "xueliang.v1.DeliveryService";
-    impl<T> tonic::server::NamedService for DeliveryServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
 /// A step of a ladder of one's own (as 点–站–中心): where what cannot be settled here goes next.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct LadderStep {
@@ -8817,7 +5496,7 @@ pub struct DutyRule {
     /// Whom to call, in order, at most 32.
     #[prost(message, repeated, tag = "8")]
     pub call_list: ::prost::alloc::vec::Vec<Call>,
-    /// Name of the time limits that apply; empty: the usual ones.
+    /// Name of the time limits that apply to cases, as the configuration declares them; empty: the usual ones.
     #[prost(string, tag = "9")]
     pub limits_profile: ::prost::alloc::string::String,
     /// From when on this version is in force.
@@ -8832,6 +5511,9 @@ pub struct DutyRule {
     /// When this version was made; said by the service.
     #[prost(int64, tag = "13")]
     pub made_unix_us: i64,
+    /// Cases of levels 1 and 2 are dispatched to the leading unit as soon as they are confirmed (自动派单).
+    #[prost(bool, tag = "14")]
+    pub auto_dispatch: bool,
 }
 /// Asks for rules.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10408,6 +7090,3366 @@ pub mod duty_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "xueliang.v1.DutyService";
     impl<T> tonic::server::NamedService for DutyServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Asks for all sinks.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSinksRequest {}
+/// All sinks.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSinksResponse {
+    /// By name.
+    #[prost(message, repeated, tag = "1")]
+    pub sinks: ::prost::alloc::vec::Vec<Sink>,
+}
+/// A sink and how it goes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Sink {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Host and port it sends to; never the path, which may be secret.
+    #[prost(string, tag = "2")]
+    pub host: ::prost::alloc::string::String,
+    /// What it receives.
+    #[prost(enumeration = "ShareContent", tag = "3")]
+    pub content: i32,
+    /// States that wait to be sent.
+    #[prost(uint64, tag = "4")]
+    pub waiting: u64,
+    /// Commit of the oldest of them; 0 when none waits.
+    #[prost(int64, tag = "5")]
+    pub oldest_waiting_unix_us: i64,
+    /// The last that was taken; 0 for none since the start of this process.
+    #[prost(int64, tag = "6")]
+    pub last_taken_unix_us: i64,
+    /// Failures in a row since then.
+    #[prost(uint64, tag = "7")]
+    pub failures: u64,
+    /// The last failure; unspecified when the last sending was taken.
+    #[prost(enumeration = "ShareFault", tag = "8")]
+    pub fault: i32,
+    /// When it is tried again; 0 when it does not wait for that.
+    #[prost(int64, tag = "9")]
+    pub next_try_unix_us: i64,
+    /// Dead letters that nobody has sent again.
+    #[prost(uint64, tag = "10")]
+    pub dead_letters: u64,
+}
+/// Asks for the share ledger.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSharesRequest {
+    /// Only about this alert; empty: all.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Only of this sink; empty: all.
+    #[prost(string, tag = "2")]
+    pub sink: ::prost::alloc::string::String,
+    /// Only entries at or after this moment; 0: from the first.
+    #[prost(int64, tag = "3")]
+    pub from_unix_us: i64,
+    /// Only entries before this moment; 0: up to the last.
+    #[prost(int64, tag = "4")]
+    pub to_unix_us: i64,
+    /// At most so many, up to 1000; 0 means 100.
+    #[prost(uint32, tag = "5")]
+    pub page_size: u32,
+    /// From an earlier answer, to go on.
+    #[prost(string, tag = "6")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of the share ledger.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSharesResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub shares: ::prost::alloc::vec::Vec<Share>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// One sending of one state to one sink: something left, whatever became of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Share {
+    /// Number of the entry.
+    #[prost(uint64, tag = "1")]
+    pub share_id: u64,
+    /// When the answer came, or was no longer waited for.
+    #[prost(int64, tag = "2")]
+    pub at_unix_us: i64,
+    /// To which sink.
+    #[prost(string, tag = "3")]
+    pub sink: ::prost::alloc::string::String,
+    /// The alert.
+    #[prost(string, tag = "4")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Its revision.
+    #[prost(uint64, tag = "5")]
+    pub revision: u64,
+    /// HTTP status; 0 when no answer came.
+    #[prost(uint32, tag = "6")]
+    pub status: u32,
+    /// What was in it: the still counts only where it was there.
+    #[prost(enumeration = "ShareContent", tag = "7")]
+    pub content: i32,
+    /// Bytes of the body.
+    #[prost(uint64, tag = "8")]
+    pub size_bytes: u64,
+    /// Which try of this state it was, from 1.
+    #[prost(uint32, tag = "9")]
+    pub attempt: u32,
+}
+/// Asks for dead letters.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeadLettersRequest {
+    /// Only of this sink; empty: all.
+    #[prost(string, tag = "1")]
+    pub sink: ::prost::alloc::string::String,
+    /// Also those that were taken when sent again.
+    #[prost(bool, tag = "2")]
+    pub with_settled: bool,
+    /// At most so many, up to 1000; 0 means 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// From an earlier answer, to go on.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of dead letters.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDeadLettersResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub letters: ::prost::alloc::vec::Vec<DeadLetter>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A state that a sink did not take.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeadLetter {
+    /// Its number.
+    #[prost(uint64, tag = "1")]
+    pub letter_id: u64,
+    /// Which sink.
+    #[prost(string, tag = "2")]
+    pub sink: ::prost::alloc::string::String,
+    /// The alert.
+    #[prost(string, tag = "3")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Its revision.
+    #[prost(uint64, tag = "4")]
+    pub revision: u64,
+    /// Why, at the last try.
+    #[prost(enumeration = "ShareFault", tag = "5")]
+    pub fault: i32,
+    /// HTTP status of the last answer; 0 for none.
+    #[prost(uint32, tag = "6")]
+    pub status: u32,
+    /// Tries so far, those of retries included.
+    #[prost(uint32, tag = "7")]
+    pub attempts: u32,
+    /// When it was given up last.
+    #[prost(int64, tag = "8")]
+    pub died_unix_us: i64,
+    /// Where it stands.
+    #[prost(enumeration = "DeadLetterState", tag = "9")]
+    pub state: i32,
+}
+/// Asks to send dead letters again.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryDeadLettersRequest {
+    /// Of which sink.
+    #[prost(string, tag = "1")]
+    pub sink: ::prost::alloc::string::String,
+    /// Which; empty: all that are dead.
+    #[prost(uint64, repeated, tag = "2")]
+    pub letter_ids: ::prost::alloc::vec::Vec<u64>,
+}
+/// What will be sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryDeadLettersResponse {
+    /// So many.
+    #[prost(uint64, tag = "1")]
+    pub count: u64,
+}
+/// A report by another system. There is no free text on purpose.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExternalState {
+    /// The alert.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Which system: 1 to 64 characters out of letters, digits, dot, underscore and hyphen.
+    #[prost(string, tag = "2")]
+    pub system: ::prost::alloc::string::String,
+    /// Number of its case there: up to 64 characters of the same set, slash and colon besides; may be empty.
+    #[prost(string, tag = "3")]
+    pub case_id: ::prost::alloc::string::String,
+    /// What it did.
+    #[prost(enumeration = "ExternalStage", tag = "4")]
+    pub stage: i32,
+    /// Why, from a closed list.
+    #[prost(enumeration = "ExternalReason", tag = "5")]
+    pub reason: i32,
+    /// When, by that system's clock.
+    #[prost(int64, tag = "6")]
+    pub at_unix_us: i64,
+    /// Who reported it; set by the bus.
+    #[prost(string, tag = "7")]
+    pub principal: ::prost::alloc::string::String,
+    /// When the bus had it; set by the bus.
+    #[prost(int64, tag = "8")]
+    pub reported_unix_us: i64,
+}
+/// Reports what another system did.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportExternalStateRequest {
+    /// The report.
+    #[prost(message, optional, tag = "1")]
+    pub state: ::core::option::Option<ExternalState>,
+    /// Chosen by the caller, unique for it: 1 to 128 printable ASCII characters.
+    #[prost(string, tag = "2")]
+    pub idempotency_key: ::prost::alloc::string::String,
+}
+/// The report as it is kept.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportExternalStateResponse {
+    /// With principal and time.
+    #[prost(message, optional, tag = "1")]
+    pub state: ::core::option::Option<ExternalState>,
+    /// Whether it was there already, under the same key.
+    #[prost(bool, tag = "2")]
+    pub duplicate: bool,
+}
+/// Asks for reports about an alert.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListExternalStatesRequest {
+    /// Which.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+}
+/// Reports about an alert.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListExternalStatesResponse {
+    /// In the order they came, at most the latest 1000.
+    #[prost(message, repeated, tag = "1")]
+    pub states: ::prost::alloc::vec::Vec<ExternalState>,
+}
+/// What a sink receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ShareContent {
+    /// Not set.
+    Unspecified = 0,
+    /// Typed facts of the alert.
+    Metadata = 1,
+    /// The same, and the redacted still once an alert.
+    MetadataAndRedactedStill = 2,
+    /// A notice about a case; revision is then that of the case, and of a manual report there is no alert.
+    Case = 3,
+}
+impl ShareContent {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SHARE_CONTENT_UNSPECIFIED",
+            Self::Metadata => "SHARE_CONTENT_METADATA",
+            Self::MetadataAndRedactedStill => "SHARE_CONTENT_METADATA_AND_REDACTED_STILL",
+            Self::Case => "SHARE_CONTENT_CASE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SHARE_CONTENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "SHARE_CONTENT_METADATA" => Some(Self::Metadata),
+            "SHARE_CONTENT_METADATA_AND_REDACTED_STILL" => {
+                Some(Self::MetadataAndRedactedStill)
+            }
+            "SHARE_CONTENT_CASE" => Some(Self::Case),
+            _ => None,
+        }
+    }
+}
+/// Why a state was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ShareFault {
+    /// It was taken.
+    Unspecified = 0,
+    /// No connection: refused, closed, or none within the time allowed.
+    Unreachable = 1,
+    /// The address lies in none of the sink's networks, or its name has none.
+    Address = 2,
+    /// TLS failed: an unknown issuer, another name, an expired certificate.
+    Tls = 3,
+    /// The request was sent and not answered.
+    NoAnswer = 4,
+    /// Answered with 408, 429 or 5xx.
+    Busy = 5,
+    /// Answered with a redirect, which is never followed.
+    Redirect = 6,
+    /// Answered with another 4xx: refused for good.
+    Refused = 7,
+    /// The secret or the certificates of the sink cannot be read on this machine.
+    Local = 8,
+}
+impl ShareFault {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SHARE_FAULT_UNSPECIFIED",
+            Self::Unreachable => "SHARE_FAULT_UNREACHABLE",
+            Self::Address => "SHARE_FAULT_ADDRESS",
+            Self::Tls => "SHARE_FAULT_TLS",
+            Self::NoAnswer => "SHARE_FAULT_NO_ANSWER",
+            Self::Busy => "SHARE_FAULT_BUSY",
+            Self::Redirect => "SHARE_FAULT_REDIRECT",
+            Self::Refused => "SHARE_FAULT_REFUSED",
+            Self::Local => "SHARE_FAULT_LOCAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SHARE_FAULT_UNSPECIFIED" => Some(Self::Unspecified),
+            "SHARE_FAULT_UNREACHABLE" => Some(Self::Unreachable),
+            "SHARE_FAULT_ADDRESS" => Some(Self::Address),
+            "SHARE_FAULT_TLS" => Some(Self::Tls),
+            "SHARE_FAULT_NO_ANSWER" => Some(Self::NoAnswer),
+            "SHARE_FAULT_BUSY" => Some(Self::Busy),
+            "SHARE_FAULT_REDIRECT" => Some(Self::Redirect),
+            "SHARE_FAULT_REFUSED" => Some(Self::Refused),
+            "SHARE_FAULT_LOCAL" => Some(Self::Local),
+            _ => None,
+        }
+    }
+}
+/// Where a dead letter stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DeadLetterState {
+    /// Not set.
+    Unspecified = 0,
+    /// Nobody has asked to send it again.
+    Dead = 1,
+    /// Asked for; being sent again.
+    Retrying = 2,
+    /// Taken when it was sent again.
+    Settled = 3,
+}
+impl DeadLetterState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DEAD_LETTER_STATE_UNSPECIFIED",
+            Self::Dead => "DEAD_LETTER_STATE_DEAD",
+            Self::Retrying => "DEAD_LETTER_STATE_RETRYING",
+            Self::Settled => "DEAD_LETTER_STATE_SETTLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DEAD_LETTER_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "DEAD_LETTER_STATE_DEAD" => Some(Self::Dead),
+            "DEAD_LETTER_STATE_RETRYING" => Some(Self::Retrying),
+            "DEAD_LETTER_STATE_SETTLED" => Some(Self::Settled),
+            _ => None,
+        }
+    }
+}
+/// What another system did with an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExternalStage {
+    /// Not set; refused.
+    Unspecified = 0,
+    /// It has it (已接收).
+    Received = 1,
+    /// It made a case of it (已受理).
+    Accepted = 2,
+    /// Somebody was sent (已派单).
+    Dispatched = 3,
+    /// Somebody is at it (处置中).
+    InProgress = 4,
+    /// Done (已办结).
+    Done = 5,
+    /// Not taken on; see reason (已退回).
+    Rejected = 6,
+    /// There was nothing (误报).
+    FalseAlarm = 7,
+}
+impl ExternalStage {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXTERNAL_STAGE_UNSPECIFIED",
+            Self::Received => "EXTERNAL_STAGE_RECEIVED",
+            Self::Accepted => "EXTERNAL_STAGE_ACCEPTED",
+            Self::Dispatched => "EXTERNAL_STAGE_DISPATCHED",
+            Self::InProgress => "EXTERNAL_STAGE_IN_PROGRESS",
+            Self::Done => "EXTERNAL_STAGE_DONE",
+            Self::Rejected => "EXTERNAL_STAGE_REJECTED",
+            Self::FalseAlarm => "EXTERNAL_STAGE_FALSE_ALARM",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXTERNAL_STAGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXTERNAL_STAGE_RECEIVED" => Some(Self::Received),
+            "EXTERNAL_STAGE_ACCEPTED" => Some(Self::Accepted),
+            "EXTERNAL_STAGE_DISPATCHED" => Some(Self::Dispatched),
+            "EXTERNAL_STAGE_IN_PROGRESS" => Some(Self::InProgress),
+            "EXTERNAL_STAGE_DONE" => Some(Self::Done),
+            "EXTERNAL_STAGE_REJECTED" => Some(Self::Rejected),
+            "EXTERNAL_STAGE_FALSE_ALARM" => Some(Self::FalseAlarm),
+            _ => None,
+        }
+    }
+}
+/// Why a system did not take an alert on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExternalReason {
+    /// None given.
+    Unspecified = 0,
+    /// Another authority or area is competent.
+    NotCompetent = 1,
+    /// It has the same case already.
+    Duplicate = 2,
+    /// What it needs to act is missing.
+    Incomplete = 3,
+    /// The condition was over when somebody came.
+    AlreadyOver = 4,
+    /// It was announced: works, a drill, an event.
+    Announced = 5,
+    /// The picture shows something else.
+    Mistaken = 6,
+}
+impl ExternalReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXTERNAL_REASON_UNSPECIFIED",
+            Self::NotCompetent => "EXTERNAL_REASON_NOT_COMPETENT",
+            Self::Duplicate => "EXTERNAL_REASON_DUPLICATE",
+            Self::Incomplete => "EXTERNAL_REASON_INCOMPLETE",
+            Self::AlreadyOver => "EXTERNAL_REASON_ALREADY_OVER",
+            Self::Announced => "EXTERNAL_REASON_ANNOUNCED",
+            Self::Mistaken => "EXTERNAL_REASON_MISTAKEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXTERNAL_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXTERNAL_REASON_NOT_COMPETENT" => Some(Self::NotCompetent),
+            "EXTERNAL_REASON_DUPLICATE" => Some(Self::Duplicate),
+            "EXTERNAL_REASON_INCOMPLETE" => Some(Self::Incomplete),
+            "EXTERNAL_REASON_ALREADY_OVER" => Some(Self::AlreadyOver),
+            "EXTERNAL_REASON_ANNOUNCED" => Some(Self::Announced),
+            "EXTERNAL_REASON_MISTAKEN" => Some(Self::Mistaken),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod sink_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Sharing with other systems: how it goes, what went where, what could not, and what became of it there.
+    #[derive(Debug, Clone)]
+    pub struct SinkServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SinkServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SinkServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SinkServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SinkServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Every sink of the configuration in force, by name.
+        pub async fn list_sinks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSinksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/ListSinks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.SinkService", "ListSinks"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The share ledger, newest first: every sending of a state to a sink.
+        pub async fn list_shares(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSharesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSharesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/ListShares",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.SinkService", "ListShares"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// States that a sink refused for good or never took, newest first.
+        pub async fn list_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/ListDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.SinkService", "ListDeadLetters"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Sends dead letters again. Audited.
+        pub async fn retry_dead_letters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryDeadLettersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/RetryDeadLetters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.SinkService", "RetryDeadLetters"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Reports what another system did with an alert. The same key again gets the same answer; with other content it is
+        /// refused. Append-only, audited.
+        pub async fn report_external_state(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportExternalStateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportExternalStateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/ReportExternalState",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SinkService", "ReportExternalState"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What other systems reported about an alert, in the order it came.
+        pub async fn list_external_states(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListExternalStatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExternalStatesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.SinkService/ListExternalStates",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.SinkService", "ListExternalStates"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod sink_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SinkServiceServer.
+    #[async_trait]
+    pub trait SinkService: std::marker::Send + std::marker::Sync + 'static {
+        /// Every sink of the configuration in force, by name.
+        async fn list_sinks(
+            &self,
+            request: tonic::Request<super::ListSinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSinksResponse>,
+            tonic::Status,
+        >;
+        /// The share ledger, newest first: every sending of a state to a sink.
+        async fn list_shares(
+            &self,
+            request: tonic::Request<super::ListSharesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSharesResponse>,
+            tonic::Status,
+        >;
+        /// States that a sink refused for good or never took, newest first.
+        async fn list_dead_letters(
+            &self,
+            request: tonic::Request<super::ListDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeadLettersResponse>,
+            tonic::Status,
+        >;
+        /// Sends dead letters again. Audited.
+        async fn retry_dead_letters(
+            &self,
+            request: tonic::Request<super::RetryDeadLettersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryDeadLettersResponse>,
+            tonic::Status,
+        >;
+        /// Reports what another system did with an alert. The same key again gets the same answer; with other content it is
+        /// refused. Append-only, audited.
+        async fn report_external_state(
+            &self,
+            request: tonic::Request<super::ReportExternalStateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportExternalStateResponse>,
+            tonic::Status,
+        >;
+        /// What other systems reported about an alert, in the order it came.
+        async fn list_external_states(
+            &self,
+            request: tonic::Request<super::ListExternalStatesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListExternalStatesResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Sharing with other systems: how it goes, what went where, what could not, and what became of it there.
+    #[derive(Debug)]
+    pub struct SinkServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SinkServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SinkServiceServer<T>
+    where
+        T: SinkService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.SinkService/ListSinks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSinksSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::ListSinksRequest>
+                    for ListSinksSvc<T> {
+                        type Response = super::ListSinksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSinksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::list_sinks(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSinksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SinkService/ListShares" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSharesSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::ListSharesRequest>
+                    for ListSharesSvc<T> {
+                        type Response = super::ListSharesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSharesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::list_shares(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSharesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SinkService/ListDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDeadLettersSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::ListDeadLettersRequest>
+                    for ListDeadLettersSvc<T> {
+                        type Response = super::ListDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::list_dead_letters(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SinkService/RetryDeadLetters" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetryDeadLettersSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::RetryDeadLettersRequest>
+                    for RetryDeadLettersSvc<T> {
+                        type Response = super::RetryDeadLettersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetryDeadLettersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::retry_dead_letters(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetryDeadLettersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SinkService/ReportExternalState" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportExternalStateSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::ReportExternalStateRequest>
+                    for ReportExternalStateSvc<T> {
+                        type Response = super::ReportExternalStateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReportExternalStateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::report_external_state(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportExternalStateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.SinkService/ListExternalStates" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListExternalStatesSvc<T: SinkService>(pub Arc<T>);
+                    impl<
+                        T: SinkService,
+                    > tonic::server::UnaryService<super::ListExternalStatesRequest>
+                    for ListExternalStatesSvc<T> {
+                        type Response = super::ListExternalStatesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListExternalStatesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SinkService>::list_external_states(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListExternalStatesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SinkServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.SinkService";
+    impl<T> tonic::server::NamedService for SinkServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// A limit.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Limit {
+    /// How many.
+    #[prost(uint32, tag = "1")]
+    pub amount: u32,
+    /// Of what.
+    #[prost(enumeration = "LimitUnit", tag = "2")]
+    pub unit: i32,
+}
+/// A timer of a case.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseTimer {
+    /// What it limits.
+    #[prost(enumeration = "CaseStage", tag = "1")]
+    pub stage: i32,
+    /// Its limit, without extensions.
+    #[prost(message, optional, tag = "2")]
+    pub limit: ::core::option::Option<Limit>,
+    /// When it began, later by the time for which it stood.
+    #[prost(int64, tag = "3")]
+    pub begin_unix_us: i64,
+    /// When the limit ends.
+    #[prost(int64, tag = "4")]
+    pub due_unix_us: i64,
+    /// When 80 % of it are used up.
+    #[prost(int64, tag = "5")]
+    pub soon_unix_us: i64,
+    /// Since when it stands; 0: it runs.
+    #[prost(int64, tag = "6")]
+    pub paused_unix_us: i64,
+    /// How often one more limit was granted (延期).
+    #[prost(uint32, tag = "7")]
+    pub extensions: u32,
+    /// Its being due soon is in the history.
+    #[prost(bool, tag = "8")]
+    pub told_soon: bool,
+    /// Its being overdue is in the history.
+    #[prost(bool, tag = "9")]
+    pub told_overdue: bool,
+    /// Rungs of the ladder that were told.
+    #[prost(uint32, tag = "10")]
+    pub rungs: u32,
+}
+/// Who acted: an account of this system and the unit it acted for. The clock acts as "system".
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseActor {
+    /// The account.
+    #[prost(string, tag = "1")]
+    pub account: ::prost::alloc::string::String,
+    /// The unit.
+    #[prost(string, tag = "2")]
+    pub unit: ::prost::alloc::string::String,
+}
+/// Those who ever acted on a case in one capacity.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseActors {
+    /// Accounts.
+    #[prost(string, repeated, tag = "1")]
+    pub accounts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Units.
+    #[prost(string, repeated, tag = "2")]
+    pub units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// 采办分离: those of one list act in no other.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseCapacities {
+    /// Reported or dispatched it.
+    #[prost(message, optional, tag = "1")]
+    pub requested: ::core::option::Option<CaseActors>,
+    /// Handled it.
+    #[prost(message, optional, tag = "2")]
+    pub handled: ::core::option::Option<CaseActors>,
+    /// Checked, closed or reopened it.
+    #[prost(message, optional, tag = "3")]
+    pub verified: ::core::option::Option<CaseActors>,
+}
+/// What the machine did not see, as the one who reported it says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MachineMiss {
+    /// The kind that should have been raised.
+    #[prost(enumeration = "Kind", tag = "1")]
+    pub kind: i32,
+    /// When it was to be seen.
+    #[prost(int64, tag = "2")]
+    pub seen_unix_us: i64,
+}
+/// What a case is about.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseSubject {
+    /// The alert; empty for a manual report.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// The kind.
+    #[prost(enumeration = "Kind", tag = "2")]
+    pub kind: i32,
+    /// Its class.
+    #[prost(enumeration = "KindClass", tag = "3")]
+    pub kind_class: i32,
+    /// The level it was opened with.
+    #[prost(enumeration = "Level", tag = "4")]
+    pub level: i32,
+    /// The camera.
+    #[prost(string, tag = "5")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// Divisions from the root down.
+    #[prost(string, repeated, tag = "6")]
+    pub division_path: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Part of a drill.
+    #[prost(bool, tag = "7")]
+    pub drill: bool,
+    /// What the machine missed; only in a manual report.
+    #[prost(message, optional, tag = "8")]
+    pub miss: ::core::option::Option<MachineMiss>,
+    /// Who keeps the case.
+    #[prost(enumeration = "CaseOwner", tag = "9")]
+    pub owner: i32,
+}
+/// The first event of a case.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseOpened {
+    /// The number it is given (一案一码): division, 12 digits; day; kind, 4 digits; sequence, 5 digits.
+    #[prost(string, tag = "1")]
+    pub number: ::prost::alloc::string::String,
+    /// What it is about.
+    #[prost(message, optional, tag = "2")]
+    pub subject: ::core::option::Option<CaseSubject>,
+}
+/// Takes it to judge it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseClaim {
+    /// Until when.
+    #[prost(int64, tag = "1")]
+    pub until_unix_us: i64,
+}
+/// Judged true (立案).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseConfirm {}
+/// Gives a claim up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseRelease {}
+/// Judged false (误报).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseFalseAlarm {
+    /// Why.
+    #[prost(enumeration = "FalseAlarmReason", tag = "1")]
+    pub reason: i32,
+}
+/// True, and no matter for a case (不立案).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseNotAccept {
+    /// Why.
+    #[prost(enumeration = "NotAcceptedReason", tag = "1")]
+    pub reason: i32,
+}
+/// Part of another case (重复合并).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseMerge {
+    /// Number of that case.
+    #[prost(string, tag = "1")]
+    pub into_number: ::prost::alloc::string::String,
+}
+/// Another case became part of this one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseAbsorb {
+    /// Number of that case.
+    #[prost(string, tag = "1")]
+    pub from_number: ::prost::alloc::string::String,
+    /// Who acted on it: bound here as they were there.
+    #[prost(message, optional, tag = "2")]
+    pub capacities: ::core::option::Option<CaseCapacities>,
+}
+/// The condition ended, and nothing is left to do (自动恢复).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseClear {}
+/// The alert says that its condition ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseConditionEnded {
+    /// When.
+    #[prost(int64, tag = "1")]
+    pub ended_unix_us: i64,
+    /// By observed absence: its place was looked at, and it was not there.
+    #[prost(bool, tag = "2")]
+    pub observed: bool,
+}
+/// Sets another level; only before it is dispatched.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseRegrade {
+    /// The level.
+    #[prost(enumeration = "Level", tag = "1")]
+    pub level: i32,
+}
+/// Asks a unit to handle it (派单).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseDispatch {
+    /// The unit that is to handle it; empty: the one that the duty rule names, with the units that assist it where none are
+    /// given here.
+    #[prost(string, tag = "1")]
+    pub unit: ::prost::alloc::string::String,
+    /// Units that are to help.
+    #[prost(string, repeated, tag = "2")]
+    pub assisting_units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// The unit gives it back (退回), once.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseReturn {}
+/// The unit takes it (签收).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseAccept {}
+/// The unit goes to work, or to work again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseStart {}
+/// The unit asks to put it off (挂账).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseAskSuspension {
+    /// Until when.
+    #[prost(int64, tag = "1")]
+    pub target_unix_us: i64,
+}
+/// Grants that. Its clock stands until it is resumed.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseSuspend {}
+/// Takes it up again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseResume {}
+/// The unit says that it is done (反馈).
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseFeedback {
+    /// SHA-256 sums of what proves it, 64 hexadecimal digits each; at least one.
+    #[prost(string, repeated, tag = "1")]
+    pub proof_sha256: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Begins the check (核查).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseTakeUp {}
+/// The check passed (办结).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CasePass {}
+/// The check failed (返工).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseRework {}
+/// Closes it unchecked (强制结案).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseForceClose {}
+/// Takes it up again (重开).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseReopen {}
+/// Void (作废).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseCancel {
+    /// Why.
+    #[prost(enumeration = "CancelReason", tag = "1")]
+    pub reason: i32,
+}
+/// Says how well it was handled.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseRate {
+    /// 1 to 5.
+    #[prost(uint32, tag = "1")]
+    pub stars: u32,
+}
+/// Urges whoever has it (催办).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseUrge {}
+/// Has it supervised (督办).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseSupervise {
+    /// By whom.
+    #[prost(enumeration = "Supervision", tag = "1")]
+    pub supervision: i32,
+}
+/// Grants one more of the limit until it is closed (延期).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseExtend {}
+/// Calls other authorities in (吹哨).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseWhistle {
+    /// What for.
+    #[prost(enumeration = "Whistle", tag = "1")]
+    pub whistle: i32,
+}
+/// Marks it as under legal hold, or no longer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseHold {
+    /// Whether it is.
+    #[prost(bool, tag = "1")]
+    pub held: bool,
+}
+/// The clock: 80 % of a limit are used up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseDueSoon {
+    /// Of which stage.
+    #[prost(enumeration = "CaseStage", tag = "1")]
+    pub stage: i32,
+}
+/// The clock: a limit has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseOverdue {
+    /// Of which stage.
+    #[prost(enumeration = "CaseStage", tag = "1")]
+    pub stage: i32,
+}
+/// The clock: somebody further up is told.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseEscalate {
+    /// Of which stage.
+    #[prost(enumeration = "CaseStage", tag = "1")]
+    pub stage: i32,
+    /// Why.
+    #[prost(enumeration = "EscalationCause", tag = "2")]
+    pub cause: i32,
+    /// Who: a desk of the call list, or a division's.
+    #[prost(string, tag = "3")]
+    pub desk: ::prost::alloc::string::String,
+}
+/// A desk that was told has it: nobody further up is told for ten minutes, unless the case goes on to another stage.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseAcknowledge {}
+/// Another system reported what it did with the alert: as good as an acknowledgement. Where that system keeps the case, its
+/// being done closes the case here.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseHeard {
+    /// Which system.
+    #[prost(string, tag = "1")]
+    pub system: ::prost::alloc::string::String,
+    /// Number of its case there.
+    #[prost(string, tag = "2")]
+    pub case_id: ::prost::alloc::string::String,
+    /// What it did.
+    #[prost(enumeration = "ExternalStage", tag = "3")]
+    pub stage: i32,
+    /// It closed the case by that.
+    #[prost(bool, tag = "4")]
+    pub closes: bool,
+}
+/// Something that happened to a case.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseAction {
+    /// What.
+    #[prost(
+        oneof = "case_action::What",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36"
+    )]
+    pub what: ::core::option::Option<case_action::What>,
+}
+/// Nested message and enum types in `CaseAction`.
+pub mod case_action {
+    /// What.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum What {
+        /// The first event.
+        #[prost(message, tag = "1")]
+        Opened(super::CaseOpened),
+        /// Claimed.
+        #[prost(message, tag = "2")]
+        Claim(super::CaseClaim),
+        /// A claim given up.
+        #[prost(message, tag = "3")]
+        Release(super::CaseRelease),
+        /// Judged true.
+        #[prost(message, tag = "4")]
+        Confirm(super::CaseConfirm),
+        /// Judged false.
+        #[prost(message, tag = "5")]
+        FalseAlarm(super::CaseFalseAlarm),
+        /// No matter for a case.
+        #[prost(message, tag = "6")]
+        NotAccept(super::CaseNotAccept),
+        /// Part of another case.
+        #[prost(message, tag = "7")]
+        Merge(super::CaseMerge),
+        /// Another case is part of this one.
+        #[prost(message, tag = "8")]
+        Absorb(super::CaseAbsorb),
+        /// The condition ended and nothing is left to do.
+        #[prost(message, tag = "9")]
+        Clear(super::CaseClear),
+        /// The condition ended.
+        #[prost(message, tag = "10")]
+        ConditionEnded(super::CaseConditionEnded),
+        /// Another level.
+        #[prost(message, tag = "11")]
+        Regrade(super::CaseRegrade),
+        /// A unit is asked.
+        #[prost(message, tag = "12")]
+        Dispatch(super::CaseDispatch),
+        /// The unit gives it back.
+        #[prost(message, tag = "13")]
+        Return(super::CaseReturn),
+        /// The unit takes it.
+        #[prost(message, tag = "14")]
+        Accept(super::CaseAccept),
+        /// The unit goes to work.
+        #[prost(message, tag = "15")]
+        Start(super::CaseStart),
+        /// The unit asks to put it off.
+        #[prost(message, tag = "16")]
+        AskSuspension(super::CaseAskSuspension),
+        /// Put off.
+        #[prost(message, tag = "17")]
+        Suspend(super::CaseSuspend),
+        /// Taken up again.
+        #[prost(message, tag = "18")]
+        Resume(super::CaseResume),
+        /// Said to be done.
+        #[prost(message, tag = "19")]
+        Feedback(super::CaseFeedback),
+        /// The check begins.
+        #[prost(message, tag = "20")]
+        TakeUp(super::CaseTakeUp),
+        /// The check passed.
+        #[prost(message, tag = "21")]
+        Pass(super::CasePass),
+        /// The check failed.
+        #[prost(message, tag = "22")]
+        Rework(super::CaseRework),
+        /// Closed unchecked.
+        #[prost(message, tag = "23")]
+        ForceClose(super::CaseForceClose),
+        /// Taken up again.
+        #[prost(message, tag = "24")]
+        Reopen(super::CaseReopen),
+        /// Void.
+        #[prost(message, tag = "25")]
+        Cancel(super::CaseCancel),
+        /// Rated.
+        #[prost(message, tag = "26")]
+        Rate(super::CaseRate),
+        /// Urged.
+        #[prost(message, tag = "27")]
+        Urge(super::CaseUrge),
+        /// Supervised.
+        #[prost(message, tag = "28")]
+        Supervise(super::CaseSupervise),
+        /// One more limit.
+        #[prost(message, tag = "29")]
+        Extend(super::CaseExtend),
+        /// Other authorities called in.
+        #[prost(message, tag = "30")]
+        Whistle(super::CaseWhistle),
+        /// Under legal hold, or no longer.
+        #[prost(message, tag = "31")]
+        Hold(super::CaseHold),
+        /// A limit ends soon.
+        #[prost(message, tag = "32")]
+        DueSoon(super::CaseDueSoon),
+        /// A limit has ended.
+        #[prost(message, tag = "33")]
+        Overdue(super::CaseOverdue),
+        /// Somebody further up is told.
+        #[prost(message, tag = "34")]
+        Escalate(super::CaseEscalate),
+        /// Who was told has it.
+        #[prost(message, tag = "35")]
+        Acknowledge(super::CaseAcknowledge),
+        /// Another system reported what it did.
+        #[prost(message, tag = "36")]
+        Heard(super::CaseHeard),
+    }
+}
+/// An entry of a case's history. Entries are never changed or removed.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CaseEvent {
+    /// The revision that the case has by it, from 1.
+    #[prost(uint64, tag = "1")]
+    pub revision: u64,
+    /// When.
+    #[prost(int64, tag = "2")]
+    pub at_unix_us: i64,
+    /// Who.
+    #[prost(message, optional, tag = "3")]
+    pub actor: ::core::option::Option<CaseActor>,
+    /// What.
+    #[prost(message, optional, tag = "4")]
+    pub action: ::core::option::Option<CaseAction>,
+    /// Why, in words; without numbers of documents, telephones or vehicles.
+    #[prost(string, tag = "5")]
+    pub note: ::prost::alloc::string::String,
+    /// The state that the case has by it.
+    #[prost(enumeration = "CaseState", tag = "6")]
+    pub state: i32,
+    /// The timers that the case has by it.
+    #[prost(message, repeated, tag = "7")]
+    pub timers: ::prost::alloc::vec::Vec<CaseTimer>,
+}
+/// A case as it stands.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Case {
+    /// Its number; empty while nobody has touched it.
+    #[prost(string, tag = "1")]
+    pub number: ::prost::alloc::string::String,
+    /// Grows by one with every event; 0 while nobody has touched it.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+    /// Where it stands.
+    #[prost(enumeration = "CaseState", tag = "3")]
+    pub state: i32,
+    /// What it is about.
+    #[prost(message, optional, tag = "4")]
+    pub subject: ::core::option::Option<CaseSubject>,
+    /// Its level now.
+    #[prost(enumeration = "Level", tag = "5")]
+    pub level: i32,
+    /// When it was opened: of one that nobody has touched, when its alert came.
+    #[prost(int64, tag = "6")]
+    pub opened_unix_us: i64,
+    /// When it last changed.
+    #[prost(int64, tag = "7")]
+    pub changed_unix_us: i64,
+    /// Who judges it; unset: nobody.
+    #[prost(message, optional, tag = "8")]
+    pub claimed_by: ::core::option::Option<CaseActor>,
+    /// Until when.
+    #[prost(int64, tag = "9")]
+    pub claimed_until_unix_us: i64,
+    /// Since when the alert's condition has ended; 0: it lasts, or nobody knows.
+    #[prost(int64, tag = "10")]
+    pub condition_ended_unix_us: i64,
+    /// The unit that handles it; empty: none.
+    #[prost(string, tag = "11")]
+    pub unit: ::prost::alloc::string::String,
+    /// Units that help.
+    #[prost(string, repeated, tag = "12")]
+    pub assisting_units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The timers that run or stand.
+    #[prost(message, repeated, tag = "13")]
+    pub timers: ::prost::alloc::vec::Vec<CaseTimer>,
+    /// Some limit is 80 % used up.
+    #[prost(bool, tag = "14")]
+    pub due_soon: bool,
+    /// Some limit has ended.
+    #[prost(bool, tag = "15")]
+    pub overdue: bool,
+    /// Some limit had ended at some time.
+    #[prost(bool, tag = "16")]
+    pub was_overdue: bool,
+    /// How often it was urged.
+    #[prost(uint32, tag = "17")]
+    pub urged: u32,
+    /// Who has it supervised.
+    #[prost(enumeration = "Supervision", tag = "18")]
+    pub supervision: i32,
+    /// How often it was extended.
+    #[prost(uint32, tag = "19")]
+    pub extensions: u32,
+    /// What was whistled for.
+    #[prost(enumeration = "Whistle", tag = "20")]
+    pub whistle: i32,
+    /// Under legal hold.
+    #[prost(bool, tag = "21")]
+    pub legal_hold: bool,
+    /// The case that it is part of; empty: none.
+    #[prost(string, tag = "22")]
+    pub merged_into: ::prost::alloc::string::String,
+    /// Cases that are part of it.
+    #[prost(string, repeated, tag = "23")]
+    pub absorbed: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How well it was handled, 1 to 5; 0: nobody said.
+    #[prost(uint32, tag = "24")]
+    pub stars: u32,
+    /// Who acted on it in which capacity.
+    #[prost(message, optional, tag = "25")]
+    pub capacities: ::core::option::Option<CaseCapacities>,
+    /// Until when the handling unit asks to put it off, or has put it off; 0: it does not.
+    #[prost(int64, tag = "26")]
+    pub suspend_until_unix_us: i64,
+    /// Desks that were told because of its clock.
+    #[prost(uint32, tag = "27")]
+    pub escalations: u32,
+    /// Until when nobody further up is told, since somebody who was told has it; 0: nobody has.
+    #[prost(int64, tag = "28")]
+    pub acknowledged_until_unix_us: i64,
+}
+/// Names a case.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseKey {
+    /// By one of these.
+    #[prost(oneof = "case_key::By", tags = "1, 2")]
+    pub by: ::core::option::Option<case_key::By>,
+}
+/// Nested message and enum types in `CaseKey`.
+pub mod case_key {
+    /// By one of these.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum By {
+        /// Its number.
+        #[prost(string, tag = "1")]
+        Number(::prost::alloc::string::String),
+        /// An alert of it.
+        #[prost(string, tag = "2")]
+        AlertId(::prost::alloc::string::String),
+    }
+}
+/// Asks for cases.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCasesRequest {
+    /// Of which alerts, by place, kind, class and most severe level. Empty classes: events and states, no devices.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<AlertFilter>,
+    /// States wanted; empty: all.
+    #[prost(enumeration = "CaseState", repeated, tag = "2")]
+    pub states: ::prost::alloc::vec::Vec<i32>,
+    /// Only those opened at or after this moment; 0: from the first.
+    #[prost(int64, tag = "3")]
+    pub from_unix_us: i64,
+    /// Only those opened before this moment; 0: until now.
+    #[prost(int64, tag = "4")]
+    pub to_unix_us: i64,
+    /// Only those by which somebody reported what the machine missed.
+    #[prost(bool, tag = "5")]
+    pub only_misses: bool,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "6")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "7")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of cases.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCasesResponse {
+    /// Latest opened first.
+    #[prost(message, repeated, tag = "1")]
+    pub cases: ::prost::alloc::vec::Vec<Case>,
+    /// For the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Asks for a case.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCaseRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<CaseKey>,
+}
+/// A case.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetCaseResponse {
+    /// As it stands. Asked for by an alert of a case that became part of another: the case of the alert itself.
+    #[prost(message, optional, tag = "1")]
+    pub case: ::core::option::Option<Case>,
+    /// All that happened to it, in order.
+    #[prost(message, repeated, tag = "2")]
+    pub history: ::prost::alloc::vec::Vec<CaseEvent>,
+    /// What a dispatch would be filled in with now; not set: the case is over.
+    #[prost(message, optional, tag = "3")]
+    pub prefill: ::core::option::Option<CasePrefill>,
+}
+/// The limit of a stage.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseLimit {
+    /// Which.
+    #[prost(enumeration = "CaseStage", tag = "1")]
+    pub stage: i32,
+    /// How long it may take.
+    #[prost(message, optional, tag = "2")]
+    pub limit: ::core::option::Option<Limit>,
+}
+/// What the duty rules, as they are now, say about a case.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CasePrefill {
+    /// Who is responsible and why: the rule that was taken, its call list, who is on duty.
+    #[prost(message, optional, tag = "1")]
+    pub duty: ::core::option::Option<ResolveDutyResponse>,
+    /// In which mode that is.
+    #[prost(enumeration = "DutyMode", tag = "2")]
+    pub mode: i32,
+    /// The unit that a dispatch without one asks; empty: no rule holds, name one.
+    #[prost(string, tag = "3")]
+    pub unit: ::prost::alloc::string::String,
+    /// The units that such a dispatch asks to help.
+    #[prost(string, repeated, tag = "4")]
+    pub assisting_units: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Limits of stages that begin now; a stage without one is not timed.
+    #[prost(message, repeated, tag = "5")]
+    pub limits: ::prost::alloc::vec::Vec<CaseLimit>,
+    /// Whom the clock tells in turn when a limit ends: the call list, then divisions upwards.
+    #[prost(string, repeated, tag = "6")]
+    pub desks: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Takes a case to judge it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ClaimCaseRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<CaseKey>,
+    /// The revision that the caller knows; 0: nobody has touched it.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+}
+/// It is the caller's to judge.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ClaimCaseResponse {
+    /// As it stands now.
+    #[prost(message, optional, tag = "1")]
+    pub case: ::core::option::Option<Case>,
+}
+/// Does something with a case.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ActOnCaseRequest {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<CaseKey>,
+    /// The revision that the caller knows; 0: nobody has touched it.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+    /// What: anything but opened, claim, absorb, condition_ended and what only the clock and other
+    /// systems do.
+    #[prost(message, optional, tag = "3")]
+    pub action: ::core::option::Option<CaseAction>,
+    /// Why, 4 to 500 characters. Needed where something is turned down, put off, forced, reopened, cancelled or fed back.
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+}
+/// It is done, and on disk.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ActOnCaseResponse {
+    /// As it stands now.
+    #[prost(message, optional, tag = "1")]
+    pub case: ::core::option::Option<Case>,
+}
+/// Reports what somebody saw.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReportManuallyRequest {
+    /// The camera.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// How severe it is.
+    #[prost(enumeration = "Level", tag = "2")]
+    pub level: i32,
+    /// What was seen, 4 to 500 characters; nothing that tells who anybody is.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+    /// What the machine missed; unset: nothing that it should have seen.
+    #[prost(message, optional, tag = "4")]
+    pub miss: ::core::option::Option<MachineMiss>,
+    /// Part of a drill.
+    #[prost(bool, tag = "5")]
+    pub drill: bool,
+    /// The same key of the same caller again gets the same case. 8 to 64 characters.
+    #[prost(string, tag = "6")]
+    pub idempotency_key: ::prost::alloc::string::String,
+}
+/// A case is open.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReportManuallyResponse {
+    /// As it stands.
+    #[prost(message, optional, tag = "1")]
+    pub case: ::core::option::Option<Case>,
+}
+/// Where a case stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseState {
+    /// Not set.
+    Unspecified = 0,
+    /// 待研判: nobody has judged it.
+    New = 1,
+    /// 立案: judged true, waits to be dispatched.
+    Confirmed = 2,
+    /// 已派单: a unit is asked to handle it.
+    Dispatched = 3,
+    /// 已签收: the unit has taken it.
+    Accepted = 4,
+    /// 处置中: the unit is at it.
+    Handling = 5,
+    /// 挂账: put off with approval; its clock stands.
+    Suspended = 6,
+    /// 已反馈: the unit says it is done, with proof.
+    Feedback = 7,
+    /// 待核查: somebody else is checking that.
+    Verifying = 8,
+    /// 返工: the check failed.
+    Rework = 9,
+    /// 退回: the unit has given it back; its clock runs on.
+    Returned = 10,
+    /// 办结: checked and closed.
+    Closed = 11,
+    /// 强制结案: closed by a leader, unchecked.
+    ForcedClosed = 12,
+    /// 重开: taken up again, waits to be dispatched.
+    Reopened = 13,
+    /// 误报: judged false.
+    FalseAlarm = 14,
+    /// 重复合并: part of another case. For ever.
+    Merged = 15,
+    /// 不立案: true, and no matter for a case.
+    NotAccepted = 16,
+    /// 自动恢复: the condition ended by itself. State and device kinds only, never levels 1 and 2.
+    Cleared = 17,
+    /// 作废: a drill, a test or a mistake. For ever.
+    Cancelled = 18,
+}
+impl CaseState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_STATE_UNSPECIFIED",
+            Self::New => "CASE_STATE_NEW",
+            Self::Confirmed => "CASE_STATE_CONFIRMED",
+            Self::Dispatched => "CASE_STATE_DISPATCHED",
+            Self::Accepted => "CASE_STATE_ACCEPTED",
+            Self::Handling => "CASE_STATE_HANDLING",
+            Self::Suspended => "CASE_STATE_SUSPENDED",
+            Self::Feedback => "CASE_STATE_FEEDBACK",
+            Self::Verifying => "CASE_STATE_VERIFYING",
+            Self::Rework => "CASE_STATE_REWORK",
+            Self::Returned => "CASE_STATE_RETURNED",
+            Self::Closed => "CASE_STATE_CLOSED",
+            Self::ForcedClosed => "CASE_STATE_FORCED_CLOSED",
+            Self::Reopened => "CASE_STATE_REOPENED",
+            Self::FalseAlarm => "CASE_STATE_FALSE_ALARM",
+            Self::Merged => "CASE_STATE_MERGED",
+            Self::NotAccepted => "CASE_STATE_NOT_ACCEPTED",
+            Self::Cleared => "CASE_STATE_CLEARED",
+            Self::Cancelled => "CASE_STATE_CANCELLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_STATE_NEW" => Some(Self::New),
+            "CASE_STATE_CONFIRMED" => Some(Self::Confirmed),
+            "CASE_STATE_DISPATCHED" => Some(Self::Dispatched),
+            "CASE_STATE_ACCEPTED" => Some(Self::Accepted),
+            "CASE_STATE_HANDLING" => Some(Self::Handling),
+            "CASE_STATE_SUSPENDED" => Some(Self::Suspended),
+            "CASE_STATE_FEEDBACK" => Some(Self::Feedback),
+            "CASE_STATE_VERIFYING" => Some(Self::Verifying),
+            "CASE_STATE_REWORK" => Some(Self::Rework),
+            "CASE_STATE_RETURNED" => Some(Self::Returned),
+            "CASE_STATE_CLOSED" => Some(Self::Closed),
+            "CASE_STATE_FORCED_CLOSED" => Some(Self::ForcedClosed),
+            "CASE_STATE_REOPENED" => Some(Self::Reopened),
+            "CASE_STATE_FALSE_ALARM" => Some(Self::FalseAlarm),
+            "CASE_STATE_MERGED" => Some(Self::Merged),
+            "CASE_STATE_NOT_ACCEPTED" => Some(Self::NotAccepted),
+            "CASE_STATE_CLEARED" => Some(Self::Cleared),
+            "CASE_STATE_CANCELLED" => Some(Self::Cancelled),
+            _ => None,
+        }
+    }
+}
+/// Why an alert is judged false.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FalseAlarmReason {
+    /// Not set.
+    Unspecified = 0,
+    /// Glare, reflections, lamps, shadows.
+    Light = 1,
+    /// Rain, snow, fog, spray, insects on the lens.
+    Weather = 2,
+    /// Steam, dust, plants, flags or screens taken for the hazard.
+    Lookalike = 3,
+    /// The zone is drawn wrongly, or the camera has moved.
+    Zone = 4,
+    /// Work that was permitted.
+    Permitted = 5,
+    /// The picture is broken, frozen or disturbed.
+    Picture = 6,
+    /// Another reason, told in the note.
+    Other = 7,
+}
+impl FalseAlarmReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FALSE_ALARM_REASON_UNSPECIFIED",
+            Self::Light => "FALSE_ALARM_REASON_LIGHT",
+            Self::Weather => "FALSE_ALARM_REASON_WEATHER",
+            Self::Lookalike => "FALSE_ALARM_REASON_LOOKALIKE",
+            Self::Zone => "FALSE_ALARM_REASON_ZONE",
+            Self::Permitted => "FALSE_ALARM_REASON_PERMITTED",
+            Self::Picture => "FALSE_ALARM_REASON_PICTURE",
+            Self::Other => "FALSE_ALARM_REASON_OTHER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FALSE_ALARM_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "FALSE_ALARM_REASON_LIGHT" => Some(Self::Light),
+            "FALSE_ALARM_REASON_WEATHER" => Some(Self::Weather),
+            "FALSE_ALARM_REASON_LOOKALIKE" => Some(Self::Lookalike),
+            "FALSE_ALARM_REASON_ZONE" => Some(Self::Zone),
+            "FALSE_ALARM_REASON_PERMITTED" => Some(Self::Permitted),
+            "FALSE_ALARM_REASON_PICTURE" => Some(Self::Picture),
+            "FALSE_ALARM_REASON_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+/// Why a true alert becomes no case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum NotAcceptedReason {
+    /// Not set.
+    Unspecified = 0,
+    /// Another authority's matter.
+    NotOurs = 1,
+    /// Too slight to act on.
+    Slight = 2,
+    /// Already dealt with on the spot.
+    DealtWith = 3,
+    /// Another reason, told in the note.
+    Other = 4,
+}
+impl NotAcceptedReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "NOT_ACCEPTED_REASON_UNSPECIFIED",
+            Self::NotOurs => "NOT_ACCEPTED_REASON_NOT_OURS",
+            Self::Slight => "NOT_ACCEPTED_REASON_SLIGHT",
+            Self::DealtWith => "NOT_ACCEPTED_REASON_DEALT_WITH",
+            Self::Other => "NOT_ACCEPTED_REASON_OTHER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "NOT_ACCEPTED_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "NOT_ACCEPTED_REASON_NOT_OURS" => Some(Self::NotOurs),
+            "NOT_ACCEPTED_REASON_SLIGHT" => Some(Self::Slight),
+            "NOT_ACCEPTED_REASON_DEALT_WITH" => Some(Self::DealtWith),
+            "NOT_ACCEPTED_REASON_OTHER" => Some(Self::Other),
+            _ => None,
+        }
+    }
+}
+/// Why a case is void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CancelReason {
+    /// Not set.
+    Unspecified = 0,
+    /// Part of a drill; the case must be marked as one.
+    Drill = 1,
+    /// Part of a test of the system.
+    Test = 2,
+    /// Entered by mistake.
+    Mistake = 3,
+}
+impl CancelReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CANCEL_REASON_UNSPECIFIED",
+            Self::Drill => "CANCEL_REASON_DRILL",
+            Self::Test => "CANCEL_REASON_TEST",
+            Self::Mistake => "CANCEL_REASON_MISTAKE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CANCEL_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "CANCEL_REASON_DRILL" => Some(Self::Drill),
+            "CANCEL_REASON_TEST" => Some(Self::Test),
+            "CANCEL_REASON_MISTAKE" => Some(Self::Mistake),
+            _ => None,
+        }
+    }
+}
+/// Who had a case supervised (督办).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Supervision {
+    /// Not set.
+    Unspecified = 0,
+    /// The clock: it is overdue.
+    Automatic = 1,
+    /// A supervisor.
+    Manual = 2,
+    /// A leader's written instruction (批示).
+    Leader = 3,
+}
+impl Supervision {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUPERVISION_UNSPECIFIED",
+            Self::Automatic => "SUPERVISION_AUTOMATIC",
+            Self::Manual => "SUPERVISION_MANUAL",
+            Self::Leader => "SUPERVISION_LEADER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUPERVISION_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUPERVISION_AUTOMATIC" => Some(Self::Automatic),
+            "SUPERVISION_MANUAL" => Some(Self::Manual),
+            "SUPERVISION_LEADER" => Some(Self::Leader),
+            _ => None,
+        }
+    }
+}
+/// What is whistled for (吹哨).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Whistle {
+    /// Not set.
+    Unspecified = 0,
+    /// 应急处置: help at once.
+    Emergency = 1,
+    /// 综合执法: several authorities.
+    Enforcement = 2,
+    /// 群众诉求: what residents ask for.
+    Request = 3,
+}
+impl Whistle {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "WHISTLE_UNSPECIFIED",
+            Self::Emergency => "WHISTLE_EMERGENCY",
+            Self::Enforcement => "WHISTLE_ENFORCEMENT",
+            Self::Request => "WHISTLE_REQUEST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "WHISTLE_UNSPECIFIED" => Some(Self::Unspecified),
+            "WHISTLE_EMERGENCY" => Some(Self::Emergency),
+            "WHISTLE_ENFORCEMENT" => Some(Self::Enforcement),
+            "WHISTLE_REQUEST" => Some(Self::Request),
+            _ => None,
+        }
+    }
+}
+/// In what a limit is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LimitUnit {
+    /// Not set.
+    Unspecified = 0,
+    /// 紧急工作时, in minutes: day and night.
+    EmergencyMinutes = 1,
+    /// 工作时, in minutes of office hours.
+    OfficeMinutes = 2,
+    /// 工作日: the office hours of so many working days.
+    OfficeDays = 3,
+    /// 自然日: 24 hours each.
+    Days = 4,
+}
+impl LimitUnit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LIMIT_UNIT_UNSPECIFIED",
+            Self::EmergencyMinutes => "LIMIT_UNIT_EMERGENCY_MINUTES",
+            Self::OfficeMinutes => "LIMIT_UNIT_OFFICE_MINUTES",
+            Self::OfficeDays => "LIMIT_UNIT_OFFICE_DAYS",
+            Self::Days => "LIMIT_UNIT_DAYS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LIMIT_UNIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "LIMIT_UNIT_EMERGENCY_MINUTES" => Some(Self::EmergencyMinutes),
+            "LIMIT_UNIT_OFFICE_MINUTES" => Some(Self::OfficeMinutes),
+            "LIMIT_UNIT_OFFICE_DAYS" => Some(Self::OfficeDays),
+            "LIMIT_UNIT_DAYS" => Some(Self::Days),
+            _ => None,
+        }
+    }
+}
+/// What a timer limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseStage {
+    /// Not set.
+    Unspecified = 0,
+    /// Until it is judged.
+    Judge = 1,
+    /// Until it is dispatched.
+    Dispatch = 2,
+    /// Until the unit has taken it.
+    Accept = 3,
+    /// Until the unit is at it.
+    Start = 4,
+    /// Until what was fed back is checked.
+    Verify = 5,
+    /// From the first dispatch until it is closed; not begun anew by returning or rework.
+    Close = 6,
+}
+impl CaseStage {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_STAGE_UNSPECIFIED",
+            Self::Judge => "CASE_STAGE_JUDGE",
+            Self::Dispatch => "CASE_STAGE_DISPATCH",
+            Self::Accept => "CASE_STAGE_ACCEPT",
+            Self::Start => "CASE_STAGE_START",
+            Self::Verify => "CASE_STAGE_VERIFY",
+            Self::Close => "CASE_STAGE_CLOSE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_STAGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_STAGE_JUDGE" => Some(Self::Judge),
+            "CASE_STAGE_DISPATCH" => Some(Self::Dispatch),
+            "CASE_STAGE_ACCEPT" => Some(Self::Accept),
+            "CASE_STAGE_START" => Some(Self::Start),
+            "CASE_STAGE_VERIFY" => Some(Self::Verify),
+            "CASE_STAGE_CLOSE" => Some(Self::Close),
+            _ => None,
+        }
+    }
+}
+/// Why somebody further up is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum EscalationCause {
+    /// Not set.
+    Unspecified = 0,
+    /// No console has displayed its alert.
+    NotDisplayed = 1,
+    /// Nobody has claimed or judged it.
+    NotClaimed = 2,
+    /// A stage is overdue.
+    Overdue = 3,
+}
+impl EscalationCause {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "ESCALATION_CAUSE_UNSPECIFIED",
+            Self::NotDisplayed => "ESCALATION_CAUSE_NOT_DISPLAYED",
+            Self::NotClaimed => "ESCALATION_CAUSE_NOT_CLAIMED",
+            Self::Overdue => "ESCALATION_CAUSE_OVERDUE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "ESCALATION_CAUSE_UNSPECIFIED" => Some(Self::Unspecified),
+            "ESCALATION_CAUSE_NOT_DISPLAYED" => Some(Self::NotDisplayed),
+            "ESCALATION_CAUSE_NOT_CLAIMED" => Some(Self::NotClaimed),
+            "ESCALATION_CAUSE_OVERDUE" => Some(Self::Overdue),
+            _ => None,
+        }
+    }
+}
+/// Who keeps the cases of a division.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseOwner {
+    /// Not set.
+    Unspecified = 0,
+    /// This system.
+    Ours = 1,
+    /// Another platform: here they are judged, and what follows is reported back with ReportExternalState.
+    External = 2,
+}
+impl CaseOwner {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_OWNER_UNSPECIFIED",
+            Self::Ours => "CASE_OWNER_OURS",
+            Self::External => "CASE_OWNER_EXTERNAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_OWNER_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_OWNER_OURS" => Some(Self::Ours),
+            "CASE_OWNER_EXTERNAL" => Some(Self::External),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod case_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Cases: lists, history, actions.
+    #[derive(Debug, Clone)]
+    pub struct CaseServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl CaseServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> CaseServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CaseServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CaseServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Lists cases, latest opened first, those that nobody has touched among them.
+        pub async fn list_cases(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCasesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.CaseService/ListCases",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.CaseService", "ListCases"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// One case with its history.
+        pub async fn get_case(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.CaseService/GetCase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.CaseService", "GetCase"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes the case to judge it: others are told who judges, and cannot judge it until the claim ends. To claim it again
+        /// makes the claim last longer.
+        pub async fn claim_case(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ClaimCaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimCaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.CaseService/ClaimCase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.CaseService", "ClaimCase"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Does something with a case. Of two who act on one revision, one wins, and the other is told who did.
+        pub async fn act_on_case(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ActOnCaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ActOnCaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.CaseService/ActOnCase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.CaseService", "ActOnCase"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Opens a case for what somebody saw on a camera and no alert told of. It may say what the machine missed.
+        pub async fn report_manually(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReportManuallyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportManuallyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.CaseService/ReportManually",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.CaseService", "ReportManually"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod case_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CaseServiceServer.
+    #[async_trait]
+    pub trait CaseService: std::marker::Send + std::marker::Sync + 'static {
+        /// Lists cases, latest opened first, those that nobody has touched among them.
+        async fn list_cases(
+            &self,
+            request: tonic::Request<super::ListCasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCasesResponse>,
+            tonic::Status,
+        >;
+        /// One case with its history.
+        async fn get_case(
+            &self,
+            request: tonic::Request<super::GetCaseRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetCaseResponse>, tonic::Status>;
+        /// Takes the case to judge it: others are told who judges, and cannot judge it until the claim ends. To claim it again
+        /// makes the claim last longer.
+        async fn claim_case(
+            &self,
+            request: tonic::Request<super::ClaimCaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClaimCaseResponse>,
+            tonic::Status,
+        >;
+        /// Does something with a case. Of two who act on one revision, one wins, and the other is told who did.
+        async fn act_on_case(
+            &self,
+            request: tonic::Request<super::ActOnCaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ActOnCaseResponse>,
+            tonic::Status,
+        >;
+        /// Opens a case for what somebody saw on a camera and no alert told of. It may say what the machine missed.
+        async fn report_manually(
+            &self,
+            request: tonic::Request<super::ReportManuallyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReportManuallyResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Cases: lists, history, actions.
+    #[derive(Debug)]
+    pub struct CaseServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CaseServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CaseServiceServer<T>
+    where
+        T: CaseService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.CaseService/ListCases" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCasesSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::UnaryService<super::ListCasesRequest>
+                    for ListCasesSvc<T> {
+                        type Response = super::ListCasesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCasesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::list_cases(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCasesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.CaseService/GetCase" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetCaseSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::UnaryService<super::GetCaseRequest>
+                    for GetCaseSvc<T> {
+                        type Response = super::GetCaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetCaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::get_case(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetCaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.CaseService/ClaimCase" => {
+                    #[allow(non_camel_case_types)]
+                    struct ClaimCaseSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::UnaryService<super::ClaimCaseRequest>
+                    for ClaimCaseSvc<T> {
+                        type Response = super::ClaimCaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ClaimCaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::claim_case(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ClaimCaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.CaseService/ActOnCase" => {
+                    #[allow(non_camel_case_types)]
+                    struct ActOnCaseSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::UnaryService<super::ActOnCaseRequest>
+                    for ActOnCaseSvc<T> {
+                        type Response = super::ActOnCaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ActOnCaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::act_on_case(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ActOnCaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.CaseService/ReportManually" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReportManuallySvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::UnaryService<super::ReportManuallyRequest>
+                    for ReportManuallySvc<T> {
+                        type Response = super::ReportManuallyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReportManuallyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::report_manually(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReportManuallySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CaseServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.CaseService";
+    impl<T> tonic::server::NamedService for CaseServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Reads the audit of one alert.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeliveriesRequest {
+    /// Which: its id, or the last 12 digits of it, where no other alert's id ends so.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Only this state of it; 0: whichever came first.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+}
+/// All subscriptions that were sent the alert.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDeliveriesResponse {
+    /// One a subscription, by principal and name.
+    #[prost(message, repeated, tag = "1")]
+    pub reports: ::prost::alloc::vec::Vec<DeliveryReport>,
+}
+/// How far an alert came in one subscription.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DeliveryReport {
+    /// Whose.
+    #[prost(string, tag = "1")]
+    pub principal: ::prost::alloc::string::String,
+    /// Its name; empty for all streams of the principal without a name, taken together.
+    #[prost(string, tag = "2")]
+    pub subscription: ::prost::alloc::string::String,
+    /// Stages reached, in their order.
+    #[prost(message, repeated, tag = "3")]
+    pub stages: ::prost::alloc::vec::Vec<StageReport>,
+}
+/// When a stage was reached first. The audit keeps ranges of the feed, not single messages: the moment lies between the
+/// two. They are a second apart at most where deliveries come seldom, 10 s where they come one after the other, and longer
+/// only for a snapshot that was read slowly, or while storage was failing. A minor alert that was counted instead of delivered came with the summary that
+/// names it; an earlier state that a later one made pointless came with the later one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StageReport {
+    /// The stage.
+    #[prost(enumeration = "DeliveryStage", tag = "1")]
+    pub stage: i32,
+    /// Not before this moment.
+    #[prost(int64, tag = "2")]
+    pub from_unix_us: i64,
+    /// Not after this moment.
+    #[prost(int64, tag = "3")]
+    pub to_unix_us: i64,
+}
+/// Generated client implementations.
+pub mod delivery_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reading the audit of deliveries. It is saved once a second, apart from alerts: a crash loses at most its last second. It
+    /// reaches back 90 days.
+    #[derive(Debug, Clone)]
+    pub struct DeliveryServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl DeliveryServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> DeliveryServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> DeliveryServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            DeliveryServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Tells of each subscription that was sent an alert how far the alert came there, and when.
+        pub async fn list_deliveries(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDeliveriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeliveriesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DeliveryService/ListDeliveries",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.DeliveryService", "ListDeliveries"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod delivery_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with DeliveryServiceServer.
+    #[async_trait]
+    pub trait DeliveryService: std::marker::Send + std::marker::Sync + 'static {
+        /// Tells of each subscription that was sent an alert how far the alert came there, and when.
+        async fn list_deliveries(
+            &self,
+            request: tonic::Request<super::ListDeliveriesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeliveriesResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Reading the audit of deliveries. It is saved once a second, apart from alerts: a crash loses at most its last second. It
+    /// reaches back 90 days.
+    #[derive(Debug)]
+    pub struct DeliveryServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> DeliveryServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for DeliveryServiceServer<T>
+    where
+        T: DeliveryService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.DeliveryService/ListDeliveries" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDeliveriesSvc<T: DeliveryService>(pub Arc<T>);
+                    impl<
+                        T: DeliveryService,
+                    > tonic::server::UnaryService<super::ListDeliveriesRequest>
+                    for ListDeliveriesSvc<T> {
+                        type Response = super::ListDeliveriesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDeliveriesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DeliveryService>::list_deliveries(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDeliveriesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for DeliveryServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.DeliveryService";
+    impl<T> tonic::server::NamedService for DeliveryServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -14,7 +14,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{Timestamp, ToSpan as _, civil, tz::TimeZone};
-use xueliang_base::time::Wall;
+use xueliang_base::{
+    limit::{Limit, LimitUnit},
+    time::Wall,
+};
 
 /// Most days that a limit may reach over: ten years.
 const FARTHEST_DAYS: u32 = 3660;
@@ -101,6 +104,27 @@ impl Calendar {
     fn day_of(&self, at: Wall) -> civil::Date {
         let stamp = Timestamp::from_microsecond(at.0).unwrap_or(Timestamp::UNIX_EPOCH);
         stamp.to_zoned(self.zone.clone()).date()
+    }
+    /// How long a limit is, in its unit's time.
+    pub fn length(&self, limit: Limit) -> Duration {
+        let one = match limit.unit {
+            LimitUnit::EmergencyMinutes | LimitUnit::OfficeMinutes => Duration::from_secs(60),
+            LimitUnit::OfficeDays => self.office_day(),
+            LimitUnit::Days => Duration::from_secs(86_400),
+        };
+        one.saturating_mul(limit.amount)
+    }
+    /// The earliest moment by which so much of a unit's time has passed.
+    pub(super) fn forward(&self, unit: LimitUnit, at: Wall, time: Duration) -> Wall {
+        if unit.in_office_hours() { self.after(at, time) } else { at.plus(time) }
+    }
+    /// How much of a unit's time lies between two moments.
+    pub(super) fn passed(&self, unit: LimitUnit, from: Wall, to: Wall) -> Duration {
+        if unit.in_office_hours() {
+            self.between(from, to)
+        } else {
+            Duration::from_micros(u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0))
+        }
     }
     /// The stretches of a day that are office hours.
     fn stretches(&self, day: civil::Date) -> impl Iterator<Item = (Wall, Wall)> {

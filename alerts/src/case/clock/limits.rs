@@ -1,73 +1,15 @@
-//! Limits, in four units, and which apply to a case: those of its kind's class and level.
+//! Which limits apply to a case: those usual for its kind's class and level, and what the town has in their place.
 
 use std::time::Duration;
 
 use xueliang_base::{
     id::DivisionCode,
-    kind::{Class, Level},
-    time::Wall,
+    kind::{Class, Kind, Level},
+    limit::Limit,
 };
+use xueliang_proto::v1;
 
 use super::{Calendar, Stage};
-
-/// In what a limit is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LimitUnit {
-    /// 紧急工作时, in minutes: day and night.
-    EmergencyMinutes,
-    /// 工作时, in minutes of office hours.
-    OfficeMinutes,
-    /// 工作日: the office hours of so many working days.
-    OfficeDays,
-    /// 自然日: 24 hours each.
-    Days,
-}
-
-impl LimitUnit {
-    /// Every unit.
-    pub const ALL: [LimitUnit; 4] =
-        [LimitUnit::EmergencyMinutes, LimitUnit::OfficeMinutes, LimitUnit::OfficeDays, LimitUnit::Days];
-    fn in_office_hours(self) -> bool {
-        matches!(self, LimitUnit::OfficeMinutes | LimitUnit::OfficeDays)
-    }
-    /// The earliest moment by which so much of this unit's time has passed.
-    pub(super) fn after(self, at: Wall, time: Duration, calendar: &Calendar) -> Wall {
-        if self.in_office_hours() { calendar.after(at, time) } else { at.plus(time) }
-    }
-    /// How much of this unit's time lies between two moments.
-    pub(super) fn between(self, from: Wall, to: Wall, calendar: &Calendar) -> Duration {
-        if self.in_office_hours() {
-            calendar.between(from, to)
-        } else {
-            Duration::from_micros(u64::try_from(to.0.saturating_sub(from.0)).unwrap_or(0))
-        }
-    }
-}
-
-/// A limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Limit {
-    /// How many.
-    pub amount: u32,
-    /// Of what.
-    pub unit: LimitUnit,
-}
-
-impl Limit {
-    /// So many of a unit.
-    pub const fn new(amount: u32, unit: LimitUnit) -> Self {
-        Self { amount, unit }
-    }
-    /// Its length in its unit's time.
-    pub fn length(self, calendar: &Calendar) -> Duration {
-        let one = match self.unit {
-            LimitUnit::EmergencyMinutes | LimitUnit::OfficeMinutes => Duration::from_secs(60),
-            LimitUnit::OfficeDays => calendar.office_day(),
-            LimitUnit::Days => Duration::from_secs(86_400),
-        };
-        one.saturating_mul(self.amount)
-    }
-}
 
 /// The limits of a case, by stage; a stage without one is not timed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,7 +22,7 @@ impl Limits {
     }
     /// What is usual for a class and level: the table of the lifecycle.
     pub fn usual(class: Class, level: Level) -> Self {
-        use LimitUnit::{Days, EmergencyMinutes, OfficeDays, OfficeMinutes};
+        use xueliang_base::limit::LimitUnit::{Days, EmergencyMinutes, OfficeDays, OfficeMinutes};
         let minutes = |amount| Some(Limit::new(amount, EmergencyMinutes));
         let office = |amount| Some(Limit::new(amount, OfficeMinutes));
         let days = |amount| Some(Limit::new(amount, OfficeDays));
@@ -95,6 +37,19 @@ impl Limits {
     }
 }
 
+/// Limits of a town's own, in place of the usual ones.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OwnLimits {
+    /// Only where a duty rule names this profile; empty: always.
+    pub profile: String,
+    /// Kinds that they are for; empty: all.
+    pub kinds: Vec<Kind>,
+    /// Levels that they are for; empty: all.
+    pub levels: Vec<Level>,
+    /// By stage: `None` leaves what is usual, `Some(None)` times it no more.
+    pub stages: [Option<Option<Limit>>; 6],
+}
+
 /// What the clock of cases goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -102,15 +57,55 @@ pub struct Policy {
     pub calendar: Calendar,
     /// Divisions whose cases another platform keeps, subtrees included.
     pub external: Vec<DivisionCode>,
+    /// Whether the town is in its routine or in an emergency: which duty rules count.
+    pub mode: v1::DutyMode,
+    /// Limits of its own; of two that say something of a stage the later one counts.
+    pub limits: Vec<OwnLimits>,
+    /// How long nobody touched what has ended and may clear, until the clock clears it.
+    pub clear_after: Duration,
 }
 
+/// Long enough that whoever is on duty has seen it in the list.
+const CLEAR_AFTER: Duration = Duration::from_secs(30 * 60);
+
 impl Policy {
-    /// A calendar, and every case kept here.
+    /// A calendar, every case kept here, the routine, and what is usual.
     pub fn usual(calendar: Calendar) -> Self {
-        Self { calendar, external: Vec::new() }
+        Self {
+            calendar,
+            external: Vec::new(),
+            mode: v1::DutyMode::Routine,
+            limits: Vec::new(),
+            clear_after: CLEAR_AFTER,
+        }
     }
-    /// The limits of a case.
-    pub fn limits(&self, class: Class, level: Level) -> Limits {
-        Limits::usual(class, level)
+    /// The limits of a case: those of the profile that its duty rule names, over those of no profile, over the usual ones.
+    pub fn limits(&self, kind: Kind, level: Level, profile: &str) -> Limits {
+        let mut limits = Limits::usual(kind.class(), level);
+        let fits = |own: &&OwnLimits| {
+            (own.kinds.is_empty() || own.kinds.contains(&kind))
+                && (own.levels.is_empty() || own.levels.contains(&level))
+        };
+        let general = self.limits.iter().filter(|own| own.profile.is_empty());
+        let named = self.limits.iter().filter(|own| !own.profile.is_empty() && own.profile == profile);
+        for own in general.chain(named).filter(fits) {
+            for (limit, stage) in limits.0.iter_mut().zip(own.stages) {
+                *limit = stage.unwrap_or(*limit);
+            }
+        }
+        limits
+    }
+    /// Whether a duty rule may name a profile.
+    pub fn has_profile(&self, profile: &str) -> bool {
+        profile.is_empty() || self.limits.iter().any(|own| own.profile == profile)
+    }
+    /// Every limit within which some case of a class and level is to be judged, whatever its kind and profile.
+    pub fn to_judge(&self, class: Class, level: Level) -> Vec<Limit> {
+        let of_own = self.limits.iter().filter(|own| {
+            (own.kinds.is_empty() || own.kinds.iter().any(|kind| kind.class() == class))
+                && (own.levels.is_empty() || own.levels.contains(&level))
+        });
+        let own = of_own.filter_map(|own| own.stages[Stage::Judge as usize].flatten());
+        own.chain(Limits::usual(class, level).of(Stage::Judge)).collect()
     }
 }

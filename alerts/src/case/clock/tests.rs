@@ -116,7 +116,7 @@ fn limits_are_those_of_the_lifecycles_table() {
     let level = |number: u8| Level::try_from(number).unwrap();
     let calendar = calendar();
     let minutes =
-        |limits: &Limits, stage| limits.of(stage).map(|limit| limit.length(&calendar).as_secs() / 60);
+        |limits: &Limits, stage| limits.of(stage).map(|limit| calendar.length(limit).as_secs() / 60);
     for (class, number, expected) in [
         (Class::Event, 1, [Some(1), Some(2), Some(5), Some(30), Some(30), Some(24 * 60)]),
         (Class::State, 2, [Some(1), Some(2), Some(5), Some(30), Some(30), Some(24 * 60)]),
@@ -159,7 +159,7 @@ proptest! {
         let resumed = timer.pause(from).resume(to, &calendar);
         prop_assert!(resumed.due >= timer.due && resumed.soon >= timer.soon && resumed.begin >= timer.begin);
         // What was left when it was put off is left when it is taken up.
-        let left = |timer: &Timer, at| timer.limit.unit.between(at, timer.due, &calendar);
+        let left = |timer: &Timer, at| calendar.passed(timer.limit.unit, at, timer.due);
         if timer.due > from {
             prop_assert_eq!(left(&resumed, to), left(&timer, from));
         }

@@ -29,6 +29,10 @@ fn rule(
     }
 }
 
+fn asked(kind: Kind, at: Wall, mode: v1::DutyMode) -> Asked<'static> {
+    Asked { kind, at, mode, site_zone: ZONE }
+}
+
 fn town() -> Town {
     let mut town = Town::new();
     town.put(division("330282101001001", "330282101001")).unwrap();
@@ -56,11 +60,11 @@ fn the_most_specific_rule_leads_and_each_other_one_is_told_why_not() {
     for (index, one) in rules.iter().enumerate() {
         let number = town.edit(put_rule(boss(), one.clone())).unwrap();
         assert_eq!(number, index as u64 + 1);
-        let found = town.duty.resolve(Kind::FireFlame, &code(grid), NOW, Unspecified, ZONE).unwrap();
+        let found = town.duty.resolve(asked(Kind::FireFlame, NOW, Unspecified), &code(grid)).unwrap();
         let (taken, version) = found.rule.unwrap();
         assert_eq!((taken, version.what.lead_unit()), (number, one.lead_unit.as_str()));
     }
-    let answer = town.duty.resolve(Kind::FireFlame, &code(grid), NOW, Emergency, ZONE).unwrap();
+    let answer = town.duty.resolve(asked(Kind::FireFlame, NOW, Emergency), &code(grid)).unwrap();
     assert_eq!(answer.rule.unwrap().1.what.lead_unit(), "town brigade");
     let told: Vec<_> =
         answer.trace.iter().map(|one| (one.rule_id, one.verdict(), one.why.as_str())).collect();
@@ -79,7 +83,7 @@ fn the_most_specific_rule_leads_and_each_other_one_is_told_why_not() {
     );
     // Garbage is the grid's; in the village beside it the county's; nothing is of a place that is not there.
     let lead = |kind, place: &str| {
-        let found = town.duty.resolve(kind, &code(place), NOW, Routine, ZONE)?;
+        let found = town.duty.resolve(asked(kind, NOW, Routine), &code(place))?;
         Ok::<_, Error>(found.rule.map(|(_, version)| version.what.lead_unit().to_owned()))
     };
     assert_eq!(lead(Kind::ExposedGarbage, grid), Ok(Some("grid".to_owned())));
@@ -87,13 +91,13 @@ fn the_most_specific_rule_leads_and_each_other_one_is_told_why_not() {
     assert!(
         lead(Kind::ExposedGarbage, "nowhere").unwrap_err().to_string().contains("nowhere is not in force")
     );
-    let counted = town.duty.resolve(Kind::ExposedGarbage, &code(PLACES[2]), NOW, Routine, ZONE).unwrap();
+    let counted = town.duty.resolve(asked(Kind::ExposedGarbage, NOW, Routine), &code(PLACES[2])).unwrap();
     assert_eq!((counted.trace.len(), counted.elsewhere), (6, 1));
     // A rule that is ended leads no more, and led before.
     town.now = hours(1);
     town.edit(end_rule(boss(), 6, 0)).unwrap();
     let lead = |at| {
-        let found = town.duty.resolve(Kind::FireFlame, &code(grid), at, Emergency, ZONE).unwrap();
+        let found = town.duty.resolve(asked(Kind::FireFlame, at, Emergency), &code(grid)).unwrap();
         found.rule.unwrap().1.what.lead_unit().to_owned()
     };
     assert_eq!((lead(hours(0)).as_str(), lead(hours(1)).as_str()), ("town brigade", "flames by night"));
@@ -125,7 +129,7 @@ fn those_on_duty_are_told_nearest_first_and_the_leading_unit_before_all() {
         town.edit(put_shift(boss(), wire)).unwrap();
     }
     let on_duty = |town: &Town, at: Wall| -> Vec<String> {
-        let found = town.duty.resolve(Kind::FireFlame, &code(PLACES[3]), at, Routine, ZONE).unwrap();
+        let found = town.duty.resolve(asked(Kind::FireFlame, at, Routine), &code(PLACES[3])).unwrap();
         found.on_duty.iter().map(|(_, version)| version.what.account().to_owned()).collect()
     };
     let night_at = (0..24)
@@ -194,7 +198,7 @@ proptest! {
             for (depth, place) in PLACES.iter().enumerate() {
                 for mode in [Routine, Emergency] {
                     let ask = |duty: &Duty| {
-                        let found = duty.resolve(kind, &code(place), hours(at), mode, ZONE).unwrap();
+                        let found = duty.resolve(asked(kind, hours(at), mode), &code(place)).unwrap();
                         let taken = found.trace.iter().filter(|one| one.verdict() == v1::RuleVerdict::Taken);
                         let taken: Vec<u64> = taken.map(|one| one.rule_id).collect();
                         let rule = found.rule.map(|(number, _)| number);

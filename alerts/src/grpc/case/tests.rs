@@ -1,6 +1,7 @@
 //! The loop by API: who may do what, two at once, what nobody has touched, and whose case it is.
 
 mod clock;
+mod dispatch;
 
 use std::time::Duration;
 
@@ -414,7 +415,10 @@ async fn what_the_citys_platform_keeps_follows_its_reports_once_each() {
     let mut options = crate::testing::options();
     let usual = options.sqlite.cases.calendar.clone();
     let external = vec!["3301".parse().unwrap()];
-    options.sqlite.cases = std::sync::Arc::new(crate::case::clock::Policy { calendar: usual, external });
+    options.sqlite.cases = std::sync::Arc::new(crate::case::clock::Policy {
+        external,
+        ..crate::case::clock::Policy::usual(usual)
+    });
     let bench = Bench::with(options);
     let alert = critical();
     bench.commit(std::slice::from_ref(&alert)).await;

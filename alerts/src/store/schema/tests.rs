@@ -164,7 +164,6 @@ async fn alerts_that_fire_wait_for_their_cases_after_an_update_and_cases_are_kep
         action: crate::case::Action::Confirm,
         note: String::new(),
         within: None,
-        duty: crate::case::Duty::default(),
     };
     store.act_on_case(act).await.unwrap();
     let alert_ids = |cases: Vec<v1::Case>| -> std::collections::BTreeSet<String> {

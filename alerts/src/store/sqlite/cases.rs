@@ -11,7 +11,7 @@ mod notice;
 use std::{sync::Arc, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
-use tracing::{debug, error};
+use tracing::{debug, error, info};
 use xueliang_base::{
     id::{AlertId, DivisionCode},
     kind::Level,
@@ -19,23 +19,55 @@ use xueliang_base::{
 };
 use xueliang_proto::v1;
 
-use self::history::{AlertFacts, File, ladder, owner};
+use self::history::{AlertFacts, File, owner};
 use super::{
     super::{ActOn, Answer, CaseKey, CaseNotice, CaseQuery, Cases, DueCase, ManualReport, SqliteStore},
-    file,
+    duty, file,
     writer::Urgency,
 };
 use crate::{
     case::{
-        Action, Actor, Case, CaseNumber, Duty, Heard, Owner, Subject,
+        Action, Actor, Case, CaseNumber, Heard, OnDuty, Owner, State, Subject,
         clock::{Policy, due_now, next_due},
     },
+    duty::Duty,
     error::{Error, Result},
     filter::{Facts, Filter},
 };
 
 /// How often somebody is told of a case whose history is damaged.
 const DAMAGED: Duration = Duration::from_secs(600);
+
+/// Where what cases go by is kept.
+#[derive(Clone)]
+pub(super) struct KnownRules {
+    policy: Arc<Policy>,
+    duty: Arc<duty::Known>,
+}
+
+/// What cases go by, at one moment: the configuration's policy, and divisions, duty rules and roster as they are.
+pub(super) struct Rules {
+    policy: Arc<Policy>,
+    duty: Arc<Duty>,
+}
+
+impl KnownRules {
+    pub(super) fn of(store: &SqliteStore) -> Self {
+        Self { policy: Arc::clone(&store.cases), duty: Arc::clone(&store.duty) }
+    }
+    fn read(&self, db: &Connection) -> Result<Rules> {
+        Ok(Rules { policy: Arc::clone(&self.policy), duty: self.duty.read(db)? })
+    }
+    pub(super) fn within(&self, db: &Connection) -> Result<Rules> {
+        Ok(Rules { policy: Arc::clone(&self.policy), duty: self.duty.within(db)? })
+    }
+}
+
+impl Rules {
+    fn on_duty(&self, subject: &Subject, at: Wall) -> OnDuty {
+        OnDuty::of(&self.duty, &self.policy, subject, at)
+    }
+}
 
 /// An alert that was shown waits for its case to be touched, unless it was.
 pub(super) fn wait(db: &Connection, alert: &str, since_us: i64) -> Result<()> {
@@ -53,6 +85,16 @@ pub(super) fn look_again(db: &Connection, alert: &str) -> Result<()> {
         "UPDATE case_file SET due_us = 0 WHERE case_id = (SELECT case_id FROM case_alert WHERE alert_id = ?1)",
     )?
     .execute([alert])?;
+    Ok(())
+}
+
+/// The alert has ended: the clock of its case, if nobody has judged that, is to look at it in its turn.
+pub(super) fn look_at_the_end(db: &Connection, alert: &str, now_us: i64) -> Result<()> {
+    db.prepare_cached(
+        "UPDATE case_file SET due_us = min(coalesce(due_us, ?2), ?2) \
+         WHERE case_id = (SELECT case_id FROM case_alert WHERE alert_id = ?1) AND state = ?3",
+    )?
+    .execute(params![alert, now_us, i32::from(v1::CaseState::New)])?;
     Ok(())
 }
 
@@ -107,36 +149,56 @@ fn sees(within: Option<&Vec<DivisionCode>>, path: &str) -> bool {
 }
 
 /// The case that a key names, opened if nobody has touched it.
-fn touch(db: &Connection, found: Found, policy: &Policy) -> Result<File> {
+fn touch(db: &Connection, found: Found, rules: &Rules) -> Result<File> {
     match found {
         Found::Case(id) => File::load(db, id),
         Found::Untouched(facts, since) => {
-            let subject = facts.subject(policy)?;
-            File::open(db, subject, &facts.path, Actor::system(), "", since, policy)
+            let subject = facts.subject(&rules.policy)?;
+            File::open(db, subject, &facts.path, Actor::system(), "", since, rules)
         }
     }
 }
 
-fn act_on(db: &Connection, policy: &Policy, request: &ActOn, now: Wall) -> Result<Case> {
-    let ActOn { key, revision, actor, action, note, within, duty } = request;
-    let mut file = touch(db, find(db, key, within.as_ref())?, policy)?;
+fn act_on(db: &Connection, rules: &Rules, request: &ActOn, now: Wall) -> Result<Case> {
+    let ActOn { key, revision, actor, action, note, within } = request;
+    let mut file = touch(db, find(db, key, within.as_ref())?, rules)?;
     if file.was_done(*revision, actor, action, note)? {
         return Ok(file.case);
     }
-    file.hear(db, now, policy)?;
+    file.hear(db, now, rules)?;
     if let Action::Merge(into) = action {
         let target = find(db, &CaseKey::Number(into.clone()), within.as_ref())?;
-        let mut target = touch(db, target, policy)?;
+        let mut target = touch(db, target, rules)?;
         let absorb = Action::Absorb(file.case.number.clone(), file.case.acted.clone());
-        target.act(db, actor.clone(), absorb, note, now, policy, duty)?;
+        target.act(db, actor.clone(), absorb, note, now, rules)?;
     }
-    file.act(db, actor.clone(), action.clone(), note, now, policy, duty)?;
+    file.act(db, actor.clone(), action.clone(), note, now, rules)?;
+    dispatch_by_rule(db, &mut file, now, rules)?;
     Ok(file.case)
 }
 
-fn report(db: &Connection, policy: &Policy, report: &ManualReport, now: Wall) -> Result<Case> {
+/// A case of level 1 or 2 that waits to be dispatched goes to the leading unit at once, where its duty rule says so. Where
+/// that unit may not have it (采办分离), people decide.
+fn dispatch_by_rule(db: &Connection, file: &mut File, now: Wall, rules: &Rules) -> Result<()> {
+    let Case { state, level, subject, .. } = &file.case;
+    if *state != State::Confirmed || *level > Level::SEVERE || subject.owner != Owner::Ours {
+        return Ok(());
+    }
+    let on_duty = rules.on_duty(subject, now.max(file.case.changed));
+    let Some(unit) = on_duty.unit.filter(|_| on_duty.auto_dispatch) else { return Ok(()) };
+    let dispatch = Action::Dispatch(unit, on_duty.assisting);
+    match file.act(db, Actor::system(), dispatch, "", now, rules) {
+        Err(error @ (Error::Forbidden(_) | Error::Invalid(_) | Error::Conflict(_))) => {
+            info!(case = %file.case.number, %error, "a case is not dispatched by its duty rule");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+fn report(db: &Connection, rules: &Rules, report: &ManualReport, now: Wall) -> Result<Case> {
     let ManualReport { subject, actor, note, key } = report;
-    let subject = Subject { owner: owner(policy, &subject.path), ..subject.clone() };
+    let subject = Subject { owner: owner(&rules.policy, &subject.path), ..subject.clone() };
     let mut known = db.prepare_cached("SELECT case_id FROM case_report WHERE account = ?1 AND key = ?2")?;
     let known: Option<i64> = known.query_row([&actor.account, key], |row| row.get(0)).optional()?;
     if let Some(id) = known {
@@ -151,7 +213,7 @@ fn report(db: &Connection, policy: &Policy, report: &ManualReport, now: Wall) ->
         )));
     }
     let path = subject.path.iter().fold("/".to_owned(), |path, code| path + code.as_str() + "/");
-    let file = File::open(db, subject, &path, actor.clone(), note, now, policy)?;
+    let file = File::open(db, subject, &path, actor.clone(), note, now, rules)?;
     db.prepare_cached("INSERT INTO case_report (account, key, case_id) VALUES (?1, ?2, ?3)")?
         .execute(params![actor.account, key, file.id])?;
     Ok(file.case)
@@ -164,17 +226,18 @@ fn put_off(db: &Connection, number: &CaseNumber, until: Wall) -> Result<()> {
     Ok(())
 }
 
-fn tick(db: &Connection, policy: &Policy, key: &CaseKey, displayed: bool, now: Wall) -> Result<Vec<Action>> {
-    let mut file = touch(db, find(db, key, None)?, policy)?;
-    file.hear(db, now, policy)?;
-    let duty = Duty::default();
-    let due = due_now(&file.case, now, &ladder(&file.case, &duty), displayed, &policy.calendar);
+fn tick(db: &Connection, rules: &Rules, key: &CaseKey, displayed: bool, now: Wall) -> Result<Vec<Action>> {
+    let mut file = touch(db, find(db, key, None)?, rules)?;
+    file.hear(db, now, rules)?;
+    dispatch_by_rule(db, &mut file, now, rules)?;
+    let desks = rules.on_duty(&file.case.subject, now).desks;
+    let due = due_now(&file.case, now, &desks, displayed, &rules.policy);
     for action in &due {
-        file.act(db, Actor::system(), action.clone(), "", now, policy, &duty)?;
+        file.act(db, Actor::system(), action.clone(), "", now, rules)?;
     }
     if due.is_empty() {
         // What it was woken for is over: it is woken when there is something to say.
-        let next = next_due(&file.case, ladder(&file.case, &duty).len(), &policy.calendar);
+        let next = next_due(&file.case, desks.len(), &rules.policy);
         db.prepare_cached("UPDATE case_file SET due_us = ?2 WHERE case_id = ?1")?
             .execute(params![file.id, next.map(|next| next.0)])?;
     }
@@ -184,20 +247,20 @@ fn tick(db: &Connection, policy: &Policy, key: &CaseKey, displayed: bool, now: W
 /// Another system reported what it did with an alert: its case is told. Where that cannot be, the report stands without.
 pub(super) fn hear_of(
     db: &Connection,
-    policy: &Policy,
+    rules: &Rules,
     alert: AlertId,
     report: &v1::ExternalState,
     now: Wall,
 ) -> Result<()> {
     let tell = || {
-        let mut told = touch(db, find(db, &CaseKey::Alert(alert), None)?, policy)?;
+        let mut told = touch(db, find(db, &CaseKey::Alert(alert), None)?, rules)?;
         let stage = report.stage();
         let is_end = matches!(stage, v1::ExternalStage::Done | v1::ExternalStage::FalseAlarm);
         let closes = is_end && told.case.subject.owner == Owner::External && told.case.state.is_open();
         let (system, case_id) = (report.system.clone(), report.case_id.clone());
         let heard = Action::Heard(Heard { system, case_id, stage, closes });
         let actor = Actor::new(&report.principal, &report.system);
-        told.act(db, actor, heard, "", now, policy, &Duty::default())
+        told.act(db, actor, heard, "", now, rules)
     };
     match tell().map_err(alone) {
         Err(error) if file::storage_failed(&error) => Err(error),
@@ -219,38 +282,35 @@ pub(super) fn alone(error: Error) -> Error {
 
 impl Cases for SqliteStore {
     fn act_on_case(&self, request: ActOn) -> Answer<Case> {
-        let policy = Arc::clone(&self.cases);
+        let known = KnownRules::of(self);
         // Somebody waits for it at a desk.
         Box::pin(self.writer.run(Urgency::Urgent, move |db, batch| {
-            act_on(db, &policy, &request, batch.wall()).map_err(alone)
+            act_on(db, &known.within(db)?, &request, batch.wall()).map_err(alone)
         }))
     }
     fn report_manually(&self, manual: ManualReport) -> Answer<Case> {
-        let policy = Arc::clone(&self.cases);
-        Box::pin(
-            self.writer.run(Urgency::Urgent, move |db, batch| {
-                report(db, &policy, &manual, batch.wall()).map_err(alone)
-            }),
-        )
+        let known = KnownRules::of(self);
+        Box::pin(self.writer.run(Urgency::Urgent, move |db, batch| {
+            report(db, &known.within(db)?, &manual, batch.wall()).map_err(alone)
+        }))
     }
-    fn case(
-        &self,
-        key: CaseKey,
-        within: Option<Vec<DivisionCode>>,
-    ) -> Answer<(v1::Case, Vec<v1::CaseEvent>)> {
-        let policy = Arc::clone(&self.cases);
+    fn case(&self, key: CaseKey, within: Option<Vec<DivisionCode>>) -> Answer<v1::GetCaseResponse> {
+        let known = KnownRules::of(self);
         let now = self.clock.wall();
-        self.read(move |db| list::one(db, &policy, &key, within.as_ref(), now))
+        self.read(move |db| list::one(db, &known.read(db)?, &key, within.as_ref(), now))
+    }
+    fn has_limits(&self, profile: &str) -> bool {
+        self.cases.has_profile(profile)
     }
     fn cases(&self, query: CaseQuery) -> Answer<Vec<v1::Case>> {
-        let policy = Arc::clone(&self.cases);
+        let known = KnownRules::of(self);
         let now = self.clock.wall();
-        self.read(move |db| list::all(db, &policy, &query, now))
+        self.read(move |db| list::all(db, &known.read(db)?, &query, now))
     }
     fn cases_due(&self, limit: usize) -> Answer<Vec<DueCase>> {
-        let policy = Arc::clone(&self.cases);
+        let known = KnownRules::of(self);
         let now = self.clock.wall();
-        self.read(move |db| list::due(db, &policy, limit, now))
+        self.read(move |db| list::due(db, &known.read(db)?, limit, now))
     }
     fn case_notice_place(&self, sink: String) -> Answer<u64> {
         self.write(move |db, _| notice::place(db, &sink))
@@ -262,14 +322,16 @@ impl Cases for SqliteStore {
         self.write(move |db, _| notice::settle(db, &sink, upto, share.as_ref()))
     }
     fn tick_case(&self, key: CaseKey, displayed: bool) -> Answer<Vec<Action>> {
-        let policy = Arc::clone(&self.cases);
-        self.write(move |db, batch| match (tick(db, &policy, &key, displayed, batch.wall()), &key) {
-            (Err(Error::DataLoss(fault)), CaseKey::Number(number)) => {
-                error!(case = %number, fault, "a case's clock stands");
-                put_off(db, number, batch.wall().plus(DAMAGED))?;
-                Ok(Vec::new())
+        let known = KnownRules::of(self);
+        self.write(move |db, batch| {
+            match (tick(db, &known.within(db)?, &key, displayed, batch.wall()), &key) {
+                (Err(Error::DataLoss(fault)), CaseKey::Number(number)) => {
+                    error!(case = %number, fault, "a case's clock stands");
+                    put_off(db, number, batch.wall().plus(DAMAGED))?;
+                    Ok(Vec::new())
+                }
+                (said, _) => said.map_err(alone),
             }
-            (said, _) => said.map_err(alone),
         })
     }
 }

@@ -37,20 +37,29 @@ impl Known {
     fn keep(&self, last: u64, duty: &Arc<Duty>) {
         *self.0.lock().expect("no code panics under this lock") = Some((last, Arc::clone(duty)));
     }
+    /// As a reader finds them; they are kept in mind.
+    pub(super) fn read(&self, db: &Connection) -> Result<Arc<Duty>> {
+        if let Some(duty) = self.of(last_version(db)?) {
+            return Ok(duty);
+        }
+        let (last, duty) = load(db)?;
+        self.keep(last, &duty);
+        Ok(duty)
+    }
+    /// As the writer finds them. What is not committed yet is not kept in mind: the commit may fail, and its numbers are
+    /// used again then.
+    pub(super) fn within(&self, db: &Connection) -> Result<Arc<Duty>> {
+        match self.of(last_version(db)?) {
+            Some(duty) => Ok(duty),
+            None => Ok(load(db)?.1),
+        }
+    }
 }
 
 impl DutyStore for SqliteStore {
     fn duty(&self) -> Answer<Arc<Duty>> {
         let known = Arc::clone(&self.duty);
-        self.read(move |db| {
-            let last = last_version(db)?;
-            if let Some(duty) = known.of(last) {
-                return Ok(duty);
-            }
-            let (last, duty) = load(db)?;
-            known.keep(last, &duty);
-            Ok(duty)
-        })
+        self.read(move |db| known.read(db))
     }
     fn edit_duty(&self, edit: Edit) -> Answer<u64> {
         let known = Arc::clone(&self.duty);
@@ -59,11 +68,7 @@ impl DutyStore for SqliteStore {
 }
 
 fn apply(db: &Connection, batch: &Batch<'_>, known: &Known, edit: Edit) -> Result<u64> {
-    // What is not committed yet is not kept in mind: the commit may fail, and its numbers are used again then.
-    let duty = match known.of(last_version(db)?) {
-        Some(duty) => duty,
-        None => load(db)?.1,
-    };
+    let duty = known.within(db)?;
     let now = batch.wall();
     let edited = edit(&duty, now)?;
     if edited.versions.is_empty() {

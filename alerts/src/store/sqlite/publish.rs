@@ -141,6 +141,9 @@ pub(super) fn store(
     if rises {
         cases::look_again(db, &id)?;
     }
+    if waits.is_some() && !alert.state.is_firing() {
+        cases::look_at_the_end(db, &id, committed_us)?;
+    }
     if is_upstream(kind) {
         suppression::note_behind(db, alert)?;
     }

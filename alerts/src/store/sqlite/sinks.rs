@@ -18,10 +18,7 @@ use super::{
     query::{self, Sql},
     rest::audit,
 };
-use crate::{
-    case::clock::Policy,
-    error::{Error, Result},
-};
+use crate::error::{Error, Result};
 
 /// Reports about one alert.
 const MAX_REPORTS: i64 = 1000;
@@ -229,7 +226,7 @@ fn next_retry(db: &Connection, sink: &str) -> Result<Option<Retry>> {
 
 fn report(
     db: &Connection,
-    policy: &Policy,
+    rules: &cases::Rules,
     mut state: v1::ExternalState,
     key: &str,
     now: Wall,
@@ -263,7 +260,7 @@ fn report(
         "INSERT INTO external_state (principal, key, alert_id, content) VALUES (?1, ?2, ?3, ?4)",
     )?
     .execute(params![state.principal, key, state.alert_id, state.encode_to_vec()])?;
-    cases::hear_of(db, policy, alert, &state, now)?;
+    cases::hear_of(db, rules, alert, &state, now)?;
     let subject = format!("{} {} {}", state.alert_id, state.system, state.stage().as_str_name());
     audit(db, &AuditEntry { principal: state.principal.clone(), action: "external-state", subject }, now)?;
     Ok((state, false))
@@ -325,8 +322,10 @@ impl SinkStore for SqliteStore {
         self.catch_up(move |db| next_retry(db, &sink))
     }
     fn report_external(&self, state: v1::ExternalState, key: String) -> Answer<(v1::ExternalState, bool)> {
-        let policy = Arc::clone(&self.cases);
-        self.write(move |db, batch| report(db, &policy, state, &key, batch.wall()).map_err(cases::alone))
+        let known = cases::KnownRules::of(self);
+        self.write(move |db, batch| {
+            report(db, &known.within(db)?, state, &key, batch.wall()).map_err(cases::alone)
+        })
     }
     fn list_external(&self, alert: AlertId) -> Answer<Vec<v1::ExternalState>> {
         self.read(move |db| list_external(db, alert))

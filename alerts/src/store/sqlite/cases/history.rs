@@ -17,11 +17,11 @@ use super::{
         convert::{damaged, level, signed, unsigned},
         rest,
     },
-    notice,
+    Rules, notice,
 };
 use crate::{
     case::{
-        Action, Actor, Case, CaseNumber, Duty, Event, Owner, State, Subject, act, apply,
+        Action, Actor, Case, CaseNumber, Event, OnDuty, Owner, State, Subject, act, apply,
         clock::{Policy, next_due},
     },
     error::{Error, Result},
@@ -85,9 +85,12 @@ impl AlertFacts {
         })
     }
     /// The case as it would be if somebody touched it now, without a number of its own.
-    pub(super) fn untouched_case(&self, policy: &Policy, since: Wall) -> Result<(Event, Case)> {
+    pub(super) fn untouched_case(&self, rules: &Rules, since: Wall) -> Result<Case> {
         let none = CaseNumber::new(&"0".repeat(24), 0);
-        opening(none, self.subject(policy)?, Actor::system(), "", since, policy)
+        let subject = self.subject(&rules.policy)?;
+        let on_duty = rules.on_duty(&subject, since);
+        let (_, case) = opening(none, subject, Actor::system(), "", since, (&rules.policy, &on_duty))?;
+        Ok(case)
     }
 }
 
@@ -101,9 +104,9 @@ fn opening(
     actor: Actor,
     note: &str,
     at: Wall,
-    policy: &Policy,
+    (policy, on_duty): (&Policy, &OnDuty),
 ) -> Result<(Event, Case)> {
-    Ok(act(None, actor, Action::Open(number, Box::new(subject)), note, at, policy, &Duty::default())?)
+    Ok(act(None, actor, Action::Open(number, Box::new(subject)), note, at, policy, on_duty)?)
 }
 
 /// A case with its history, as it lies in the file.
@@ -155,8 +158,9 @@ impl File {
         actor: Actor,
         note: &str,
         at: Wall,
-        policy: &Policy,
+        rules: &Rules,
     ) -> Result<Self> {
+        let policy = &rules.policy;
         let head = CaseNumber::head(&subject.path, at, policy.calendar.zone(), subject.kind);
         let mut next = db.prepare_cached(
             "INSERT INTO case_sequence (head, last) VALUES (?1, 1) \
@@ -164,7 +168,9 @@ impl File {
         )?;
         let sequence = unsigned(next.query_row([&head], |row| row.get(0))?);
         let alert = subject.alert;
-        let (event, case) = opening(CaseNumber::new(&head, sequence), subject, actor, note, at, policy)?;
+        let on_duty = rules.on_duty(&subject, at);
+        let number = CaseNumber::new(&head, sequence);
+        let (event, case) = opening(number, subject, actor, note, at, (policy, &on_duty))?;
         db.prepare_cached(
             "INSERT INTO case_file (number, revision, state, kind, class, level, camera, path, opened_us, \
              missed_kind) VALUES (?1, 0, 0, ?2, ?3, 0, ?4, ?5, ?6, ?7)",
@@ -185,11 +191,12 @@ impl File {
             db.prepare_cached("UPDATE alert SET untouched_us = NULL WHERE alert_id = ?1")?
                 .execute([alert.to_string()])?;
         }
+        let next = next_due(&case, on_duty.desks.len(), policy);
         let mut file = Self { id, case: case.clone(), history: Vec::new(), hash: [0; 32] };
-        file.append(db, event, case, policy)?;
+        file.append(db, event, case, next)?;
         Ok(file)
     }
-    fn append(&mut self, db: &Connection, event: Event, case: Case, policy: &Policy) -> Result<()> {
+    fn append(&mut self, db: &Connection, event: Event, case: Case, due: Option<Wall>) -> Result<()> {
         let content = event.to_wire(case.revision).encode_to_vec();
         let hash = link(&self.hash, &content);
         db.prepare_cached(
@@ -204,7 +211,6 @@ impl File {
             subject: format!("{} {} sha256:{}", case.number, case.revision, Sum(hash)),
         };
         rest::audit(db, &entry, event.at)?;
-        let due = next_due(&case, ladder(&case, &Duty::default()).len(), &policy.calendar);
         db.prepare_cached(
             "UPDATE case_file SET revision = ?2, state = ?3, level = ?4, due_us = ?5 WHERE case_id = ?1",
         )?
@@ -223,7 +229,6 @@ impl File {
         self.history.push(event);
         Ok(())
     }
-    #[expect(clippy::too_many_arguments, reason = "who, what, why and when, by what rules")]
     pub(super) fn act(
         &mut self,
         db: &Connection,
@@ -231,11 +236,11 @@ impl File {
         action: Action,
         note: &str,
         now: Wall,
-        policy: &Policy,
-        duty: &Duty,
+        rules: &Rules,
     ) -> Result<()> {
         let by_clock = actor.is_system();
-        let (event, case) = act(Some(&self.case), actor, action, note, now, policy, duty)?;
+        let on_duty = rules.on_duty(&self.case.subject, now.max(self.case.changed));
+        let (event, case) = act(Some(&self.case), actor, action, note, now, &rules.policy, &on_duty)?;
         // What its alert and its clock say must not keep people from closing it.
         let most = if by_clock { MOST_EVENTS * 2 } else { MOST_EVENTS };
         if self.case.revision >= most && case.state.is_open() {
@@ -244,18 +249,20 @@ impl File {
                 case.number
             )));
         }
-        self.append(db, event, case, policy)
+        let due = next_due(&case, on_duty.desks.len(), &rules.policy);
+        self.append(db, event, case, due)
     }
     /// What the alert has become since: its end, and a level more severe.
-    pub(super) fn hear(&mut self, db: &Connection, now: Wall, policy: &Policy) -> Result<()> {
+    pub(super) fn hear(&mut self, db: &Connection, now: Wall, rules: &Rules) -> Result<()> {
         let Some(alert) = self.case.subject.alert else { return Ok(()) };
         let facts = AlertFacts::read(db, alert)?.ok_or_else(damaged("alert of a case"))?;
         let ended = facts.ended().filter(|_| self.case.condition_ended.is_none());
         let rises = facts.level < self.case.peak
             && matches!(self.case.state, State::New | State::Confirmed | State::Reopened);
-        let heard = ended.map(Action::ConditionEnded).into_iter();
+        let observed = facts.state.resolution() == v1::Resolution::ObservedAbsence;
+        let heard = ended.map(|at| Action::ConditionEnded { at, observed }).into_iter();
         for action in heard.chain(rises.then_some(Action::Regrade(facts.level))) {
-            self.act(db, Actor::system(), action, "", now, policy, &Duty::default())?;
+            self.act(db, Actor::system(), action, "", now, rules)?;
         }
         Ok(())
     }
@@ -272,16 +279,29 @@ impl File {
         let since = usize::try_from(known).unwrap_or(usize::MAX);
         let news: Vec<&Event> = self.history.iter().skip(since).filter(|event| !is_quiet(event)).collect();
         let same = |event: &Event| {
-            let claims = matches!((&event.action, action), (Action::Claim(_), Action::Claim(_)));
-            event.actor == *actor && event.note == note.trim() && (claims || event.action == *action)
+            let done = match (&event.action, action) {
+                (Action::Claim(_), Action::Claim(_)) => true,
+                // What was left open was filled in by the duty rule of then.
+                (Action::Dispatch(_, helped), Action::Dispatch(unit, help)) if unit.is_empty() => {
+                    help.is_empty() || help == helped
+                }
+                (done, asked) => done == asked,
+            };
+            event.actor == *actor && event.note == note.trim() && done
         };
+        let by_rule = |event: &Event| event.actor.is_system() && matches!(event.action, Action::Dispatch(..));
         match news[..] {
             [] => Ok(false),
             [one] if same(one) => Ok(true),
+            // A duty rule dispatched what was confirmed.
+            [one, next] if same(one) && by_rule(next) => Ok(true),
             [.., last] => Err(Error::Conflict(format!(
-                "{} of {} was first: the case {number} has been {} at {}, and is {} at revision {}: read it again",
-                last.actor.account,
-                last.actor.unit,
+                "{} was first: the case {number} has been {} at {}, and is {} at revision {}: read it again",
+                if last.actor.is_system() {
+                    "the clock".to_owned()
+                } else {
+                    format!("{} of {}", last.actor.account, last.actor.unit)
+                },
                 last.action.word(),
                 last.at,
                 self.case.state,
@@ -299,13 +319,7 @@ fn is_quiet(event: &Event) -> bool {
         | Action::DueSoon(_)
         | Action::Overdue(_)
         | Action::Escalate(..)
-        | Action::ConditionEnded(_) => event.actor.is_system(),
+        | Action::ConditionEnded { .. } => event.actor.is_system(),
         _ => false,
     }
-}
-
-/// Desks to be told when a case's clock runs out: the call list, then its divisions upwards.
-pub(super) fn ladder(case: &Case, duty: &Duty) -> Vec<String> {
-    let up = case.subject.path.iter().rev().map(ToString::to_string);
-    duty.call_list.iter().cloned().chain(up).collect()
 }

@@ -14,22 +14,22 @@ use super::{
         convert::{alert_id, damaged, lane_number, level, limit},
         query::Sql,
     },
-    Found, find,
+    Found, Rules, find,
     history::{AlertFacts, File},
 };
 use crate::{
     case::{
-        Event, State,
-        clock::{Policy, Stage, Timer},
+        Case, Event, State,
+        clock::{Stage, Timer},
+        on_duty::prefill,
     },
     error::Result,
 };
 
 /// A case that nobody has touched, as it is told.
-fn untouched(facts: &AlertFacts, since: Wall, policy: &Policy, now: Wall) -> Result<v1::Case> {
-    let (_, case) = facts.untouched_case(policy, since)?;
+fn untouched(facts: &AlertFacts, case: &Case, now: Wall) -> v1::Case {
     let condition_ended_unix_us = facts.ended().map_or(0, |ended| ended.0);
-    Ok(v1::Case { number: String::new(), revision: 0, condition_ended_unix_us, ..case.to_wire(now) })
+    v1::Case { number: String::new(), revision: 0, condition_ended_unix_us, ..case.to_wire(now) }
 }
 
 /// A case as it is told: of its alert's end, too, where its history does not know of it yet.
@@ -46,17 +46,26 @@ fn touched(db: &Connection, file: &File, now: Wall) -> Result<v1::Case> {
 
 pub(super) fn one(
     db: &Connection,
-    policy: &Policy,
+    rules: &Rules,
     key: &CaseKey,
     within: Option<&Vec<DivisionCode>>,
     now: Wall,
-) -> Result<(v1::Case, Vec<v1::CaseEvent>)> {
+) -> Result<v1::GetCaseResponse> {
+    let prefill = |case: &Case| prefill(&rules.duty, &rules.policy, case, now);
     match find(db, key, within)? {
-        Found::Untouched(facts, since) => Ok((untouched(&facts, since, policy, now)?, Vec::new())),
+        Found::Untouched(facts, since) => {
+            let case = facts.untouched_case(rules, since)?;
+            let told = Some(untouched(&facts, &case, now));
+            Ok(v1::GetCaseResponse { case: told, history: Vec::new(), prefill: prefill(&case) })
+        }
         Found::Case(id) => {
             let file = File::load(db, id)?;
             let history = (1_u64..).zip(&file.history).map(|(at, event): (u64, &Event)| event.to_wire(at));
-            Ok((touched(db, &file, now)?, history.collect()))
+            Ok(v1::GetCaseResponse {
+                case: Some(touched(db, &file, now)?),
+                history: history.collect(),
+                prefill: prefill(&file.case),
+            })
         }
     }
 }
@@ -109,7 +118,7 @@ enum Row {
     Untouched(String),
 }
 
-pub(super) fn all(db: &Connection, policy: &Policy, query: &CaseQuery, now: Wall) -> Result<Vec<v1::Case>> {
+pub(super) fn all(db: &Connection, rules: &Rules, query: &CaseQuery, now: Wall) -> Result<Vec<v1::Case>> {
     let mut rows: Vec<(i64, String, Row)> = Vec::new();
     let mut sql = TOUCHED.begin("case_id", query);
     if !query.states.is_empty() {
@@ -133,26 +142,34 @@ pub(super) fn all(db: &Connection, policy: &Policy, query: &CaseQuery, now: Wall
         Row::Touched(id) => touched(db, &File::load(db, *id)?, now),
         Row::Untouched(alert) => {
             let facts = AlertFacts::read(db, alert_id(alert)?)?.ok_or_else(damaged("alert"))?;
-            untouched(&facts, Wall(*since), policy, now)
+            let case = facts.untouched_case(rules, Wall(*since))?;
+            Ok(untouched(&facts, &case, now))
         }
     };
     rows.iter().map(told).collect()
 }
 
-pub(super) fn due(db: &Connection, policy: &Policy, most: usize, now: Wall) -> Result<Vec<DueCase>> {
+pub(super) fn due(db: &Connection, rules: &Rules, most: usize, now: Wall) -> Result<Vec<DueCase>> {
     let mut due = Vec::new();
-    // What nobody has touched, as soon as its clock has something to say: by lane, since limits go by level.
+    // What nobody has touched, as soon as its clock may have something to say: by lane, since limits go by level. Where a
+    // town has limits of its own for some, the shortest wakes all of the lane; from then on each goes by its own.
     for lane in Lane::ALL {
-        let severity = match lane {
-            Lane::Critical => 2,
-            Lane::Major => 3,
-            Lane::Minor => 4,
+        let severities = match lane {
+            Lane::Critical => &[1, 2][..],
+            Lane::Major => &[3],
+            Lane::Minor => &[4],
         };
-        let level = level(severity)?;
+        let levels = severities.iter().map(|severity| level(*severity)).collect::<Result<Vec<_>>>()?;
         for class in [Class::Event, Class::State] {
-            let Some(limits) = policy.limits(class, level).of(Stage::Judge) else { continue };
+            let limits: Vec<_> =
+                levels.iter().flat_map(|level| rules.policy.to_judge(class, *level)).collect();
             // The latest begin of which 80 % are over by now, as the same timer reckons it from there.
-            let soon = |begin: Wall| Timer::new(Stage::Judge, limits, begin, &policy.calendar).soon;
+            let soon = |begin: Wall| {
+                let timers = limits
+                    .iter()
+                    .map(|limit| Timer::new(Stage::Judge, *limit, begin, &rules.policy.calendar).soon);
+                timers.min().is_some_and(|soon| soon <= now)
+            };
             let mut sql =
                 Sql::new("SELECT a.alert_id, a.untouched_us FROM alert a WHERE a.class = ? AND a.lane = ?");
             sql.add("", [i32::from(v1::KindClass::from(class)).into(), lane_number(lane).into()]);
@@ -161,7 +178,7 @@ pub(super) fn due(db: &Connection, policy: &Policy, most: usize, now: Wall) -> R
                 [now.0.into(), limit(most).into()],
             );
             let rows = sql.all(db, |row| Ok((alert_id(&row.get::<_, String>(0)?)?, Wall(row.get(1)?))))?;
-            let over = rows.into_iter().take_while(|(_, begin)| soon(*begin) <= now);
+            let over = rows.into_iter().take_while(|(_, begin)| soon(*begin));
             due.extend(over.map(|(alert, _)| DueCase { key: CaseKey::Alert(alert), to_judge: Some(alert) }));
         }
     }

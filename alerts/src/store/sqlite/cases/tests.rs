@@ -31,7 +31,6 @@ fn asked(alert: AlertId, revision: u64, action: Action) -> ActOn {
         action,
         note: String::new(),
         within: None,
-        duty: Duty::default(),
     }
 }
 

@@ -51,7 +51,8 @@ impl World {
             let any = usize::try_from(self.dice.roll(known.len() as u64)).unwrap();
             let (id, revision) = known[any];
             let action = if self.dice.roll(3) == 0 && id != alert.id && revision > 0 {
-                let Ok((into, _)) = store.case(CaseKey::Alert(id), None).await else { break };
+                let Ok(told) = store.case(CaseKey::Alert(id), None).await else { break };
+                let into = told.case.unwrap();
                 (alert.id, 0, Action::Merge(into.number.parse().unwrap()))
             } else {
                 (id, revision, Action::Urge)
@@ -71,7 +72,8 @@ impl World {
     async fn check(&mut self, store: &SqliteStore) {
         let mut cases = BTreeMap::new();
         for (alert, answered) in &mut self.answered {
-            let (case, history) = store.case(CaseKey::Alert(*alert), None).await.unwrap();
+            let told = store.case(CaseKey::Alert(*alert), None).await.unwrap();
+            let (case, history) = (told.case.unwrap(), told.history);
             assert!(case.revision >= *answered, "answered and lost: {answered} of {case:?}");
             assert_eq!(history.len() as u64, case.revision);
             *answered = case.revision;
