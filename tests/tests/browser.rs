@@ -24,6 +24,15 @@ kind = "WATER_ZONE_ENTRY"
 zone = "bank"
 "#;
 
+/// A camera that nobody can reach.
+const AWAY: &str = r#"
+[[camera]]
+id = "weir"
+name = "Camera weir"
+division = "330282"
+url = "rtsp://127.0.0.1:1/none"
+"#;
+
 const TOKEN: &str = "browser-tests-0123456789abcdef0123456789";
 
 /// An external publisher, whose alerts come when a test says so.
@@ -46,11 +55,13 @@ const JUDGE: &str = "ana";
 const KEEPER: &str = "bo";
 const PASSWORD: &str = "Nine-lamps-by-the-1-river";
 
-/// A service without cameras that lets nobody in who has not signed in, and the one-time token of [`KEEPER`].
+/// A service without pictures that lets nobody in who has not signed in, and the one-time token of [`KEEPER`].
 async fn secured() -> (Service, String) {
     let mut service = Service::prepare(Vec::new(), "").await.unwrap();
     fs::write(service.folder.path().join("box-7.token"), TOKEN).unwrap();
-    service.edit(|text| text.replace("sign_in = \"none\"", "sign_in = \"required\"") + PUBLISHER).unwrap();
+    service
+        .edit(|text| text.replace("sign_in = \"none\"", "sign_in = \"required\"") + AWAY + PUBLISHER)
+        .unwrap();
     service.run().await.unwrap();
     until("accounts can be made", MINUTE, async || account(&service, &["list"], "").await.ok())
         .await
@@ -97,9 +108,8 @@ async fn an_operator_sees_hears_opens_and_silences_in_a_browser_whatever_happens
     ];
     let mut service = Service::prepare(cameras, "").await.unwrap();
     fs::write(service.folder.path().join("box-7.token"), TOKEN).unwrap();
-    // A camera that nobody can reach, with a rule of a severe kind: a blind camera and lost coverage.
-    let away = "[[camera]]\nid = \"weir\"\nname = \"Camera weir\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1:1/none\"\n";
-    service.edit(|text| format!("{text}{away}{POND}{PUBLISHER}")).unwrap();
+    // With a rule of a severe kind: a blind camera and lost coverage.
+    service.edit(|text| format!("{text}{AWAY}{POND}{PUBLISHER}")).unwrap();
     service.run().await.unwrap();
     until("the page is served", MINUTE, async || {
         let address = service.console.trim_start_matches("http://");
