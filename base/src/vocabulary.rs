@@ -160,6 +160,25 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "Role",
+        labels: &[
+            label(1, "值班研判员", "judge"),
+            label(2, "派单员/指挥长", "dispatcher"),
+            label(3, "网格员", "grid worker"),
+            label(4, "处置单位", "handler"),
+            label(5, "核查/督办员", "verifier"),
+            label(6, "点位管理员", "point administrator"),
+            label(7, "运维员", "maintainer"),
+            label(8, "系统管理员", "system administrator"),
+            label(9, "安全管理员", "security administrator"),
+            label(10, "审计管理员", "audit administrator"),
+            label(11, "领导", "leader"),
+            label(12, "备案检查员", "inspector"),
+            label(13, "外部平台账号", "external platform"),
+            label(14, "承建/维护商", "contractor"),
+        ],
+    },
+    Enumeration {
         name: "Signal",
         labels: &[
             label(1, "正在连接", "connecting"),

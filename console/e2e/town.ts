@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { create } from '@bufbuild/protobuf';
-import { createClient } from '@connectrpc/connect';
+import { createClient, type Client } from '@connectrpc/connect';
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import {
@@ -24,6 +24,12 @@ function told(name: string): string {
 }
 
 export const CONSOLE = told('XUELIANG_CONSOLE');
+/** A service that asks who one is, and what it knows of: an account of a judge, and one whose owner has a one-time token. */
+export const SECURED = told('XUELIANG_SECURED');
+export const ACCOUNT = told('XUELIANG_ACCOUNT');
+export const PASSWORD = told('XUELIANG_PASSWORD');
+export const NEW_ACCOUNT = told('XUELIANG_NEW_ACCOUNT');
+export const ONE_TIME_TOKEN = told('XUELIANG_ONE_TIME_TOKEN');
 const TOKEN = told('XUELIANG_TOKEN');
 const SUPERVISOR = Number(told('XUELIANG_SUPERVISOR'));
 export const SCREENSHOTS = told('XUELIANG_SCREENSHOTS');
@@ -49,8 +55,10 @@ export interface Desk {
   faults: string[];
 }
 
-/** Opens a page as one operator does, with a browser profile of its own. */
-export async function open(browser: Browser, path = '/', viewport = { width: 1366, height: 768 }): Promise<Desk> {
+/** Opens a page as one operator does, with a browser profile of its own; at the service of the town, or at another. */
+export async function open(
+  browser: Browser, path = '/', viewport = { width: 1366, height: 768 }, service = CONSOLE,
+): Promise<Desk> {
   const context = await browser.newContext({ viewport, reducedMotion: 'reduce' });
   const page = await context.newPage();
   const faults: string[] = [];
@@ -59,7 +67,7 @@ export async function open(browser: Browser, path = '/', viewport = { width: 136
     // While the bus is away, the browser says of each try that it failed.
     if (message.type() === 'error' && !/Failed to load resource|ERR_CONNECTION/.test(message.text())) faults.push(message.text());
   });
-  await page.goto(CONSOLE + path);
+  await page.goto(service + path);
   return { page, context, faults };
 }
 
@@ -68,18 +76,19 @@ export async function live(page: Page): Promise<void> {
   await page.locator('[data-test=stream].good').waitFor({ timeout: 30_000 });
 }
 
-const publisher = createClient(
-  AlertService,
-  createGrpcWebTransport({
-    baseUrl: CONSOLE,
-    interceptors: [
-      (next) => (request) => {
-        request.header.set('authorization', `Bearer ${TOKEN}`);
-        return next(request);
-      },
-    ],
-  }),
-);
+const publisher = (service: string): Client<typeof AlertService> =>
+  createClient(
+    AlertService,
+    createGrpcWebTransport({
+      baseUrl: service,
+      interceptors: [
+        (next) => (request) => {
+          request.header.set('authorization', `Bearer ${TOKEN}`);
+          return next(request);
+        },
+      ],
+    }),
+  );
 
 /** A UUID of version 7, as publishers mint them. */
 function mint(): string {
@@ -111,8 +120,13 @@ export function alert(kind: Kind, level: Level, of: { id?: string; revision?: nu
 }
 
 /** Publishes states, 256 at most, and waits until they are on disk. */
-export async function publish(...alerts: Alert[]): Promise<void> {
-  const answer = await publisher.publish({ publications: alerts.map((alert) => ({ alert })) });
+export function publish(...alerts: Alert[]): Promise<void> {
+  return publishTo(CONSOLE, ...alerts);
+}
+
+/** The same at another service than that of the town. */
+export async function publishTo(service: string, ...alerts: Alert[]): Promise<void> {
+  const answer = await publisher(service).publish({ publications: alerts.map((alert) => ({ alert })) });
   const refused = answer.results.find((one) => one.outcome !== PublishOutcome.COMMITTED);
   if (refused) throw new Error(`not committed: ${PublishOutcome[refused.outcome]} ${refused.message}`);
 }

@@ -2,6 +2,7 @@
 import { createApp } from 'vue';
 import 'element-plus/theme-chalk/base.css';
 import 'element-plus/theme-chalk/el-button.css';
+import 'element-plus/theme-chalk/el-checkbox.css';
 import 'element-plus/theme-chalk/el-dialog.css';
 import 'element-plus/theme-chalk/el-overlay.css';
 import 'element-plus/theme-chalk/el-input.css';
@@ -16,6 +17,7 @@ import { ring } from './feed/bell';
 import { fresh } from './feed/popups';
 import { i18n, markDocument } from './i18n/i18n';
 import { router } from './router';
+import { follow } from './session/here';
 import { restoreTheme } from './theme';
 import { learn } from './words';
 
@@ -25,6 +27,7 @@ onFresh((rows) => {
   ring(rows);
   fresh(rows);
 });
+follow();
 connect();
 void learn();
 createApp(App).use(i18n).use(router).mount('#app');

@@ -1,14 +1,15 @@
-//! The operators' page in a real browser, before a real service that watches a simulated town. What is done in the page stands
+//! The operators' page in a real browser, before a real service that watches a simulated town and one that asks who one is. What is done in the page stands
 //! in `console/e2e`; this starts what it needs and says where that is.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::{fs, time::Duration};
+use std::{fs, process::Stdio, time::Duration};
 
-use tokio::process::Command;
+use anyhow::{Context as _, ensure};
+use tokio::{io::AsyncWriteExt as _, process::Command};
 use xueliang_tests::{
     Service, clip,
-    service::{TestCamera, repository, until},
+    service::{TestCamera, command, repository, until},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -21,6 +22,15 @@ polygon = [[0.62, 0.40], [0.90, 0.40], [0.90, 0.74], [0.62, 0.74]]
 [[camera.rule]]
 kind = "WATER_ZONE_ENTRY"
 zone = "bank"
+"#;
+
+/// A camera that nobody can reach.
+const AWAY: &str = r#"
+[[camera]]
+id = "weir"
+name = "Camera weir"
+division = "330282"
+url = "rtsp://127.0.0.1:1/none"
 "#;
 
 const TOKEN: &str = "browser-tests-0123456789abcdef0123456789";
@@ -40,6 +50,47 @@ name = "东码头热成像 Quay, thermal camera"
 division = "330282"
 "#;
 
+/// Accounts of the service that asks who one is: one that is set up, and one whose owner still has to be.
+const JUDGE: &str = "ana";
+const KEEPER: &str = "bo";
+const PASSWORD: &str = "Nine-lamps-by-the-1-river";
+
+/// A service without pictures that lets nobody in who has not signed in, and the one-time token of [`KEEPER`].
+async fn secured() -> (Service, String) {
+    let mut service = Service::prepare(Vec::new(), "").await.unwrap();
+    fs::write(service.folder.path().join("box-7.token"), TOKEN).unwrap();
+    service
+        .edit(|text| text.replace("sign_in = \"none\"", "sign_in = \"required\"") + AWAY + PUBLISHER)
+        .unwrap();
+    service.run().await.unwrap();
+    until("accounts can be made", MINUTE, async || account(&service, &["list"], "").await.ok())
+        .await
+        .unwrap();
+    let add = ["add", "--division", "330282", "--unit"];
+    let judge = [&add[..], &["指挥中心", "--display-name", "安娜", "--role", "judge", JUDGE]].concat();
+    let token = account(&service, &judge, "").await.unwrap();
+    account(&service, &["set-up"], &format!("{token}\n{PASSWORD}\n")).await.unwrap();
+    let keeper = [&add[..], &["视频科", "--display-name", "阿波", "--role", "point-admin", KEEPER]].concat();
+    let token = account(&service, &keeper, "").await.unwrap();
+    (service, token)
+}
+
+/// `xueliang account` with this on its standard input; the first line that it prints.
+async fn account(service: &Service, arguments: &[&str], input: &str) -> anyhow::Result<String> {
+    let mut child = command()?
+        .args(["account", "--config"])
+        .arg(service.config())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().context("it reads")?.write_all(input.as_bytes()).await?;
+    let output = tokio::time::timeout(MINUTE, child.wait_with_output()).await??;
+    ensure!(output.status.success(), "account {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+}
+
 /// Where people look at what the tests saw.
 fn screenshots() -> std::path::PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), Into::into);
@@ -57,9 +108,8 @@ async fn an_operator_sees_hears_opens_and_silences_in_a_browser_whatever_happens
     ];
     let mut service = Service::prepare(cameras, "").await.unwrap();
     fs::write(service.folder.path().join("box-7.token"), TOKEN).unwrap();
-    // A camera that nobody can reach, with a rule of a severe kind: a blind camera and lost coverage.
-    let away = "[[camera]]\nid = \"weir\"\nname = \"Camera weir\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1:1/none\"\n";
-    service.edit(|text| format!("{text}{away}{POND}{PUBLISHER}")).unwrap();
+    // With a rule of a severe kind: a blind camera and lost coverage.
+    service.edit(|text| format!("{text}{AWAY}{POND}{PUBLISHER}")).unwrap();
     service.run().await.unwrap();
     until("the page is served", MINUTE, async || {
         let address = service.console.trim_start_matches("http://");
@@ -68,11 +118,18 @@ async fn an_operator_sees_hears_opens_and_silences_in_a_browser_whatever_happens
     .await
     .unwrap();
 
+    let (mut asking, token) = secured().await;
+
     let status = Command::new("npm")
         .args(["run", "--silent", "e2e"])
         .current_dir(repository().join("console"))
         .env("XUELIANG_CONSOLE", &service.console)
         .env("XUELIANG_TOKEN", TOKEN)
+        .env("XUELIANG_SECURED", &asking.console)
+        .env("XUELIANG_ACCOUNT", JUDGE)
+        .env("XUELIANG_PASSWORD", PASSWORD)
+        .env("XUELIANG_NEW_ACCOUNT", KEEPER)
+        .env("XUELIANG_ONE_TIME_TOKEN", token)
         .env("XUELIANG_SUPERVISOR", service.supervisor_pid().unwrap().as_raw_nonzero().to_string())
         .env("XUELIANG_SCREENSHOTS", screenshots())
         .kill_on_drop(true)
@@ -80,10 +137,12 @@ async fn an_operator_sees_hears_opens_and_silences_in_a_browser_whatever_happens
     let status = tokio::time::timeout(15 * MINUTE, status).await.expect("the browser's tests end").unwrap();
     assert!(
         status.success(),
-        "{status}: what failed stands above; the service's log:\n{}",
-        tail(&service.log())
+        "{status}: what failed stands above; the services' logs:\n{}\n\n{}",
+        tail(&service.log()),
+        tail(&asking.log())
     );
     service.stop().await.unwrap();
+    asking.stop().await.unwrap();
 }
 
 fn tail(log: &str) -> String {

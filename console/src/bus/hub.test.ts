@@ -209,3 +209,28 @@ test('one page rings for all of them, and another when that is gone', () => {
   hub.heard(desk.told.yours ? desk : second, { type: 'bye' });
   expect(desk.told.yours || second.told.yours).toBe(true);
 });
+
+test('when somebody leaves nothing of theirs stays, and what was on its way to them is let go', async () => {
+  hub.event(delivery('a'));
+  hub.event(item({ item: { case: 'gap', value: { reason: GapReason.TRIMMED } } }));
+  await later();
+  let answer: (records: AlertRecord[]) => void = () => undefined;
+  hub.attach({
+    shown: (event) => shown.push(event),
+    ended: () => Promise.resolve([]),
+    fetch: () => new Promise((resolve) => (answer = resolve)),
+  });
+  hub.event(item({ item: { case: 'summary', value: { alertIds: ['late'] } } }));
+  hub.clear();
+  expect(desk.told.rows.size).toBe(0);
+  expect(desk.told.status?.missed).toEqual([]);
+  answer([record('late', {})]);
+  await later();
+  expect(desk.told.rows.size).toBe(0);
+  hub.heard(desk, { type: 'painted', upTo: desk.told.upTo });
+  expect(shown).toEqual([]);
+  // Whoever comes next begins with what they are told.
+  hub.event(delivery('b'));
+  await later();
+  expect([...desk.told.rows.keys()]).toEqual(['b']);
+});

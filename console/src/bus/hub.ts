@@ -23,6 +23,12 @@ const MOST_UNSHOWN = 4096;
 /** Browsers let the timers of a hidden page run once a minute: one that was silent for longer is gone. */
 const GONE_AFTER_MS = 180_000;
 
+const NO_STATUS: Status = {
+  connected: false, stale: false, complete: false, heardMs: 0, reason: '', againMs: 0, refused: false,
+  missed: [], summarised: 0, dropped: 0, clockMs: 0, serverVersion: '',
+};
+const NO_SIGHT: Sight = { cameras: 0, blind: 0, criticalLost: 0, troubles: [], toldMs: 0, reported: false };
+
 /** A page's end of the line. */
 export interface Page {
   post(message: ToPage): void;
@@ -46,11 +52,8 @@ export class Hub {
   readonly #pages = new Map<Page, PageState>();
   readonly #rows = new Map<string, Row>();
   readonly #clock = new Clock();
-  #status: Status = {
-    connected: false, stale: false, complete: false, heardMs: 0, reason: '', againMs: 0, refused: false,
-    missed: [], summarised: 0, dropped: 0, clockMs: 0, serverVersion: '',
-  };
-  #sight: Sight = { cameras: 0, blind: 0, criticalLost: 0, troubles: [], toldMs: 0, reported: false };
+  #status = NO_STATUS;
+  #sight = NO_SIGHT;
   /** Ids in the snapshot that is being told; undefined between two. */
   #snapshot: Set<string> | undefined;
   /** Events that no page has painted yet, by number. */
@@ -68,9 +71,29 @@ export class Hub {
   #fetching = false;
   #source: Source | undefined;
 
-  /** To be called once, before the first event. */
+  /** Where what follows comes from; before the first event of it. */
   attach(source: Source): void {
     this.#source = source;
+  }
+
+  /** Lets go of all that was told, of what waits for an answer too, and tells pages so: it was for somebody else. */
+  clear(): void {
+    this.#source = undefined;
+    this.#rows.clear();
+    this.#status = { ...NO_STATUS, clockMs: this.#status.clockMs };
+    this.#sight = NO_SIGHT;
+    this.#snapshot = undefined;
+    this.#unshown = [];
+    this.#waiting = [];
+    this.#changed.clear();
+    this.#removed.clear();
+    this.#fresh.clear();
+    for (const page of this.#pages.keys()) this.#tellAll(page);
+  }
+
+  /** Says something to all pages. */
+  say(message: ToPage): void {
+    for (const page of this.#pages.keys()) page.post(message);
   }
 
   /** A page was opened. */
@@ -78,6 +101,10 @@ export class Hub {
     this.#pages.set(page, { aliveMs: Date.now(), bell: false });
     // It is told all in a moment: what it is still owed would be told twice.
     this.#tell();
+    this.#tellAll(page);
+  }
+
+  #tellAll(page: Page): void {
     const upTo = this.#number;
     page.post({ type: 'all', rows: [...this.#rows.values()], status: this.#status, sight: this.#sight, upTo });
   }
@@ -99,6 +126,8 @@ export class Hub {
         this.#chooseBell();
         break;
       case 'alive':
+      case 'signed-in':
+      case 'signed-out':
         break;
       case 'bye':
         this.#pages.delete(page);
@@ -136,7 +165,7 @@ export class Hub {
   sees(sight: Sight): void {
     this.#sight = sight;
     this.#dropSilent();
-    for (const page of this.#pages.keys()) page.post({ type: 'sight', sight });
+    this.say({ type: 'sight', sight });
   }
 
   #item(item: Item): void {
@@ -245,8 +274,11 @@ export class Hub {
 
   /** A snapshot is of what fires. What has ended meanwhile is asked for: it stands in the list, and rings no bell. */
   async #recall(): Promise<void> {
+    const source = this.#source;
     try {
-      for (const record of (await this.#source?.ended()) ?? []) {
+      const records = (await source?.ended()) ?? [];
+      if (source !== this.#source) return;
+      for (const record of records) {
         const row = rowOf(record);
         if (row && row.state !== AlertState.FIRING) this.#put(row, false);
       }
@@ -267,15 +299,19 @@ export class Hub {
   async #fetch(): Promise<void> {
     this.#fetching = true;
     while (this.#waiting.length > 0 && this.#source) {
+      const source = this.#source;
       const ids = this.#waiting.splice(0, MOST_FETCHED);
       try {
-        for (const record of await this.#source.fetch(ids)) {
+        const records = await source.fetch(ids);
+        // What was asked for on behalf of somebody who has left is let go.
+        if (source !== this.#source) continue;
+        for (const record of records) {
           const row = rowOf(record);
           if (row) this.#put(row, true);
         }
       } catch {
         // They are counted in `summarised`, and stand in the record.
-        this.#setStatus({ dropped: this.#status.dropped + ids.length });
+        if (source === this.#source) this.#setStatus({ dropped: this.#status.dropped + ids.length });
       }
       this.#tellSoon();
     }
@@ -307,7 +343,7 @@ export class Hub {
     this.#removed.clear();
     this.#fresh.clear();
     this.#statusChanged = false;
-    for (const page of this.#pages.keys()) for (const message of messages) page.post(message);
+    for (const message of messages) this.say(message);
   }
 
   #painted(upTo: number): void {

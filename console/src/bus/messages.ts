@@ -97,6 +97,27 @@ export interface Sight {
   reported: boolean;
 }
 
+/** Why nobody is signed in any more. */
+export type Ended =
+  /** Somebody signed out. */
+  | 'signed-out'
+  /** Likewise, but the service did not answer: the session may go on there until its time is over. */
+  | 'unconfirmed'
+  /** The service no longer knows the session. */
+  | 'ended';
+
+/** Who is signed in, as far as it decides what the worker asks for. */
+export interface Seated {
+  /** The session's token; empty where the service lets everybody in. */
+  token: string;
+  /** Whether alerts may be read. */
+  alerts: boolean;
+  /** Whether cameras may be seen. */
+  cameras: boolean;
+  /** What they see of the town. */
+  scope: string;
+}
+
 /** From the worker to a page. */
 export type ToPage =
   /** Everything, in place of what the page has. */
@@ -106,7 +127,11 @@ export type ToPage =
   | { type: 'status'; status: Status }
   | { type: 'sight'; sight: Sight }
   /** Whether this page rings for all pages of the browser. */
-  | { type: 'bell'; yours: boolean };
+  | { type: 'bell'; yours: boolean }
+  /** The session of this browser: said to each page first, and when it changes. Without a token there is none. */
+  | { type: 'session'; token: string | undefined; ended: Ended | undefined }
+  /** What may be seen and done has changed: ask for it again. */
+  | { type: 'rights' };
 
 /** From a page to the worker. */
 export type ToWorker =
@@ -116,5 +141,9 @@ export type ToWorker =
   | { type: 'seen-gap'; number: number }
   /** Whether this page can make itself heard. */
   | { type: 'bell'; ready: boolean }
+  /** The service has said who this is. */
+  | { type: 'signed-in'; seated: Seated }
+  /** The session of this token is over. */
+  | { type: 'signed-out'; token: string; ended: Ended }
   | { type: 'alive' }
   | { type: 'bye' };

@@ -1,11 +1,18 @@
 // The worker that holds the stream: one for all pages of a browser where it can be shared, otherwise one a page.
-import { AlertService, AlertState, ListAlertsRequestSchema } from '../gen/xueliang/v1/alert_pb';
+import {
+  AlertService,
+  AlertState,
+  CloseReason,
+  ListAlertsRequestSchema,
+  type SubscribeResponse,
+} from '../gen/xueliang/v1/alert_pb';
 import { CameraService } from '../gen/xueliang/v1/camera_pb';
 import { create } from '@bufbuild/protobuf';
 import { Hub, type Page } from './hub';
 import type { ToPage, ToWorker } from './messages';
 import { ms } from './row';
-import { client } from './transport';
+import { Seat } from './seat';
+import { carry, client, onRefused } from './transport';
 import { Watcher } from './watcher';
 
 /** What cameras see is asked for this often. */
@@ -16,36 +23,65 @@ const ENDED = 200;
 const alerts = client(AlertService);
 const cameras = client(CameraService);
 const hub = new Hub();
-
-const watcher = new Watcher(
-  {
-    subscribe: (wanted, signal) => alerts.subscribe(wanted, { signal }),
-    acknowledge: (one, withinMs) => alerts.acknowledge(one, { timeoutMs: withinMs }),
+const seat = new Seat({
+  carry,
+  clear: () => {
+    hub.clear();
   },
-  // Without a name: each browser has a place of its own, and begins with what is active.
-  { subscription: '', cursor: new Uint8Array() },
-  (event) => {
-    hub.event(event);
+  watch: (seated, stop) => {
+    if (seated.alerts) watch(stop);
+    if (seated.cameras) void look(stop);
   },
-);
-hub.attach({
-  shown: (event) => {
-    watcher.shown(event);
-  },
-  ended: async () => {
-    const told = await alerts.listAlerts({ state: AlertState.RESOLVED, pageSize: ENDED });
-    const suppressed = new Set(told.suppressedAlertIds);
-    return told.records.filter((one) => !suppressed.has(one.alert?.alertId ?? ''));
-  },
-  fetch: async (alertIds) => {
-    const pageSize = alertIds.length;
-    return (await alerts.listAlerts(create(ListAlertsRequestSchema, { alertIds, pageSize }))).records;
+  say: (message) => {
+    hub.say(message);
   },
 });
+onRefused((token) => {
+  seat.left(token, 'ended');
+});
 
-async function look(): Promise<void> {
+/** Tells pages of a change of their rights, which ends a stream and is otherwise the watcher's affair. */
+async function* noting(items: AsyncIterable<SubscribeResponse>): AsyncIterable<SubscribeResponse> {
+  for await (const response of items) {
+    const item = response.item;
+    if (item.case === 'closed' && item.value.reason === CloseReason.RIGHTS_CHANGED) hub.say({ type: 'rights' });
+    yield response;
+  }
+}
+
+function watch(stop: AbortSignal): void {
+  const watcher = new Watcher(
+    {
+      subscribe: (wanted, signal) => noting(alerts.subscribe(wanted, { signal })),
+      acknowledge: (one, withinMs) => alerts.acknowledge(one, { timeoutMs: withinMs }),
+    },
+    // Without a name: each browser has a place of its own, and begins with what is active.
+    { subscription: '', cursor: new Uint8Array() },
+    (event) => {
+      if (!stop.aborted) hub.event(event);
+    },
+  );
+  hub.attach({
+    shown: (event) => {
+      watcher.shown(event);
+    },
+    ended: async () => {
+      const told = await alerts.listAlerts({ state: AlertState.RESOLVED, pageSize: ENDED });
+      const suppressed = new Set(told.suppressedAlertIds);
+      return told.records.filter((one) => !suppressed.has(one.alert?.alertId ?? ''));
+    },
+    fetch: async (alertIds) => {
+      const pageSize = alertIds.length;
+      return (await alerts.listAlerts(create(ListAlertsRequestSchema, { alertIds, pageSize }))).records;
+    },
+  });
+  void watcher.run(stop);
+}
+
+async function look(stop: AbortSignal): Promise<void> {
   try {
-    const told = await cameras.summariseCameras({}, { timeoutMs: SIGHT_EVERY_MS });
+    const told = await cameras.summariseCameras({}, { timeoutMs: SIGHT_EVERY_MS, signal: stop });
+    if (stop.aborted) return;
     hub.sees({
       cameras: told.cameras,
       blind: told.blind,
@@ -67,11 +103,11 @@ async function look(): Promise<void> {
   } catch {
     // The stream tells that the service is away; how old the figures are stands beside them.
   }
-  setTimeout(() => void look(), SIGHT_EVERY_MS);
+  const timer = setTimeout(() => void look(stop), SIGHT_EVERY_MS);
+  stop.addEventListener('abort', () => {
+    clearTimeout(timer);
+  });
 }
-
-void watcher.run(new AbortController().signal);
-void look();
 
 /** The end of a line to a page. */
 interface Line {
@@ -87,8 +123,10 @@ function connect(line: Line): void {
   };
   line.onmessage = (message) => {
     hub.heard(page, message.data);
+    seat.heard(message.data);
   };
   hub.join(page);
+  page.post(seat.greeting);
 }
 
 const scope = self as { onconnect?: ((event: MessageEvent) => void) | null };

@@ -40,6 +40,10 @@ export function rowById(id: string): Row | undefined {
 
 let send: (message: ToWorker) => void = () => undefined;
 let rings: (rows: Row[]) => void = () => undefined;
+let sessions: (message: SessionMessage) => void = () => undefined;
+
+/** What the worker says of the session of this browser. */
+export type SessionMessage = Extract<ToPage, { type: 'session' | 'rights' }>;
 
 /** Says something to the worker. */
 export function tell(message: ToWorker): void {
@@ -49,6 +53,11 @@ export function tell(message: ToWorker): void {
 /** Who is called with alerts that are new or got worse. */
 export function onFresh(ring: (rows: Row[]) => void): void {
   rings = ring;
+}
+
+/** Who is called with what the worker says of the session. */
+export function onSession(told: (message: SessionMessage) => void): void {
+  sessions = told;
 }
 
 /** Connects the page with its worker, once. */
@@ -112,6 +121,10 @@ function take(message: ToPage): void {
       break;
     case 'bell':
       bellIsOurs.value = message.yours;
+      break;
+    case 'session':
+    case 'rights':
+      sessions(message);
       break;
   }
 }
