@@ -276,7 +276,7 @@ fn the_configuration_alone_gives_parent_and_name_of_what_it_declares() {
     town.edit(seed(named.clone())).unwrap();
     let county = town.duty.tree.at(&code("330282"), hours(1)).unwrap().what.clone();
     assert_eq!(county.name().chars().count(), 100);
-    super::division::Division::read(county.wire).unwrap();
+    Division::read(county.wire).unwrap();
     let versions = town.versions;
     town.edit(seed(named)).unwrap();
     assert_eq!(town.versions, versions);

@@ -141,7 +141,8 @@ impl Served {
             "ClaimCase" => v1::ClaimCaseRequest { key, revision: 0 }.encode_to_vec(),
             "ActOnCase" => {
                 let town = Principal::new("town", PrincipalKind::Operator);
-                let (case, _) = self.town.bench.bus.case(&town, key.clone()).await.unwrap();
+                let case =
+                    self.town.bench.bus.case(&town, key.clone()).await.unwrap().case.unwrap_or_default();
                 let what = Some(v1::case_action::What::Urge(v1::CaseUrge {}));
                 let action = Some(v1::CaseAction { what });
                 let revision = case.revision;
