@@ -44,6 +44,14 @@ pub(crate) fn audited(folder: &Path) -> Vec<(String, String, String)> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
+/// Says other words in the subjects of an action's entries: how many.
+pub(crate) fn unsay(folder: &Path, action: &str, said: &str, instead: &str) -> usize {
+    let db = Connection::open(folder.join(STORE_FILE)).unwrap();
+    db.execute_batch("DROP TRIGGER audit_as_is").unwrap();
+    let sql = "UPDATE audit SET subject = replace(subject, ?2, ?3) WHERE action = ?1";
+    db.execute(sql, [action, said, instead]).unwrap()
+}
+
 /// Makes the rows of an alert's evidence unreadable.
 pub(crate) fn damage_evidence(folder: &Path, alert: AlertId) {
     let db = Connection::open(folder.join(STORE_FILE)).unwrap();

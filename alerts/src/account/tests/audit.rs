@@ -1,7 +1,10 @@
 //! What was done with accounts stands in the audit, under its chain.
 
 use super::*;
-use crate::store::{tests::audited, verify_audit};
+use crate::store::{
+    tests::{audited, unsay},
+    verify_audit,
+};
 
 #[tokio::test]
 async fn who_gave_whom_which_role_is_audited_without_secrets_and_a_change_of_it_shows() {
@@ -56,10 +59,7 @@ async fn who_gave_whom_which_role_is_audited_without_secrets_and_a_change_of_it_
     assert!(report.holds() && report.entries == all.len() as u64, "{report:?}");
 
     // A role that was given is not unsaid.
-    let db = rusqlite::Connection::open(folder.join(STORE_FILE)).unwrap();
-    db.execute_batch("DROP TRIGGER audit_as_is").unwrap();
-    let hidden = "UPDATE audit SET subject = replace(subject, 'leader', 'handler') WHERE action = 'updated'";
-    assert_eq!(db.execute(hidden, []).unwrap(), 1);
+    assert_eq!(unsay(folder, "updated", "leader", "handler"), 1);
     let report = verify_audit(folder, &[], None).unwrap();
     assert!(!report.holds(), "{report:?}");
 }
