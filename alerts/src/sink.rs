@@ -239,7 +239,10 @@ impl Sinks {
                 warn!(sink = one.spec.name, why, "the sink cannot be sent to");
             }
             if one.spec.with_cases {
-                tasks.spawn(CaseWorker::new(&self.bus, Arc::clone(one), self.options, tls.clone()).run());
+                for critical in [true, false] {
+                    let (sink, tls) = (Arc::clone(one), tls.clone());
+                    tasks.spawn(CaseWorker::new(&self.bus, sink, self.options, tls, critical).run());
+                }
             }
             tasks.spawn(Worker::new(&self.bus, Arc::clone(one), self.options, tls).run());
             info!(sink = one.spec.name, "alerts are shared");

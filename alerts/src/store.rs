@@ -41,7 +41,7 @@ use xueliang_proto::v1;
 
 pub use audit::AuditStore;
 pub use backup::{Manifest, OtherFile, backup_files, make_folder, read_manifest, restore};
-pub use cases::{ActOn, CaseKey, CaseNotice, CaseQuery, Cases, DueCase, ManualReport};
+pub use cases::{ActOn, CaseKey, CaseNotice, CaseQuery, Cases, DueCase, ManualReport, NoticeWay};
 pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
 pub use duty::DutyStore;
 pub use retention::{

@@ -22,7 +22,7 @@ use crate::{
     bus::{Bus, Inner},
     case::Action,
     error::{Error, Result},
-    store::CaseNotice,
+    store::{CaseNotice, NoticeWay},
 };
 
 /// Name and version of the body.
@@ -103,8 +103,10 @@ fn body(notice: &CaseNotice, delivery_id: &str, site: &str, sink: &str) -> serde
     serde_json::to_vec(&body).map(Bytes::from)
 }
 
-/// Tells one sink of cases.
+/// Tells one sink of cases, one way. A sink has two of them: a notice that it does not take keeps the others of its way
+/// waiting, and no minor one may keep a call for help waiting.
 pub(super) struct CaseWorker {
+    way: NoticeWay,
     bus: Arc<Inner>,
     shared: Arc<Shared>,
     options: SinkOptions,
@@ -118,11 +120,13 @@ impl CaseWorker {
         shared: Arc<Shared>,
         options: SinkOptions,
         tls: Result<Arc<ClientConfig>, String>,
+        critical: bool,
     ) -> Self {
+        let way = NoticeWay { sink: shared.spec.name.clone(), critical };
         let sender = shared.spec.sender(&options, tls);
         let seed = bus.0.clock.mono().0;
         let backoff = Backoff::spread(options.wait_from, options.wait_to, seed);
-        Self { bus: Arc::clone(&bus.0), shared, options, sender, backoff }
+        Self { way, bus: Arc::clone(&bus.0), shared, options, sender, backoff }
     }
     /// Works for ever.
     pub(super) async fn run(mut self) {
@@ -133,20 +137,18 @@ impl CaseWorker {
         }
     }
     async fn run_once(&mut self) -> Result<Infallible> {
-        let mut place = self.bus.store.case_notice_place(self.name()).await?;
+        let mut place = self.bus.store.case_notice_place(self.way.clone()).await?;
         loop {
             let (notice, upto) =
                 self.bus.store.next_case_notice(Arc::clone(&self.shared.filter), place).await?;
             match notice {
-                Some(notice) => self.tell(&notice).await?,
+                Some(notice) if self.way.takes(&notice) => self.tell(&notice).await?,
+                Some(_) => {}
                 // What nobody wants is passed over without a write: it is looked at again in the next life.
                 None => tokio::time::sleep(LOOK_EVERY).await,
             }
             place = upto;
         }
-    }
-    fn name(&self) -> String {
-        self.shared.spec.name.clone()
     }
     /// Sends a notice until it is taken or given up.
     async fn tell(&mut self, notice: &CaseNotice) -> Result<()> {
@@ -184,7 +186,7 @@ impl CaseWorker {
     /// Keeps what came of a try; what was taken is not sent again because the store fails for a while.
     async fn keep(&self, upto: Option<u64>, share: Option<v1::Share>) -> Result<()> {
         loop {
-            match self.bus.store.settle_case_notice(self.name(), upto, share.clone()).await {
+            match self.bus.store.settle_case_notice(self.way.clone(), upto, share.clone()).await {
                 Err(error @ (Error::Unavailable(_) | Error::Exhausted(_))) => {
                     warn!(sink = self.shared.spec.name, %error, "what was told of a case is not on disk yet");
                     tokio::time::sleep(LOOK_EVERY).await;

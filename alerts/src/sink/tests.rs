@@ -11,12 +11,19 @@ use tokio::{
     net::TcpListener,
     task::JoinHandle,
 };
-use xueliang_base::{alert::Sha256, kind::Kind, shutdown};
+use xueliang_base::{
+    alert::{Alert, Sha256},
+    kind::Kind,
+    shutdown,
+};
 
 use super::*;
 use crate::{
     rights::PrincipalKind,
-    store::sinks::{LetterQuery, ShareQuery},
+    store::{
+        NoticeWay,
+        sinks::{LetterQuery, ShareQuery},
+    },
     testing::{Bench, alert, critical, minor, next_state},
 };
 
@@ -323,7 +330,8 @@ async fn a_desk_that_is_told_of_a_case_is_told_outside_too_until_that_is_taken()
     let told = SinkSpec { with_cases: true, filter: none, ..spec(&bench, "sms", &receiver.url) };
     let deaf = spec(&bench, "wall", &receiver.url);
     let running = start(&bench, vec![told, deaf]).await;
-    assert_eq!(bench.bus.store().case_notice_place("sms".to_owned()).await.unwrap(), 0);
+    let sms = NoticeWay { sink: "sms".to_owned(), critical: true };
+    assert_eq!(bench.bus.store().case_notice_place(sms.clone()).await.unwrap(), 0);
     let (severe, other) = (critical(), alert(Kind::PersonDown, 2));
     bench.commit(&[severe.clone(), other]).await;
     receiver.wait_for(3).await;
@@ -349,7 +357,31 @@ async fn a_desk_that_is_told_of_a_case_is_told_outside_too_until_that_is_taken()
     running.stop().await;
     // Nothing is told again in the next life.
     let bench = bench.reopen().await;
-    let place = bench.bus.store().case_notice_place("sms".to_owned()).await.unwrap();
+    let place = bench.bus.store().case_notice_place(sms.clone()).await.unwrap();
     let (next, _) = bench.bus.store().next_case_notice(Arc::default(), place).await.unwrap();
     assert!(next.is_none_or(|next| next.case.subject.alert != Some(severe.id)));
+}
+
+#[tokio::test]
+async fn a_notice_that_is_not_taken_delays_no_call_for_help() {
+    let bench = Bench::new();
+    // What is minor is refused for the time being, over and over.
+    let stubborn = Receiver::with(&[Answer::Status(503); 5000]).await;
+    let minor = SinkSpec { with_cases: true, ..spec(&bench, "sms", &stubborn.url) };
+    let running = start(&bench, vec![minor]).await;
+    let (late, severe) = (alert(Kind::ExposedGarbage, 4), critical());
+    bench.commit(&[late.clone()]).await;
+    bench.clock.advance(Duration::from_secs(3600));
+    bench.bus.tick_cases().await;
+    let told = |alert: &Alert| {
+        let got = stubborn.got.lock().unwrap();
+        got.iter().any(|one| one["schema"] == CASE_SCHEMA && one["case"]["alert_id"] == alert.id.to_string())
+    };
+    until(|| told(&late)).await;
+    bench.commit(&[severe.clone()]).await;
+    bench.clock.advance(Duration::from_secs(61));
+    bench.bus.tick_cases().await;
+    until(|| told(&severe)).await;
+    assert_eq!(running.sinks.counts("sms").unwrap().notices_taken, 0, "neither was taken");
+    running.stop().await;
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use xueliang_base::{
     id::{AlertId, DivisionCode},
+    kind::Level,
     time::Wall,
 };
 use xueliang_proto::v1;
@@ -92,6 +93,26 @@ pub struct CaseNotice {
     pub event: Event,
 }
 
+/// One of a sink's two ways for notices: what is of level 1 or 2 waits for nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoticeWay {
+    /// Name of the sink.
+    pub sink: String,
+    /// Whether it is the one of levels 1 and 2.
+    pub critical: bool,
+}
+
+impl NoticeWay {
+    /// Whether a notice goes this way: by the level that its case had then, so that each goes one way for ever.
+    pub fn takes(&self, notice: &CaseNotice) -> bool {
+        self.critical == (notice.case.level <= Level::SEVERE)
+    }
+    /// Under which its place is kept. No sink's name has a space.
+    pub(super) fn key(&self) -> String {
+        if self.critical { self.sink.clone() } else { format!("{} rest", self.sink) }
+    }
+}
+
 /// Cases. Every write is on disk when its answer comes, and is decided about in the transaction that keeps it, by the duty
 /// rules as they are then.
 pub trait Cases {
@@ -111,10 +132,10 @@ pub trait Cases {
     fn cases_due(&self, limit: usize) -> Answer<Vec<DueCase>>;
     /// Keeps what the clock has to say about a case. Returns what it was.
     fn tick_case(&self, key: CaseKey, displayed: bool) -> Answer<Vec<Action>>;
-    /// How far a sink has come with notices; one that was never heard of begins after the last.
-    fn case_notice_place(&self, sink: String) -> Answer<u64>;
+    /// How far one way of a sink has come with notices; one that was never heard of begins after the last.
+    fn case_notice_place(&self, way: NoticeWay) -> Answer<u64>;
     /// The next notice that a filter wants after a place, and how far none is; a damaged one is passed over.
     fn next_case_notice(&self, filter: Arc<Filter>, after: u64) -> Answer<(Option<CaseNotice>, u64)>;
     /// Keeps that something left for a sink, and its place where it is done with everything up to it; both together.
-    fn settle_case_notice(&self, sink: String, upto: Option<u64>, share: Option<v1::Share>) -> Answer<()>;
+    fn settle_case_notice(&self, way: NoticeWay, upto: Option<u64>, share: Option<v1::Share>) -> Answer<()>;
 }

@@ -21,7 +21,9 @@ use xueliang_proto::v1;
 
 use self::history::{AlertFacts, File, owner};
 use super::{
-    super::{ActOn, Answer, CaseKey, CaseNotice, CaseQuery, Cases, DueCase, ManualReport, SqliteStore},
+    super::{
+        ActOn, Answer, CaseKey, CaseNotice, CaseQuery, Cases, DueCase, ManualReport, NoticeWay, SqliteStore,
+    },
     duty, file,
     writer::Urgency,
 };
@@ -312,14 +314,14 @@ impl Cases for SqliteStore {
         let now = self.clock.wall();
         self.read(move |db| list::due(db, &known.read(db)?, limit, now))
     }
-    fn case_notice_place(&self, sink: String) -> Answer<u64> {
-        self.write(move |db, _| notice::place(db, &sink))
+    fn case_notice_place(&self, way: NoticeWay) -> Answer<u64> {
+        self.write(move |db, _| notice::place(db, &way))
     }
     fn next_case_notice(&self, filter: Arc<Filter>, after: u64) -> Answer<(Option<CaseNotice>, u64)> {
         self.catch_up(move |db| notice::next(db, &filter, after))
     }
-    fn settle_case_notice(&self, sink: String, upto: Option<u64>, share: Option<v1::Share>) -> Answer<()> {
-        self.write(move |db, _| notice::settle(db, &sink, upto, share.as_ref()))
+    fn settle_case_notice(&self, way: NoticeWay, upto: Option<u64>, share: Option<v1::Share>) -> Answer<()> {
+        self.write(move |db, _| notice::settle(db, &way, upto, share.as_ref()))
     }
     fn tick_case(&self, key: CaseKey, displayed: bool) -> Answer<Vec<Action>> {
         let known = KnownRules::of(self);

@@ -6,7 +6,7 @@ use xueliang_proto::v1;
 
 use super::{
     super::{
-        super::CaseNotice,
+        super::{CaseNotice, NoticeWay},
         convert::{signed, unsigned},
         query::Sql,
         sinks::note_share,
@@ -31,15 +31,16 @@ pub(super) fn is_told(event: &Event, case: &Case) -> bool {
     }
 }
 
-pub(super) fn place(db: &Connection, sink: &str) -> Result<u64> {
+pub(super) fn place(db: &Connection, way: &NoticeWay) -> Result<u64> {
+    let key = way.key();
     let mut known = db.prepare_cached("SELECT place FROM case_notice_place WHERE sink = ?1")?;
-    if let Some(place) = known.query_row([sink], |row| row.get(0)).optional()? {
+    if let Some(place) = known.query_row([&key], |row| row.get(0)).optional()? {
         return Ok(unsigned(place));
     }
     let mut last = db.prepare_cached("SELECT coalesce(max(notice_id), 0) FROM case_notice")?;
     let last: i64 = last.query_row([], |row| row.get(0))?;
     db.prepare_cached("INSERT INTO case_notice_place (sink, place) VALUES (?1, ?2)")?
-        .execute(params![sink, last])?;
+        .execute(params![key, last])?;
     Ok(unsigned(last))
 }
 
@@ -74,16 +75,16 @@ fn read(db: &Connection, case_id: i64, revision: u64) -> Result<(Case, Event)> {
 
 pub(super) fn settle(
     db: &Connection,
-    sink: &str,
+    way: &NoticeWay,
     upto: Option<u64>,
     share: Option<&v1::Share>,
 ) -> Result<()> {
     if let Some(share) = share {
-        note_share(db, sink, share)?;
+        note_share(db, &way.sink, share)?;
     }
     if let Some(upto) = upto {
         db.prepare_cached("UPDATE case_notice_place SET place = max(place, ?2) WHERE sink = ?1")?
-            .execute(params![sink, signed(upto)])?;
+            .execute(params![way.key(), signed(upto)])?;
     }
     Ok(())
 }
