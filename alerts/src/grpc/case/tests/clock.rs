@@ -87,3 +87,18 @@ async fn a_clock_that_is_set_back_turns_no_history_back() {
     let times: Vec<_> = get(&bench, &alert).await.history.iter().map(|one| one.at_unix_us).collect();
     assert!(times.is_sorted(), "{times:?}");
 }
+
+#[tokio::test]
+async fn a_severe_case_that_was_touched_is_looked_at_before_what_is_slight() {
+    let bench = Bench::new();
+    let (severe, slight) = (critical(), minor());
+    bench.commit(std::slice::from_ref(&slight)).await;
+    bench.clock.advance(Duration::from_secs(1300));
+    bench.commit(std::slice::from_ref(&severe)).await;
+    bench.clock.advance(Duration::from_secs(65));
+    bench.bus.tick_cases().await;
+    bench.clock.advance(Duration::from_secs(135));
+    let due = bench.bus.store().cases_due(9).await.unwrap();
+    let alerts: Vec<_> = due.iter().map(|one| one.to_judge).collect();
+    assert_eq!(alerts, [Some(severe.id), Some(slight.id)], "{due:?}");
+}

@@ -150,6 +150,7 @@ pub(super) fn all(db: &Connection, rules: &Rules, query: &CaseQuery, now: Wall) 
 }
 
 pub(super) fn due(db: &Connection, rules: &Rules, most: usize, now: Wall) -> Result<Vec<DueCase>> {
+    // With the most severe level each may have: what is severe is looked at first, touched or not.
     let mut due = Vec::new();
     // What nobody has touched, as soon as its clock may have something to say: by lane, since limits go by level. Where a
     // town has limits of its own for some, the shortest wakes all of the lane; from then on each goes by its own.
@@ -179,11 +180,12 @@ pub(super) fn due(db: &Connection, rules: &Rules, most: usize, now: Wall) -> Res
             );
             let rows = sql.all(db, |row| Ok((alert_id(&row.get::<_, String>(0)?)?, Wall(row.get(1)?))))?;
             let over = rows.into_iter().take_while(|(_, begin)| soon(*begin));
-            due.extend(over.map(|(alert, _)| DueCase { key: CaseKey::Alert(alert), to_judge: Some(alert) }));
+            let case = |alert| DueCase { key: CaseKey::Alert(alert), to_judge: Some(alert) };
+            due.extend(over.map(|(alert, _)| (severities[0], case(alert))));
         }
     }
     let mut sql = Sql::new(
-        "SELECT f.number, f.state, c.alert_id FROM case_file f LEFT JOIN case_alert c USING (case_id) \
+        "SELECT f.number, f.state, c.alert_id, f.level FROM case_file f LEFT JOIN case_alert c USING (case_id) \
          WHERE f.due_us <= ? ORDER BY f.level, f.due_us LIMIT ?",
     );
     sql.add("", [now.0.into(), limit(most).into()]);
@@ -191,11 +193,13 @@ pub(super) fn due(db: &Connection, rules: &Rules, most: usize, now: Wall) -> Res
         let number: String = row.get(0)?;
         let is_new = row.get::<_, i32>(1)? == i32::from(v1::CaseState::New);
         let alert = row.get::<_, Option<String>>(2)?.filter(|_| is_new);
-        Ok(DueCase {
+        let case = DueCase {
             key: CaseKey::Number(number.parse().map_err(|_| damaged("case's number")())?),
             to_judge: alert.map(|id| alert_id(&id)).transpose()?,
-        })
+        };
+        Ok((row.get(3)?, case))
     })?;
     due.extend(touched);
-    Ok(due)
+    due.sort_by_key(|(severity, _)| *severity);
+    Ok(due.into_iter().map(|(_, case)| case).collect())
 }
