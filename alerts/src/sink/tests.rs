@@ -370,7 +370,7 @@ async fn a_notice_that_is_not_taken_delays_no_call_for_help() {
     let minor = SinkSpec { with_cases: true, ..spec(&bench, "sms", &stubborn.url) };
     let running = start(&bench, vec![minor]).await;
     let (late, severe) = (alert(Kind::ExposedGarbage, 4), critical());
-    bench.commit(&[late.clone()]).await;
+    bench.commit(std::slice::from_ref(&late)).await;
     bench.clock.advance(Duration::from_secs(3600));
     bench.bus.tick_cases().await;
     let told = |alert: &Alert| {
@@ -378,7 +378,7 @@ async fn a_notice_that_is_not_taken_delays_no_call_for_help() {
         got.iter().any(|one| one["schema"] == CASE_SCHEMA && one["case"]["alert_id"] == alert.id.to_string())
     };
     until(|| told(&late)).await;
-    bench.commit(&[severe.clone()]).await;
+    bench.commit(std::slice::from_ref(&severe)).await;
     bench.clock.advance(Duration::from_secs(61));
     bench.bus.tick_cases().await;
     until(|| told(&severe)).await;
