@@ -92,7 +92,11 @@ impl Attention {
     /// A scheduler of no cameras.
     pub fn new(params: AttentionParams) -> Self {
         Self {
-            limits: Limits { max_age: params.max_age, oldest_keyframe: Duration::MAX },
+            limits: Limits {
+                max_age: params.max_age,
+                oldest_keyframe: Duration::MAX,
+                oldest_at_stake: Duration::MAX,
+            },
             leases: Leases::new(params.leases_per_worker),
             params,
             seats: Seats::default(),
@@ -353,7 +357,11 @@ impl Attention {
             return;
         }
         self.load.measure(now, &self.params, &self.seats);
-        let limits = Limits { oldest_keyframe: self.load.oldest_keyframe(), ..self.limits };
+        let limits = Limits {
+            oldest_keyframe: self.load.oldest_keyframe(),
+            oldest_at_stake: self.load.oldest_at_stake(),
+            ..self.limits
+        };
         if limits != self.limits {
             self.limits = limits;
             if let Some(agenda) = &mut self.agenda {

@@ -126,7 +126,7 @@ pub struct Label {
     pub since: Mono,
     /// Arrival of this one.
     pub at: Mono,
-    /// Whether something moved, or nothing did.
+    /// Whether something moved, or nothing did but what comes and goes in vain.
     pub moved: bool,
 }
 
@@ -254,7 +254,9 @@ fn label(before: Option<Mono>, at: Mono, sighting: &Sighting) -> Option<Label> {
     if sighting.global || sighting.flipped {
         return None;
     }
-    Some(Label { since, at, moved: !sighting.moved.is_empty() })
+    // A tier that asked for a glance at each gust would cost what a fast glance does.
+    let moved = sighting.moved & !sighting.restless | sighting.moving;
+    Some(Label { since, at, moved: !moved.is_empty() })
 }
 
 #[cfg(test)]

@@ -205,7 +205,7 @@ pub fn main() -> ExitCode {
 /// ONNX Runtime's published builds report their use to their maker unless told not to: a town's cameras are nobody
 /// else's business. glibc gives each thread an arena of its own, and a node has four threads a camera: reconnects would
 /// leave its memory in pieces. So would evidence: once a clip of some megabytes was freed, glibc takes the next ones of
-/// that size out of its heap as well, where what lies behind them keeps them from being given back.
+/// that size out of its heap as well, where what lies behind them keeps them from being given back. Workers get another threshold.
 const ENVIRONMENT: [(&str, &str); 3] =
     [("ORT_DISABLE_TELEMETRY", "1"), ("MALLOC_ARENA_MAX", "2"), ("MALLOC_MMAP_THRESHOLD_", "1048576")];
 

@@ -52,6 +52,8 @@ pub(super) struct Limits {
     pub(super) max_age: Duration,
     /// A keyframe that has waited for longer is left for the next one.
     pub(super) oldest_keyframe: Duration,
+    /// The same where a floor at rest would soon be broken.
+    pub(super) oldest_at_stake: Duration,
 }
 
 /// A look on its way.
@@ -92,7 +94,7 @@ pub(super) struct Seat {
     born: Option<Mono>,
     /// Arrival of the last picture seen.
     pub(super) seen: Option<Mono>,
-    /// Time between the last two pictures seen: under overload the next takes as long.
+    /// Time between the last two pictures seen, or what is left of longer ones before: under overload the next takes as long.
     stepped: Duration,
     tried: Option<Mono>,
     failures: u32,
@@ -369,7 +371,7 @@ impl Seat {
         let by_keyframe = self
             .keyframe_cost(now, limits)
             .zip(self.offer.freshest_keyframe_arrival)
-            .map(|(cost, arrival)| until(arrival, cost, limits.oldest_keyframe));
+            .map(|(cost, arrival)| until(arrival, cost, self.oldest_keyframe(arrival, limits)));
         by_unit.max(by_keyframe)
     }
     /// Whether the newest keyframe is the last one that comes before the floor is broken.
@@ -398,6 +400,12 @@ impl Seat {
         }
         cost.mul_f64(0.5f64.powf(overdue.as_secs_f64() / DOUBTED.as_secs_f64()))
     }
+    /// How long this keyframe may wait: longer where a floor at rest is broken unless it, or the next one, is looked at.
+    fn oldest_keyframe(&self, arrival: Mono, limits: Limits) -> Duration {
+        let step = self.offer.keyframe_interval_estimate.unwrap_or_default();
+        let at_stake = |kept: &Kept| kept.resting && kept.breaks(arrival, step * 2);
+        if self.floors.iter().any(at_stake) { limits.oldest_at_stake } else { limits.oldest_keyframe }
+    }
     /// Predicted cost of a keyframe look, where there is a new keyframe and it would not come too old.
     pub(super) fn keyframe_cost(&self, now: Mono, limits: Limits) -> Option<Duration> {
         let arrival = self.offer.freshest_keyframe_arrival?;
@@ -406,7 +414,7 @@ impl Seat {
         let waited = now.since(arrival);
         // Only where the next one is soon there: after a rare one it is the camera that would wait too long.
         let soon = self.offer.keyframe_interval_estimate.is_some_and(|step| step <= SOON);
-        let fresh = !soon || waited <= limits.oldest_keyframe;
+        let fresh = !soon || waited <= self.oldest_keyframe(arrival, limits);
         (new && fresh && waited.saturating_add(cost) <= limits.max_age).then_some(cost)
     }
     /// Predicted cost of a continued look, where there is a new unit and it would not come too old.
@@ -458,7 +466,9 @@ impl Seat {
             for kept in self.floors.iter_mut().filter(|kept| kept.is_served_by(&seen.models)) {
                 slow += u64::from(kept.serve(seen.picture, born, grace));
             }
-            self.stepped = self.seen.map_or(Duration::ZERO, |seen| flight.picture.since(seen));
+            let stepped = self.seen.map_or(Duration::ZERO, |seen| flight.picture.since(seen));
+            // Times differ where workers are short, and a floor that counts on the shorter ones is broken by the longer.
+            self.stepped = stepped.max((self.stepped * 3 + stepped) / 4);
             if flight.kind == LookKind::Continued
                 && let Some(seen) = self.seen
             {

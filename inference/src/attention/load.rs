@@ -83,6 +83,10 @@ impl Load {
     pub(super) fn oldest_keyframe(&self) -> Duration {
         if self.wanted > self.promised { self.window } else { Duration::MAX }
     }
+    /// The same for one that a floor at rest depends on. Where not even those can all be looked at, waiting would only make all old.
+    pub(super) fn oldest_at_stake(&self) -> Duration {
+        if self.is_unbearable() { self.oldest_keyframe() } else { Duration::MAX }
+    }
     /// Whether not even what is leased can be done.
     pub(super) fn is_unbearable(&self) -> bool {
         self.needed > self.promised

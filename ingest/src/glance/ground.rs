@@ -56,11 +56,13 @@ const GLOBAL: f32 = 0.4;
 /// A new scene that has stood for so long, and was judged, is learned.
 const SETTLES: Duration = Duration::from_secs(10);
 
-/// What a glance saw, cell by cell. The sets but `moved` are disjoint.
+/// What a glance saw, cell by cell. The sets but `moved` and `restless` are disjoint.
 #[derive(Debug, Clone)]
 pub(super) struct Sighting {
     /// Differs from the glance before, wherever that was.
     pub(super) moved: Cells,
+    /// Where things come and go in vain.
+    pub(super) restless: Cells,
     /// Differs, and has not stood.
     pub(super) moving: Cells,
     /// Differs and stands, and looks have not judged it.
@@ -206,6 +208,7 @@ impl Ground {
         let kept_or_cleared = kept | cleared;
         Sighting {
             moved: compared.moved_weak.without_lone().reached_from(&compared.moved).without_specks(PART),
+            restless: self.habits.places(),
             moving: moving.without_lone(),
             staying: (changed & standing & !kept_or_cleared).without_lone(),
             kept,

@@ -130,14 +130,19 @@ impl Habits {
     }
     /// Whether what differs so much there comes and goes, there or right beside.
     fn is_habit(&self, at: usize, reach: u8) -> bool {
-        let (x, y) = (at % COLUMNS, at / COLUMNS);
         let lasts = self.regions[at].now_lasts;
-        let around = (y.saturating_sub(1)..(y + 2).min(ROWS))
-            .flat_map(|y| (x.saturating_sub(1)..(x + 2).min(COLUMNS)).map(move |x| y * COLUMNS + x));
-        around.map(|at| &self.regions[at]).any(|habit| {
+        around(at).map(|at| &self.regions[at]).any(|habit| {
             let known = u16::from(habit.reach);
             habit.vain >= ENOUGH && u16::from(reach) <= known + known / FURTHER && lasts <= habit.lasts
         })
+    }
+    /// Where things come and go: the regions that have a habit, and those beside them, which it reaches into.
+    pub(super) fn places(&self) -> Cells {
+        let mut places = Cells::EMPTY;
+        for (at, _) in self.regions.iter().enumerate().filter(|(_, region)| region.vain >= ENOUGH) {
+            around(at).for_each(|at| mark(&mut places, at));
+        }
+        places
     }
     fn pass(&mut self, passed: Duration) {
         self.since_counted += passed;
@@ -188,6 +193,12 @@ impl Region {
 
 fn region_of(cell: usize) -> usize {
     cell / W / SIDE * COLUMNS + cell % W / SIDE
+}
+/// A region and those that touch it.
+fn around(at: usize) -> impl Iterator<Item = usize> {
+    let (x, y) = (at % COLUMNS, at / COLUMNS);
+    (y.saturating_sub(1)..(y + 2).min(ROWS))
+        .flat_map(move |y| (x.saturating_sub(1)..(x + 2).min(COLUMNS)).map(move |x| y * COLUMNS + x))
 }
 fn regions(cells: Cells) -> Vec<bool> {
     let mut regions = vec![false; COLUMNS * ROWS];

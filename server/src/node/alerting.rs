@@ -113,6 +113,11 @@ const HEIRS_WITHIN: Duration = Duration::from_secs(30);
 /// The rule of coverage gaps, which stands in no camera's list.
 const COVERAGE_GAP: &str = "coverage_gap";
 
+/// Whether pictures tell anything of an alert. They do not of looks that were not taken, and would be made just when there is no time.
+fn shows(kind: Kind) -> bool {
+    kind != Kind::CoverageGap
+}
+
 /// How often it is looked whether such a time has come.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -216,6 +221,7 @@ impl Alerting {
         // What the process before this one had not made yet will never be made: its footage went with it.
         let missing: Vec<EvidenceRef> = EvidenceKind::ALL
             .into_iter()
+            .filter(|_| shows(alert.kind))
             .filter(|kind| alert.evidence.iter().all(|known| known.kind != *kind))
             .filter(|kind| *kind != EvidenceKind::Still || !alert.explanation.looks.is_empty())
             .map(|kind| footage::missing(kind, "the node ended before it was made"))
@@ -317,7 +323,7 @@ impl Alerting {
             }
             _ => {}
         }
-        let wanted = (word == "raised").then(|| Wanted {
+        let wanted = (word == "raised" && shows(alert.kind)).then(|| Wanted {
             alert: id,
             camera: change.camera,
             unit_seq: change.unit_seq,

@@ -92,3 +92,33 @@ fn a_rule_that_has_seen_something_is_promised_what_it_asks() {
     attention.undecided(later, &without, BTreeSet::new());
     assert_eq!(attention.breaches(later), [], "it has decided");
 }
+
+#[test]
+fn floors_at_rest_hold_where_keyframes_come_together_and_others_are_woken_all_the_time() {
+    // What rests takes one of two workers, in bursts of forty; what is woken would take two more.
+    let (resting_ones, woken_ones) = (160, 20);
+    let mut cams = cams(resting_ones + woken_ones, 0.3, 25);
+    for (index, cam) in cams.iter_mut().enumerate() {
+        cam.continued = true;
+        cam.phase = Duration::from_millis(500) * u32::try_from(index % 4).unwrap();
+    }
+    let names: Vec<CameraId> = cams.iter().map(|cam| cam.id.clone()).collect();
+    let mut sim = Sim::new(AttentionParams { max_age: s(1.2), leases_per_worker: 16, ..params(2) }, cams);
+    for name in &names {
+        sim.attention.set_camera(CameraNeed { id: name.clone(), ..resting() });
+    }
+    for second in 0..180 {
+        for name in &names[resting_ones..] {
+            sim.attention.wake(sim.now, name, s(10.0));
+        }
+        sim.run(1.0);
+        let late = sim.attention.breaches(sim.now);
+        assert!(second < 60 || late.is_empty(), "after {second} s: {late:?}");
+    }
+    for cam in &sim.cams[..resting_ones] {
+        let served = &cam.by_model["m"];
+        let longest = served.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap();
+        assert!(longest <= s(30.0), "{}: {longest:?}", cam.id);
+        assert!(cam.ages.iter().all(|age| *age <= s(1.2) + TICK), "{}", cam.id);
+    }
+}

@@ -1,6 +1,6 @@
 //! Three hundred quiet cameras on one machine, for ten minutes.
 
-use std::{fs, time::Duration};
+use std::{collections::BTreeMap, fs, time::Duration};
 
 use anyhow::Context;
 
@@ -27,6 +27,7 @@ struct Worst {
     /// Cameras that did not stream.
     silent: f64,
     memory_mib: f64,
+    memory_by_role: BTreeMap<String, f64>,
 }
 
 pub(super) async fn rows(table: &mut Table, clips: &Clips) -> anyhow::Result<()> {
@@ -80,6 +81,9 @@ pub(super) async fn rows(table: &mut Table, clips: &Clips) -> anyhow::Result<()>
         "<= 4 MB",
         each * f64::from(1 << 20) <= 4e6,
     );
+    let told: Vec<String> =
+        worst.memory_by_role.iter().map(|(role, mib)| format!("{role} {mib:.0}")).collect();
+    table.note(&format!("{name}: memory by role then, MiB"), told.join(", "));
     table.note(
         &format!("{name}: of a core, in all"),
         format!("{:.1} %; simulated cameras, not charged, {own:.1} %", spent.percent(1)),
@@ -111,11 +115,14 @@ async fn sample(service: &Service, worst: &mut Worst) -> anyhow::Result<()> {
     worst.ungranted = worst.ungranted.max(ungranted.iter().sum());
     let streaming = sum(&metrics, "xueliang_node_camera_streaming", &[]);
     worst.silent = worst.silent.max(CAMERAS as f64 - streaming);
-    let mut memory = 0.0;
-    for pid in service.roles().keys() {
-        memory += proportional_mib(*pid)?;
+    let mut by_role = BTreeMap::new();
+    for (pid, role) in service.roles() {
+        *by_role.entry(role).or_default() += proportional_mib(pid)?;
     }
-    worst.memory_mib = worst.memory_mib.max(memory);
+    let memory = by_role.values().sum();
+    if memory > worst.memory_mib {
+        (worst.memory_mib, worst.memory_by_role) = (memory, by_role);
+    }
     Ok(())
 }
 
