@@ -18,6 +18,7 @@ mod lanes;
 mod publish;
 mod registry;
 mod seal;
+mod statistics;
 mod subscription;
 mod suppression;
 mod trail;

@@ -9,9 +9,11 @@
 pub mod action;
 pub mod actor;
 pub mod clock;
+pub mod fact;
 pub mod note;
 pub mod number;
 pub(crate) mod on_duty;
+pub mod tally;
 mod transition;
 pub(crate) mod wire;
 
@@ -28,6 +30,7 @@ use self::clock::Timers;
 pub use self::{
     action::{Action, Event, Heard},
     actor::{Acted, Actor, Capacity},
+    fact::Fact,
     number::CaseNumber,
     on_duty::OnDuty,
     transition::{CLAIM, act, apply, next, replay},

@@ -23,6 +23,7 @@ mod rule;
 #[cfg(test)]
 mod scope;
 mod sink;
+mod statistics;
 mod suppression;
 mod vocabulary;
 
@@ -41,7 +42,8 @@ use xueliang_proto::v1::{
     duty_service_server::DutyServiceServer, evidence_service_server::EvidenceServiceServer,
     explain_service_server::ExplainServiceServer, node_service_server::NodeServiceServer,
     retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
-    suppression_service_server::SuppressionServiceServer, vocabulary_service_server::VocabularyServiceServer,
+    statistics_service_server::StatisticsServiceServer, suppression_service_server::SuppressionServiceServer,
+    vocabulary_service_server::VocabularyServiceServer,
 };
 
 pub use self::{
@@ -59,6 +61,7 @@ pub use self::{
     node::NodeApi,
     retention::RetentionApi,
     sink::SinkApi,
+    statistics::StatisticsApi,
     suppression::SuppressionApi,
     vocabulary::VocabularyApi,
 };
@@ -116,6 +119,12 @@ impl Bus {
     /// What people do with alerts.
     pub fn case_service(&self) -> CaseServiceServer<CaseApi> {
         CaseServiceServer::new(CaseApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// What was raised, and what people made of it.
+    pub fn statistics_service(&self) -> StatisticsServiceServer<StatisticsApi> {
+        StatisticsServiceServer::new(StatisticsApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }

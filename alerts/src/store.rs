@@ -41,7 +41,10 @@ use xueliang_proto::v1;
 
 pub use audit::AuditStore;
 pub use backup::{Manifest, OtherFile, backup_files, make_folder, read_manifest, restore};
-pub use cases::{ActOn, CaseKey, CaseNotice, CaseQuery, Cases, DueCase, ManualReport, NoticeWay};
+pub use cases::{
+    ActOn, CaseKey, CaseNotice, CasePage, CaseQuery, Cases, DueCase, MOST_COUNTED, ManualReport, NoticeWay,
+    StatisticsQuery,
+};
 pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
 pub use duty::DutyStore;
 pub use retention::{

@@ -183,3 +183,6 @@ impl Dice {
         (z ^ (z >> 31)) % sides
     }
 }
+
+/// Random histories of cases.
+pub(crate) mod histories;

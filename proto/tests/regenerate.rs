@@ -14,6 +14,7 @@ const FILES: &[&str] = &[
     "xueliang/v1/node.proto",
     "xueliang/v1/retention.proto",
     "xueliang/v1/sink.proto",
+    "xueliang/v1/statistics.proto",
     "xueliang/v1/suppression.proto",
     "xueliang/v1/time.proto",
     "xueliang/v1/vocabulary.proto",

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     filter::Filter,
     rights::{Principal, Right, check},
-    store::{ActOn, CaseKey, CaseQuery, ManualReport},
+    store::{ActOn, CaseKey, CasePage, CaseQuery, ManualReport},
 };
 
 /// How often it is looked whether a clock has something to say.
@@ -143,7 +143,7 @@ impl Bus {
         self.0.store.case(key(wanted)?, principal.divisions.clone()).await
     }
     /// Lists cases.
-    pub async fn cases(&self, principal: &Principal, query: CaseQuery) -> Result<Vec<v1::Case>> {
+    pub async fn cases(&self, principal: &Principal, query: CaseQuery) -> Result<CasePage> {
         check(principal, Right::ReadAlerts)?;
         let filter = Filter { within: principal.divisions.clone(), ..query.filter };
         self.0.store.cases(CaseQuery { filter, ..query }).await

@@ -7,11 +7,14 @@ use xueliang_proto::v1::{self, case_service_server::CaseService};
 use super::{page_size, principal};
 use crate::{
     bus::Bus,
-    case::wire,
+    case::{fact::Reason, wire},
     error::{Error, Result},
     filter::Filter,
-    store::CaseQuery,
+    store::{CasePage, CaseQuery, MOST_COUNTED},
 };
+
+/// Digits of a case's number that say its place and day, to all of them.
+const NUMBER: std::ops::RangeInclusive<usize> = 20..=29;
 
 /// `CaseService` over the bus.
 pub struct CaseApi(pub(crate) Bus);
@@ -36,6 +39,32 @@ fn page_end(case: &v1::Case) -> String {
     format!("{}/{key}", case.opened_unix_us)
 }
 
+/// Reasons that are asked for, of whichever sort.
+fn reasons(request: &v1::ListCasesRequest) -> Result<Vec<Reason>> {
+    let mut all = Vec::new();
+    for number in &request.false_alarm_reasons {
+        all.push(Reason::False(wire::set(*number, "false_alarm_reasons")?));
+    }
+    for number in &request.not_accepted_reasons {
+        all.push(Reason::NotAccepted(wire::set(*number, "not_accepted_reasons")?));
+    }
+    for number in &request.cancel_reasons {
+        all.push(Reason::Cancel(wire::set(*number, "cancel_reasons")?));
+    }
+    Ok(all)
+}
+
+/// A case's number, or its beginning with place and day.
+fn number(text: String) -> Result<Option<String>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    if !NUMBER.contains(&text.len()) || !text.bytes().all(|digit| digit.is_ascii_digit()) {
+        return Err(Error::Invalid("number: give 20 to 29 digits, place and day at least".to_owned()));
+    }
+    Ok(Some(text))
+}
+
 #[tonic::async_trait]
 impl CaseService for CaseApi {
     async fn list_cases(
@@ -45,19 +74,33 @@ impl CaseService for CaseApi {
         let principal = principal(&self.0, request.extensions())?;
         let request = request.into_inner();
         let states = request.states.iter().map(|number| wire::state(*number)).collect::<Result<_>>()?;
+        let levels =
+            request.levels.iter().map(|number| wire::level(*number, "levels")).collect::<Result<_>>()?;
+        let flags = request.flags.iter().map(|number| wire::set(*number, "flags")).collect::<Result<_>>()?;
         let limit = page_size(request.page_size)?;
         let query = CaseQuery {
-            filter: Filter::try_from(request.filter.unwrap_or_default())?,
+            filter: Filter::try_from(request.filter.clone().unwrap_or_default())?,
+            levels,
             states,
+            flags,
+            reasons: reasons(&request)?,
+            number: number(request.number)?,
             from_inclusive: time(request.from_unix_us),
             to_exclusive: time(request.to_unix_us),
             only_misses: request.only_misses,
             before_exclusive: page_start(&request.page_token)?,
             limit,
+            with_total: request.with_total,
         };
-        let cases = self.0.cases(&principal, query).await?;
+        let CasePage { cases, total } = self.0.cases(&principal, query).await?;
         let next = cases.last().filter(|_| cases.len() == limit).map(page_end);
-        Ok(Response::new(v1::ListCasesResponse { cases, next_page_token: next.unwrap_or_default() }))
+        let total = total.unwrap_or(0);
+        Ok(Response::new(v1::ListCasesResponse {
+            cases,
+            next_page_token: next.unwrap_or_default(),
+            total: u32::try_from(total.min(MOST_COUNTED)).unwrap_or(u32::MAX),
+            total_is_more: total > MOST_COUNTED,
+        }))
     }
 
     async fn get_case(

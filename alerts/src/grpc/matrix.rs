@@ -62,6 +62,7 @@ impl Served {
             .add_service(bus.retention_service())
             .add_service(bus.camera_service())
             .add_service(bus.case_service())
+            .add_service(bus.statistics_service())
             .add_service(bus.division_service())
             .add_service(bus.duty_service())
             .add_service(bus.vocabulary_service())

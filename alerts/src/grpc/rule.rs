@@ -145,6 +145,8 @@ const ALL: &[Service] = {
                 ("ListExternalStates", Needs(ReadAlerts)),
             ],
         ),
+        // Of the divisions that one sees.
+        ("StatisticsService", &[("GetCaseStatistics", Needs(ReadAlerts))]),
         (
             "SuppressionService",
             &[

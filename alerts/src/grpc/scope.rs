@@ -13,8 +13,8 @@ use xueliang_proto::v1::{
     case_service_server::CaseService as _, delivery_service_server::DeliveryService as _,
     division_service_server::DivisionService as _, duty_service_server::DutyService as _,
     evidence_service_server::EvidenceService as _, retention_service_server::RetentionService as _,
-    sink_service_server::SinkService as _, subscribe_response::Item,
-    suppression_service_server::SuppressionService as _,
+    sink_service_server::SinkService as _, statistics_service_server::StatisticsService as _,
+    subscribe_response::Item, suppression_service_server::SuppressionService as _,
 };
 
 use super::*;
@@ -295,6 +295,13 @@ impl Town {
                     };
                 }
                 self.words(seen.iter().map(String::as_str))
+            }
+            "GetCaseStatistics" => {
+                let by_camera = vec![v1::StatisticsKey::Camera.into()];
+                let request = v1::GetCaseStatisticsRequest { by: by_camera, ..Default::default() };
+                let statistics = StatisticsApi(bus.clone());
+                let answer = statistics.get_case_statistics(by(who, request)).await.unwrap().into_inner();
+                self.words(answer.groups.iter().map(|group| group.of[0].text.as_str()))
             }
             "ListAlerts" => {
                 let answer = alerts.list_alerts(by(who, v1::ListAlertsRequest::default())).await.unwrap();

@@ -11,7 +11,7 @@ use xueliang_proto::v1;
 
 use super::Answer;
 use crate::{
-    case::{Action, Actor, Case, CaseNumber, Event, State, Subject},
+    case::{Action, Actor, Case, CaseNumber, Event, State, Subject, fact::Reason, tally::Told},
     filter::Filter,
 };
 
@@ -59,8 +59,16 @@ pub struct ManualReport {
 pub struct CaseQuery {
     /// Of which places, kinds, classes, levels.
     pub filter: Filter,
+    /// Of which most severe levels; empty: all.
+    pub levels: Vec<Level>,
     /// In which states; empty: all.
     pub states: Vec<State>,
+    /// Only those that have all of these.
+    pub flags: Vec<v1::CaseFlag>,
+    /// Only those that have one of these reasons; empty: all.
+    pub reasons: Vec<Reason>,
+    /// Only those whose numbers begin so.
+    pub number: Option<String>,
     /// Opened at or after this moment.
     pub from_inclusive: Option<Wall>,
     /// Opened before this moment.
@@ -71,6 +79,37 @@ pub struct CaseQuery {
     pub before_exclusive: Option<(Wall, String)>,
     /// At most so many.
     pub limit: usize,
+    /// Whether to count all that are wanted, up to [`MOST_COUNTED`].
+    pub with_total: bool,
+}
+
+/// Cases that a list counts; more are "more than that".
+pub const MOST_COUNTED: usize = 10_000;
+
+/// A page of cases.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CasePage {
+    /// Latest opened first.
+    pub cases: Vec<v1::Case>,
+    /// How many all pages have, if that was asked for; more than [`MOST_COUNTED`]: there are more.
+    pub total: Option<usize>,
+}
+
+/// Which cases to count, and in which groups.
+#[derive(Debug, Clone)]
+pub struct StatisticsQuery {
+    /// Of which places, kinds, classes, levels.
+    pub filter: Filter,
+    /// Opened at or after this moment.
+    pub from_inclusive: Wall,
+    /// Opened before this moment.
+    pub to_exclusive: Wall,
+    /// What groups are made by.
+    pub by: Vec<v1::StatisticsKey>,
+    /// Of divisions: how far below the root, the root being 1; 0: the camera's own.
+    pub depth: usize,
+    /// Whether drills count.
+    pub with_drills: bool,
 }
 
 /// A case whose clock may have something to say.
@@ -126,7 +165,11 @@ pub trait Cases {
     /// Whether the configuration declares a profile of limits; the empty one always.
     fn has_limits(&self, profile: &str) -> bool;
     /// Lists cases, untouched ones among them.
-    fn cases(&self, query: CaseQuery) -> Answer<Vec<v1::Case>>;
+    fn cases(&self, query: CaseQuery) -> Answer<CasePage>;
+    /// How the store finds those that a list wants, step by step: for whoever measures it.
+    fn case_search_plan(&self, query: CaseQuery) -> Answer<Vec<String>>;
+    /// Counts cases, untouched ones among them, and when that was.
+    fn case_statistics(&self, query: StatisticsQuery) -> Answer<(Told, Wall)>;
     /// Cases whose clock may have something to say; at most so many of those that were touched, and of each class and
     /// lane of those that were not.
     fn cases_due(&self, limit: usize) -> Answer<Vec<DueCase>>;

@@ -396,6 +396,42 @@ CREATE TABLE audit_head (
 CREATE TRIGGER audit_head_stays BEFORE DELETE ON audit_head BEGIN SELECT RAISE(ABORT, 'heads are append-only'); END;
 CREATE TRIGGER audit_head_as_is BEFORE UPDATE ON audit_head BEGIN SELECT RAISE(ABORT, 'heads are append-only'); END;
 ",
+    r"
+-- What cases come to, for lists and statistics: made of their histories in the transaction that adds to them, and to be made again
+-- from them at any time. What was there before is made when the store is opened, as meta.case_facts_begin asks.
+-- Places of alerts and cases, and what raised alerts, by number.
+CREATE TABLE case_place (place INTEGER PRIMARY KEY, camera TEXT NOT NULL, path TEXT NOT NULL) STRICT;
+CREATE UNIQUE INDEX case_place_by_name ON case_place (camera, path);
+CREATE TABLE case_source (source INTEGER PRIMARY KEY, rule TEXT NOT NULL, model TEXT NOT NULL) STRICT;
+CREATE UNIQUE INDEX case_source_by_name ON case_source (rule, model);
+CREATE TABLE case_unit (unit INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+CREATE UNIQUE INDEX case_unit_by_name ON case_unit (name);
+-- Of a case that nobody has touched, which is its alert.
+ALTER TABLE alert ADD COLUMN place INTEGER;
+ALTER TABLE alert ADD COLUMN source INTEGER;
+ALTER TABLE alert ADD COLUMN drill INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX alert_untouched_by_time ON alert (class, untouched_us, alert_id, kind, level, place, drill, source)
+    WHERE untouched_us IS NOT NULL;
+-- level: the most severe one so far. NULL: reason, it has none; flags, it has none; soon_us, limit_us and close_limit_us, no
+-- timer runs; …_us, the stage was not come through; …_late, it had no limit.
+CREATE TABLE case_fact (
+    opened_us INTEGER NOT NULL, case_id INTEGER NOT NULL, class INTEGER NOT NULL, kind INTEGER NOT NULL,
+    level INTEGER NOT NULL, state INTEGER NOT NULL, place INTEGER NOT NULL, reason INTEGER, flags INTEGER,
+    soon_us INTEGER, limit_us INTEGER, close_limit_us INTEGER, verdict INTEGER NOT NULL, source INTEGER, unit INTEGER,
+    judge_us INTEGER, judge_late INTEGER, dispatch_us INTEGER, dispatch_late INTEGER, accept_us INTEGER,
+    accept_late INTEGER, close_us INTEGER, close_late INTEGER, forced_late INTEGER NOT NULL, checked INTEGER NOT NULL,
+    PRIMARY KEY (opened_us, case_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX case_fact_by_place ON case_fact (place, opened_us, case_id);
+CREATE INDEX case_fact_by_kind ON case_fact (kind, opened_us, case_id);
+CREATE INDEX case_fact_by_level ON case_fact (level, opened_us, case_id);
+CREATE INDEX case_fact_by_state ON case_fact (state, opened_us, case_id);
+CREATE INDEX case_fact_by_reason ON case_fact (reason, opened_us, case_id) WHERE reason IS NOT NULL;
+CREATE INDEX case_fact_by_flag ON case_fact (opened_us, case_id, flags) WHERE flags IS NOT NULL;
+CREATE INDEX case_fact_by_limit ON case_fact (limit_us) WHERE limit_us IS NOT NULL;
+CREATE INDEX case_fact_by_soon ON case_fact (soon_us) WHERE soon_us IS NOT NULL;
+INSERT OR REPLACE INTO meta (key, value) VALUES ('case_facts_begin', x'01');
+",
 ];
 
 /// The steps of a node's spool.

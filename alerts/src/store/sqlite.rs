@@ -139,6 +139,10 @@ pub struct SqliteStore {
     readers: Crew<Reader>,
     /// For whoever waits for one answer: consoles that catch up must not stand in its way.
     desk: Crew<Reader>,
+    /// For lists of cases, which may read a whole index: nobody else's answer waits for them.
+    search: Crew<Reader>,
+    /// For statistics, which may take seconds.
+    count: Crew<Reader>,
     path: PathBuf,
     clock: SharedClock,
     boot_began: u64,
@@ -173,6 +177,7 @@ impl SqliteStore {
         let db = file.open()?;
         let epoch = epoch_of(&db)?;
         chain::begin(&db)?;
+        cases::facts::begin(&db)?;
         let boot_began = clock::boot_began(&db, &clock.boot())?;
         flood::begin_boot(&db, &clock.boot(), clock.mono());
         let inhibitors = suppression::inhibitors(&db)?;
@@ -186,9 +191,11 @@ impl SqliteStore {
         let (slow_after, checkpoint_bytes) = (options.slow_after, options.checkpoint_bytes);
         let writer =
             Writer::spawn("store", file, db, clock.clone(), Some(rows), slow_after, checkpoint_bytes)?;
-        let desk_file = read.clone();
+        let (desk_file, search_file, count_file) = (read.clone(), read.clone(), read.clone());
         let readers = Crew::spawn("store-read", options.readers, 256, move || Reader::new(read.clone()))?;
         let desk = Crew::spawn("store-desk", 1, 256, move || Reader::new(desk_file.clone()))?;
+        let search = Crew::spawn("store-search", 1, 64, move || Reader::new(search_file.clone()))?;
+        let count = Crew::spawn("store-count", 1, 16, move || Reader::new(count_file.clone()))?;
         let cases = Arc::clone(&options.cases);
         let duty = Arc::default();
         Ok(Self {
@@ -197,6 +204,8 @@ impl SqliteStore {
             writer,
             readers,
             desk,
+            search,
+            count,
             path,
             clock,
             boot_began,
@@ -219,6 +228,20 @@ impl SqliteStore {
         work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Answer<T> {
         let answer = self.desk.run(move |reader| reader.with(work));
+        Box::pin(async move { answer.await? })
+    }
+    fn search<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        let answer = self.search.run(move |reader| reader.with(work));
+        Box::pin(async move { answer.await? })
+    }
+    fn count<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Answer<T> {
+        let answer = self.count.run(move |reader| reader.with(work));
         Box::pin(async move { answer.await? })
     }
     fn catch_up<T: Send + 'static>(

@@ -44,6 +44,14 @@ pub(crate) fn audited(folder: &Path) -> Vec<(String, String, String)> {
     rows.collect::<Result<_, _>>().unwrap()
 }
 
+/// Puts an account beside the service, without a word of who made it; one that is there stays.
+pub(crate) fn put_account(folder: &Path, account: &v1::Account) {
+    let db = Connection::open(folder.join(STORE_FILE)).unwrap();
+    let sql = "INSERT OR IGNORE INTO account (name, content, revision, password, password_us, totp, totp_confirmed, \
+               totp_step) VALUES (?1, ?2, 1, '', 0, x'', 0, 0)";
+    db.execute(sql, (&account.name, prost::Message::encode_to_vec(account))).unwrap();
+}
+
 /// Says other words in the subjects of an action's entries: how many.
 pub(crate) fn unsay(folder: &Path, action: &str, said: &str, instead: &str) -> usize {
     let db = Connection::open(folder.join(STORE_FILE)).unwrap();

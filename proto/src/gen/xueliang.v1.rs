@@ -8890,6 +8890,27 @@ pub struct ListCasesRequest {
     /// From an earlier answer.
     #[prost(string, tag = "7")]
     pub page_token: ::prost::alloc::string::String,
+    /// Most severe levels wanted; empty: all.
+    #[prost(enumeration = "Level", repeated, tag = "20")]
+    pub levels: ::prost::alloc::vec::Vec<i32>,
+    /// Only cases that have all of these.
+    #[prost(enumeration = "CaseFlag", repeated, tag = "21")]
+    pub flags: ::prost::alloc::vec::Vec<i32>,
+    /// Only cases that were judged false for one of these reasons. Where several lists of reasons are given, a reason of any.
+    #[prost(enumeration = "FalseAlarmReason", repeated, tag = "22")]
+    pub false_alarm_reasons: ::prost::alloc::vec::Vec<i32>,
+    /// Only cases that were not accepted for one of these reasons.
+    #[prost(enumeration = "NotAcceptedReason", repeated, tag = "23")]
+    pub not_accepted_reasons: ::prost::alloc::vec::Vec<i32>,
+    /// Only cases that are void for one of these reasons.
+    #[prost(enumeration = "CancelReason", repeated, tag = "24")]
+    pub cancel_reasons: ::prost::alloc::vec::Vec<i32>,
+    /// Only the case with this number, or those whose numbers begin so: 20 to 29 digits, place and day at least. Empty: all.
+    #[prost(string, tag = "25")]
+    pub number: ::prost::alloc::string::String,
+    /// Whether the answer is to say how many there are.
+    #[prost(bool, tag = "26")]
+    pub with_total: bool,
 }
 /// A page of cases.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -8900,6 +8921,12 @@ pub struct ListCasesResponse {
     /// For the next page; empty on the last.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// How many cases of all pages are wanted, if that was asked for: counted up to 10,000.
+    #[prost(uint32, tag = "3")]
+    pub total: u32,
+    /// There are more than that.
+    #[prost(bool, tag = "4")]
+    pub total_is_more: bool,
 }
 /// Asks for a case.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -9481,6 +9508,80 @@ impl CaseOwner {
             "CASE_OWNER_UNSPECIFIED" => Some(Self::Unspecified),
             "CASE_OWNER_OURS" => Some(Self::Ours),
             "CASE_OWNER_EXTERNAL" => Some(Self::External),
+            _ => None,
+        }
+    }
+}
+/// What a case may be marked with, for lists. A case that nobody has touched has none but the drill: its clock touches it
+/// when 80 % of its first limit are used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseFlag {
+    /// Not set.
+    Unspecified = 0,
+    /// A limit has ended and still lasts (超时).
+    Overdue = 1,
+    /// 80 % of a limit are used up (将超时), or all of it.
+    DueSoon = 2,
+    /// A limit had ended at some time.
+    WasOverdue = 3,
+    /// Part of a drill (演练).
+    Drill = 4,
+    /// Urged (催办).
+    Urged = 5,
+    /// Supervised, by the clock or by people (督办).
+    Supervised = 6,
+    /// A limit was extended (延期).
+    Extended = 7,
+    /// Other authorities were called in (吹哨).
+    Whistled = 8,
+    /// Under legal hold.
+    LegalHold = 9,
+    /// Sent to rework at some time (返工).
+    Reworked = 10,
+    /// Reopened at some time (重开).
+    Reopened = 11,
+    /// Another platform keeps it.
+    External = 12,
+}
+impl CaseFlag {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_FLAG_UNSPECIFIED",
+            Self::Overdue => "CASE_FLAG_OVERDUE",
+            Self::DueSoon => "CASE_FLAG_DUE_SOON",
+            Self::WasOverdue => "CASE_FLAG_WAS_OVERDUE",
+            Self::Drill => "CASE_FLAG_DRILL",
+            Self::Urged => "CASE_FLAG_URGED",
+            Self::Supervised => "CASE_FLAG_SUPERVISED",
+            Self::Extended => "CASE_FLAG_EXTENDED",
+            Self::Whistled => "CASE_FLAG_WHISTLED",
+            Self::LegalHold => "CASE_FLAG_LEGAL_HOLD",
+            Self::Reworked => "CASE_FLAG_REWORKED",
+            Self::Reopened => "CASE_FLAG_REOPENED",
+            Self::External => "CASE_FLAG_EXTERNAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_FLAG_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_FLAG_OVERDUE" => Some(Self::Overdue),
+            "CASE_FLAG_DUE_SOON" => Some(Self::DueSoon),
+            "CASE_FLAG_WAS_OVERDUE" => Some(Self::WasOverdue),
+            "CASE_FLAG_DRILL" => Some(Self::Drill),
+            "CASE_FLAG_URGED" => Some(Self::Urged),
+            "CASE_FLAG_SUPERVISED" => Some(Self::Supervised),
+            "CASE_FLAG_EXTENDED" => Some(Self::Extended),
+            "CASE_FLAG_WHISTLED" => Some(Self::Whistled),
+            "CASE_FLAG_LEGAL_HOLD" => Some(Self::LegalHold),
+            "CASE_FLAG_REWORKED" => Some(Self::Reworked),
+            "CASE_FLAG_REOPENED" => Some(Self::Reopened),
+            "CASE_FLAG_EXTERNAL" => Some(Self::External),
             _ => None,
         }
     }
@@ -14610,6 +14711,554 @@ pub mod retention_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "xueliang.v1.RetentionService";
     impl<T> tonic::server::NamedService for RetentionServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Asks for statistics.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCaseStatisticsRequest {
+    /// Of which alerts, by place, kind, class and most severe level. Empty classes: events and states, no devices.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<AlertFilter>,
+    /// Only cases opened at or after this moment; 0: 31 days before the end.
+    #[prost(int64, tag = "2")]
+    pub from_unix_us: i64,
+    /// Only cases opened before this moment; 0: until now. At most 366 days after the begin.
+    #[prost(int64, tag = "3")]
+    pub to_unix_us: i64,
+    /// What groups are made by, at most two of them; empty: no groups. Shifts and days, and units and days, are not told
+    /// together: that would tell who.
+    #[prost(enumeration = "StatisticsKey", repeated, tag = "4")]
+    pub by: ::prost::alloc::vec::Vec<i32>,
+    /// Of divisions: how many steps below the root of the tree, the root being 1; 0: the camera's own.
+    #[prost(uint32, tag = "5")]
+    pub division_depth: u32,
+    /// Whether drills count, which else do not.
+    #[prost(bool, tag = "6")]
+    pub with_drills: bool,
+    /// At most so many groups, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "7")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "8")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// What a group is of.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StatisticsValue {
+    /// By what.
+    #[prost(enumeration = "StatisticsKey", tag = "1")]
+    pub key: i32,
+    /// Kind, level or hour.
+    #[prost(int32, tag = "2")]
+    pub number: i32,
+    /// Division, camera, day (2026-11-30), unit, rule, or model; of a shift, its division and hours; empty: none.
+    #[prost(string, tag = "3")]
+    pub text: ::prost::alloc::string::String,
+    /// It stands for several that are not told apart.
+    #[prost(bool, tag = "4")]
+    pub others: bool,
+}
+/// A share, as two counts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Proportion {
+    /// So many.
+    #[prost(uint64, tag = "1")]
+    pub part: u64,
+    /// Of so many; 0: there is nothing to have a share of.
+    #[prost(uint64, tag = "2")]
+    pub whole: u64,
+}
+/// How long a stage took.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StageStatistics {
+    /// Cases that came through it.
+    #[prost(uint64, tag = "1")]
+    pub cases: u64,
+    /// In time, of those that had a limit.
+    #[prost(message, optional, tag = "2")]
+    pub in_time: ::core::option::Option<Proportion>,
+    /// Half of them took at most so long, in microseconds by the clock on the wall, nights and suspensions included.
+    #[prost(int64, tag = "3")]
+    pub p50_us: i64,
+    /// Nine tenths of them took at most so long.
+    #[prost(int64, tag = "4")]
+    pub p90_us: i64,
+}
+/// What is counted of a group of cases.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CaseStatistics {
+    /// What they have in common.
+    #[prost(message, repeated, tag = "1")]
+    pub of: ::prost::alloc::vec::Vec<StatisticsValue>,
+    /// Cases, those that nobody has touched among them.
+    #[prost(uint64, tag = "2")]
+    pub cases: u64,
+    /// Those of an alert.
+    #[prost(uint64, tag = "3")]
+    pub alerts: u64,
+    /// Those that somebody reported by hand.
+    #[prost(uint64, tag = "4")]
+    pub manual_reports: u64,
+    /// Manual reports of what the machine missed.
+    #[prost(uint64, tag = "5")]
+    pub machine_misses: u64,
+    /// Nobody has judged them.
+    #[prost(uint64, tag = "6")]
+    pub unjudged: u64,
+    /// Judged true (立案).
+    #[prost(uint64, tag = "7")]
+    pub confirmed: u64,
+    /// True, and no matter for a case (不立案).
+    #[prost(uint64, tag = "8")]
+    pub not_accepted: u64,
+    /// The machine's false alarms: judged false (误报), of those alerts that were judged true, not accepted or false. Neither
+    /// those that nobody has judged, nor those that were merged, cleared or cancelled, nor manual reports.
+    #[prost(message, optional, tag = "9")]
+    pub false_alarms: ::core::option::Option<Proportion>,
+    /// Part of another case (重复合并).
+    #[prost(uint64, tag = "10")]
+    pub merged: u64,
+    /// Ended by themselves, unjudged (自动恢复).
+    #[prost(uint64, tag = "11")]
+    pub cleared: u64,
+    /// Void (作废).
+    #[prost(uint64, tag = "12")]
+    pub cancelled: u64,
+    /// From being opened to being judged (研判).
+    #[prost(message, optional, tag = "13")]
+    pub judge: ::core::option::Option<StageStatistics>,
+    /// From being judged to the first dispatch (派单).
+    #[prost(message, optional, tag = "14")]
+    pub dispatch: ::core::option::Option<StageStatistics>,
+    /// From a dispatch to its being taken, the first time (签收).
+    #[prost(message, optional, tag = "15")]
+    pub accept: ::core::option::Option<StageStatistics>,
+    /// From the first dispatch to being closed, by a check that passed or by the platform that keeps the case (办结).
+    #[prost(message, optional, tag = "16")]
+    pub close: ::core::option::Option<StageStatistics>,
+    /// 按期办结率: closed in time, of those with a limit that were closed, or whose limit has ended while they were open or
+    /// before they were closed by force.
+    #[prost(message, optional, tag = "17")]
+    pub closed_in_time: ::core::option::Option<Proportion>,
+    /// 返工率: sent to rework at least once, of those whose check began.
+    #[prost(message, optional, tag = "18")]
+    pub reworked: ::core::option::Option<Proportion>,
+    /// Closed by force (强制结案).
+    #[prost(uint64, tag = "19")]
+    pub forced_closes: u64,
+    /// Open, and some limit has ended.
+    #[prost(uint64, tag = "20")]
+    pub overdue: u64,
+    /// Other authorities were called in (吹哨).
+    #[prost(uint64, tag = "21")]
+    pub whistled: u64,
+    /// A limit was extended (延期).
+    #[prost(uint64, tag = "22")]
+    pub extended: u64,
+    /// Taken up again after their end (重开).
+    #[prost(uint64, tag = "23")]
+    pub reopened: u64,
+    /// Judged false, manual reports among them. This, unjudged, confirmed, not_accepted, merged, cleared and cancelled are all
+    /// cases.
+    #[prost(uint64, tag = "24")]
+    pub judged_false: u64,
+}
+/// Statistics.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetCaseStatisticsResponse {
+    /// Groups, those of most cases first.
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<CaseStatistics>,
+    /// All cases together.
+    #[prost(message, optional, tag = "2")]
+    pub total: ::core::option::Option<CaseStatistics>,
+    /// For the next page; empty on the last. Each page counts anew.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// From when cases were counted.
+    #[prost(int64, tag = "4")]
+    pub from_unix_us: i64,
+    /// Until when, exclusive.
+    #[prost(int64, tag = "5")]
+    pub to_unix_us: i64,
+    /// When it was counted.
+    #[prost(int64, tag = "6")]
+    pub counted_unix_us: i64,
+}
+/// What groups are made by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum StatisticsKey {
+    /// Not set.
+    Unspecified = 0,
+    /// The kind.
+    Kind = 1,
+    /// The most severe level so far.
+    Level = 2,
+    /// The division, at the depth that was asked for.
+    Division = 3,
+    /// The camera.
+    Camera = 4,
+    /// The hour of the day at the site, 0 to 23, in which the case was opened.
+    Hour = 5,
+    /// The day at the site on which the case was opened.
+    Day = 6,
+    /// The unit that was last asked to handle it. Units of fewer than 3 accounts, or with fewer than 10 cases in the answer,
+    /// stand together, as others.
+    Unit = 7,
+    /// The shift of the roster that was on duty when the case was opened: place and hours, over the whole time and never of
+    /// one day. Shifts of fewer than 3 accounts, or with fewer than 10 cases in the answer, stand together, as others.
+    Shift = 8,
+    /// The rule that raised the alert.
+    Rule = 9,
+    /// The model whose detections counted, with its version.
+    Model = 10,
+}
+impl StatisticsKey {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "STATISTICS_KEY_UNSPECIFIED",
+            Self::Kind => "STATISTICS_KEY_KIND",
+            Self::Level => "STATISTICS_KEY_LEVEL",
+            Self::Division => "STATISTICS_KEY_DIVISION",
+            Self::Camera => "STATISTICS_KEY_CAMERA",
+            Self::Hour => "STATISTICS_KEY_HOUR",
+            Self::Day => "STATISTICS_KEY_DAY",
+            Self::Unit => "STATISTICS_KEY_UNIT",
+            Self::Shift => "STATISTICS_KEY_SHIFT",
+            Self::Rule => "STATISTICS_KEY_RULE",
+            Self::Model => "STATISTICS_KEY_MODEL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "STATISTICS_KEY_UNSPECIFIED" => Some(Self::Unspecified),
+            "STATISTICS_KEY_KIND" => Some(Self::Kind),
+            "STATISTICS_KEY_LEVEL" => Some(Self::Level),
+            "STATISTICS_KEY_DIVISION" => Some(Self::Division),
+            "STATISTICS_KEY_CAMERA" => Some(Self::Camera),
+            "STATISTICS_KEY_HOUR" => Some(Self::Hour),
+            "STATISTICS_KEY_DAY" => Some(Self::Day),
+            "STATISTICS_KEY_UNIT" => Some(Self::Unit),
+            "STATISTICS_KEY_SHIFT" => Some(Self::Shift),
+            "STATISTICS_KEY_RULE" => Some(Self::Rule),
+            "STATISTICS_KEY_MODEL" => Some(Self::Model),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod statistics_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Statistics of what was raised and of what people made of it.
+    #[derive(Debug, Clone)]
+    pub struct StatisticsServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl StatisticsServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> StatisticsServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> StatisticsServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            StatisticsServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Counts cases that were opened in a stretch of time, in groups.
+        pub async fn get_case_statistics(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCaseStatisticsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCaseStatisticsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.StatisticsService/GetCaseStatistics",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.StatisticsService", "GetCaseStatistics"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod statistics_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with StatisticsServiceServer.
+    #[async_trait]
+    pub trait StatisticsService: std::marker::Send + std::marker::Sync + 'static {
+        /// Counts cases that were opened in a stretch of time, in groups.
+        async fn get_case_statistics(
+            &self,
+            request: tonic::Request<super::GetCaseStatisticsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCaseStatisticsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Statistics of what was raised and of what people made of it.
+    #[derive(Debug)]
+    pub struct StatisticsServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> StatisticsServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for StatisticsServiceServer<T>
+    where
+        T: StatisticsService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.StatisticsService/GetCaseStatistics" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetCaseStatisticsSvc<T: StatisticsService>(pub Arc<T>);
+                    impl<
+                        T: StatisticsService,
+                    > tonic::server::UnaryService<super::GetCaseStatisticsRequest>
+                    for GetCaseStatisticsSvc<T> {
+                        type Response = super::GetCaseStatisticsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetCaseStatisticsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as StatisticsService>::get_case_statistics(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetCaseStatisticsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for StatisticsServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.StatisticsService";
+    impl<T> tonic::server::NamedService for StatisticsServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -172,7 +172,7 @@ async fn alerts_that_fire_wait_for_their_cases_after_an_update_and_cases_are_kep
     for schema in 1..=STORE_STEPS.len() {
         let folder = of_schema(schema, bench.folder.path());
         let store = open(folder.path()).unwrap();
-        let cases = store.cases(query()).await.unwrap();
+        let cases = store.cases(query()).await.unwrap().cases;
         let states: Vec<_> = cases.iter().map(v1::Case::state).collect();
         let known = STORE_STEPS[..schema].iter().any(|step| step.contains("CREATE TABLE case_file"));
         assert_eq!(states.contains(&v1::CaseState::Confirmed), known, "schema {schema}: {states:?}");

@@ -4,9 +4,12 @@
 //! An alert costs a commit one entry of an index, no case: a case is opened by whoever touches it first. Floods of thousands
 //! a second would otherwise pay three more rows each for cases that nobody looks at.
 
+mod count;
+pub(super) mod facts;
 mod history;
 mod list;
 mod notice;
+mod search;
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,7 +25,8 @@ use xueliang_proto::v1;
 use self::history::{AlertFacts, File, owner};
 use super::{
     super::{
-        ActOn, Answer, CaseKey, CaseNotice, CaseQuery, Cases, DueCase, ManualReport, NoticeWay, SqliteStore,
+        ActOn, Answer, CaseKey, CaseNotice, CasePage, CaseQuery, Cases, DueCase, ManualReport, NoticeWay,
+        SqliteStore, StatisticsQuery,
     },
     duty, file,
     writer::Urgency,
@@ -31,6 +35,7 @@ use crate::{
     case::{
         Action, Actor, Case, CaseNumber, Heard, OnDuty, Owner, State, Subject,
         clock::{Policy, due_now, next_due},
+        tally::Told,
     },
     duty::Duty,
     error::{Error, Result},
@@ -304,10 +309,19 @@ impl Cases for SqliteStore {
     fn has_limits(&self, profile: &str) -> bool {
         self.cases.has_profile(profile)
     }
-    fn cases(&self, query: CaseQuery) -> Answer<Vec<v1::Case>> {
+    fn cases(&self, query: CaseQuery) -> Answer<CasePage> {
         let known = KnownRules::of(self);
         let now = self.clock.wall();
-        self.read(move |db| list::all(db, &known.read(db)?, &query, now))
+        self.search(move |db| list::all(db, &known.read(db)?, &query, now))
+    }
+    fn case_search_plan(&self, query: CaseQuery) -> Answer<Vec<String>> {
+        let now = self.clock.wall();
+        self.search(move |db| search::plan(db, &query, now))
+    }
+    fn case_statistics(&self, query: StatisticsQuery) -> Answer<(Told, Wall)> {
+        let known = KnownRules::of(self);
+        let now = self.clock.wall();
+        self.count(move |db| Ok((count::all(db, &known.read(db)?, &query, now)?, now)))
     }
     fn cases_due(&self, limit: usize) -> Answer<Vec<DueCase>> {
         let known = KnownRules::of(self);

@@ -134,7 +134,12 @@ pub(super) fn store(
         wire.encode_to_vec()
     ])?;
     let shown = suppressed.is_none();
-    upsert(db, alert, (seq, committed_us), peak, lane_number, &path, shown)?;
+    // For lists of cases; of an alert that is known, they stand there.
+    let origin = match waits {
+        None => Some((cases::facts::place(db, camera, &path)?, cases::facts::source(db, &wire)?)),
+        Some(_) => None,
+    };
+    upsert(db, alert, (seq, committed_us), peak, lane_number, (&path, origin), shown)?;
     if shown && waits == Some(false) {
         cases::wait(db, &id, committed_us)?;
     }
@@ -265,12 +270,13 @@ fn upsert(
     (seq, committed_us): (i64, i64),
     peak: Level,
     lane: i32,
-    path: &str,
+    (path, origin): (&str, Option<(i64, Option<i64>)>),
     shown: bool,
 ) -> Result<()> {
     db.prepare_cached(
         "INSERT INTO alert (alert_id, revision, change_seq, kind, class, level, lane, firing, camera, path, \
-         publisher, committed_us, untouched_us) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+         publisher, committed_us, untouched_us, place, source, drill) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
          ON CONFLICT (alert_id) DO UPDATE SET revision = ?2, change_seq = ?3, level = ?6, lane = ?7, \
          firing = ?8, committed_us = ?12",
     )?
@@ -287,7 +293,10 @@ fn upsert(
         path,
         alert.publisher,
         committed_us,
-        shown.then_some(committed_us)
+        shown.then_some(committed_us),
+        origin.map(|(place, _)| place),
+        origin.and_then(|(_, source)| source),
+        alert.drill,
     ])?;
     Ok(())
 }

@@ -81,13 +81,26 @@ impl Sql {
         self
     }
     pub(super) fn all<T>(&self, db: &Connection, read: impl Fn(&Row<'_>) -> Result<T>) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        self.each(db, |row| {
+            all.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+    /// Takes row by row.
+    pub(super) fn each(&self, db: &Connection, mut take: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
         let mut query = db.prepare_cached(&self.text)?;
         let mut rows = query.query(params_from_iter(&self.values))?;
-        let mut all = Vec::new();
         while let Some(row) = rows.next()? {
-            all.push(read(row)?);
+            take(row)?;
         }
-        Ok(all)
+        Ok(())
+    }
+    /// How it would be answered, step by step.
+    pub(super) fn plan(&self, db: &Connection) -> Result<Vec<String>> {
+        let explain = Sql { text: format!("EXPLAIN QUERY PLAN {}", self.text), values: self.values.clone() };
+        explain.all(db, |row| Ok(row.get(3)?))
     }
 }
 

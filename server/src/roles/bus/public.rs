@@ -67,6 +67,7 @@ impl Public {
             .add_service(bus.evidence_service())
             .add_service(bus.retention_service())
             .add_service(bus.camera_service())
+            .add_service(bus.statistics_service())
             .add_service(bus.explain_service())
             .add_service(bus.clock_service())
             .add_service(self.sinks.service())

@@ -17,7 +17,7 @@ use super::{
         convert::{damaged, level, signed, unsigned},
         rest,
     },
-    Rules, notice,
+    Rules, facts, notice,
 };
 use crate::{
     case::{
@@ -227,7 +227,7 @@ impl File {
         }
         (self.hash, self.case) = (hash, case);
         self.history.push(event);
-        Ok(())
+        facts::keep(db, self.id, &self.case, &self.history)
     }
     pub(super) fn act(
         &mut self,

@@ -1,6 +1,6 @@
 //! Reads of cases: one, a page of them, and those whose clock has something to say.
 
-use rusqlite::{Connection, types::Value};
+use rusqlite::Connection;
 use xueliang_base::{
     id::DivisionCode,
     kind::{Class, Lane},
@@ -10,16 +10,17 @@ use xueliang_proto::v1;
 
 use super::{
     super::{
-        super::{CaseKey, CaseQuery, DueCase},
+        super::{CaseKey, CasePage, CaseQuery, DueCase},
         convert::{alert_id, damaged, lane_number, level, limit},
         query::Sql,
     },
     Found, Rules, find,
     history::{AlertFacts, File},
+    search::{self, Row},
 };
 use crate::{
     case::{
-        Case, Event, State,
+        Case, Event,
         clock::{Stage, Timer},
         on_duty::prefill,
     },
@@ -70,83 +71,19 @@ pub(super) fn one(
     }
 }
 
-/// Which columns name what both kinds of cases have.
-struct Source {
-    table: &'static str,
-    time: &'static str,
-    key: &'static str,
-}
-
-const TOUCHED: Source = Source { table: "case_file", time: "opened_us", key: "number" };
-const UNTOUCHED: Source = Source { table: "alert", time: "untouched_us", key: "alert_id" };
-
-impl Source {
-    /// Begins a statement on one of them; whoever goes on adds the conditions of its own, then [`Self::end`].
-    fn begin(&self, id: &str, query: &CaseQuery) -> Sql {
-        let Source { table, time, key } = self;
-        let mut sql =
-            Sql::new(format!("SELECT a.{id}, a.{time}, a.{key} FROM {table} a WHERE a.{time} IS NOT NULL"));
-        if query.filter.classes.is_empty() {
-            let classes =
-                [Class::Event, Class::State].map(|class| Value::from(i32::from(v1::KindClass::from(class))));
-            sql.add(" AND a.class IN (?, ?)", classes);
-        }
-        if let Some(from) = query.from_inclusive {
-            sql.add(&format!(" AND a.{time} >= ?"), [Value::from(from.0)]);
-        }
-        if let Some(to) = query.to_exclusive {
-            sql.add(&format!(" AND a.{time} < ?"), [Value::from(to.0)]);
-        }
-        if let Some((opened, last)) = &query.before_exclusive {
-            sql.add(
-                &format!(" AND (a.{time}, a.{key}) < (?, ?)"),
-                [Value::from(opened.0), Value::from(last.clone())],
-            );
-        }
-        sql.filter(&query.filter, "a.level");
-        sql
-    }
-    fn end(&self, sql: &mut Sql, query: &CaseQuery) {
-        let Source { time, key, .. } = self;
-        sql.add(&format!(" ORDER BY a.{time} DESC, a.{key} DESC LIMIT ?"), [Value::from(limit(query.limit))]);
-    }
-}
-
-/// Where a row of a list comes from.
-enum Row {
-    Touched(i64),
-    Untouched(String),
-}
-
-pub(super) fn all(db: &Connection, rules: &Rules, query: &CaseQuery, now: Wall) -> Result<Vec<v1::Case>> {
-    let mut rows: Vec<(i64, String, Row)> = Vec::new();
-    let mut sql = TOUCHED.begin("case_id", query);
-    if !query.states.is_empty() {
-        let numbers = query.states.iter().map(|state| Value::from(i32::from(v1::CaseState::from(*state))));
-        let marks = vec!["?"; query.states.len()].join(", ");
-        sql.add(&format!(" AND a.state IN ({marks})"), numbers);
-    }
-    if query.only_misses {
-        sql.add(" AND a.missed_kind <> 0", []);
-    }
-    TOUCHED.end(&mut sql, query);
-    rows.extend(sql.all(db, |row| Ok((row.get(1)?, row.get(2)?, Row::Touched(row.get(0)?))))?);
-    if !query.only_misses && (query.states.is_empty() || query.states.contains(&State::New)) {
-        let mut sql = UNTOUCHED.begin("alert_id", query);
-        UNTOUCHED.end(&mut sql, query);
-        rows.extend(sql.all(db, |row| Ok((row.get(1)?, row.get(2)?, Row::Untouched(row.get(0)?))))?);
-    }
-    rows.sort_by(|one, other| (other.0, &other.1).cmp(&(one.0, &one.1)));
-    rows.truncate(query.limit);
-    let told = |(since, _, row): &(i64, String, Row)| match row {
-        Row::Touched(id) => touched(db, &File::load(db, *id)?, now),
+pub(super) fn all(db: &Connection, rules: &Rules, query: &CaseQuery, now: Wall) -> Result<CasePage> {
+    let once = db.unchecked_transaction()?;
+    let found = search::find(&once, query, now)?;
+    let told = |(since, row): &(Wall, Row)| match row {
+        Row::Touched(id) => touched(&once, &File::load(&once, *id)?, now),
         Row::Untouched(alert) => {
-            let facts = AlertFacts::read(db, alert_id(alert)?)?.ok_or_else(damaged("alert"))?;
-            let case = facts.untouched_case(rules, Wall(*since))?;
+            let facts = AlertFacts::read(&once, alert_id(alert)?)?.ok_or_else(damaged("alert"))?;
+            let case = facts.untouched_case(rules, *since)?;
             Ok(untouched(&facts, &case, now))
         }
     };
-    rows.iter().map(told).collect()
+    let cases = found.rows.iter().map(told).collect::<Result<_>>()?;
+    Ok(CasePage { cases, total: found.total })
 }
 
 pub(super) fn due(db: &Connection, rules: &Rules, most: usize, now: Wall) -> Result<Vec<DueCase>> {

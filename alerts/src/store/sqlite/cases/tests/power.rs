@@ -114,7 +114,7 @@ async fn what_was_answered_of_cases_outlives_cuts_of_the_power_and_no_merge_is_h
     }
     let store = world.open();
     world.check(&store).await;
-    let all = store.cases(CaseQuery { limit: 10_000, ..CaseQuery::default() }).await.unwrap();
+    let all = store.cases(CaseQuery { limit: 10_000, ..CaseQuery::default() }).await.unwrap().cases;
     let merged = all.iter().filter(|case| !case.merged_into.is_empty()).count();
     assert!(merged > 0 && all.iter().any(|case| case.urged > 1), "{} cases, {merged} merged", all.len());
 }
