@@ -49,6 +49,13 @@ impl Town {
                     kind: 1,
                     purpose: 1,
                     granted: true,
+                    unit: "Centre".into(),
+                    call_reason: 1,
+                    camera_id: "quay".into(),
+                    stretch: 1,
+                    sha256: "00".into(),
+                    release_id: 1,
+                    request_id: 1,
                     ..v1::RegisterEntry::default()
                 };
                 store.register(entry).await.unwrap();
