@@ -64,8 +64,7 @@ pub(crate) fn check_original(call: &Call) -> Result<()> {
             return Err(Error::Invalid("call_reason: only sinks share, and only stills".to_owned()));
         }
         // Of these the reason itself says too little.
-        CallReason::Unspecified => {}
-        CallReason::StateOrgan | CallReason::Other => {}
+        CallReason::Unspecified | CallReason::StateOrgan | CallReason::Other => {}
         _ if length == 0 => return Ok(()),
         _ => {}
     }

@@ -125,6 +125,7 @@ impl Evidence {
             }
         };
         let pictures = pictures(&facts, piece)?;
+        let step = v1::ViewingStep { alert_id: entry.alert_id.clone(), ..step };
         // Entry and step are one: nothing is shown of which either is missing.
         let viewing = match self.store.show_viewing(by, entry.clone(), step).await {
             Ok(viewing) => viewing,

@@ -26,6 +26,9 @@ const CLIP_PIECE: usize = 256 << 10;
 /// A console that takes nothing of a clip or of the register for so long has left it.
 const STALL: Duration = Duration::from_secs(30);
 
+/// Characters of a text of a filter: no name here is longer.
+const FILTER_TEXT: usize = 200;
+
 /// `EvidenceService` over the gateway.
 pub struct EvidenceApi(pub(super) Bus);
 
@@ -44,7 +47,13 @@ fn reason_of(number: i32) -> Result<v1::CallReason> {
 impl RegisterQuery {
     /// What a filter asks for.
     pub(crate) fn of_wire(filter: &v1::RegisterFilter) -> Result<Self> {
-        let text = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+        // What is asked for stands in the audit where it is taken out.
+        let text = |name: &str, text: &String| {
+            if text.chars().count() > FILTER_TEXT {
+                return Err(Error::Invalid(format!("filter.{name}: {FILTER_TEXT} characters at most")));
+            }
+            Ok(Some(text.clone()).filter(|text| !text.is_empty()))
+        };
         let time = |unix_us: i64| Some(Wall(unix_us)).filter(|time| time.0 != 0);
         let number = |number: u64| Some(number).filter(|number| *number != 0);
         let kind = match filter.kind {
@@ -55,12 +64,12 @@ impl RegisterQuery {
             ),
         };
         Ok(Self {
-            alert: text(&filter.alert_id).map(|id| alert_id(&id)).transpose()?,
+            alert: text("alert_id", &filter.alert_id)?.map(|id| alert_id(&id)).transpose()?,
             from_inclusive: time(filter.from_unix_us),
             to_exclusive: time(filter.to_unix_us),
-            account: text(&filter.account),
-            unit: text(&filter.unit),
-            camera: text(&filter.camera_id),
+            account: text("account", &filter.account)?,
+            unit: text("unit", &filter.unit)?,
+            camera: text("camera_id", &filter.camera_id)?,
             call_reason: Some(reason_of(filter.call_reason)?)
                 .filter(|one| *one != v1::CallReason::Unspecified),
             kind,

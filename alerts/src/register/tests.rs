@@ -164,6 +164,7 @@ async fn the_ledger_is_searched_by_time_account_unit_camera_alert_and_reason() {
         v1::RegisterFilter { alert_id: text("x"), ..all() },
         v1::RegisterFilter { call_reason: 99, ..all() },
         v1::RegisterFilter { kind: 99, ..all() },
+        v1::RegisterFilter { unit: "u".repeat(201), ..all() },
     ] {
         assert!(matches!(RegisterQuery::of_wire(&wrong), Err(Error::Invalid(_))), "{wrong:?}");
     }
