@@ -11,6 +11,7 @@ mod cases;
 mod clock;
 mod credit;
 mod deliver;
+mod disclosure;
 mod duty;
 mod explain;
 pub(crate) mod hub;
@@ -34,11 +35,13 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
 use xueliang_proto::v1::CloseReason;
 
 pub(crate) use self::deliver::Handed;
+pub(crate) use self::disclosure::party;
 pub(crate) use self::duty::InForce;
 pub(crate) use self::subscription::missed;
 pub use self::{
@@ -51,13 +54,16 @@ use self::{hub::Hub, registry::Registry};
 use crate::{
     audit::{AuditOptions, key::AuditKey, seal::Sealer},
     board::CameraBoard,
-    error::Result,
+    error::{Error, Result},
     evidence::{Evidence, EvidenceOptions},
     explain::Explainer,
     external::External,
     rights::{Grant, Rights},
     store::{Acked, Answer, DeliveryNote, SqliteOptions, SqliteStore, Store},
 };
+
+/// Registers on their way out at once: each reads the store from its beginning.
+const EXPORTS: usize = 2;
 
 /// How the bus runs.
 #[derive(Debug, Clone)]
@@ -181,6 +187,7 @@ pub(crate) struct Inner {
     /// Of the audit of deliveries, not on disk yet.
     notes: Mutex<VecDeque<DeliveryNote>>,
     sealer: Sealer,
+    exports: Arc<Semaphore>,
 }
 
 /// The bus. Clones share it.
@@ -230,6 +237,7 @@ impl Bus {
             unsaved: Mutex::default(),
             notes: Mutex::default(),
             sealer,
+            exports: Arc::new(Semaphore::new(EXPORTS)),
         })))
     }
     /// The store: for health, backup and audit.
@@ -239,6 +247,14 @@ impl Bus {
     /// The evidence gateway.
     pub fn evidence(&self) -> &Evidence {
         &self.0.evidence
+    }
+    /// A place among the few registers that may be on their way out at once.
+    pub(crate) fn export_slot(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.0.exports).try_acquire_owned().map_err(|_| {
+            Error::Exhausted(format!(
+                "{EXPORTS} registers are being taken out, no more are allowed at once: try again in a while"
+            ))
+        })
     }
     /// Cameras as nodes reported them.
     pub fn board(&self) -> &CameraBoard {

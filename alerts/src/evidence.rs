@@ -4,6 +4,7 @@
 //! leaves. What is stored is checked against its checksum each time it is read. Nothing is deleted before its
 //! time, and a deletion leaves a certificate. When space runs out, new evidence shrinks and old stays.
 
+mod disclosure;
 mod expiry;
 pub(crate) mod files;
 pub(crate) mod reserve;
@@ -31,12 +32,14 @@ use xueliang_base::{
 use xueliang_proto::v1;
 
 pub use self::{
+    disclosure::ReleaseFiles,
     expiry::Floors,
     space::{NoRoom, Refusals, Usage},
 };
 use self::{files::Files, reserve::Reserve};
 use crate::{
     error::{Error, Result},
+    register,
     retention::Calendar,
     rights::{Principal, Right, check, check_sees},
     store::{EvidenceRow, Store},
@@ -86,8 +89,37 @@ pub struct Call {
     pub alert: AlertId,
     /// Why.
     pub purpose: v1::Purpose,
-    /// In words; 4 to 500 characters for a clip.
+    /// Why, of the pick list; unspecified: as the purpose says.
+    pub call_reason: v1::CallReason,
+    /// In words; for a clip 4 to 500 characters, or none where the reason says enough.
     pub reason: String,
+}
+
+/// A piece as it is given.
+enum Piece {
+    Still(Bytes),
+    Preview(v1::PreviewBundle),
+    /// One stretch, an MP4 file.
+    Clip(Bytes),
+}
+
+impl Piece {
+    /// Reads what a file holds; of a clip one stretch.
+    fn read(kind: EvidenceKind, bytes: Bytes, stretch: usize) -> Result<Self> {
+        let damaged = |_| Error::DataLoss(format!("the {} cannot be read", kind.word()));
+        match kind {
+            EvidenceKind::Still => Ok(Self::Still(bytes)),
+            EvidenceKind::Preview => v1::PreviewBundle::decode(bytes).map(Self::Preview).map_err(damaged),
+            EvidenceKind::Clip => {
+                let mut bundle = v1::ClipBundle::decode(bytes).map_err(damaged)?;
+                let count = bundle.files.len();
+                if stretch >= count {
+                    return Err(Error::NotFound(format!("the clip has {count} stretches, counted from 0")));
+                }
+                Ok(Self::Clip(bundle.files.swap_remove(stretch)))
+            }
+        }
+    }
 }
 
 /// One stretch of original footage. As long as it lives it is one of the few that may be sent at once.
@@ -196,7 +228,10 @@ impl Evidence {
     }
     /// The redacted still of an alert.
     pub async fn still(&self, principal: &Principal, call: &Call) -> Result<(v1::EvidenceRef, Bytes)> {
-        self.give(principal, EvidenceKind::Still, call, Ok(())).await
+        match self.give(principal, EvidenceKind::Still, call, 0, Ok(())).await? {
+            (facts, Piece::Still(jpeg)) => Ok((facts, jpeg)),
+            _ => Err(other_piece()),
+        }
     }
     /// The redacted preview of an alert.
     pub async fn preview(
@@ -204,51 +239,57 @@ impl Evidence {
         principal: &Principal,
         call: &Call,
     ) -> Result<(v1::EvidenceRef, v1::PreviewBundle)> {
-        let (facts, bytes) = self.give(principal, EvidenceKind::Preview, call, Ok(())).await?;
-        let bundle = v1::PreviewBundle::decode(bytes);
-        Ok((facts, bundle.map_err(|_| Error::DataLoss("the preview cannot be read".to_owned()))?))
+        match self.give(principal, EvidenceKind::Preview, call, 0, Ok(())).await? {
+            (facts, Piece::Preview(bundle)) => Ok((facts, bundle)),
+            _ => Err(other_piece()),
+        }
     }
     /// One stretch of the original footage of an alert. Few are given at once.
     pub async fn clip(&self, principal: &Principal, call: &Call, stretch: usize) -> Result<Clip> {
-        let slot = Arc::clone(&self.clips).try_acquire_owned();
-        let slot = slot.map_err(|_| {
+        let slot = self.slot();
+        let ready = slot.as_ref().map(drop).map_err(Clone::clone);
+        match self.give(principal, EvidenceKind::Clip, call, stretch, ready).await? {
+            (facts, Piece::Clip(mp4)) => Ok(Clip { facts, mp4, _slot: slot? }),
+            _ => Err(other_piece()),
+        }
+    }
+    /// A place among the few that are sent at once.
+    fn slot(&self) -> Result<OwnedSemaphorePermit> {
+        Arc::clone(&self.clips).try_acquire_owned().map_err(|_| {
             Error::Exhausted(format!(
                 "{CLIPS} clips are being sent, no more are allowed at once: try again in a while"
             ))
-        });
-        let ready = slot.as_ref().map(drop).map_err(Clone::clone);
-        let (facts, bytes) = self.give(principal, EvidenceKind::Clip, call, ready).await?;
-        let bundle = v1::ClipBundle::decode(bytes);
-        let mut bundle = bundle.map_err(|_| Error::DataLoss("the clip cannot be read".to_owned()))?;
-        if stretch >= bundle.files.len() {
-            let count = bundle.files.len();
-            return Err(Error::NotFound(format!("the clip has {count} stretches, counted from 0")));
-        }
-        Ok(Clip { facts, mp4: bundle.files.swap_remove(stretch), _slot: slot? })
+        })
     }
-    /// Reads a piece, registers the call with what became of it, and only then gives the bytes.
+    /// Reads a piece, registers the call with what became of it, and only then gives it.
     async fn give(
         &self,
         principal: &Principal,
         kind: EvidenceKind,
         call: &Call,
+        stretch: usize,
         ready: Result<()>,
-    ) -> Result<(v1::EvidenceRef, Bytes)> {
+    ) -> Result<(v1::EvidenceRef, Piece)> {
         let found = match ready {
-            Ok(()) => self.fetch(principal, kind, call).await,
+            Ok(()) => self.fetch(principal, kind, call, stretch).await,
             Err(refused) => Err(refused),
         };
         let refusal = found.as_ref().err().map(ToString::to_string).unwrap_or_default();
         let entry = v1::RegisterEntry {
-            entry_id: 0,
             at_unix_us: self.clock.wall().0,
             principal: principal.name.clone(),
+            unit: principal.unit.clone().unwrap_or_default(),
             alert_id: call.alert.to_string(),
+            camera_id: self.store.camera_of(call.alert).await?.unwrap_or_default(),
             kind: v1::EvidenceKind::from(kind).into(),
+            stretch: u32::try_from(stretch).unwrap_or(u32::MAX),
+            sha256: found.as_ref().map(|(facts, _)| facts.sha256.clone()).unwrap_or_default(),
             purpose: call.purpose.into(),
-            reason: call.reason.chars().take(500).collect(),
+            call_reason: register::picked(call).into(),
+            reason: register::kept(call),
             granted: found.is_ok(),
             refusal,
+            ..v1::RegisterEntry::default()
         };
         self.store.register(entry).await?;
         if let Err(Error::DataLoss(text)) = &found {
@@ -261,21 +302,28 @@ impl Evidence {
         principal: &Principal,
         kind: EvidenceKind,
         call: &Call,
-    ) -> Result<(v1::EvidenceRef, Bytes)> {
+        stretch: usize,
+    ) -> Result<(v1::EvidenceRef, Piece)> {
         let right = if kind == EvidenceKind::Clip { Right::ViewOriginal } else { Right::ViewRedacted };
         check(principal, right)?;
         check_sees(&*self.store, principal, call.alert).await?;
         if call.purpose == v1::Purpose::Unspecified {
             return Err(Error::Invalid("purpose: must be set".to_owned()));
         }
-        let length = call.reason.trim().chars().count();
-        if kind == EvidenceKind::Clip && !(4..=500).contains(&length) {
-            return Err(Error::Invalid(
-                "reason: original footage needs one of 4 to 500 characters".to_owned(),
-            ));
+        if kind == EvidenceKind::Clip {
+            register::check_original(call)?;
         }
-        let row = self.store.evidence(call.alert, kind).await?;
-        let none = || Error::NotFound(format!("alert {} has no {}", call.alert, kind.word()));
+        self.stored(call.alert, kind, stretch).await
+    }
+    /// Reads a piece. Whoever calls this has asked for rights, and registers the call before anything leaves.
+    async fn stored(
+        &self,
+        alert: AlertId,
+        kind: EvidenceKind,
+        stretch: usize,
+    ) -> Result<(v1::EvidenceRef, Piece)> {
+        let row = self.store.evidence(alert, kind).await?;
+        let none = || Error::NotFound(format!("alert {alert} has no {}", kind.word()));
         let row = row.ok_or_else(none)?;
         if row.deleted {
             return Err(Error::NotFound(format!("the {} was deleted after its time", kind.word())));
@@ -293,8 +341,14 @@ impl Evidence {
             .parse()
             .map_err(|_| Error::DataLoss("the record of the evidence is damaged".to_owned()))?;
         let bytes = self.files.read(sum).await?;
-        Ok((row.facts, bytes))
+        let piece = Piece::read(kind, bytes, stretch)?;
+        Ok((row.facts, piece))
     }
+}
+
+/// A piece is read as the kind that was asked for.
+fn other_piece() -> Error {
+    Error::Internal("another kind of evidence was read than was asked for".to_owned())
 }
 
 #[cfg(test)]

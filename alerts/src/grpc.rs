@@ -10,6 +10,7 @@ mod camera;
 mod case;
 mod clock;
 mod delivery;
+mod disclosure;
 mod duty;
 mod encoded;
 mod evidence;
@@ -18,6 +19,8 @@ mod guard;
 #[cfg(test)]
 mod matrix;
 mod node;
+#[cfg(test)]
+mod pixels;
 mod retention;
 mod rule;
 #[cfg(test)]
@@ -38,11 +41,12 @@ use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     account_service_server::AccountServiceServer, camera_service_server::CameraServiceServer,
     case_service_server::CaseServiceServer, clock_service_server::ClockServiceServer,
-    delivery_service_server::DeliveryServiceServer, division_service_server::DivisionServiceServer,
-    duty_service_server::DutyServiceServer, evidence_service_server::EvidenceServiceServer,
-    explain_service_server::ExplainServiceServer, node_service_server::NodeServiceServer,
-    retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
-    statistics_service_server::StatisticsServiceServer, suppression_service_server::SuppressionServiceServer,
+    delivery_service_server::DeliveryServiceServer, disclosure_service_server::DisclosureServiceServer,
+    division_service_server::DivisionServiceServer, duty_service_server::DutyServiceServer,
+    evidence_service_server::EvidenceServiceServer, explain_service_server::ExplainServiceServer,
+    node_service_server::NodeServiceServer, retention_service_server::RetentionServiceServer,
+    sink_service_server::SinkServiceServer, statistics_service_server::StatisticsServiceServer,
+    suppression_service_server::SuppressionServiceServer,
     vocabulary_service_server::VocabularyServiceServer,
 };
 
@@ -53,6 +57,7 @@ pub use self::{
     case::CaseApi,
     clock::ClockApi,
     delivery::DeliveryApi,
+    disclosure::DisclosureApi,
     duty::{DivisionApi, DutyApi},
     encoded::AlertServer,
     evidence::EvidenceApi,
@@ -101,6 +106,12 @@ impl Bus {
     /// Stills, previews, clips, the register.
     pub fn evidence_service(&self) -> EvidenceServiceServer<EvidenceApi> {
         EvidenceServiceServer::new(EvidenceApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// Public releases, requests of those concerned.
+    pub fn disclosure_service(&self) -> DisclosureServiceServer<DisclosureApi> {
+        DisclosureServiceServer::new(DisclosureApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }

@@ -80,6 +80,14 @@ pub enum Right {
     ManageDivisions,
     /// Change and end duty rules and shifts.
     ManageDuty,
+    /// Prepare public releases, and take approved ones out.
+    PrepareRelease,
+    /// Approve and refuse public releases that others prepared.
+    ApproveRelease,
+    /// Receive, examine, show and close requests of those concerned.
+    ExamineViewings,
+    /// Grant and refuse requests of those concerned that others examined.
+    GrantViewings,
 }
 
 /// Who calls: the result of signing in, or of the listener's own access control.
@@ -101,10 +109,10 @@ impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            ConnectCameras, Dispatch, Handle, HoldEvidence, Judge, Lead, ManageAccounts, ManageDivisions,
-            ManageDuty, Publish, ReadAccounts, ReadAlerts, ReadCameras, ReadRegister, ReportExternal,
-            ReportManually, RunNode, RunSinks, SetExtreme, Silence, Supervise, Verify, ViewOriginal,
-            ViewRedacted,
+            ApproveRelease, ConnectCameras, Dispatch, ExamineViewings, GrantViewings, Handle, HoldEvidence,
+            Judge, Lead, ManageAccounts, ManageDivisions, ManageDuty, PrepareRelease, Publish, ReadAccounts,
+            ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually, RunNode, RunSinks,
+            SetExtreme, Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ConnectCameras, ViewRedacted],
@@ -133,6 +141,10 @@ impl Principal {
                 ReadAccounts,
                 ManageDivisions,
                 ManageDuty,
+                PrepareRelease,
+                ApproveRelease,
+                ExamineViewings,
+                GrantViewings,
             ],
             PrincipalKind::Sink => &[ViewRedacted],
         };

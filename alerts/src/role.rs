@@ -67,9 +67,10 @@ impl Role {
     /// The rights of a role: the only place that says so.
     pub fn rights(self) -> &'static [Right] {
         use Right::{
-            ConnectCameras, Dispatch, Handle, HoldEvidence, Judge, Lead, ManageAccounts, ManageDivisions,
-            ManageDuty, ReadAccounts, ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually,
-            RunSinks, SetExtreme, Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
+            ApproveRelease, ConnectCameras, Dispatch, ExamineViewings, GrantViewings, Handle, HoldEvidence,
+            Judge, Lead, ManageAccounts, ManageDivisions, ManageDuty, PrepareRelease, ReadAccounts,
+            ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually, RunSinks, SetExtreme,
+            Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
         };
         match self {
             Role::Judge => {
@@ -85,6 +86,8 @@ impl Role {
                 SetExtreme,
                 Dispatch,
                 ReportManually,
+                PrepareRelease,
+                ExamineViewings,
             ],
             Role::GridWorker => &[ReadAlerts, ViewRedacted, Verify, ReportManually],
             Role::Handler => &[ReadAlerts, ViewRedacted, Handle],
@@ -97,9 +100,18 @@ impl Role {
             Role::SystemAdmin => &[ReadCameras, RunSinks, ManageDivisions],
             Role::SecurityAdmin => &[ManageAccounts, ReadAccounts],
             Role::AuditAdmin => &[ReadRegister, ReadAccounts],
-            Role::Leader => {
-                &[ReadAlerts, ReadCameras, ViewRedacted, SetExtreme, HoldEvidence, Lead, ManageDuty]
-            }
+            // Consents for the unit that manages the cameras.
+            Role::Leader => &[
+                ReadAlerts,
+                ReadCameras,
+                ViewRedacted,
+                SetExtreme,
+                HoldEvidence,
+                Lead,
+                ManageDuty,
+                ApproveRelease,
+                GrantViewings,
+            ],
             Role::Inspector => &[ReadCameras, ReadRegister],
             Role::ExternalPlatform => &[ReadAlerts, ReportExternal],
             Role::Contractor => &[ReadCameras],
@@ -200,6 +212,10 @@ mod tests {
             Right::ReadAlerts,
             Right::SetExtreme,
             Right::Silence,
+            Right::PrepareRelease,
+            Right::ApproveRelease,
+            Right::ExamineViewings,
+            Right::GrantViewings,
         ];
         let business = [
             Right::Judge,
@@ -216,6 +232,9 @@ mod tests {
             if role.is_administrator() {
                 assert!(!evidence.iter().chain(&business).any(has), "{role:?}");
             }
+            // No role takes both sides of what needs two accounts.
+            assert!(!(has(&Right::PrepareRelease) && has(&Right::ApproveRelease)), "{role:?}");
+            assert!(!(has(&Right::ExamineViewings) && has(&Right::GrantViewings)), "{role:?}");
             // What machines of ours do is no person's right.
             assert!(!has(&Right::Publish) && !has(&Right::RunNode), "{role:?}");
             assert_eq!(has(&Right::ManageAccounts), role == Role::SecurityAdmin, "{role:?}");

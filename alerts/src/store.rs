@@ -9,6 +9,7 @@ mod audit;
 mod backup;
 mod cases;
 mod delivery;
+mod disclosure;
 mod duty;
 #[cfg(any(test, feature = "faulty-disk"))]
 pub mod faulty_disk;
@@ -46,6 +47,7 @@ pub use cases::{
     StatisticsQuery,
 };
 pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
+pub use disclosure::{DisclosureStore, ReleaseDecision, ReleaseQuery, Taker, ViewingQuery};
 pub use duty::DutyStore;
 pub use retention::{
     Certificate, CertificateQuery, DueEvidence, EvidenceBytes, Feed, HoldQuery, RetentionStore,
@@ -243,13 +245,37 @@ pub struct EvidenceRow {
     pub deleted: bool,
 }
 
-/// What to list of the register of calls.
+/// What to list of the register of calls, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct RegisterQuery {
     /// Only about this alert.
     pub alert: Option<AlertId>,
+    /// Only calls at this time or later.
+    pub from_inclusive: Option<Wall>,
+    /// Only calls before this time.
+    pub to_exclusive: Option<Wall>,
+    /// Only of this account.
+    pub account: Option<String>,
+    /// Only of accounts that acted for this unit.
+    pub unit: Option<String>,
+    /// Only about alerts of this camera.
+    pub camera: Option<String>,
+    /// Only for this reason.
+    pub call_reason: Option<v1::CallReason>,
+    /// Only of this kind of evidence.
+    pub kind: Option<EvidenceKind>,
+    /// Only what was refused.
+    pub refused_only: bool,
+    /// Only for this public release.
+    pub release: Option<u64>,
+    /// Only for this request of somebody concerned.
+    pub request: Option<u64>,
     /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
     pub within: Option<Vec<DivisionCode>>,
+    /// Oldest first instead.
+    pub oldest_first: bool,
+    /// Only entries after this one.
+    pub after_exclusive: Option<u64>,
     /// Only entries before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.
@@ -293,7 +319,14 @@ pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
 pub trait Store:
-    RetentionStore + sinks::SinkStore + Suppressions + accounts::AccountStore + Cases + DutyStore + AuditStore
+    RetentionStore
+    + sinks::SinkStore
+    + Suppressions
+    + accounts::AccountStore
+    + Cases
+    + DutyStore
+    + AuditStore
+    + DisclosureStore
 {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;
@@ -344,7 +377,7 @@ pub trait Store:
     fn evidence(&self, alert: AlertId, kind: EvidenceKind) -> Answer<Option<EvidenceRow>>;
     /// Adds to the register of calls; `entry_id` is assigned and returned.
     fn register(&self, entry: v1::RegisterEntry) -> Answer<u64>;
-    /// Reads the register, newest first.
+    /// Reads the register.
     fn list_register(&self, query: RegisterQuery) -> Answer<Vec<v1::RegisterEntry>>;
     /// Adds to the audit.
     fn audit(&self, entry: AuditEntry) -> Answer<()>;

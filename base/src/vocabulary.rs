@@ -48,6 +48,23 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         name: "AlertState", labels: &[label(1, "持续中", "firing"), label(2, "已解除", "ended")]
     },
     Enumeration {
+        name: "CallReason",
+        labels: &[
+            label(1, "告警核实", "checking an alert"),
+            label(2, "事件处置", "handling an incident"),
+            label(3, "处置复核", "verifying the handling"),
+            label(4, "设备排障", "diagnosing a device"),
+            label(5, "事故调查", "investigating an accident"),
+            label(6, "国家机关依法查阅", "asked for by a state organ"),
+            label(7, "当事人查阅", "request of somebody concerned"),
+            label(8, "公开发布", "public release"),
+            label(9, "监督检查", "supervision and inspection"),
+            label(10, "演练培训", "drill or training"),
+            label(11, "共享推送", "shared with another system"),
+            label(12, "其他", "other"),
+        ],
+    },
+    Enumeration {
         name: "CloseReason",
         labels: &[
             label(1, "服务正在停止", "the service is stopping"),
@@ -153,6 +170,15 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "ReleaseState",
+        labels: &[
+            label(1, "待批准", "waits to be approved"),
+            label(2, "已批准", "approved"),
+            label(3, "未批准", "refused"),
+            label(4, "批准已到期", "approval ended"),
+        ],
+    },
+    Enumeration {
         name: "Resolution",
         labels: &[
             label(1, "复看已消失", "seen to be over"),
@@ -233,6 +259,52 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(9, "平均亮度", "mean luma"),
             label(10, "画面相似度", "view match"),
             measured(11, "已用空间", "room used", "share"),
+        ],
+    },
+    Enumeration {
+        name: "ViewingBasis",
+        labels: &[
+            label(1, "保护生命健康", "to protect life or health"),
+            label(2, "保护财产安全", "to protect property"),
+        ],
+    },
+    Enumeration {
+        name: "ViewingOutcome",
+        labels: &[
+            label(1, "已查阅", "shown"),
+            label(2, "未同意", "refused"),
+            label(3, "已撤回", "withdrawn"),
+            label(4, "同意后未查阅", "granted and not taken up"),
+        ],
+    },
+    Enumeration {
+        name: "ViewingParty",
+        labels: &[
+            label(1, "本人", "the one concerned"),
+            label(2, "近亲属", "a near relative"),
+            label(3, "负有监护、看护、代管责任的人", "whoever is charged with guarding or looking after"),
+        ],
+    },
+    Enumeration {
+        name: "ViewingRefusal",
+        labels: &[
+            label(1, "申请人不适格", "not one whom the law names"),
+            label(2, "事由不符", "for another purpose"),
+            label(3, "无相关影像", "no footage"),
+            label(4, "损害他人合法权益", "harms others"),
+            label(5, "涉及办案或保密", "an investigation or a secret"),
+            label(6, "重复申请", "asked for and shown before"),
+        ],
+    },
+    Enumeration {
+        name: "ViewingState",
+        labels: &[
+            label(1, "已受理", "received"),
+            label(2, "已审查", "examined"),
+            label(3, "已同意", "granted"),
+            label(4, "未同意", "refused"),
+            label(5, "已查阅", "shown"),
+            label(6, "已办结", "closed"),
         ],
     },
 ];

@@ -8,6 +8,7 @@ const FILES: &[&str] = &[
     "xueliang/v1/camera.proto",
     "xueliang/v1/case.proto",
     "xueliang/v1/delivery.proto",
+    "xueliang/v1/disclosure.proto",
     "xueliang/v1/duty.proto",
     "xueliang/v1/evidence.proto",
     "xueliang/v1/explain.proto",

@@ -16,6 +16,7 @@ mod divisions;
 mod explain;
 mod kinds;
 mod plan;
+mod register;
 mod replay;
 mod run;
 mod runtime;
@@ -90,6 +91,8 @@ enum Command {
     Divisions(divisions::DivisionsArgs),
     /// List which consoles were sent an alert, showed and acknowledged it, and when.
     Audit(audit::AuditArgs),
+    /// Read the register of calls for footage, or take it out as a file.
+    Register(register::RegisterArgs),
     /// List the kinds of hazard and what each needs.
     Kinds(kinds::KindsArgs),
     /// Role: the record and the alert bus. Started by `run`.
@@ -152,6 +155,7 @@ pub fn main() -> ExitCode {
             | Command::Explain(_)
             | Command::Cameras(_)
             | Command::Divisions(_)
+            | Command::Register(_)
             | Command::Replay(_)
             | Command::Check(_)
             | Command::Plan(_)
@@ -179,6 +183,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(args),
         Command::Cameras(args) => cameras::run(args),
         Command::Divisions(args) => divisions::run(args),
+        Command::Register(args) => register::run(args),
         Command::Kinds(args) => kinds::run(&args),
         Command::Bus(args) => role(crate::roles::bus::run(args.config, args.state_dir)),
         Command::Node(args) => role(async {
@@ -252,4 +257,66 @@ impl Asked {
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(2).thread_name(crate::roles::tasks::THREAD).enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    /// All commands, each with those within it.
+    fn all(command: &clap::Command, within: &str, names: &mut BTreeSet<String>) {
+        for one in command.get_subcommands() {
+            let name = format!("{within} {}", one.get_name()).trim().to_owned();
+            all(one, &name, names);
+            names.insert(name);
+        }
+    }
+
+    #[test]
+    fn it_is_said_of_every_command_whether_it_gives_pictures_of_the_record_and_none_does() {
+        let mut names = BTreeSet::new();
+        all(&Cli::command(), "", &mut names);
+        // Pictures of the record leave by calls of the gateway, which are registered. What stands here prints words, or works
+        // on files that whoever runs it has already: recordings, the store of a stopped service.
+        let without = [
+            "account",
+            "account add",
+            "account list",
+            "account reset",
+            "account set-up",
+            "audit",
+            "audit verify",
+            "backup",
+            "bus",
+            "cameras",
+            "cameras look",
+            "check",
+            "demo",
+            "divisions",
+            "divisions import",
+            "divisions list",
+            "explain",
+            "kinds",
+            "node",
+            "plan",
+            "register",
+            "register export",
+            "register list",
+            "replay",
+            "restore",
+            "run",
+            "simulate",
+            "watch",
+            "worker",
+        ];
+        let without: BTreeSet<String> = without.map(str::to_owned).into();
+        let new: Vec<_> = names.difference(&without).collect();
+        assert!(new.is_empty(), "say here what of the record these give, and that it is registered: {new:?}");
+        let gone: Vec<_> = without.difference(&names).collect();
+        assert!(gone.is_empty(), "there is no command {gone:?}");
+    }
 }

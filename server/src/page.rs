@@ -162,6 +162,32 @@ mod tests {
         assert!(script.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
     }
 
+    #[tokio::test]
+    async fn no_path_leads_to_evidence_or_to_any_file_that_is_not_of_the_page() {
+        let folder = tempfile::tempdir().unwrap();
+        let evidence = folder.path().join("evidence").join("ab");
+        std::fs::create_dir_all(&evidence).unwrap();
+        let file = evidence.join("still");
+        std::fs::write(&file, "pixels of the record").unwrap();
+        let absolute = file.display().to_string();
+        let up = "../".repeat(24);
+        for path in [
+            absolute.clone(),
+            format!("/{absolute}"),
+            format!("/{up}{}", absolute.trim_start_matches('/')),
+            format!("/assets/{up}{}", absolute.trim_start_matches('/')),
+            format!("/{}", absolute.replace('/', "%2f")),
+            format!("/{}{}", "%2e%2e/".repeat(24), absolute.trim_start_matches('/')),
+            "/evidence/ab/still".to_owned(),
+            "/xueliang.v1.EvidenceService/GetStill".to_owned(),
+        ] {
+            let uri: Uri = path.parse().unwrap();
+            let body = answer(uri, HeaderMap::new()).await.into_body();
+            let body = axum::body::to_bytes(body, 16 << 20).await.unwrap();
+            assert!(!body.windows(6).any(|part| part == b"pixels"), "{path}");
+        }
+    }
+
     #[test]
     fn a_coding_that_is_refused_is_not_accepted() {
         assert!(accepts("gzip, deflate, br", "br") && accepts("br;q=0.5", "br"));

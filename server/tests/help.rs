@@ -15,7 +15,7 @@ fn every_command_says_what_it_does() {
     assert!(good && text.contains("events, never people"), "{text}");
     for command in [
         "run", "check", "watch", "replay", "simulate", "demo", "backup", "restore", "audit", "explain",
-        "kinds", "plan",
+        "kinds", "plan", "register",
     ] {
         assert!(text.contains(&format!("  {command} ")), "{command} is listed");
         let (good, text) = run(&[command, "--help"]);

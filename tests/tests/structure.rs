@@ -192,6 +192,53 @@ fn drivers_are_named_only_where_they_live() {
 }
 
 #[test]
+fn pixels_are_read_by_the_gateway_and_asked_for_by_no_command() {
+    let mut files = Vec::new();
+    for krate in ["alerts", "base", "client", "inference", "ingest", "server"] {
+        sources(&root().join(krate).join("src"), &mut files);
+    }
+    // What gives, reads or asks for stored pixels, and where alone it may stand.
+    let words: [(&str, &[&str]); 6] = [
+        ("evidence_service_client", &["server/src/cli/register.rs"]),
+        ("disclosure_service_client", &[]),
+        ("GetStillResponse", &["alerts/src/grpc/evidence.rs"]),
+        ("GetClipResponse", &["alerts/src/grpc/evidence.rs"]),
+        ("GetReleaseResponse", &["alerts/src/grpc/disclosure.rs"]),
+        ("ShowViewingResponse", &["alerts/src/evidence/disclosure.rs", "alerts/src/grpc/disclosure.rs"]),
+    ];
+    let mut seen = 0;
+    for file in files {
+        let name = file.strip_prefix(root()).expect("it lies below").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&file).expect("source is text");
+        let is_test = name.contains("tests")
+            || ["matrix.rs", "scope.rs", "pixels.rs"].iter().any(|end| name.ends_with(end));
+        if is_test {
+            continue;
+        }
+        // The bus itself hands requests through and names what the gateway answers.
+        for (word, allowed) in words {
+            if text.contains(word) && name != "alerts/src/bus/disclosure.rs" {
+                assert!(
+                    allowed.contains(&name.as_str()),
+                    "{name} names {word}: pixels leave by the gateway alone"
+                );
+                seen += 1;
+            }
+        }
+        if name.starts_with("server/src/cli") {
+            for call in ["get_still(", "get_preview(", "get_clip(", "get_release(", "show_viewing("] {
+                assert!(!text.contains(call), "{name} asks for pictures: no command shows any");
+            }
+        }
+        // The spool holds what is on its way to the gateway.
+        if !name.starts_with("alerts/src/evidence") && name != "alerts/src/spool.rs" {
+            assert!(!text.contains("Files::open"), "{name} reads files of evidence beside the gateway");
+        }
+    }
+    assert!(seen >= 5, "this looks at nothing: {seen}");
+}
+
+#[test]
 fn the_schema_has_no_field_for_an_observed_person() {
     let words = [
         "person",

@@ -42,7 +42,8 @@ async fn put(bench: &Bench, alert: AlertId, kind: EvidenceKind, data: &[u8]) -> 
 }
 
 fn call(alert: AlertId, reason: &str) -> Call {
-    Call { alert, purpose: Purpose::Judge, reason: reason.to_owned() }
+    let call_reason = v1::CallReason::Unspecified;
+    Call { alert, purpose: Purpose::Judge, call_reason, reason: reason.to_owned() }
 }
 
 async fn register(bench: &Bench) -> Vec<v1::RegisterEntry> {

@@ -16,7 +16,9 @@ use xueliang_proto::v1;
 
 use super::{
     rule::{self, Rule},
-    scope::{OURS, THEIRS, Town, place, report, rule as duty_rule, shift, silence},
+    scope::{
+        OURS, THEIRS, Town, place, received, release, report, rule as duty_rule, shift, silence, viewing,
+    },
     *,
 };
 use crate::{
@@ -29,7 +31,7 @@ use crate::{
 const FRAMES: usize = 24;
 
 /// Paths of all calls in the descriptors.
-fn calls() -> Vec<String> {
+pub(super) fn calls() -> Vec<String> {
     let set = prost_types::FileDescriptorSet::decode(xueliang_proto::FILE_DESCRIPTOR_SET).unwrap();
     let mut calls = Vec::new();
     for file in &set.file {
@@ -43,13 +45,13 @@ fn calls() -> Vec<String> {
     calls
 }
 
-struct Served {
-    town: Town,
+pub(super) struct Served {
+    pub(super) town: Town,
     routes: Routes,
 }
 
 impl Served {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let town = Town::new().await;
         let bus = &town.bench.bus;
         let cost = Cost { memory_kib: 64, passes: 1 };
@@ -59,6 +61,7 @@ impl Served {
             .add_service(accounts.service())
             .add_service(bus.delivery_service())
             .add_service(bus.evidence_service())
+            .add_service(bus.disclosure_service())
             .add_service(bus.retention_service())
             .add_service(bus.camera_service())
             .add_service(bus.case_service())
@@ -74,7 +77,7 @@ impl Served {
         Self { town, routes }
     }
     /// What a call answers to a caller: its code and all that it says.
-    async fn call(&self, path: &str, message: &[u8], who: Option<&Caller>) -> (Code, Bytes) {
+    pub(super) async fn call(&self, path: &str, message: &[u8], who: Option<&Caller>) -> (Code, Bytes) {
         let who = who.cloned();
         let guard = Guard::new(self.town.bench.bus.clone(), move |_: &http::HeaderMap| Ok(who.clone()));
         let mut frame = BytesMut::new();
@@ -111,7 +114,7 @@ impl Served {
         (Code::Ok, said.freeze())
     }
     /// A message that asks for what lies in our division, as it is now; `None` where the call names nothing.
-    async fn about_ours(&self, call: &str) -> Option<Vec<u8>> {
+    pub(super) async fn about_ours(&self, call: &str) -> Option<Vec<u8>> {
         let ours = self.town.all.iter().find(|one| one.code == OURS.0).unwrap();
         let alert_id = ours.alert.id.to_string();
         let (purpose, reason) = (v1::Purpose::Judge.into(), "for the judgement".to_owned());
@@ -122,7 +125,39 @@ impl Served {
             "GetAlert" => v1::GetAlertRequest { alert_id }.encode_to_vec(),
             "GetStill" => v1::GetStillRequest { alert_id, purpose }.encode_to_vec(),
             "GetPreview" => v1::GetPreviewRequest { alert_id, purpose }.encode_to_vec(),
-            "GetClip" => v1::GetClipRequest { alert_id, purpose, reason, stretch: 0 }.encode_to_vec(),
+            "GetClip" => {
+                v1::GetClipRequest { alert_id, purpose, reason, ..Default::default() }.encode_to_vec()
+            }
+            "PrepareRelease" => {
+                let kind = v1::EvidenceKind::Still.into();
+                v1::PrepareReleaseRequest { alert_id, kind, reason }.encode_to_vec()
+            }
+            "DecideRelease" => {
+                let release_id = release(&self.town.bench.bus, &ours.alert, false).await;
+                v1::DecideReleaseRequest { release_id, refusal: reason, ..Default::default() }.encode_to_vec()
+            }
+            "GetRelease" => v1::GetReleaseRequest { release_id: ours.release }.encode_to_vec(),
+            "ReceiveViewing" => received(OURS.0).encode_to_vec(),
+            "ExamineViewing" => {
+                let request_id = viewing(&self.town.bench.bus, OURS.0, v1::ViewingState::Received).await;
+                v1::ExamineViewingRequest { request_id, refusal: 0 }.encode_to_vec()
+            }
+            "DecideViewing" => {
+                let request_id = viewing(&self.town.bench.bus, OURS.0, v1::ViewingState::Examined).await;
+                v1::DecideViewingRequest { request_id, refusal: 0 }.encode_to_vec()
+            }
+            "ShowViewing" => v1::ShowViewingRequest {
+                request_id: ours.viewing,
+                alert_id,
+                kind: v1::EvidenceKind::Preview.into(),
+                shown_to: v1::ViewingParty::Concerned.into(),
+            }
+            .encode_to_vec(),
+            "CloseViewing" => {
+                let request_id = viewing(&self.town.bench.bus, OURS.0, v1::ViewingState::Received).await;
+                let outcome = v1::ViewingOutcome::Withdrawn.into();
+                v1::CloseViewingRequest { request_id, outcome }.encode_to_vec()
+            }
             "ListDeliveries" => v1::ListDeliveriesRequest { alert_id, revision: 0 }.encode_to_vec(),
             "SetLegalHold" => v1::SetLegalHoldRequest { alert_id, reason }.encode_to_vec(),
             "LiftLegalHold" => v1::LiftLegalHoldRequest { hold_id: ours.hold, reason }.encode_to_vec(),
@@ -212,13 +247,19 @@ fn may(role: Role, call: &str, rule: Rule) -> bool {
             "ListDivisions" | "ListDutyRules" | "ListRoster" | "ResolveDuty" => {
                 [Right::ReadAlerts, Right::ManageDivisions, Right::ManageDuty].iter().any(has)
             }
+            "ListReleases" => {
+                [Right::PrepareRelease, Right::ApproveRelease, Right::ReadRegister].iter().any(has)
+            }
+            "ListViewings" => {
+                [Right::ExamineViewings, Right::GrantViewings, Right::ReadRegister].iter().any(has)
+            }
             // Whoever urges.
             "ActOnCase" => [Right::Dispatch, Right::Supervise].iter().any(has),
             _ => true,
         }
 }
 
-fn caller(role: Role, division: &str) -> Caller {
+pub(super) fn caller(role: Role, division: &str) -> Caller {
     let principal = Principal {
         name: format!("{role:?}-{division}").to_lowercase(),
         kind: PrincipalKind::Console,

@@ -23,9 +23,9 @@ type Service = (&'static str, &'static [(&'static str, Rule)]);
 
 const ALL: &[Service] = {
     use Right::{
-        ConnectCameras, HoldEvidence, Judge, ManageAccounts, ManageDivisions, ManageDuty, Publish,
-        ReadAccounts, ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually, RunNode,
-        RunSinks, Silence, ViewOriginal, ViewRedacted,
+        ApproveRelease, ConnectCameras, ExamineViewings, GrantViewings, HoldEvidence, Judge, ManageAccounts,
+        ManageDivisions, ManageDuty, PrepareRelease, Publish, ReadAccounts, ReadAlerts, ReadCameras,
+        ReadRegister, ReportExternal, ReportManually, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
     };
     use Rule::{Needs, Open, Recorded, SignedIn};
     &[
@@ -105,12 +105,29 @@ const ALL: &[Service] = {
             ],
         ),
         (
+            "DisclosureService",
+            &[
+                ("PrepareRelease", Needs(PrepareRelease)),
+                ("DecideRelease", Needs(ApproveRelease)),
+                ("GetRelease", Recorded(PrepareRelease)),
+                // Whoever has a right on either side, or reads registers.
+                ("ListReleases", SignedIn),
+                ("ReceiveViewing", Needs(ExamineViewings)),
+                ("ExamineViewing", Needs(ExamineViewings)),
+                ("DecideViewing", Needs(GrantViewings)),
+                ("ShowViewing", Recorded(ExamineViewings)),
+                ("CloseViewing", Needs(ExamineViewings)),
+                ("ListViewings", SignedIn),
+            ],
+        ),
+        (
             "EvidenceService",
             &[
                 ("GetStill", Recorded(ViewRedacted)),
                 ("GetPreview", Recorded(ViewRedacted)),
                 ("GetClip", Recorded(ViewOriginal)),
                 ("ListRegister", Needs(ReadRegister)),
+                ("ExportRegister", Needs(ReadRegister)),
             ],
         ),
         ("ExplainService", &[("Explain", Needs(ReadCameras))]),

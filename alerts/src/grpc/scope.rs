@@ -11,9 +11,10 @@ use xueliang_base::{
 use xueliang_proto::v1::{
     self, alert_service_server::AlertService as _, camera_service_server::CameraService as _,
     case_service_server::CaseService as _, delivery_service_server::DeliveryService as _,
-    division_service_server::DivisionService as _, duty_service_server::DutyService as _,
-    evidence_service_server::EvidenceService as _, retention_service_server::RetentionService as _,
-    sink_service_server::SinkService as _, statistics_service_server::StatisticsService as _,
+    disclosure_service_server::DisclosureService as _, division_service_server::DivisionService as _,
+    duty_service_server::DutyService as _, evidence_service_server::EvidenceService as _,
+    retention_service_server::RetentionService as _, sink_service_server::SinkService as _,
+    statistics_service_server::StatisticsService as _,
     subscribe_response::Item, suppression_service_server::SuppressionService as _,
 };
 
@@ -32,6 +33,9 @@ use crate::{
 /// Divisions, each with the word for what lies in it.
 pub(super) const OURS: (&str, &str) = ("3302", "ours");
 pub(super) const THEIRS: (&str, &str) = ("3301", "theirs");
+
+/// What every piece of evidence here holds, and nothing else does.
+pub(super) const PIXELS: &str = "pixels-of-";
 
 /// Calls that tell of no alert, camera or scope, or not to consoles: which these are is decided here, by name.
 const WITHOUT: [&str; 28] = [
@@ -75,6 +79,9 @@ pub(super) struct Division {
     pub(super) suppressed: Alert,
     pub(super) silence: u64,
     pub(super) hold: u64,
+    /// An approved release, and a granted request.
+    pub(super) release: u64,
+    pub(super) viewing: u64,
 }
 
 pub(super) struct Town {
@@ -115,6 +122,72 @@ pub(super) fn report(alert: &Alert) -> v1::ExternalState {
         at_unix_us: 1,
         ..v1::ExternalState::default()
     }
+}
+
+/// Somebody who has all rights, and is not who calls.
+fn other(name: &str) -> Principal {
+    Principal::new(name, PrincipalKind::Operator)
+}
+
+/// A new release of an alert's still, approved or waiting.
+pub(super) async fn release(bus: &Bus, alert: &Alert, approved: bool) -> u64 {
+    let query = crate::store::ReleaseQuery {
+        alert: Some(alert.id),
+        state: Some(v1::ReleaseState::Prepared),
+        limit: 100,
+        ..Default::default()
+    };
+    let waiting = bus.releases(&other("prepares"), query).await.unwrap();
+    if let Some(one) = waiting.iter().find(|one| !approved && one.prepared_by == "prepares") {
+        return one.release_id;
+    }
+    let request = v1::PrepareReleaseRequest {
+        alert_id: alert.id.to_string(),
+        kind: v1::EvidenceKind::Still.into(),
+        reason: "for the newspaper".to_owned(),
+    };
+    let release = bus.prepare_release(&other("prepares"), request).await.unwrap();
+    if approved {
+        let call = crate::evidence::Call {
+            alert: alert.id,
+            purpose: v1::Purpose::Supervise,
+            call_reason: v1::CallReason::Unspecified,
+            reason: String::new(),
+        };
+        bus.evidence().still(&other("approves"), &call).await.unwrap();
+        let request = v1::DecideReleaseRequest {
+            release_id: release.release_id,
+            approve: true,
+            nothing_recognisable: true,
+            refusal: String::new(),
+        };
+        bus.decide_release(&other("approves"), request).await.unwrap();
+    }
+    release.release_id
+}
+
+pub(super) fn received(code: &str) -> v1::ReceiveViewingRequest {
+    v1::ReceiveViewingRequest {
+        camera_id: format!("camera-{code}"),
+        from_unix_us: 1,
+        to_unix_us: 2,
+        basis: v1::ViewingBasis::Property.into(),
+        party: v1::ViewingParty::Concerned.into(),
+    }
+}
+
+/// A new request about a division's camera, as far as this.
+pub(super) async fn viewing(bus: &Bus, code: &str, upto: v1::ViewingState) -> u64 {
+    let request_id = bus.receive_viewing(&other("examines"), received(code)).await.unwrap().request_id;
+    if upto as i32 >= v1::ViewingState::Examined as i32 {
+        let request = v1::ExamineViewingRequest { request_id, refusal: 0 };
+        bus.examine_viewing(&other("examines"), request).await.unwrap();
+    }
+    if upto as i32 >= v1::ViewingState::Granted as i32 {
+        let request = v1::DecideViewingRequest { request_id, refusal: 0 };
+        bus.decide_viewing(&other("grants"), request).await.unwrap();
+    }
+    request_id
 }
 
 /// A division with a county, a township and a village below it, a rule and a shift.
@@ -182,10 +255,11 @@ impl Town {
             bench.commit(std::slice::from_ref(&alert)).await;
             let silence = bench.bus.create_silence(&town, silence(&bench, code)).await.unwrap().silence_id;
             bench.commit(std::slice::from_ref(&suppressed)).await;
-            for (kind, data) in [(EvidenceKind::Still, code.as_bytes().to_vec())]
-                .into_iter()
-                .chain([(EvidenceKind::Clip, clip(code)), (EvidenceKind::Preview, Vec::new())])
-            {
+            for (kind, data) in [
+                (EvidenceKind::Still, format!("{PIXELS}{code}-still").into_bytes()),
+                (EvidenceKind::Clip, clip(code)),
+                (EvidenceKind::Preview, preview(code)),
+            ] {
                 let facts = v1::EvidenceRef {
                     kind: v1::EvidenceKind::from(kind).into(),
                     sha256: Sha256::of(&data).to_string(),
@@ -222,7 +296,16 @@ impl Town {
             };
             bench.bus.store().certify(certificate).await.unwrap();
             bench.bus.store().report_external(report(&alert), code.to_owned()).await.unwrap();
-            all.push(Division { code, word, alert, suppressed, silence, hold: hold.hold_id });
+            all.push(Division {
+                code,
+                word,
+                alert,
+                suppressed,
+                silence,
+                hold: hold.hold_id,
+                release: 0,
+                viewing: 0,
+            });
         }
         for one in &all {
             divide(&bench.bus, &town, one.code).await;
@@ -234,6 +317,10 @@ impl Town {
         };
         let cameras = all.iter().map(camera).collect();
         bench.bus.board().report("node-1", v1::ReportRequest { cameras, ..v1::ReportRequest::default() });
+        for one in &mut all {
+            one.release = release(&bench.bus, &one.alert, true).await;
+            one.viewing = viewing(&bench.bus, one.code, v1::ViewingState::Granted).await;
+        }
         Self { bench, sinks, all }
     }
     /// What texts (ids of alerts, cameras, sinks) belong to.
@@ -252,6 +339,7 @@ impl Town {
         let bus = self.bench.bus.clone();
         let alerts = AlertApi(bus.clone());
         let evidence = EvidenceApi(bus.clone());
+        let disclosure = DisclosureApi(bus.clone());
         let retention = RetentionApi(bus.clone());
         let suppression = SuppressionApi(bus.clone());
         let cases = CaseApi(bus.clone());
@@ -333,9 +421,55 @@ impl Town {
                 alert_id: one.alert.id.to_string(),
                 purpose,
                 reason: "judging".to_owned(),
-                stretch: 0
+                ..v1::GetClipRequest::default()
             }),
             "ListRegister" => list!(evidence, list_register, ListRegisterRequest, entries, alert_id),
+            "ExportRegister" => {
+                let reason = "for the inspection".to_owned();
+                let request = v1::ExportRegisterRequest { reason, ..Default::default() };
+                let mut pieces = evidence.export_register(by(who, request)).await.unwrap().into_inner();
+                let mut file = String::new();
+                while let Some(piece) = pieces.next().await {
+                    file.push_str(std::str::from_utf8(&piece.unwrap().csv).unwrap());
+                }
+                // The alert is the ninth column; no cell of these entries holds a comma.
+                let ids = file.lines().skip(1).map(|line| line.split(',').nth(8).unwrap());
+                self.words(ids)
+            }
+            "PrepareRelease" => each!(disclosure, prepare_release, |one| v1::PrepareReleaseRequest {
+                alert_id: one.alert.id.to_string(),
+                kind: v1::EvidenceKind::Still.into(),
+                reason: "for the newspaper".to_owned(),
+            }),
+            "DecideRelease" => each!(disclosure, decide_release, |one| v1::DecideReleaseRequest {
+                release_id: release(&bus, &one.alert, false).await,
+                refusal: "it shows too much".to_owned(),
+                ..v1::DecideReleaseRequest::default()
+            }),
+            "GetRelease" => {
+                each!(disclosure, get_release, |one| v1::GetReleaseRequest { release_id: one.release })
+            }
+            "ListReleases" => list!(disclosure, list_releases, ListReleasesRequest, releases, alert_id),
+            "ReceiveViewing" => each!(disclosure, receive_viewing, |one| received(one.code)),
+            "ExamineViewing" => each!(disclosure, examine_viewing, |one| v1::ExamineViewingRequest {
+                request_id: viewing(&bus, one.code, v1::ViewingState::Received).await,
+                refusal: 0
+            }),
+            "DecideViewing" => each!(disclosure, decide_viewing, |one| v1::DecideViewingRequest {
+                request_id: viewing(&bus, one.code, v1::ViewingState::Examined).await,
+                refusal: 0
+            }),
+            "ShowViewing" => each!(disclosure, show_viewing, |one| v1::ShowViewingRequest {
+                request_id: one.viewing,
+                alert_id: one.alert.id.to_string(),
+                kind: v1::EvidenceKind::Still.into(),
+                shown_to: v1::ViewingParty::Concerned.into(),
+            }),
+            "CloseViewing" => each!(disclosure, close_viewing, |one| v1::CloseViewingRequest {
+                request_id: viewing(&bus, one.code, v1::ViewingState::Received).await,
+                outcome: v1::ViewingOutcome::Withdrawn.into()
+            }),
+            "ListViewings" => list!(disclosure, list_viewings, ListViewingsRequest, viewings, camera_id),
             "ListCertificates" => {
                 list!(retention, list_certificates, ListCertificatesRequest, certificates, alert_id)
             }
@@ -449,8 +583,14 @@ impl Town {
 }
 
 fn clip(code: &str) -> Vec<u8> {
-    let bundle = v1::ClipBundle { files: vec![code.as_bytes().to_vec().into()] };
+    let bundle = v1::ClipBundle { files: vec![format!("{PIXELS}{code}-clip").into_bytes().into()] };
     prost::Message::encode_to_vec(&bundle)
+}
+
+fn preview(code: &str) -> Vec<u8> {
+    let jpeg = format!("{PIXELS}{code}-preview").into_bytes().into();
+    let pictures = vec![v1::BundledPicture { arrived_unix_us: 1, jpeg }];
+    prost::Message::encode_to_vec(&v1::PreviewBundle { pictures })
 }
 
 fn by<T>(who: &Principal, message: T) -> Request<T> {

@@ -271,6 +271,7 @@ impl Worker {
         let call = Call {
             alert: row.alert,
             purpose: v1::Purpose::Share,
+            call_reason: v1::CallReason::Share,
             reason: format!("shared with the sink {name}"),
         };
         match self.bus.evidence.still(&self.principal, &call).await {

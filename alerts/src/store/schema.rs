@@ -432,6 +432,57 @@ CREATE INDEX case_fact_by_limit ON case_fact (limit_us) WHERE limit_us IS NOT NU
 CREATE INDEX case_fact_by_soon ON case_fact (soon_us) WHERE soon_us IS NOT NULL;
 INSERT OR REPLACE INTO meta (key, value) VALUES ('case_facts_begin', x'01');
 ",
+    r"
+-- What the register says besides. Numbers are NULL and texts empty in entries from before, whose links in the chain hold so.
+ALTER TABLE register ADD COLUMN unit TEXT NOT NULL DEFAULT '';
+ALTER TABLE register ADD COLUMN call_reason INTEGER;
+ALTER TABLE register ADD COLUMN camera TEXT NOT NULL DEFAULT '';
+ALTER TABLE register ADD COLUMN stretch INTEGER;
+ALTER TABLE register ADD COLUMN sha256 TEXT NOT NULL DEFAULT '';
+ALTER TABLE register ADD COLUMN release_id INTEGER;
+ALTER TABLE register ADD COLUMN request_id INTEGER;
+CREATE INDEX register_by_time ON register (at_us);
+CREATE INDEX register_by_account ON register (principal, entry_id);
+CREATE INDEX register_by_unit ON register (unit, entry_id) WHERE unit <> '';
+CREATE INDEX register_by_camera ON register (camera, entry_id) WHERE camera <> '';
+CREATE INDEX register_by_release ON register (release_id, entry_id) WHERE release_id IS NOT NULL;
+CREATE INDEX register_by_request ON register (request_id, entry_id) WHERE request_id IS NOT NULL;
+
+-- Public releases of redacted pieces, each with one decision at most, by another account; until_us: for how long it counts.
+CREATE TABLE public_release (
+    release_id INTEGER PRIMARY KEY AUTOINCREMENT, alert_id TEXT NOT NULL, camera TEXT NOT NULL, kind INTEGER NOT NULL,
+    sha256 TEXT NOT NULL, reason TEXT NOT NULL, prepared_by TEXT NOT NULL, prepared_unit TEXT NOT NULL,
+    prepared_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX public_release_by_alert ON public_release (alert_id, release_id);
+CREATE TRIGGER public_release_stays BEFORE DELETE ON public_release BEGIN SELECT RAISE(ABORT, 'releases are append-only'); END;
+CREATE TRIGGER public_release_as_is BEFORE UPDATE ON public_release BEGIN SELECT RAISE(ABORT, 'releases are append-only'); END;
+CREATE TABLE public_release_decision (
+    release_id INTEGER PRIMARY KEY, approved INTEGER NOT NULL, decided_by TEXT NOT NULL, decided_unit TEXT NOT NULL,
+    decided_us INTEGER NOT NULL, refusal TEXT NOT NULL, until_us INTEGER NOT NULL
+) STRICT;
+CREATE TRIGGER public_release_decision_stays BEFORE DELETE ON public_release_decision
+    BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
+CREATE TRIGGER public_release_decision_as_is BEFORE UPDATE ON public_release_decision
+    BEGIN SELECT RAISE(ABORT, 'decisions are append-only'); END;
+
+-- Requests of those concerned (Order 799, Art. 21): place, time and steps. Nothing is kept of who asks.
+CREATE TABLE viewing (
+    request_id INTEGER PRIMARY KEY AUTOINCREMENT, camera TEXT NOT NULL, path TEXT NOT NULL, from_us INTEGER NOT NULL,
+    to_us INTEGER NOT NULL, basis INTEGER NOT NULL, party INTEGER NOT NULL
+) STRICT;
+CREATE INDEX viewing_by_camera ON viewing (camera, request_id);
+CREATE TRIGGER viewing_stays BEFORE DELETE ON viewing BEGIN SELECT RAISE(ABORT, 'requests are append-only'); END;
+CREATE TRIGGER viewing_as_is BEFORE UPDATE ON viewing BEGIN SELECT RAISE(ABORT, 'requests are append-only'); END;
+CREATE TABLE viewing_step (
+    step_id INTEGER PRIMARY KEY AUTOINCREMENT, request_id INTEGER NOT NULL, state INTEGER NOT NULL, at_us INTEGER NOT NULL,
+    account TEXT NOT NULL, unit TEXT NOT NULL, refusal INTEGER NOT NULL, alert_id TEXT NOT NULL, kind INTEGER NOT NULL,
+    shown_to INTEGER NOT NULL, register_entry_id INTEGER NOT NULL, outcome INTEGER NOT NULL
+) STRICT;
+CREATE INDEX viewing_step_by_request ON viewing_step (request_id, step_id);
+CREATE TRIGGER viewing_step_stays BEFORE DELETE ON viewing_step BEGIN SELECT RAISE(ABORT, 'steps are append-only'); END;
+CREATE TRIGGER viewing_step_as_is BEFORE UPDATE ON viewing_step BEGIN SELECT RAISE(ABORT, 'steps are append-only'); END;
+",
 ];
 
 /// The steps of a node's spool.

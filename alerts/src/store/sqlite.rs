@@ -10,11 +10,13 @@ pub(super) mod chain;
 mod clock;
 mod convert;
 mod delivery;
+mod disclosure;
 mod duty;
 pub(super) mod file;
 mod flood;
 mod publish;
 mod query;
+mod register;
 mod rest;
 mod retention;
 mod silence;
@@ -366,10 +368,11 @@ impl Store for SqliteStore {
         self.read(move |db| rest::evidence(db, alert, kind))
     }
     fn register(&self, entry: v1::RegisterEntry) -> Answer<u64> {
-        self.write(move |db, _| rest::register(db, &entry))
+        self.write(move |db, _| register::add(db, &entry))
     }
     fn list_register(&self, query: RegisterQuery) -> Answer<Vec<v1::RegisterEntry>> {
-        self.read(move |db| rest::list_register(db, &query))
+        // Filters may go through all of it: whoever waits for one answer must not wait for that.
+        self.catch_up(move |db| register::list(db, &query))
     }
     fn audit(&self, entry: AuditEntry) -> Answer<()> {
         self.write(move |db, batch| rest::audit(db, &entry, batch.wall()))

@@ -77,6 +77,15 @@ pub(crate) fn stumble_over(folder: &Path, alert: AlertId) {
     .unwrap();
 }
 
+/// Lets the store of a folder fail at every entry of the audit or of the register from now on.
+pub(crate) fn refuse_entries(folder: &Path, table: &str) {
+    let db = Connection::open(folder.join(STORE_FILE)).unwrap();
+    db.execute_batch(&format!(
+        "CREATE TRIGGER refuse_{table} BEFORE INSERT ON {table} BEGIN SELECT RAISE(ABORT, 'a fault of ours'); END"
+    ))
+    .unwrap();
+}
+
 /// Makes a spool as the version before queues left it.
 pub(crate) fn make_spool_without_queues(folder: &Path, states: &[Alert]) {
     let db = Connection::open(folder.join("spool.db")).unwrap();

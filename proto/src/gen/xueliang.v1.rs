@@ -10554,6 +10554,1630 @@ pub mod delivery_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A release.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Release {
+    /// Its number.
+    #[prost(uint64, tag = "1")]
+    pub release_id: u64,
+    /// Which alert.
+    #[prost(string, tag = "2")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// The camera of the alert.
+    #[prost(string, tag = "3")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// Which piece: a still or a preview.
+    #[prost(enumeration = "EvidenceKind", tag = "4")]
+    pub kind: i32,
+    /// Checksum of the piece: another one is never given for this release.
+    #[prost(string, tag = "5")]
+    pub sha256: ::prost::alloc::string::String,
+    /// What it is for, in words.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+    /// How far it has come.
+    #[prost(enumeration = "ReleaseState", tag = "7")]
+    pub state: i32,
+    /// The account that prepared it.
+    #[prost(string, tag = "8")]
+    pub prepared_by: ::prost::alloc::string::String,
+    /// The unit that account acted for; empty: none was known.
+    #[prost(string, tag = "9")]
+    pub prepared_by_unit: ::prost::alloc::string::String,
+    /// When.
+    #[prost(int64, tag = "10")]
+    pub prepared_unix_us: i64,
+    /// The account that decided; empty: none yet.
+    #[prost(string, tag = "11")]
+    pub decided_by: ::prost::alloc::string::String,
+    /// The unit that account acted for.
+    #[prost(string, tag = "12")]
+    pub decided_by_unit: ::prost::alloc::string::String,
+    /// When; 0: not yet.
+    #[prost(int64, tag = "13")]
+    pub decided_unix_us: i64,
+    /// Of a refusal, why.
+    #[prost(string, tag = "14")]
+    pub refusal: ::prost::alloc::string::String,
+    /// Until when it may be given out; 0: not approved.
+    #[prost(int64, tag = "15")]
+    pub until_unix_us: i64,
+}
+/// Prepares a release.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrepareReleaseRequest {
+    /// Which alert.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// A still or a preview. A clip is an original: it has no redacted form and cannot be released.
+    #[prost(enumeration = "EvidenceKind", tag = "2")]
+    pub kind: i32,
+    /// What it is for, in words, 4 to 500 characters, without numbers of documents, telephones or vehicles.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// What was prepared.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrepareReleaseResponse {
+    /// The release.
+    #[prost(message, optional, tag = "1")]
+    pub release: ::core::option::Option<Release>,
+}
+/// Decides on a release.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecideReleaseRequest {
+    /// Which.
+    #[prost(uint64, tag = "1")]
+    pub release_id: u64,
+    /// Whether it may be given out.
+    #[prost(bool, tag = "2")]
+    pub approve: bool,
+    /// To approve: that nobody can be recognised in it, no vehicle either, and that no name or text in the picture tells who
+    /// anybody is. The service cannot read text in pictures: people look.
+    #[prost(bool, tag = "3")]
+    pub nothing_recognisable: bool,
+    /// To refuse: why, in words, 4 to 500 characters.
+    #[prost(string, tag = "4")]
+    pub refusal: ::prost::alloc::string::String,
+}
+/// What was decided.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecideReleaseResponse {
+    /// The release.
+    #[prost(message, optional, tag = "1")]
+    pub release: ::core::option::Option<Release>,
+}
+/// Asks for an approved release.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReleaseRequest {
+    /// Which.
+    #[prost(uint64, tag = "1")]
+    pub release_id: u64,
+}
+/// The files, one after the other, in pieces.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReleaseResponse {
+    /// In the first piece of each file: its name.
+    #[prost(string, tag = "1")]
+    pub file_name: ::prost::alloc::string::String,
+    /// The next bytes of the file: a JPEG, or the sheet (JSON), which comes last.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub data: ::prost::bytes::Bytes,
+}
+/// Lists releases.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListReleasesRequest {
+    /// Only of this alert; empty: all.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Only in this state; not set: all.
+    #[prost(enumeration = "ReleaseState", tag = "2")]
+    pub state: i32,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of releases.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListReleasesResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub releases: ::prost::alloc::vec::Vec<Release>,
+    /// For the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A step of a request.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ViewingStep {
+    /// The state that it brought.
+    #[prost(enumeration = "ViewingState", tag = "1")]
+    pub state: i32,
+    /// When.
+    #[prost(int64, tag = "2")]
+    pub at_unix_us: i64,
+    /// The account that took it.
+    #[prost(string, tag = "3")]
+    pub account: ::prost::alloc::string::String,
+    /// The unit that account acted for; empty: none was known.
+    #[prost(string, tag = "4")]
+    pub unit: ::prost::alloc::string::String,
+    /// Of an examination: why it should be refused, not set: it should be granted. Of a refusal: why.
+    #[prost(enumeration = "ViewingRefusal", tag = "5")]
+    pub refusal: i32,
+    /// Of a showing: the alert whose evidence was shown.
+    #[prost(string, tag = "6")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// Of a showing: the piece.
+    #[prost(enumeration = "EvidenceKind", tag = "7")]
+    pub kind: i32,
+    /// Of a showing: what those were who saw it.
+    #[prost(enumeration = "ViewingParty", tag = "8")]
+    pub shown_to: i32,
+    /// Of a showing: the entry of the register.
+    #[prost(uint64, tag = "9")]
+    pub register_entry_id: u64,
+    /// Of the end: how it ended.
+    #[prost(enumeration = "ViewingOutcome", tag = "10")]
+    pub outcome: i32,
+}
+/// A request of somebody concerned.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Viewing {
+    /// Its number: what the papers, which stay on paper, bear.
+    #[prost(uint64, tag = "1")]
+    pub request_id: u64,
+    /// The place.
+    #[prost(string, tag = "2")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// From when.
+    #[prost(int64, tag = "3")]
+    pub from_unix_us: i64,
+    /// Until when.
+    #[prost(int64, tag = "4")]
+    pub to_unix_us: i64,
+    /// What it is based on.
+    #[prost(enumeration = "ViewingBasis", tag = "5")]
+    pub basis: i32,
+    /// What whoever asks is to the event.
+    #[prost(enumeration = "ViewingParty", tag = "6")]
+    pub party: i32,
+    /// How far it has come.
+    #[prost(enumeration = "ViewingState", tag = "7")]
+    pub state: i32,
+    /// How it got there, oldest first; the latest 200.
+    #[prost(message, repeated, tag = "8")]
+    pub steps: ::prost::alloc::vec::Vec<ViewingStep>,
+}
+/// Receives a request.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReceiveViewingRequest {
+    /// The place: a camera.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// From when.
+    #[prost(int64, tag = "2")]
+    pub from_unix_us: i64,
+    /// Until when, at most 24 hours after.
+    #[prost(int64, tag = "3")]
+    pub to_unix_us: i64,
+    /// What it is based on.
+    #[prost(enumeration = "ViewingBasis", tag = "4")]
+    pub basis: i32,
+    /// What whoever asks is to the event.
+    #[prost(enumeration = "ViewingParty", tag = "5")]
+    pub party: i32,
+}
+/// What was received.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReceiveViewingResponse {
+    /// The request.
+    #[prost(message, optional, tag = "1")]
+    pub viewing: ::core::option::Option<Viewing>,
+}
+/// Says what the examination came to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExamineViewingRequest {
+    /// Which request.
+    #[prost(uint64, tag = "1")]
+    pub request_id: u64,
+    /// Why it should be refused; not set: it should be granted.
+    #[prost(enumeration = "ViewingRefusal", tag = "2")]
+    pub refusal: i32,
+}
+/// The request after it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExamineViewingResponse {
+    /// The request.
+    #[prost(message, optional, tag = "1")]
+    pub viewing: ::core::option::Option<Viewing>,
+}
+/// Decides on a request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DecideViewingRequest {
+    /// Which request.
+    #[prost(uint64, tag = "1")]
+    pub request_id: u64,
+    /// Why it is refused; not set: it is granted.
+    #[prost(enumeration = "ViewingRefusal", tag = "2")]
+    pub refusal: i32,
+}
+/// The request after it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DecideViewingResponse {
+    /// The request.
+    #[prost(message, optional, tag = "1")]
+    pub viewing: ::core::option::Option<Viewing>,
+}
+/// Asks for a piece to be shown.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShowViewingRequest {
+    /// For which request.
+    #[prost(uint64, tag = "1")]
+    pub request_id: u64,
+    /// Evidence of which alert: one of the request's place and time.
+    #[prost(string, tag = "2")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// A still or a preview. A clip is an original, in which others cannot be masked.
+    #[prost(enumeration = "EvidenceKind", tag = "3")]
+    pub kind: i32,
+    /// What those are who see it.
+    #[prost(enumeration = "ViewingParty", tag = "4")]
+    pub shown_to: i32,
+}
+/// A picture to be shown.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ViewingPicture {
+    /// Arrival of the picture.
+    #[prost(int64, tag = "1")]
+    pub arrived_unix_us: i64,
+    /// JPEG.
+    #[prost(bytes = "bytes", tag = "2")]
+    pub jpeg: ::prost::bytes::Bytes,
+}
+/// What is shown.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ShowViewingResponse {
+    /// In order of time.
+    #[prost(message, repeated, tag = "1")]
+    pub pictures: ::prost::alloc::vec::Vec<ViewingPicture>,
+    /// Facts about the piece.
+    #[prost(message, optional, tag = "2")]
+    pub evidence: ::core::option::Option<EvidenceRef>,
+    /// The request after it.
+    #[prost(message, optional, tag = "3")]
+    pub viewing: ::core::option::Option<Viewing>,
+}
+/// Closes a request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CloseViewingRequest {
+    /// Which.
+    #[prost(uint64, tag = "1")]
+    pub request_id: u64,
+    /// How it ended: withdrawn or not taken up. Not set: as it was decided, once it was refused or shown.
+    #[prost(enumeration = "ViewingOutcome", tag = "2")]
+    pub outcome: i32,
+}
+/// The request after it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CloseViewingResponse {
+    /// The request.
+    #[prost(message, optional, tag = "1")]
+    pub viewing: ::core::option::Option<Viewing>,
+}
+/// Lists requests.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListViewingsRequest {
+    /// Only in this state; not set: all.
+    #[prost(enumeration = "ViewingState", tag = "1")]
+    pub state: i32,
+    /// Only about this camera; empty: all.
+    #[prost(string, tag = "2")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// At most so many, 1 to 1000; 0 means 100.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// From an earlier answer.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of requests.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListViewingsResponse {
+    /// Newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub viewings: ::prost::alloc::vec::Vec<Viewing>,
+    /// For the next page; empty on the last.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// How far a release has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReleaseState {
+    /// Not set.
+    Unspecified = 0,
+    /// Waits for another account.
+    Prepared = 1,
+    /// May be given out until its approval ends.
+    Approved = 2,
+    /// Was refused.
+    Refused = 3,
+    /// Its approval has ended.
+    Expired = 4,
+}
+impl ReleaseState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "RELEASE_STATE_UNSPECIFIED",
+            Self::Prepared => "RELEASE_STATE_PREPARED",
+            Self::Approved => "RELEASE_STATE_APPROVED",
+            Self::Refused => "RELEASE_STATE_REFUSED",
+            Self::Expired => "RELEASE_STATE_EXPIRED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "RELEASE_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "RELEASE_STATE_PREPARED" => Some(Self::Prepared),
+            "RELEASE_STATE_APPROVED" => Some(Self::Approved),
+            "RELEASE_STATE_REFUSED" => Some(Self::Refused),
+            "RELEASE_STATE_EXPIRED" => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
+/// What a request is based on (Order 799, Art. 21).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ViewingBasis {
+    /// Not set; refused.
+    Unspecified = 0,
+    /// To protect somebody's life or health (生命健康).
+    LifeAndHealth = 1,
+    /// To protect somebody's property (财产安全).
+    Property = 2,
+}
+impl ViewingBasis {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VIEWING_BASIS_UNSPECIFIED",
+            Self::LifeAndHealth => "VIEWING_BASIS_LIFE_AND_HEALTH",
+            Self::Property => "VIEWING_BASIS_PROPERTY",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VIEWING_BASIS_UNSPECIFIED" => Some(Self::Unspecified),
+            "VIEWING_BASIS_LIFE_AND_HEALTH" => Some(Self::LifeAndHealth),
+            "VIEWING_BASIS_PROPERTY" => Some(Self::Property),
+            _ => None,
+        }
+    }
+}
+/// What whoever asks is to the event (Order 799, Art. 21). Who they are stays on paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ViewingParty {
+    /// Not set; refused.
+    Unspecified = 0,
+    /// The one concerned (本人).
+    Concerned = 1,
+    /// A near relative (近亲属).
+    Relative = 2,
+    /// Whoever is charged with guarding, nursing or looking after (负有监护、看护、代管责任的人).
+    Guardian = 3,
+}
+impl ViewingParty {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VIEWING_PARTY_UNSPECIFIED",
+            Self::Concerned => "VIEWING_PARTY_CONCERNED",
+            Self::Relative => "VIEWING_PARTY_RELATIVE",
+            Self::Guardian => "VIEWING_PARTY_GUARDIAN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VIEWING_PARTY_UNSPECIFIED" => Some(Self::Unspecified),
+            "VIEWING_PARTY_CONCERNED" => Some(Self::Concerned),
+            "VIEWING_PARTY_RELATIVE" => Some(Self::Relative),
+            "VIEWING_PARTY_GUARDIAN" => Some(Self::Guardian),
+            _ => None,
+        }
+    }
+}
+/// Why a request is refused, or should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ViewingRefusal {
+    /// Not set.
+    Unspecified = 0,
+    /// Whoever asks is not one whom the law names (申请人不适格).
+    NotEntitled = 1,
+    /// It is for something else than life, health or property (事由不符).
+    OtherPurpose = 2,
+    /// There is no footage of the place and time (无相关影像).
+    NoFootage = 3,
+    /// Others would be harmed, masked or not (损害他人合法权益).
+    HarmsOthers = 4,
+    /// An investigation or a secret forbids it (涉及办案或保密).
+    Investigation = 5,
+    /// It was asked for before, and shown (重复申请).
+    Repeated = 6,
+}
+impl ViewingRefusal {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VIEWING_REFUSAL_UNSPECIFIED",
+            Self::NotEntitled => "VIEWING_REFUSAL_NOT_ENTITLED",
+            Self::OtherPurpose => "VIEWING_REFUSAL_OTHER_PURPOSE",
+            Self::NoFootage => "VIEWING_REFUSAL_NO_FOOTAGE",
+            Self::HarmsOthers => "VIEWING_REFUSAL_HARMS_OTHERS",
+            Self::Investigation => "VIEWING_REFUSAL_INVESTIGATION",
+            Self::Repeated => "VIEWING_REFUSAL_REPEATED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VIEWING_REFUSAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "VIEWING_REFUSAL_NOT_ENTITLED" => Some(Self::NotEntitled),
+            "VIEWING_REFUSAL_OTHER_PURPOSE" => Some(Self::OtherPurpose),
+            "VIEWING_REFUSAL_NO_FOOTAGE" => Some(Self::NoFootage),
+            "VIEWING_REFUSAL_HARMS_OTHERS" => Some(Self::HarmsOthers),
+            "VIEWING_REFUSAL_INVESTIGATION" => Some(Self::Investigation),
+            "VIEWING_REFUSAL_REPEATED" => Some(Self::Repeated),
+            _ => None,
+        }
+    }
+}
+/// How far a request has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ViewingState {
+    /// Not set.
+    Unspecified = 0,
+    /// It was received.
+    Received = 1,
+    /// It was examined, and waits for another account.
+    Examined = 2,
+    /// It was granted.
+    Granted = 3,
+    /// It was refused.
+    Refused = 4,
+    /// Something was shown for it.
+    Shown = 5,
+    /// It is closed.
+    Closed = 6,
+}
+impl ViewingState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VIEWING_STATE_UNSPECIFIED",
+            Self::Received => "VIEWING_STATE_RECEIVED",
+            Self::Examined => "VIEWING_STATE_EXAMINED",
+            Self::Granted => "VIEWING_STATE_GRANTED",
+            Self::Refused => "VIEWING_STATE_REFUSED",
+            Self::Shown => "VIEWING_STATE_SHOWN",
+            Self::Closed => "VIEWING_STATE_CLOSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VIEWING_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "VIEWING_STATE_RECEIVED" => Some(Self::Received),
+            "VIEWING_STATE_EXAMINED" => Some(Self::Examined),
+            "VIEWING_STATE_GRANTED" => Some(Self::Granted),
+            "VIEWING_STATE_REFUSED" => Some(Self::Refused),
+            "VIEWING_STATE_SHOWN" => Some(Self::Shown),
+            "VIEWING_STATE_CLOSED" => Some(Self::Closed),
+            _ => None,
+        }
+    }
+}
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ViewingOutcome {
+    /// Not set: it has not ended.
+    Unspecified = 0,
+    /// It was shown (已查阅).
+    Shown = 1,
+    /// It was refused (未同意).
+    Refused = 2,
+    /// It was withdrawn (已撤回).
+    Withdrawn = 3,
+    /// It was granted, and nobody came (未到场).
+    NotTakenUp = 4,
+}
+impl ViewingOutcome {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VIEWING_OUTCOME_UNSPECIFIED",
+            Self::Shown => "VIEWING_OUTCOME_SHOWN",
+            Self::Refused => "VIEWING_OUTCOME_REFUSED",
+            Self::Withdrawn => "VIEWING_OUTCOME_WITHDRAWN",
+            Self::NotTakenUp => "VIEWING_OUTCOME_NOT_TAKEN_UP",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VIEWING_OUTCOME_UNSPECIFIED" => Some(Self::Unspecified),
+            "VIEWING_OUTCOME_SHOWN" => Some(Self::Shown),
+            "VIEWING_OUTCOME_REFUSED" => Some(Self::Refused),
+            "VIEWING_OUTCOME_WITHDRAWN" => Some(Self::Withdrawn),
+            "VIEWING_OUTCOME_NOT_TAKEN_UP" => Some(Self::NotTakenUp),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod disclosure_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Public releases (公开发布) and requests of those concerned (当事人查阅; Order 799, Arts. 21, 22).
+    #[derive(Debug, Clone)]
+    pub struct DisclosureServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl DisclosureServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> DisclosureServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> DisclosureServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            DisclosureServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Prepares the release of a redacted piece of evidence, for another account to approve.
+        pub async fn prepare_release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PrepareReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PrepareReleaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DisclosureService/PrepareRelease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.DisclosureService", "PrepareRelease"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Approves or refuses a release that another account prepared. Who approves has opened the very piece before.
+        pub async fn decide_release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DecideReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DecideReleaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DisclosureService/DecideRelease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.DisclosureService", "DecideRelease"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// The files of an approved release, with a sheet of their checksums; the register entry is on disk before the first byte.
+        pub async fn get_release(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::GetReleaseResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DisclosureService/GetRelease",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DisclosureService", "GetRelease"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// Releases, newest first.
+        pub async fn list_releases(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListReleasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReleasesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DisclosureService/ListReleases",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.DisclosureService", "ListReleases"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Receives a request of somebody concerned: place, time and what it is based on, nothing of who it is.
+        pub async fn receive_viewing(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReceiveViewingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReceiveViewingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DisclosureService/ReceiveViewing",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.DisclosureService", "ReceiveViewing"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says what the examination of a request came to.
+        pub async fn examine_viewing(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExamineViewingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExamineViewingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DisclosureService/ExamineViewing",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.DisclosureService", "ExamineViewing"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Grants or refuses a request, for the unit that manages the cameras, by another account than the one that examined it.
+        pub async fn decide_viewing(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DecideViewingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DecideViewingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DisclosureService/DecideViewing",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.DisclosureService", "DecideViewing"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Shows a redacted piece for a granted request: everybody in it is masked. The register entry is on disk before the first byte.
+        pub async fn show_viewing(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShowViewingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShowViewingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DisclosureService/ShowViewing",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DisclosureService", "ShowViewing"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Closes a request.
+        pub async fn close_viewing(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CloseViewingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CloseViewingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DisclosureService/CloseViewing",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.DisclosureService", "CloseViewing"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Requests with their steps, newest first.
+        pub async fn list_viewings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListViewingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListViewingsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DisclosureService/ListViewings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.DisclosureService", "ListViewings"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod disclosure_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with DisclosureServiceServer.
+    #[async_trait]
+    pub trait DisclosureService: std::marker::Send + std::marker::Sync + 'static {
+        /// Prepares the release of a redacted piece of evidence, for another account to approve.
+        async fn prepare_release(
+            &self,
+            request: tonic::Request<super::PrepareReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PrepareReleaseResponse>,
+            tonic::Status,
+        >;
+        /// Approves or refuses a release that another account prepared. Who approves has opened the very piece before.
+        async fn decide_release(
+            &self,
+            request: tonic::Request<super::DecideReleaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DecideReleaseResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the GetRelease method.
+        type GetReleaseStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::GetReleaseResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The files of an approved release, with a sheet of their checksums; the register entry is on disk before the first byte.
+        async fn get_release(
+            &self,
+            request: tonic::Request<super::GetReleaseRequest>,
+        ) -> std::result::Result<tonic::Response<Self::GetReleaseStream>, tonic::Status>;
+        /// Releases, newest first.
+        async fn list_releases(
+            &self,
+            request: tonic::Request<super::ListReleasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListReleasesResponse>,
+            tonic::Status,
+        >;
+        /// Receives a request of somebody concerned: place, time and what it is based on, nothing of who it is.
+        async fn receive_viewing(
+            &self,
+            request: tonic::Request<super::ReceiveViewingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReceiveViewingResponse>,
+            tonic::Status,
+        >;
+        /// Says what the examination of a request came to.
+        async fn examine_viewing(
+            &self,
+            request: tonic::Request<super::ExamineViewingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExamineViewingResponse>,
+            tonic::Status,
+        >;
+        /// Grants or refuses a request, for the unit that manages the cameras, by another account than the one that examined it.
+        async fn decide_viewing(
+            &self,
+            request: tonic::Request<super::DecideViewingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DecideViewingResponse>,
+            tonic::Status,
+        >;
+        /// Shows a redacted piece for a granted request: everybody in it is masked. The register entry is on disk before the first byte.
+        async fn show_viewing(
+            &self,
+            request: tonic::Request<super::ShowViewingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShowViewingResponse>,
+            tonic::Status,
+        >;
+        /// Closes a request.
+        async fn close_viewing(
+            &self,
+            request: tonic::Request<super::CloseViewingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CloseViewingResponse>,
+            tonic::Status,
+        >;
+        /// Requests with their steps, newest first.
+        async fn list_viewings(
+            &self,
+            request: tonic::Request<super::ListViewingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListViewingsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Public releases (公开发布) and requests of those concerned (当事人查阅; Order 799, Arts. 21, 22).
+    #[derive(Debug)]
+    pub struct DisclosureServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> DisclosureServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for DisclosureServiceServer<T>
+    where
+        T: DisclosureService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.DisclosureService/PrepareRelease" => {
+                    #[allow(non_camel_case_types)]
+                    struct PrepareReleaseSvc<T: DisclosureService>(pub Arc<T>);
+                    impl<
+                        T: DisclosureService,
+                    > tonic::server::UnaryService<super::PrepareReleaseRequest>
+                    for PrepareReleaseSvc<T> {
+                        type Response = super::PrepareReleaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PrepareReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DisclosureService>::prepare_release(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PrepareReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DisclosureService/DecideRelease" => {
+                    #[allow(non_camel_case_types)]
+                    struct DecideReleaseSvc<T: DisclosureService>(pub Arc<T>);
+                    impl<
+                        T: DisclosureService,
+                    > tonic::server::UnaryService<super::DecideReleaseRequest>
+                    for DecideReleaseSvc<T> {
+                        type Response = super::DecideReleaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DecideReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DisclosureService>::decide_release(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DecideReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DisclosureService/GetRelease" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetReleaseSvc<T: DisclosureService>(pub Arc<T>);
+                    impl<
+                        T: DisclosureService,
+                    > tonic::server::ServerStreamingService<super::GetReleaseRequest>
+                    for GetReleaseSvc<T> {
+                        type Response = super::GetReleaseResponse;
+                        type ResponseStream = T::GetReleaseStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetReleaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DisclosureService>::get_release(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetReleaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DisclosureService/ListReleases" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListReleasesSvc<T: DisclosureService>(pub Arc<T>);
+                    impl<
+                        T: DisclosureService,
+                    > tonic::server::UnaryService<super::ListReleasesRequest>
+                    for ListReleasesSvc<T> {
+                        type Response = super::ListReleasesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListReleasesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DisclosureService>::list_releases(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListReleasesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DisclosureService/ReceiveViewing" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReceiveViewingSvc<T: DisclosureService>(pub Arc<T>);
+                    impl<
+                        T: DisclosureService,
+                    > tonic::server::UnaryService<super::ReceiveViewingRequest>
+                    for ReceiveViewingSvc<T> {
+                        type Response = super::ReceiveViewingResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReceiveViewingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DisclosureService>::receive_viewing(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReceiveViewingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DisclosureService/ExamineViewing" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExamineViewingSvc<T: DisclosureService>(pub Arc<T>);
+                    impl<
+                        T: DisclosureService,
+                    > tonic::server::UnaryService<super::ExamineViewingRequest>
+                    for ExamineViewingSvc<T> {
+                        type Response = super::ExamineViewingResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExamineViewingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DisclosureService>::examine_viewing(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExamineViewingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DisclosureService/DecideViewing" => {
+                    #[allow(non_camel_case_types)]
+                    struct DecideViewingSvc<T: DisclosureService>(pub Arc<T>);
+                    impl<
+                        T: DisclosureService,
+                    > tonic::server::UnaryService<super::DecideViewingRequest>
+                    for DecideViewingSvc<T> {
+                        type Response = super::DecideViewingResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DecideViewingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DisclosureService>::decide_viewing(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DecideViewingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DisclosureService/ShowViewing" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShowViewingSvc<T: DisclosureService>(pub Arc<T>);
+                    impl<
+                        T: DisclosureService,
+                    > tonic::server::UnaryService<super::ShowViewingRequest>
+                    for ShowViewingSvc<T> {
+                        type Response = super::ShowViewingResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShowViewingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DisclosureService>::show_viewing(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShowViewingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DisclosureService/CloseViewing" => {
+                    #[allow(non_camel_case_types)]
+                    struct CloseViewingSvc<T: DisclosureService>(pub Arc<T>);
+                    impl<
+                        T: DisclosureService,
+                    > tonic::server::UnaryService<super::CloseViewingRequest>
+                    for CloseViewingSvc<T> {
+                        type Response = super::CloseViewingResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CloseViewingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DisclosureService>::close_viewing(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CloseViewingSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DisclosureService/ListViewings" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListViewingsSvc<T: DisclosureService>(pub Arc<T>);
+                    impl<
+                        T: DisclosureService,
+                    > tonic::server::UnaryService<super::ListViewingsRequest>
+                    for ListViewingsSvc<T> {
+                        type Response = super::ListViewingsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListViewingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DisclosureService>::list_viewings(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListViewingsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for DisclosureServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.DisclosureService";
+    impl<T> tonic::server::NamedService for DisclosureServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// Asks for the redacted still.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetStillRequest {
@@ -10613,12 +12237,17 @@ pub struct GetClipRequest {
     /// Why.
     #[prost(enumeration = "Purpose", tag = "2")]
     pub purpose: i32,
-    /// In words, 4 to 500 characters; kept in the register.
+    /// In words, 4 to 500 characters, without numbers of documents, telephones or vehicles; kept in the register. May be
+    /// empty where a reason is picked that says enough by itself: then the alert's number stands there.
     #[prost(string, tag = "3")]
     pub reason: ::prost::alloc::string::String,
     /// Index of the stretch, from 0.
     #[prost(uint32, tag = "4")]
     pub stretch: u32,
+    /// Of the pick list; not set: as the purpose says, and the text is needed. Requests of somebody concerned and public
+    /// releases are not picked here: DisclosureService gives for those.
+    #[prost(enumeration = "CallReason", tag = "5")]
+    pub call_reason: i32,
 }
 /// Original footage in pieces.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -10642,6 +12271,72 @@ pub struct ListRegisterRequest {
     /// From an earlier answer.
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only what this asks for; not set: all.
+    #[prost(message, optional, tag = "4")]
+    pub filter: ::core::option::Option<RegisterFilter>,
+}
+/// What of the register is wanted. What is empty or 0 asks for nothing.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisterFilter {
+    /// Calls at this time or later.
+    #[prost(int64, tag = "1")]
+    pub from_unix_us: i64,
+    /// Calls before this time.
+    #[prost(int64, tag = "2")]
+    pub to_unix_us: i64,
+    /// Of this account.
+    #[prost(string, tag = "3")]
+    pub account: ::prost::alloc::string::String,
+    /// Of accounts that acted for this unit.
+    #[prost(string, tag = "4")]
+    pub unit: ::prost::alloc::string::String,
+    /// About alerts of this camera.
+    #[prost(string, tag = "5")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// About this alert.
+    #[prost(string, tag = "6")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// For this reason.
+    #[prost(enumeration = "CallReason", tag = "7")]
+    pub call_reason: i32,
+    /// Of this kind of evidence.
+    #[prost(enumeration = "EvidenceKind", tag = "8")]
+    pub kind: i32,
+    /// Only what was refused.
+    #[prost(bool, tag = "9")]
+    pub refused_only: bool,
+    /// For this public release.
+    #[prost(uint64, tag = "10")]
+    pub release_id: u64,
+    /// For this request of somebody concerned.
+    #[prost(uint64, tag = "11")]
+    pub request_id: u64,
+}
+/// Takes the register, or a part of it, out.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportRegisterRequest {
+    /// What is wanted; not set: all.
+    #[prost(message, optional, tag = "1")]
+    pub filter: ::core::option::Option<RegisterFilter>,
+    /// What it is for, in words, 4 to 500 characters; kept in the audit.
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// The language of columns and words: "zh" or "en"; empty: "zh".
+    #[prost(string, tag = "3")]
+    pub language: ::prost::alloc::string::String,
+}
+/// The file in pieces.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportRegisterResponse {
+    /// The next bytes: CSV in UTF-8 with a byte order mark, times in the zone of the site.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub csv: ::prost::bytes::Bytes,
+    /// In the last piece: entries in the file.
+    #[prost(uint64, tag = "2")]
+    pub entries: u64,
+    /// In the last piece: of the whole file, in hexadecimal. It stands in the audit as well.
+    #[prost(string, tag = "3")]
+    pub sha256: ::prost::alloc::string::String,
 }
 /// One call for pixels.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -10673,6 +12368,27 @@ pub struct RegisterEntry {
     /// Why not, when it was not.
     #[prost(string, tag = "9")]
     pub refusal: ::prost::alloc::string::String,
+    /// The unit that the account acted for; empty: none was known.
+    #[prost(string, tag = "10")]
+    pub unit: ::prost::alloc::string::String,
+    /// Why, of the pick list.
+    #[prost(enumeration = "CallReason", tag = "11")]
+    pub call_reason: i32,
+    /// The camera of the alert; empty: there is none.
+    #[prost(string, tag = "12")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// Of a clip, which stretch, from 0.
+    #[prost(uint32, tag = "13")]
+    pub stretch: u32,
+    /// Checksum of the piece of evidence that was given; empty when none was.
+    #[prost(string, tag = "14")]
+    pub sha256: ::prost::alloc::string::String,
+    /// The public release that it was given for; 0: none.
+    #[prost(uint64, tag = "15")]
+    pub release_id: u64,
+    /// The request of somebody concerned that it was shown for; 0: none.
+    #[prost(uint64, tag = "16")]
+    pub request_id: u64,
 }
 /// A page of the register.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -10733,6 +12449,79 @@ impl Purpose {
             "PURPOSE_SUPERVISE" => Some(Self::Supervise),
             "PURPOSE_LEGAL_REQUEST" => Some(Self::LegalRequest),
             "PURPOSE_SHARE" => Some(Self::Share),
+            _ => None,
+        }
+    }
+}
+/// Why footage is called up, of a list (调用事由): what the register is counted and searched by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CallReason {
+    /// Not picked: what an earlier version asks is filed by its purpose.
+    Unspecified = 0,
+    /// To see whether an alert is true (告警核实).
+    CheckAlert = 1,
+    /// To handle what happened (事件处置).
+    HandleIncident = 2,
+    /// To see whether it was handled (处置复核).
+    VerifyHandling = 3,
+    /// To find what is wrong with a device (设备排障).
+    DiagnoseDevice = 4,
+    /// To find out how an accident came about (事故调查).
+    InvestigateAccident = 5,
+    /// A state organ asks by a document, whose number stands in the text (国家机关依法查阅; Order 799, Art. 20).
+    StateOrgan = 6,
+    /// It is shown on the request of somebody concerned (当事人查阅; Order 799, Art. 21).
+    PartyConcerned = 7,
+    /// It is released to the public (公开发布; Order 799, Art. 22).
+    PublicRelease = 8,
+    /// Supervision, inspection, audit (监督检查; Order 799, Arts. 24, 25).
+    Supervision = 9,
+    /// A drill or training (演练培训).
+    Drill = 10,
+    /// It is given to another system that the configuration names, a sink (共享推送).
+    Share = 11,
+    /// As the text says (其他).
+    Other = 12,
+}
+impl CallReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CALL_REASON_UNSPECIFIED",
+            Self::CheckAlert => "CALL_REASON_CHECK_ALERT",
+            Self::HandleIncident => "CALL_REASON_HANDLE_INCIDENT",
+            Self::VerifyHandling => "CALL_REASON_VERIFY_HANDLING",
+            Self::DiagnoseDevice => "CALL_REASON_DIAGNOSE_DEVICE",
+            Self::InvestigateAccident => "CALL_REASON_INVESTIGATE_ACCIDENT",
+            Self::StateOrgan => "CALL_REASON_STATE_ORGAN",
+            Self::PartyConcerned => "CALL_REASON_PARTY_CONCERNED",
+            Self::PublicRelease => "CALL_REASON_PUBLIC_RELEASE",
+            Self::Supervision => "CALL_REASON_SUPERVISION",
+            Self::Drill => "CALL_REASON_DRILL",
+            Self::Share => "CALL_REASON_SHARE",
+            Self::Other => "CALL_REASON_OTHER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CALL_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "CALL_REASON_CHECK_ALERT" => Some(Self::CheckAlert),
+            "CALL_REASON_HANDLE_INCIDENT" => Some(Self::HandleIncident),
+            "CALL_REASON_VERIFY_HANDLING" => Some(Self::VerifyHandling),
+            "CALL_REASON_DIAGNOSE_DEVICE" => Some(Self::DiagnoseDevice),
+            "CALL_REASON_INVESTIGATE_ACCIDENT" => Some(Self::InvestigateAccident),
+            "CALL_REASON_STATE_ORGAN" => Some(Self::StateOrgan),
+            "CALL_REASON_PARTY_CONCERNED" => Some(Self::PartyConcerned),
+            "CALL_REASON_PUBLIC_RELEASE" => Some(Self::PublicRelease),
+            "CALL_REASON_SUPERVISION" => Some(Self::Supervision),
+            "CALL_REASON_DRILL" => Some(Self::Drill),
+            "CALL_REASON_SHARE" => Some(Self::Share),
+            "CALL_REASON_OTHER" => Some(Self::Other),
             _ => None,
         }
     }
@@ -10929,6 +12718,33 @@ pub mod evidence_service_client {
                 .insert(GrpcMethod::new("xueliang.v1.EvidenceService", "ListRegister"));
             self.inner.unary(req, path, codec).await
         }
+        /// The register as a file to print and to hand in: CSV, oldest first. Needs a reason, and is audited before the first byte.
+        pub async fn export_register(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportRegisterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportRegisterResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.EvidenceService/ExportRegister",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.EvidenceService", "ExportRegister"),
+                );
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -10977,6 +12793,20 @@ pub mod evidence_service_server {
             request: tonic::Request<super::ListRegisterRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListRegisterResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the ExportRegister method.
+        type ExportRegisterStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportRegisterResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// The register as a file to print and to hand in: CSV, oldest first. Needs a reason, and is audited before the first byte.
+        async fn export_register(
+            &self,
+            request: tonic::Request<super::ExportRegisterRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::ExportRegisterStream>,
             tonic::Status,
         >;
     }
@@ -11234,6 +13064,53 @@ pub mod evidence_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.EvidenceService/ExportRegister" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportRegisterSvc<T: EvidenceService>(pub Arc<T>);
+                    impl<
+                        T: EvidenceService,
+                    > tonic::server::ServerStreamingService<super::ExportRegisterRequest>
+                    for ExportRegisterSvc<T> {
+                        type Response = super::ExportRegisterResponse;
+                        type ResponseStream = T::ExportRegisterStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportRegisterRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EvidenceService>::export_register(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportRegisterSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

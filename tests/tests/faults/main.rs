@@ -81,7 +81,7 @@ async fn a_declared_danger_zone_alerts_with_evidence_and_one_where_nobody_walks_
         alert_id: id.clone(),
         purpose: Purpose::Judge.into(),
         reason: String::new(),
-        stretch: 0,
+        ..GetClipRequest::default()
     };
     assert!(evidence.get_clip(without_reason.clone()).await.is_err(), "an original needs a reason");
     let with_reason = GetClipRequest { reason: "checking the excavation".to_owned(), ..without_reason };

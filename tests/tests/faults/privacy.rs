@@ -97,7 +97,7 @@ async fn nothing_behind_a_mask_is_seen_shown_or_kept() {
         alert_id: id.clone(),
         purpose: Purpose::Judge.into(),
         reason: "checking the excavation".to_owned(),
-        stretch: 0,
+        ..GetClipRequest::default()
     };
     assert!(evidence.get_clip(request).await.is_err());
 

@@ -252,7 +252,12 @@ async fn single_calls_show_only_what_a_principal_may_see() {
     let get = |alert: &Alert| by(v1::GetAlertRequest { alert_id: alert.id.to_string() });
     assert!(api.get_alert(get(&here)).await.is_ok());
     assert_eq!(api.get_alert(get(&there)).await.unwrap_err().code(), crate::grpc::Code::NotFound);
-    let call = crate::evidence::Call { alert: there.id, purpose: v1::Purpose::Judge, reason: String::new() };
+    let call = crate::evidence::Call {
+        alert: there.id,
+        purpose: v1::Purpose::Judge,
+        call_reason: v1::CallReason::Unspecified,
+        reason: String::new(),
+    };
     let console = bench.bus.rights().of(&Principal::new("c", PrincipalKind::Console));
     let refused = bench.bus.evidence().still(&console, &call).await.unwrap_err();
     assert!(refused.to_string().contains("there is no alert"), "{refused}");

@@ -25,7 +25,10 @@ const BEGINS: &str = "audit_chain_begins";
 pub(in super::super) fn columns(source: Source) -> &'static str {
     match source {
         Source::Audit => "at_us, principal, action, subject",
-        Source::Register => "at_us, principal, alert_id, kind, purpose, reason, granted, refusal",
+        Source::Register => {
+            "at_us, principal, alert_id, kind, purpose, reason, granted, refusal, unit, call_reason, camera, stretch, sha256, \
+             release_id, request_id"
+        }
     }
 }
 

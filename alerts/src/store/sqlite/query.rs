@@ -66,7 +66,7 @@ impl Sql {
         self
     }
     /// Only what lies in one of these subtrees.
-    fn under(&mut self, codes: &[DivisionCode]) {
+    pub(super) fn under(&mut self, codes: &[DivisionCode]) {
         let any = vec!["instr(a.path, ?) > 0"; codes.len()].join(" OR ");
         let any = if codes.is_empty() { "0" } else { &any };
         self.add(&format!(" AND ({any})"), codes.iter().map(|code| Value::from(format!("/{code}/"))));

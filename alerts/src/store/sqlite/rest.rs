@@ -1,4 +1,4 @@
-//! Subscriptions, evidence, register, audit, trimming by age.
+//! Subscriptions, evidence, audit, trimming by age.
 
 use prost::Message as _;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
@@ -6,11 +6,10 @@ use xueliang_base::{alert::EvidenceKind, cursor::Cursor, id::AlertId, time::Wall
 use xueliang_proto::v1;
 
 use super::{
-    super::{Acked, AuditEntry, EvidenceRow, RegisterQuery},
+    super::{Acked, AuditEntry, EvidenceRow},
     chain,
-    convert::{alert_id, damaged, evidence_number, limit, signed, unsigned},
+    convert::{alert_id, damaged, evidence_number, signed, unsigned},
     file,
-    query::Sql,
 };
 use crate::{
     audit::chain::Source,
@@ -113,51 +112,6 @@ pub(super) fn put_evidence(db: &Connection, row: &EvidenceRow) -> Result<Option<
         row.keep_until.0
     ])?;
     Ok(None)
-}
-
-pub(super) fn register(db: &Connection, entry: &v1::RegisterEntry) -> Result<u64> {
-    db.prepare_cached(
-        "INSERT INTO register (at_us, principal, alert_id, kind, purpose, reason, granted, refusal) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?
-    .execute(params![
-        entry.at_unix_us,
-        entry.principal,
-        entry.alert_id,
-        entry.kind,
-        entry.purpose,
-        entry.reason,
-        entry.granted,
-        entry.refusal
-    ])?;
-    let entry_id = db.last_insert_rowid();
-    chain::link(db, Source::Register, entry_id)?;
-    Ok(unsigned(entry_id))
-}
-
-pub(super) fn list_register(db: &Connection, query: &RegisterQuery) -> Result<Vec<v1::RegisterEntry>> {
-    let before = query.before_exclusive.map_or(i64::MAX, signed);
-    let mut sql = Sql::new(
-        "SELECT entry_id, at_us, principal, alert_id, kind, purpose, reason, granted, refusal FROM register WHERE 1",
-    );
-    sql.add(" AND entry_id < ?", [before.into()]);
-    if let Some(alert) = query.alert {
-        sql.add(" AND alert_id = ?", [alert.to_string().into()]);
-    }
-    sql.about("register.alert_id", query.within.as_ref());
-    sql.add(" ORDER BY entry_id DESC LIMIT ?", [limit(query.limit).into()]).all(db, |row| {
-        Ok(v1::RegisterEntry {
-            entry_id: unsigned(row.get(0)?),
-            at_unix_us: row.get(1)?,
-            principal: row.get(2)?,
-            alert_id: row.get(3)?,
-            kind: row.get(4)?,
-            purpose: row.get(5)?,
-            reason: row.get(6)?,
-            granted: row.get(7)?,
-            refusal: row.get(8)?,
-        })
-    })
 }
 
 pub(super) fn audit(db: &Connection, entry: &AuditEntry, now: Wall) -> Result<()> {

@@ -49,6 +49,13 @@ impl Town {
                     kind: 1,
                     purpose: 1,
                     granted: true,
+                    unit: "Centre".into(),
+                    call_reason: 1,
+                    camera_id: "quay".into(),
+                    stretch: 1,
+                    sha256: "00".into(),
+                    release_id: 1,
+                    request_id: 1,
                     ..v1::RegisterEntry::default()
                 };
                 store.register(entry).await.unwrap();
@@ -142,11 +149,10 @@ async fn a_change_of_any_column_of_any_entry_is_found_there() {
         };
         for column in columns {
             let town = Town::new().await;
-            let value = if ["at_us", "kind", "purpose", "granted"].contains(&column) {
-                format!("{column} + 1")
-            } else {
-                format!("{column} || 'x'")
-            };
+            let numbers =
+                ["at_us", "kind", "purpose", "granted", "call_reason", "stretch", "release_id", "request_id"];
+            let value =
+                if numbers.contains(&column) { format!("{column} + 1") } else { format!("{column} || 'x'") };
             town.tamper(&format!("UPDATE {table} SET {column} = {value} WHERE entry_id = {id}"));
             assert_eq!(town.first(), Some(place), "{table}.{column} of {id}");
         }

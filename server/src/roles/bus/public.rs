@@ -65,6 +65,7 @@ impl Public {
             .add_service(bus.duty_service())
             .add_service(bus.delivery_service())
             .add_service(bus.evidence_service())
+            .add_service(bus.disclosure_service())
             .add_service(bus.retention_service())
             .add_service(bus.camera_service())
             .add_service(bus.statistics_service())
