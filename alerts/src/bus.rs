@@ -10,9 +10,11 @@ mod audit;
 mod cases;
 mod clock;
 mod credit;
+mod custodians;
 mod deliver;
 mod duty;
 mod explain;
+mod filings;
 pub(crate) mod hub;
 mod lanes;
 mod publish;
@@ -50,10 +52,12 @@ use self::{hub::Hub, registry::Registry};
 use crate::{
     audit::{AuditOptions, key::AuditKey, seal::Sealer},
     board::CameraBoard,
+    custodian::key::Keys,
     error::Result,
     evidence::{Evidence, EvidenceOptions},
     explain::Explainer,
     external::External,
+    point::Points,
     rights::{Grant, Rights},
     store::{Acked, Answer, DeliveryNote, SqliteOptions, SqliteStore, Store},
 };
@@ -88,6 +92,8 @@ pub struct BusOptions {
     pub timezone: String,
     /// External publishers.
     pub external: Arc<External>,
+    /// Camera points of the configuration in force.
+    pub points: Arc<Points>,
     /// How audit and register are sealed.
     pub audit: AuditOptions,
     /// Of more records the oldest are trimmed, as far as they are older than 7 days.
@@ -110,6 +116,7 @@ impl Default for BusOptions {
             site: String::new(),
             timezone: "UTC".to_owned(),
             external: Arc::default(),
+            points: Arc::default(),
             audit: AuditOptions::default(),
             feed_max_records: 10_000_000,
         }
@@ -180,6 +187,7 @@ pub(crate) struct Inner {
     /// Of the audit of deliveries, not on disk yet.
     notes: Mutex<VecDeque<DeliveryNote>>,
     sealer: Sealer,
+    custodian_keys: custodians::SharedKeys,
 }
 
 /// The bus. Clones share it.
@@ -229,6 +237,7 @@ impl Bus {
             unsaved: Mutex::default(),
             notes: Mutex::default(),
             sealer,
+            custodian_keys: Arc::new(tokio::sync::Mutex::new(Keys::open(state_dir)?)),
         })))
     }
     /// The store: for health, backup and audit.

@@ -67,14 +67,22 @@ impl Role {
     /// The rights of a role: the only place that says so.
     pub fn rights(self) -> &'static [Right] {
         use Right::{
-            ConnectCameras, Dispatch, Handle, HoldEvidence, Judge, Lead, ManageAccounts, ManageDivisions,
-            ManageDuty, ReadAccounts, ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually,
-            RunSinks, SetExtreme, Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
+            ConnectCameras, Dispatch, FilePoints, Handle, HoldEvidence, Judge, Lead, ManageAccounts,
+            ManageCustodians, ManageDivisions, ManageDuty, ReadAccounts, ReadAlerts, ReadCameras,
+            ReadCompliance, ReadCustodians, ReadRegister, ReportExternal, ReportManually, RevealCustodians,
+            RotateKeys, RunSinks, SetExtreme, Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
         };
         match self {
-            Role::Judge => {
-                &[ReadAlerts, ReadCameras, ConnectCameras, ViewRedacted, ViewOriginal, Judge, ReportManually]
-            }
+            Role::Judge => &[
+                ReadAlerts,
+                ReadCameras,
+                ConnectCameras,
+                ViewRedacted,
+                ViewOriginal,
+                Judge,
+                ReportManually,
+                ReadCustodians,
+            ],
             Role::Dispatcher => &[
                 ReadAlerts,
                 ReadCameras,
@@ -85,22 +93,48 @@ impl Role {
                 SetExtreme,
                 Dispatch,
                 ReportManually,
+                ReadCustodians,
+                RevealCustodians,
             ],
             Role::GridWorker => &[ReadAlerts, ViewRedacted, Verify, ReportManually],
             Role::Handler => &[ReadAlerts, ViewRedacted, Handle],
-            Role::Verifier => {
-                &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, Verify, Supervise, ReportManually]
-            }
-            Role::PointAdmin => &[ReadCameras, ConnectCameras],
+            Role::Verifier => &[
+                ReadAlerts,
+                ReadCameras,
+                ViewRedacted,
+                ViewOriginal,
+                Verify,
+                Supervise,
+                ReportManually,
+                ReadCustodians,
+            ],
+            Role::PointAdmin => &[
+                ReadCameras,
+                ConnectCameras,
+                ReadCustodians,
+                RevealCustodians,
+                ManageCustodians,
+                ReadCompliance,
+                FilePoints,
+            ],
             // Device alerts, and silences for planned work; no pictures.
-            Role::Maintainer => &[ReadAlerts, ReadCameras, ConnectCameras, Silence],
+            Role::Maintainer => &[ReadAlerts, ReadCameras, ConnectCameras, Silence, ReadCustodians],
             Role::SystemAdmin => &[ReadCameras, RunSinks, ManageDivisions],
-            Role::SecurityAdmin => &[ManageAccounts, ReadAccounts],
+            Role::SecurityAdmin => &[ManageAccounts, ReadAccounts, RotateKeys],
             Role::AuditAdmin => &[ReadRegister, ReadAccounts],
-            Role::Leader => {
-                &[ReadAlerts, ReadCameras, ViewRedacted, SetExtreme, HoldEvidence, Lead, ManageDuty]
-            }
-            Role::Inspector => &[ReadCameras, ReadRegister],
+            Role::Leader => &[
+                ReadAlerts,
+                ReadCameras,
+                ViewRedacted,
+                SetExtreme,
+                HoldEvidence,
+                Lead,
+                ManageDuty,
+                ReadCustodians,
+                RevealCustodians,
+                ReadCompliance,
+            ],
+            Role::Inspector => &[ReadCameras, ReadRegister, ReadCompliance],
             Role::ExternalPlatform => &[ReadAlerts, ReportExternal],
             Role::Contractor => &[ReadCameras],
         }
@@ -209,6 +243,10 @@ mod tests {
             Right::Supervise,
             Right::Lead,
             Right::ReportManually,
+            Right::ReadCustodians,
+            Right::RevealCustodians,
+            Right::ManageCustodians,
+            Right::FilePoints,
         ];
         for role in Role::ALL {
             assert!(!role.rights().is_empty(), "{role:?}");

@@ -8,10 +8,12 @@ pub mod accounts;
 mod audit;
 mod backup;
 mod cases;
+mod custodians;
 mod delivery;
 mod duty;
 #[cfg(any(test, feature = "faulty-disk"))]
 pub mod faulty_disk;
+mod filings;
 mod retention;
 mod schema;
 pub mod sinks;
@@ -32,7 +34,7 @@ use prost::Message as _;
 use xueliang_base::{
     alert::{Alert, EvidenceKind},
     cursor::{Cursor, Epoch},
-    id::{AlertId, DivisionCode},
+    id::AlertId,
     kind::{Lane, Level},
     time::{Mono, Wall},
     wall_step::WallStep,
@@ -42,8 +44,10 @@ use xueliang_proto::v1;
 pub use audit::AuditStore;
 pub use backup::{Manifest, OtherFile, backup_files, make_folder, read_manifest, restore};
 pub use cases::{ActOn, CaseKey, CaseNotice, CaseQuery, Cases, DueCase, ManualReport, NoticeWay};
+pub use custodians::{CustodianStore, PutCustodian};
 pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
 pub use duty::DutyStore;
+pub use filings::{FilingQuery, FilingStore};
 pub use retention::{
     Certificate, CertificateQuery, DueEvidence, EvidenceBytes, Feed, HoldQuery, RetentionStore,
 };
@@ -56,6 +60,7 @@ pub use verify::{AuditReport, Wrong, verify_audit};
 use crate::{
     error::Result,
     filter::{Facts, Filter},
+    reach::Reach,
 };
 
 /// Name of the store's file in its state folder.
@@ -246,7 +251,7 @@ pub struct RegisterQuery {
     /// Only about this alert.
     pub alert: Option<AlertId>,
     /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
     /// Only entries before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.
@@ -290,7 +295,15 @@ pub type OnCommit = Arc<dyn Fn(Vec<Arc<FeedRow>>) + Send + Sync>;
 
 /// What a database must do for the bus. Every write is on disk when its answer comes.
 pub trait Store:
-    RetentionStore + sinks::SinkStore + Suppressions + accounts::AccountStore + Cases + DutyStore + AuditStore
+    RetentionStore
+    + sinks::SinkStore
+    + Suppressions
+    + accounts::AccountStore
+    + Cases
+    + DutyStore
+    + AuditStore
+    + CustodianStore
+    + FilingStore
 {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;

@@ -30,7 +30,7 @@ pub fn read(text: &str, needed: bool) -> Result<String, Refusal> {
 }
 
 /// Whether a text holds such a number, and of what.
-fn number_of(text: &str) -> Option<&'static str> {
+pub(crate) fn number_of(text: &str) -> Option<&'static str> {
     // Full-width forms are what they stand for; what people put between digits is looked at with and without.
     let plain: Vec<char> = text.chars().map(narrow).collect();
     let joined: Vec<char> = plain.iter().copied().filter(|c| !matches!(c, ' ' | '-' | '.' | '·')).collect();

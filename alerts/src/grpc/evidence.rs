@@ -118,7 +118,7 @@ impl EvidenceService for EvidenceApi {
                 "" => None,
                 id => Some(alert_id(id)?),
             },
-            within: principal.divisions,
+            within: principal.reach(),
             before_exclusive: page_start(&request.page_token)?,
             limit,
         };

@@ -396,6 +396,20 @@ CREATE TABLE audit_head (
 CREATE TRIGGER audit_head_stays BEFORE DELETE ON audit_head BEGIN SELECT RAISE(ABORT, 'heads are append-only'); END;
 CREATE TRIGGER audit_head_as_is BEFORE UPDATE ON audit_head BEGIN SELECT RAISE(ABORT, 'heads are append-only'); END;
 ",
+    r"
+-- Who answers for a camera point. The contact is sealed with a key beside the store; there is no history of it.
+CREATE TABLE custodian (
+    camera TEXT PRIMARY KEY, unit TEXT NOT NULL, contact BLOB NOT NULL, changed_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Each camera point as it was filed with the police.
+CREATE TABLE point_filing (
+    filing_id INTEGER PRIMARY KEY AUTOINCREMENT, camera TEXT NOT NULL, content BLOB NOT NULL, noted_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX point_filing_by_camera ON point_filing (camera, filing_id);
+CREATE TRIGGER point_filing_stays BEFORE DELETE ON point_filing BEGIN SELECT RAISE(ABORT, 'what was filed is never deleted'); END;
+CREATE TRIGGER point_filing_as_is BEFORE UPDATE ON point_filing BEGIN SELECT RAISE(ABORT, 'what was filed never changes'); END;
+",
 ];
 
 /// The steps of a node's spool.

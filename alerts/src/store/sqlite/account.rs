@@ -234,6 +234,12 @@ fn subject(one: &AccountNote, after: Option<&Profile>) -> String {
             format!("revision {}", after.revision),
             format!("roles {}", joined(after.roles.iter().map(|role| role.word()).collect())),
             divisions.map_or_else(|| "whole town".to_owned(), |codes| format!("divisions {}", joined(codes))),
+            after.classes.as_ref().map_or_else(
+                || "all classes of points".to_owned(),
+                |classes| {
+                    format!("classes of points {}", joined(classes.iter().map(ToString::to_string).collect()))
+                },
+            ),
             format!("unit {}", after.unit),
             format!("display name {}", after.display_name),
         ]);
