@@ -113,7 +113,7 @@ fn points() -> Points {
              name = \"Gate\"\ndivision = \"{code}\"\nclass = \"{class}\"\nurl = \"rtsp://127.0.0.1/{code}\"\n"
         )
     };
-    let head = "site = \"Town\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"33\"\nname = \"33\"\n";
+    let head = "site = \"Town\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"33\"\nname = \"33\"\n";
     let text = format!("{head}{}{}", camera(OURS), camera(THEIRS));
     Points::of(&Config::parse(&text, std::path::Path::new("/")).unwrap())
 }

@@ -2,9 +2,10 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use xueliang_base::time::Wall;
+use xueliang_client::told;
 use xueliang_proto::v1::{self, custodian_service_client::CustodianServiceClient};
 
 use super::block_on;
@@ -102,13 +103,6 @@ pub fn run(args: CustodiansArgs) -> anyhow::Result<ExitCode> {
             }
         }
     })
-}
-
-fn told<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> anyhow::Result<T> {
-    match answer {
-        Ok(answer) => Ok(answer.into_inner()),
-        Err(status) => bail!("the service refuses: {}", status.message()),
-    }
 }
 
 fn line(one: &v1::Custodian, timezone: &str) -> String {

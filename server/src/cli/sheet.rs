@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
-use tonic::transport::Channel;
 use xueliang_base::{
     config::{Config, Day},
     time::{Clock as _, SystemClock},
 };
+use xueliang_client::{Channel, told};
 use xueliang_proto::v1::{
     self, filing_service_client::FilingServiceClient, retention_service_client::RetentionServiceClient,
 };
@@ -209,11 +209,4 @@ async fn retention_facts(
         more,
         holds,
     })
-}
-
-fn told<T>(answer: Result<tonic::Response<T>, tonic::Status>) -> anyhow::Result<T> {
-    match answer {
-        Ok(answer) => Ok(answer.into_inner()),
-        Err(status) => bail!("the service refuses: {}", status.message()),
-    }
 }

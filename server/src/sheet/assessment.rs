@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_template_says_what_the_configuration_says_and_leaves_open_what_people_must_say() {
-        let text = "site = \"Town\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"33\"\nname = \"33\"\n\
+        let text = "site = \"Town\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"33\"\nname = \"33\"\n\
              [[camera]]\nid = \"gate\"\nname = \"Gate\"\ndivision = \"33\"\nurl = \"rtsp://127.0.0.1/gate\"\nclass = \"third\"\n\
              retention = \"key_point\"\n[camera.filing]\nlegal_basis = \"7-2\"\n\
              [[camera]]\nid = \"pier\"\nname = \"Pier\"\ndivision = \"33\"\nurl = \"rtsp://127.0.0.1/pier\"\n";

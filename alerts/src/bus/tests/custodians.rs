@@ -17,7 +17,7 @@ fn points(cameras: &[&str]) -> Arc<Points> {
             "[[camera]]\nid = \"{id}\"\nname = \"Gate\"\ndivision = \"33\"\nurl = \"rtsp://127.0.0.1/{id}\"\n"
         )
     };
-    let head = "site = \"Town\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"33\"\nname = \"33\"\n";
+    let head = "site = \"Town\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"33\"\nname = \"33\"\n";
     let text = cameras.iter().map(camera).fold(head.to_owned(), |text, camera| text + &camera);
     Arc::new(Points::of(&Config::parse(&text, Path::new("/")).unwrap()))
 }

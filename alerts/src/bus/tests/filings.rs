@@ -15,7 +15,7 @@ use crate::{
 };
 
 fn points(text: &str) -> Arc<Points> {
-    let head = "site = \"Town\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"33\"\nname = \"33\"\n";
+    let head = "site = \"Town\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"33\"\nname = \"33\"\n";
     Arc::new(Points::of(&Config::parse(&format!("{head}{text}"), Path::new("/")).unwrap()))
 }
 

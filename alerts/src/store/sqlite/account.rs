@@ -234,15 +234,13 @@ fn subject(one: &AccountNote, after: Option<&Profile>) -> String {
             format!("revision {}", after.revision),
             format!("roles {}", joined(after.roles.iter().map(|role| role.word()).collect())),
             divisions.map_or_else(|| "whole town".to_owned(), |codes| format!("divisions {}", joined(codes))),
-            after.classes.as_ref().map_or_else(
-                || "all classes of points".to_owned(),
-                |classes| {
-                    format!("classes of points {}", joined(classes.iter().map(ToString::to_string).collect()))
-                },
-            ),
             format!("unit {}", after.unit),
             format!("display name {}", after.display_name),
         ]);
+        // Said where it is bound to some: what is not said is not narrowed.
+        parts.extend(after.classes.as_ref().map(|classes| {
+            format!("classes of points {}", joined(classes.iter().map(ToString::to_string).collect()))
+        }));
         parts.extend(after.valid_until.map(|until| format!("valid until {until}")));
         parts.extend(after.trained_until.map(|until| format!("trained until {until}")));
         let flags = [
