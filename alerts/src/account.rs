@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use xueliang_base::{alert::Sha256, id::DivisionCode, time::Wall};
+use xueliang_base::{alert::Sha256, id::DivisionCode, point::PointClass, time::Wall};
 use xueliang_proto::v1;
 
 pub use self::{
@@ -82,6 +82,8 @@ pub struct Profile {
     pub roles: BTreeSet<Role>,
     /// Subtrees that it sees; `None`: the whole town.
     pub divisions: Option<Vec<DivisionCode>>,
+    /// Classes of points that it sees there; `None`: all, and what is of no class.
+    pub classes: Option<BTreeSet<PointClass>>,
     /// Until when it may be used.
     pub valid_until: Option<Wall>,
     /// Until when its owner's training counts.
@@ -132,6 +134,7 @@ impl Profile {
             unit: text("unit", &wire.unit, 100)?,
             roles: wire.roles.iter().map(|number| Role::of_wire(*number)).collect::<Result<_>>()?,
             divisions: divisions(wire)?,
+            classes: classes(wire)?,
             valid_until: moment(wire.valid_until_unix_us),
             trained_until: moment(wire.trained_until_unix_us),
             machine: wire.machine,
@@ -177,6 +180,7 @@ impl Profile {
             has_totp: self.has_totp,
             revision: self.revision,
             created_unix_us: self.created.0,
+            point_classes: self.classes.iter().flatten().map(|class| class.number()).collect(),
         }
     }
     /// Whether it may be used at a moment.
@@ -198,6 +202,16 @@ fn divisions(wire: &v1::Account) -> Result<Option<Vec<DivisionCode>>> {
     let code = |text: &String| text.parse().map_err(|fault| Error::Invalid(format!("divisions: {fault}")));
     let codes = wire.divisions.iter().map(code).collect::<Result<BTreeSet<DivisionCode>>>()?;
     Ok(Some(codes.into_iter().collect()))
+}
+
+/// None named are all of them, and what is of none.
+fn classes(wire: &v1::Account) -> Result<Option<BTreeSet<PointClass>>> {
+    let class = |number: &i32| {
+        PointClass::from_number(*number)
+            .ok_or_else(|| Error::Invalid(format!("point_classes: {number} is no class that is known here")))
+    };
+    let classes = wire.point_classes.iter().map(class).collect::<Result<BTreeSet<_>>>()?;
+    Ok(Some(classes).filter(|classes| !classes.is_empty()))
 }
 
 /// A second factor.
@@ -249,7 +263,8 @@ impl Account {
     fn grant(&self, options: &AccountOptions, now: Wall) -> Grant {
         let rights: BTreeSet<Right> =
             if self.is_idle(options, now) { BTreeSet::new() } else { role::rights(&self.profile.roles) };
-        Grant { rights, divisions: self.profile.divisions.clone() }
+        let Profile { divisions, classes, .. } = self.profile.clone();
+        Grant { rights, divisions, classes }
     }
 }
 

@@ -10,9 +10,12 @@ use std::{
 
 use xueliang_base::{
     id::DivisionCode,
+    point::PointClass,
     time::{Mono, SharedClock, Wall},
 };
 use xueliang_proto::v1;
+
+use crate::reach::{self, Reach, reaches};
 
 /// Cameras one report may hold: more than a node can run, few enough to keep in memory.
 pub const MAX_CAMERAS: usize = 32_768;
@@ -78,23 +81,25 @@ impl CameraBoard {
         let report = Report { cameras, at, at_wall, config_revision, not_analysing, spool_failing };
         self.nodes().insert(node.to_owned(), report);
     }
-    /// The node that reported a camera last, where its division path is one that may be seen.
-    pub fn node_of(&self, camera_id: &str, sees: impl Fn(&[String]) -> bool) -> Option<String> {
+    /// The node that reported a camera last, where it is `within` reach.
+    pub fn node_of(&self, camera_id: &str, within: Option<&[Reach]>) -> Option<String> {
         let nodes = self.nodes();
+        let sees = |camera: &v1::CameraStatus| reaches(within, &path(camera));
         let reports = nodes.iter().filter(|(_, report)| {
             let mut cameras = report.cameras.iter();
-            cameras.any(|camera| camera.camera_id == camera_id && sees(&camera.division_path))
+            cameras.any(|camera| camera.camera_id == camera_id && sees(camera))
         });
         reports.max_by_key(|(_, report)| report.at).map(|(node, _)| node.clone())
     }
-    /// The divisions of a camera from the root down, as the latest report says; `None`: no node has reported it.
-    pub fn path_of(&self, camera_id: &str) -> Option<Vec<String>> {
+    /// The divisions of a camera from the root down and the class of its point, as the latest report says; `None`: no node
+    /// has reported it.
+    pub fn place_of(&self, camera_id: &str) -> Option<(Vec<DivisionCode>, Option<PointClass>)> {
         let nodes = self.nodes();
         let known = |report: &Report| {
             let camera = report.cameras.iter().find(|camera| camera.camera_id == camera_id)?;
-            Some((report.at, camera.division_path.clone()))
+            Some((report.at, place(camera)))
         };
-        nodes.values().filter_map(known).max_by_key(|(at, _)| *at).map(|(_, path)| path)
+        nodes.values().filter_map(known).max_by_key(|(at, _)| *at).map(|(_, place)| place)
     }
     /// Every node that has reported.
     pub fn nodes_seen(&self) -> Vec<NodeSeen> {
@@ -111,11 +116,7 @@ impl CameraBoard {
     }
     /// Cameras in any of these subtrees (none: all) that lie `within` others (`None`: all), by id, and when the oldest of
     /// their reports came; 0 when no node has reported. Of a silent node's cameras the signal is no longer known.
-    pub fn list(
-        &self,
-        divisions: &[DivisionCode],
-        within: Option<&[DivisionCode]>,
-    ) -> (Vec<v1::CameraStatus>, i64) {
+    pub fn list(&self, divisions: &[DivisionCode], within: Option<&[Reach]>) -> (Vec<v1::CameraStatus>, i64) {
         let nodes = self.nodes();
         let cameras = self.matching(&nodes, divisions, within).into_values().map(|(camera, silent)| {
             let mut camera = camera.clone();
@@ -131,7 +132,7 @@ impl CameraBoard {
     pub fn summary(
         &self,
         divisions: &[DivisionCode],
-        within: Option<&[DivisionCode]>,
+        within: Option<&[Reach]>,
     ) -> v1::SummariseCamerasResponse {
         let nodes = self.nodes();
         let cameras = self.matching(&nodes, divisions, within);
@@ -142,18 +143,14 @@ impl CameraBoard {
         &self,
         nodes: &'a BTreeMap<String, Report>,
         divisions: &[DivisionCode],
-        within: Option<&[DivisionCode]>,
+        within: Option<&[Reach]>,
     ) -> BTreeMap<&'a str, (&'a v1::CameraStatus, bool)> {
         let now = self.clock.mono();
-        let codes =
-            |codes: &[DivisionCode]| -> BTreeSet<String> { codes.iter().map(ToString::to_string).collect() };
-        let (wanted, within) = (codes(divisions), within.map(codes));
-        let under = |camera: &v1::CameraStatus, codes: &BTreeSet<String>| {
-            camera.division_path.iter().any(|code| codes.contains(code))
-        };
+        let wanted: BTreeSet<String> = divisions.iter().map(ToString::to_string).collect();
+        let under = |camera: &v1::CameraStatus| camera.division_path.iter().any(|code| wanted.contains(code));
         let in_subtree = |camera: &&v1::CameraStatus| {
-            (wanted.is_empty() || under(camera, &wanted))
-                && within.as_ref().is_none_or(|within| under(camera, within))
+            // Whoever sees everything asks for it every few seconds: then no path is made.
+            (wanted.is_empty() || under(camera)) && (within.is_none() || reaches(within, &path(camera)))
         };
         let mut cameras = BTreeMap::new();
         for report in nodes.values() {
@@ -164,6 +161,18 @@ impl CameraBoard {
         }
         cameras
     }
+}
+
+/// Divisions from the root down, and the class of the point. A node reports what a configuration says, so both can be read;
+/// what cannot be is nowhere, and nobody who is bound to anything sees it.
+fn place(camera: &v1::CameraStatus) -> (Vec<DivisionCode>, Option<PointClass>) {
+    let divisions = camera.division_path.iter().filter_map(|code| code.parse().ok()).collect();
+    (divisions, PointClass::from_number(camera.point_class))
+}
+
+fn path(camera: &v1::CameraStatus) -> String {
+    let (divisions, class) = place(camera);
+    reach::path(&divisions, class)
 }
 
 /// When the oldest report came; 0 when there is none.

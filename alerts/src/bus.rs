@@ -10,10 +10,12 @@ mod audit;
 mod cases;
 mod clock;
 mod credit;
+mod custodians;
 mod deliver;
 mod disclosure;
 mod duty;
 mod explain;
+mod filings;
 pub(crate) mod hub;
 mod lanes;
 mod publish;
@@ -54,10 +56,12 @@ use self::{hub::Hub, registry::Registry};
 use crate::{
     audit::{AuditOptions, key::AuditKey, seal::Sealer},
     board::CameraBoard,
+    custodian::key::Keys,
     error::{Error, Result},
     evidence::{Evidence, EvidenceOptions},
     explain::Explainer,
     external::External,
+    point::Points,
     rights::{Grant, Rights},
     store::{Acked, Answer, DeliveryNote, SqliteOptions, SqliteStore, Store},
 };
@@ -95,6 +99,8 @@ pub struct BusOptions {
     pub timezone: String,
     /// External publishers.
     pub external: Arc<External>,
+    /// Camera points of the configuration in force.
+    pub points: Arc<Points>,
     /// How audit and register are sealed.
     pub audit: AuditOptions,
     /// Of more records the oldest are trimmed, as far as they are older than 7 days.
@@ -117,6 +123,7 @@ impl Default for BusOptions {
             site: String::new(),
             timezone: "UTC".to_owned(),
             external: Arc::default(),
+            points: Arc::default(),
             audit: AuditOptions::default(),
             feed_max_records: 10_000_000,
         }
@@ -188,6 +195,7 @@ pub(crate) struct Inner {
     notes: Mutex<VecDeque<DeliveryNote>>,
     sealer: Sealer,
     exports: Arc<Semaphore>,
+    custodian_keys: custodians::SharedKeys,
 }
 
 /// The bus. Clones share it.
@@ -238,6 +246,7 @@ impl Bus {
             notes: Mutex::default(),
             sealer,
             exports: Arc::new(Semaphore::new(EXPORTS)),
+            custodian_keys: Arc::new(tokio::sync::Mutex::new(Keys::open(state_dir)?)),
         })))
     }
     /// The store: for health, backup and audit.

@@ -274,6 +274,8 @@ fn of_device(config: &Config, device: &ExternalDevice) -> Watched {
         address: device.address.clone(),
         position: device.position,
         zone: None,
+        // A device of another maker's system is no point of the file of points.
+        class: None,
     };
     Watched { place: (&place).into(), zones: BTreeMap::new() }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use prost::Message as _;
 use xueliang_base::{
-    alert::{Alert, Sha256},
+    alert::Sha256,
     cursor::FilterMark,
     id::{CameraId, DivisionCode},
     kind::Level,
@@ -13,7 +13,10 @@ use xueliang_base::{
 };
 use xueliang_proto::v1;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    reach::{self, Reach},
+};
 
 /// Entries a list of a filter may have.
 const MAX_ENTRIES: usize = 512;
@@ -32,16 +35,17 @@ pub struct Filter {
     pub cameras: Vec<CameraId>,
     /// Numbers of classes.
     pub classes: Vec<i32>,
-    /// Subtrees that may be seen at all, whatever is wanted; `None`: the whole town. Never from the wire: it is set
+    /// What may be seen at all, whatever is wanted; `None`: the whole town. Never from the wire: it is set
     /// from the rights of whoever asks.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
 }
 
 /// What a filter looks at.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// Division codes from the root down, each between slashes: `/330000/330100/`. Of an alert that stands for those of
-    /// other cameras, after a bar, what else may ask for it: `/330000/|/330100/330200/@gate-1/@gate-2/`.
+    /// Division codes from the root down, each between slashes: `/330000/330100/`, and what stands for the class of the
+    /// point, as [`reach`](crate::reach) says. Of an alert that stands for those of other cameras, after a bar, what else
+    /// may ask for it: `/330000/|/330100/330200/@gate-1/@gate-2/`.
     pub path: &'a str,
     /// Number of the kind.
     pub kind: i32,
@@ -78,7 +82,7 @@ impl Filter {
             && self.least_level.is_none_or(|least| facts.level <= least)
             && (self.cameras.is_empty() || self.cameras.iter().any(|camera| facts.is_of(camera)))
             && (self.divisions.is_empty() || under(&self.divisions))
-            && self.within.as_deref().is_none_or(under)
+            && reach::reaches(self.within.as_deref(), facts.path)
     }
     /// Its mark in cursors. Two filters that list the same in another order are the same.
     pub fn mark(&self) -> FilterMark {
@@ -95,8 +99,8 @@ impl Filter {
     }
     /// What is wanted and what may be seen, as they are stored: each list in order and without repetition.
     pub(crate) fn stored(&self) -> (v1::AlertFilter, Option<String>) {
-        let codes = |codes: &Vec<DivisionCode>| sorted(codes.iter().map(ToString::to_string)).join(",");
-        let within = self.within.as_ref().map(codes);
+        let reaches = |within: &Vec<Reach>| sorted(within.iter().map(ToString::to_string)).join(",");
+        let within = self.within.as_ref().map(reaches);
         let wanted = v1::AlertFilter {
             divisions: sorted(self.divisions.iter().map(ToString::to_string)),
             kinds: sorted(self.kinds.iter().copied()),
@@ -109,7 +113,7 @@ impl Filter {
     /// What [`Self::stored`] gave.
     pub(crate) fn of_stored(wanted: v1::AlertFilter, within: Option<&str>) -> Result<Self> {
         let codes = |text: &str| text.split(',').filter(|code| !code.is_empty()).map(str::to_owned).collect();
-        let parse = |text| parse_all("within", codes(text), |code: String| code.parse().map_err(self::text));
+        let parse = |text| parse_all("within", codes(text), |one: String| one.parse());
         Ok(Self { within: within.map(parse).transpose()?, ..Self::try_from(wanted)? })
     }
 }
@@ -117,18 +121,6 @@ impl Filter {
 /// In order and without repetition.
 fn sorted<T: Ord>(values: impl Iterator<Item = T>) -> Vec<T> {
     values.collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-/// The path of an alert, as [`Facts::path`] wants it.
-pub(crate) fn path_of(alert: &Alert) -> String {
-    let own = alert.place.division_path.iter().fold("/".to_owned(), |path, code| path + code.as_str() + "/");
-    if alert.behind.is_empty() {
-        return own;
-    }
-    let divisions = alert.divisions_behind.iter().map(|code| format!("{code}/"));
-    divisions
-        .chain(alert.behind.iter().map(|camera| format!("@{camera}/")))
-        .fold(own + "|/", |path, part| path + &part)
 }
 
 fn parse_all<T, R>(what: &str, entries: Vec<R>, parse: impl Fn(R) -> Result<T, String>) -> Result<Vec<T>> {
@@ -177,6 +169,7 @@ mod tests {
     #[test]
     fn the_mark_of_a_filter_stands_for_what_it_shows_and_not_for_how_it_is_written() {
         let codes = |codes: &[&str]| codes.iter().map(|code| code.parse().unwrap()).collect::<Vec<_>>();
+        let reaches = |parts: &[&str]| parts.iter().map(|part| part.parse().unwrap()).collect::<Vec<_>>();
         let filter = Filter { divisions: codes(&["33", "34"]), kinds: vec![1101, 8101], ..Filter::default() };
         let same =
             Filter { divisions: codes(&["34", "33", "34"]), kinds: vec![8101, 1101], ..Filter::default() };
@@ -189,8 +182,9 @@ mod tests {
             Filter { cameras: vec!["gate".parse().unwrap()], ..filter.clone() },
             Filter { classes: vec![1], ..filter.clone() },
             Filter { within: Some(Vec::new()), ..filter.clone() },
-            Filter { within: Some(codes(&["33"])), ..filter.clone() },
-            Filter { within: Some(codes(&["33", "34"])), ..filter.clone() },
+            Filter { within: Some(reaches(&["33"])), ..filter.clone() },
+            Filter { within: Some(reaches(&["33", "34"])), ..filter.clone() },
+            Filter { within: Some(reaches(&["33#2", "33#3"])), ..filter.clone() },
             // Kept in cursors and in the store: it must not change from release to release.
             filter,
         ];

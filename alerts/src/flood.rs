@@ -1,7 +1,7 @@
 //! Flood groups: when many alerts of one kind and place come at once, people get one line that counts and lists them.
 //!
-//! - **Grouped** are alerts of one kind at one camera, or else in one division, the innermost one. So whoever may see a member
-//!   may see its group, and whoever filters by divisions, kinds or levels gets both or neither.
+//! - **Grouped** are alerts of one kind at one camera, or else in one division, the innermost one, and there of points of one
+//!   class. So whoever may see a member may see its group, and whoever filters by divisions, kinds or levels gets both or neither.
 //! - **Never** alerts that had level 1 or 2, nor those of the bus itself, nor `UPSTREAM_DOWN`. A member that rises to level 2 is shown at once.
 //! - **It begins** with the alert that makes more than the limit within the window. Counted are alerts when they would be
 //!   shown first: what a silence or another alert holds back is no line that anyone reads.
@@ -166,6 +166,7 @@ pub fn begun(place: &str, kind: Kind, level: Level, of: &Place, now: Wall, confi
         stages: Vec::new(),
         behind: Vec::new(),
         divisions_behind: Vec::new(),
+        classes_behind: Vec::new(),
         camera_time: None,
         decided: now,
         publisher: PUBLISHER.to_owned(),

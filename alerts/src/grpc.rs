@@ -9,12 +9,14 @@ mod alert;
 mod camera;
 mod case;
 mod clock;
+mod custodian;
 mod delivery;
 mod disclosure;
 mod duty;
 mod encoded;
 mod evidence;
 mod explain;
+mod filing;
 mod guard;
 #[cfg(test)]
 mod matrix;
@@ -41,13 +43,13 @@ use xueliang_base::error::ErrorKind;
 use xueliang_proto::v1::{
     account_service_server::AccountServiceServer, camera_service_server::CameraServiceServer,
     case_service_server::CaseServiceServer, clock_service_server::ClockServiceServer,
-    delivery_service_server::DeliveryServiceServer, disclosure_service_server::DisclosureServiceServer,
-    division_service_server::DivisionServiceServer, duty_service_server::DutyServiceServer,
-    evidence_service_server::EvidenceServiceServer, explain_service_server::ExplainServiceServer,
+    custodian_service_server::CustodianServiceServer, delivery_service_server::DeliveryServiceServer,
+    disclosure_service_server::DisclosureServiceServer, division_service_server::DivisionServiceServer,
+    duty_service_server::DutyServiceServer, evidence_service_server::EvidenceServiceServer,
+    explain_service_server::ExplainServiceServer, filing_service_server::FilingServiceServer,
     node_service_server::NodeServiceServer, retention_service_server::RetentionServiceServer,
     sink_service_server::SinkServiceServer, statistics_service_server::StatisticsServiceServer,
-    suppression_service_server::SuppressionServiceServer,
-    vocabulary_service_server::VocabularyServiceServer,
+    suppression_service_server::SuppressionServiceServer, vocabulary_service_server::VocabularyServiceServer,
 };
 
 pub use self::{
@@ -56,12 +58,14 @@ pub use self::{
     camera::CameraApi,
     case::CaseApi,
     clock::ClockApi,
+    custodian::CustodianApi,
     delivery::DeliveryApi,
     disclosure::DisclosureApi,
     duty::{DivisionApi, DutyApi},
     encoded::AlertServer,
     evidence::EvidenceApi,
     explain::ExplainApi,
+    filing::FilingApi,
     guard::Guard,
     node::NodeApi,
     retention::RetentionApi,
@@ -96,6 +100,18 @@ impl Bus {
     /// Publish, subscribe, acknowledge, list, get.
     pub fn alert_service(&self) -> AlertServer {
         AlertServer::new(self.clone())
+    }
+    /// Contacts of custodians.
+    pub fn custodian_service(&self) -> CustodianServiceServer<CustodianApi> {
+        CustodianServiceServer::new(CustodianApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// Points and their filings.
+    pub fn filing_service(&self) -> FilingServiceServer<FilingApi> {
+        FilingServiceServer::new(FilingApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }
     /// Which consoles got an alert.
     pub fn delivery_service(&self) -> DeliveryServiceServer<DeliveryApi> {

@@ -6,11 +6,15 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use xueliang_base::id::{AlertId, DivisionCode};
+use xueliang_base::{
+    id::{AlertId, DivisionCode},
+    point::PointClass,
+};
 
 use crate::{
     error::{Error, Result},
     filter::Filter,
+    reach::Reach,
     store::{ListQuery, Store},
 };
 
@@ -88,6 +92,18 @@ pub enum Right {
     ExamineViewings,
     /// Grant and refuse requests of those concerned that others examined.
     GrantViewings,
+    /// Read contacts of custodians, masked.
+    ReadCustodians,
+    /// Read a contact of a custodian in full.
+    RevealCustodians,
+    /// Import contacts of custodians.
+    ManageCustodians,
+    /// Make new keys of what is encrypted.
+    RotateKeys,
+    /// Read what compliance asks for: points, filings.
+    ReadCompliance,
+    /// Note that points were filed.
+    FilePoints,
 }
 
 /// Who calls: the result of signing in, or of the listener's own access control.
@@ -103,15 +119,18 @@ pub struct Principal {
     pub rights: BTreeSet<Right>,
     /// Subtrees of the division tree whose alerts and cameras it may see; `None`: the whole town.
     pub divisions: Option<Vec<DivisionCode>>,
+    /// Classes of points whose alerts and cameras it may see there; `None`: all, and what is of no class.
+    pub classes: Option<BTreeSet<PointClass>>,
 }
 
 impl Principal {
     /// A principal with the usual rights of its kind.
     pub fn new(name: impl Into<String>, kind: PrincipalKind) -> Self {
         use Right::{
-            ApproveRelease, ConnectCameras, Dispatch, ExamineViewings, GrantViewings, Handle, HoldEvidence,
-            Judge, Lead, ManageAccounts, ManageDivisions, ManageDuty, PrepareRelease, Publish, ReadAccounts,
-            ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually, RunNode, RunSinks,
+            ApproveRelease, ConnectCameras, Dispatch, ExamineViewings, FilePoints, GrantViewings, Handle,
+            HoldEvidence, Judge, Lead, ManageAccounts, ManageCustodians, ManageDivisions, ManageDuty,
+            PrepareRelease, Publish, ReadAccounts, ReadAlerts, ReadCameras, ReadCompliance, ReadCustodians,
+            ReadRegister, ReportExternal, ReportManually, RevealCustodians, RotateKeys, RunNode, RunSinks,
             SetExtreme, Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
         };
         let rights: &[Right] = match kind {
@@ -145,15 +164,28 @@ impl Principal {
                 ApproveRelease,
                 ExamineViewings,
                 GrantViewings,
+                ReadCustodians,
+                RevealCustodians,
+                ManageCustodians,
+                RotateKeys,
+                ReadCompliance,
+                FilePoints,
             ],
             PrincipalKind::Sink => &[ViewRedacted],
         };
         let rights = rights.iter().copied().collect();
-        Self { name: name.into(), kind, unit: None, rights, divisions: None }
+        Self { name: name.into(), kind, unit: None, rights, divisions: None, classes: None }
+    }
+    /// How far it sees: alerts and cameras, wherever they are told of. `None`: everything.
+    pub fn reach(&self) -> Option<Vec<Reach>> {
+        Reach::all(self.divisions.as_deref(), self.classes.as_ref())
     }
     /// Whether it may see all that has this scope: no division of it is another's. A scope without divisions is the
-    /// whole town's.
+    /// whole town's. No scope is of a class, so whoever is bound to classes owns none.
     pub fn owns<'a>(&self, divisions: impl IntoIterator<Item = &'a DivisionCode>) -> bool {
+        if self.classes.is_some() {
+            return false;
+        }
         let Some(own) = &self.divisions else { return true };
         let mut divisions = divisions.into_iter().peekable();
         divisions.peek().is_some() && divisions.all(|code| own.contains(code))
@@ -171,6 +203,8 @@ pub struct Grant {
     pub rights: BTreeSet<Right>,
     /// Only alerts of these subtrees; `None`: the whole town.
     pub divisions: Option<Vec<DivisionCode>>,
+    /// Only alerts of points of these classes; `None`: of all, and of none.
+    pub classes: Option<BTreeSet<PointClass>>,
 }
 
 /// What principals are held to, by name. Whoever is not named has what it signed in with.
@@ -183,7 +217,8 @@ impl Rights {
         let grants = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let Some(grant) = grants.get(&principal.name) else { return principal.clone() };
         let rights = principal.rights.intersection(&grant.rights).copied().collect();
-        Principal { rights, divisions: grant.divisions.clone(), ..principal.clone() }
+        let Grant { divisions, classes, .. } = grant.clone();
+        Principal { rights, divisions, classes, ..principal.clone() }
     }
     /// Refuses a principal that lacks a right now.
     pub fn check(&self, principal: &Principal, right: Right) -> Result<()> {
@@ -216,10 +251,11 @@ fn lacks(principal: &Principal, right: Right) -> Error {
 
 /// Refuses a principal that may not see an alert, as if there were none.
 pub(crate) async fn check_sees(store: &dyn Store, principal: &Principal, alert: AlertId) -> Result<()> {
-    if principal.divisions.is_none() {
+    let within = principal.reach();
+    if within.is_none() {
         return Ok(());
     }
-    let filter = Filter { within: principal.divisions.clone(), ..Filter::default() };
+    let filter = Filter { within, ..Filter::default() };
     let query = ListQuery { filter, alerts: vec![alert], limit: 1, ..ListQuery::default() };
     if store.list(query).await?.is_empty() {
         return Err(Error::NotFound(format!("there is no alert {alert}")));

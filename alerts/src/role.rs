@@ -67,15 +67,23 @@ impl Role {
     /// The rights of a role: the only place that says so.
     pub fn rights(self) -> &'static [Right] {
         use Right::{
-            ApproveRelease, ConnectCameras, Dispatch, ExamineViewings, GrantViewings, Handle, HoldEvidence,
-            Judge, Lead, ManageAccounts, ManageDivisions, ManageDuty, PrepareRelease, ReadAccounts,
-            ReadAlerts, ReadCameras, ReadRegister, ReportExternal, ReportManually, RunSinks, SetExtreme,
+            ApproveRelease, ConnectCameras, Dispatch, ExamineViewings, FilePoints, GrantViewings, Handle,
+            HoldEvidence, Judge, Lead, ManageAccounts, ManageCustodians, ManageDivisions, ManageDuty,
+            PrepareRelease, ReadAccounts, ReadAlerts, ReadCameras, ReadCompliance, ReadCustodians,
+            ReadRegister, ReportExternal, ReportManually, RevealCustodians, RotateKeys, RunSinks, SetExtreme,
             Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
         };
         match self {
-            Role::Judge => {
-                &[ReadAlerts, ReadCameras, ConnectCameras, ViewRedacted, ViewOriginal, Judge, ReportManually]
-            }
+            Role::Judge => &[
+                ReadAlerts,
+                ReadCameras,
+                ConnectCameras,
+                ViewRedacted,
+                ViewOriginal,
+                Judge,
+                ReportManually,
+                ReadCustodians,
+            ],
             Role::Dispatcher => &[
                 ReadAlerts,
                 ReadCameras,
@@ -88,17 +96,34 @@ impl Role {
                 ReportManually,
                 PrepareRelease,
                 ExamineViewings,
+                ReadCustodians,
+                RevealCustodians,
             ],
             Role::GridWorker => &[ReadAlerts, ViewRedacted, Verify, ReportManually],
             Role::Handler => &[ReadAlerts, ViewRedacted, Handle],
-            Role::Verifier => {
-                &[ReadAlerts, ReadCameras, ViewRedacted, ViewOriginal, Verify, Supervise, ReportManually]
-            }
-            Role::PointAdmin => &[ReadCameras, ConnectCameras],
+            Role::Verifier => &[
+                ReadAlerts,
+                ReadCameras,
+                ViewRedacted,
+                ViewOriginal,
+                Verify,
+                Supervise,
+                ReportManually,
+                ReadCustodians,
+            ],
+            Role::PointAdmin => &[
+                ReadCameras,
+                ConnectCameras,
+                ReadCustodians,
+                RevealCustodians,
+                ManageCustodians,
+                ReadCompliance,
+                FilePoints,
+            ],
             // Device alerts, and silences for planned work; no pictures.
-            Role::Maintainer => &[ReadAlerts, ReadCameras, ConnectCameras, Silence],
+            Role::Maintainer => &[ReadAlerts, ReadCameras, ConnectCameras, Silence, ReadCustodians],
             Role::SystemAdmin => &[ReadCameras, RunSinks, ManageDivisions],
-            Role::SecurityAdmin => &[ManageAccounts, ReadAccounts],
+            Role::SecurityAdmin => &[ManageAccounts, ReadAccounts, RotateKeys],
             Role::AuditAdmin => &[ReadRegister, ReadAccounts],
             // Consents for the unit that manages the cameras.
             Role::Leader => &[
@@ -111,8 +136,11 @@ impl Role {
                 ManageDuty,
                 ApproveRelease,
                 GrantViewings,
+                ReadCustodians,
+                RevealCustodians,
+                ReadCompliance,
             ],
-            Role::Inspector => &[ReadCameras, ReadRegister],
+            Role::Inspector => &[ReadCameras, ReadRegister, ReadCompliance],
             Role::ExternalPlatform => &[ReadAlerts, ReportExternal],
             Role::Contractor => &[ReadCameras],
         }
@@ -225,6 +253,10 @@ mod tests {
             Right::Supervise,
             Right::Lead,
             Right::ReportManually,
+            Right::ReadCustodians,
+            Right::RevealCustodians,
+            Right::ManageCustodians,
+            Right::FilePoints,
         ];
         for role in Role::ALL {
             assert!(!role.rights().is_empty(), "{role:?}");

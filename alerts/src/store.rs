@@ -8,11 +8,13 @@ pub mod accounts;
 mod audit;
 mod backup;
 mod cases;
+mod custodians;
 mod delivery;
 mod disclosure;
 mod duty;
 #[cfg(any(test, feature = "faulty-disk"))]
 pub mod faulty_disk;
+mod filings;
 mod retention;
 mod schema;
 pub mod sinks;
@@ -33,7 +35,7 @@ use prost::Message as _;
 use xueliang_base::{
     alert::{Alert, EvidenceKind},
     cursor::{Cursor, Epoch},
-    id::{AlertId, DivisionCode},
+    id::AlertId,
     kind::{Lane, Level},
     time::{Mono, Wall},
     wall_step::WallStep,
@@ -46,9 +48,11 @@ pub use cases::{
     ActOn, CaseKey, CaseNotice, CasePage, CaseQuery, Cases, DueCase, MOST_COUNTED, ManualReport, NoticeWay,
     StatisticsQuery,
 };
+pub use custodians::{CustodianStore, PutCustodian};
 pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
 pub use disclosure::{DisclosureStore, ReleaseDecision, ReleaseQuery, Taker, ViewingQuery};
 pub use duty::DutyStore;
+pub use filings::{FilingQuery, FilingStore};
 pub use retention::{
     Certificate, CertificateQuery, DueEvidence, EvidenceBytes, Feed, HoldQuery, RetentionStore,
 };
@@ -61,6 +65,7 @@ pub use verify::{AuditReport, Wrong, verify_audit};
 use crate::{
     error::Result,
     filter::{Facts, Filter},
+    reach::Reach,
 };
 
 /// Name of the store's file in its state folder.
@@ -271,7 +276,7 @@ pub struct RegisterQuery {
     /// Only for this request of somebody concerned.
     pub request: Option<u64>,
     /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
     /// Oldest first instead.
     pub oldest_first: bool,
     /// Only entries after this one.
@@ -327,6 +332,8 @@ pub trait Store:
     + DutyStore
     + AuditStore
     + DisclosureStore
+    + CustodianStore
+    + FilingStore
 {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;

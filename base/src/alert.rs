@@ -11,6 +11,7 @@ use crate::{
     id::{AlertId, AlertRevision, CameraId, ConfigRevision, DivisionCode, ModelName, RuleId, ZoneId},
     incident::{Edge, Incident, LookRef, Measure, Resolution, Threshold},
     kind::{Kind, Level},
+    point::PointClass,
     time::{CameraTime, Wall, micros},
 };
 
@@ -57,6 +58,8 @@ pub struct Place {
     pub position: Option<[f64; 2]>,
     /// The zone; `None` for the whole picture.
     pub zone: Option<ZoneId>,
+    /// The class of the camera point; `None` where it declares none, and for what is no camera.
+    pub class: Option<PointClass>,
 }
 
 impl Place {
@@ -71,6 +74,7 @@ impl Place {
             address: camera.address.clone(),
             position: camera.position,
             zone: None,
+            class: camera.class,
         }
     }
     /// The place of an upstream: the lowest division that all cameras behind it lie in.
@@ -85,6 +89,7 @@ impl Place {
             address: None,
             position: None,
             zone: None,
+            class: None,
         }
     }
 }
@@ -335,6 +340,8 @@ pub struct Alert {
     pub behind: Vec<CameraId>,
     /// Of the same: the divisions that they lie in beside those of the place, subtrees included, in order.
     pub divisions_behind: Vec<DivisionCode>,
+    /// Of the same: the classes of the points behind it, in order.
+    pub classes_behind: Vec<PointClass>,
 }
 
 /// What an incident needs besides itself to become an alert.
@@ -403,6 +410,7 @@ impl Alert {
             drill: minting.drill,
             behind: Vec::new(),
             divisions_behind: Vec::new(),
+            classes_behind: Vec::new(),
         }
     }
     /// The time spent in a stage, where known.

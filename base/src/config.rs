@@ -14,12 +14,14 @@ use crate::{
     geometry::Polygon,
     id::{CameraId, CredentialName, DivisionCode, NodeId, RuleId, UpstreamId, ZoneId},
     kind::{Kind, Level},
+    point::PointClass,
 };
 
 mod acquire;
 mod api;
 mod audit;
 mod cases;
+mod filing;
 mod parse;
 mod publisher;
 mod reader;
@@ -33,6 +35,7 @@ pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
 pub use api::{ApiOptions, ApiTls, SignIn};
 pub use audit::AuditSealing;
 pub use cases::{CaseLimits, CaseOptions, StageLimit};
+pub use filing::{Day, Filing, LegalBasis};
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
@@ -298,6 +301,16 @@ pub struct Camera {
     /// How long its evidence is kept at least.
     #[serde(default)]
     pub retention: Retention,
+    /// The class of the point (监控点位类型); `None`: it declares none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<PointClass>,
+    /// What is filed of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub filing: Filing,
+}
+
+fn is_default(filing: &Filing) -> bool {
+    *filing == Filing::default()
 }
 
 /// How a camera is read.

@@ -22,6 +22,7 @@ pub mod limit;
 pub mod look;
 pub mod metrics;
 pub mod picture;
+pub mod point;
 pub mod queue;
 pub mod shutdown;
 pub mod telemetry;

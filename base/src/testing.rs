@@ -24,6 +24,7 @@ pub fn alert(kind: Kind, at: Wall) -> Alert {
             address: None,
             position: None,
             zone: None,
+            class: None,
         },
         started: at,
         last_seen: at,
@@ -47,6 +48,7 @@ pub fn alert(kind: Kind, at: Wall) -> Alert {
         drill: false,
         behind: Vec::new(),
         divisions_behind: Vec::new(),
+        classes_behind: Vec::new(),
     }
 }
 

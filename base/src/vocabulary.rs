@@ -92,6 +92,15 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "FilingStatus",
+        labels: &[
+            label(1, "未备案", "not filed"),
+            label(2, "已备案", "filed"),
+            label(3, "备案后有变更", "changed since filed"),
+            label(4, "已拆除,待备案变更", "gone, to be filed"),
+        ],
+    },
+    Enumeration {
         name: "GapReason",
         labels: &[
             label(1, "离线过久,消息流已不再保留", "away for longer than the feed is kept"),
@@ -176,6 +185,38 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(2, "已批准", "approved"),
             label(3, "未批准", "refused"),
             label(4, "批准已到期", "approval ended"),
+        ],
+    },
+    Enumeration {
+        name: "PointClass",
+        labels: &[
+            label(1, "一类点", "class 1"),
+            label(2, "二类点", "class 2"),
+            label(3, "三类点", "class 3"),
+            label(4, "公安内部", "inside public security"),
+            label(9, "其他", "other"),
+        ],
+    },
+    Enumeration {
+        name: "PointField",
+        labels: &[
+            label(1, "点位编号", "point"),
+            label(2, "点位名称", "name"),
+            label(3, "行政区域", "divisions"),
+            label(4, "安装地址", "address"),
+            label(5, "经纬度", "position"),
+            label(6, "监控点位类型", "class of point"),
+            label(7, "设备编码", "device code"),
+            label(8, "设备厂商", "vendor"),
+            label(9, "设备型号", "model"),
+            label(10, "摄像机类型", "type of camera"),
+            label(11, "管理单位", "managing unit"),
+            label(12, "所属辖区公安机关", "police organ"),
+            label(13, "设置依据", "legal basis"),
+            label(14, "投入使用日期", "in use since"),
+            label(15, "录像保存天数", "days recorded"),
+            label(16, "提示标识设置日期", "sign since"),
+            label(17, "重点目标", "key point"),
         ],
     },
     Enumeration {

@@ -34,6 +34,7 @@
 
 mod acks;
 mod address;
+mod answer;
 mod link;
 mod memory;
 
@@ -41,7 +42,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
-use tonic::{Code, Status, transport::Channel};
+/// What calls go over.
+pub use tonic::transport::Channel;
+use tonic::{Code, Status};
 use xueliang_base::{backoff::Backoff, kind::Lane, wire::lane_of};
 use xueliang_proto::v1::alert_service_client::AlertServiceClient;
 pub use xueliang_proto::v1::{self, subscribe_response::Item};
@@ -49,6 +52,7 @@ pub use xueliang_proto::v1::{self, subscribe_response::Item};
 pub use self::{
     acks::ACKNOWLEDGE_EVERY,
     address::{AddressError, address},
+    answer::{Refused, told},
 };
 use self::{acks::Acks, link::Link, memory::Memory};
 

@@ -11,6 +11,7 @@ mod audit;
 mod backup;
 mod cameras;
 mod check;
+mod custodians;
 mod demo;
 mod divisions;
 mod explain;
@@ -20,6 +21,7 @@ mod register;
 mod replay;
 mod run;
 mod runtime;
+mod sheet;
 mod simulate;
 mod watch;
 
@@ -89,6 +91,10 @@ enum Command {
     Account(account::AccountArgs),
     /// List the division tree, and import the grids of a township from a CSV file.
     Divisions(divisions::DivisionsArgs),
+    /// Import, list and tell custodians (责任人) of camera points: contacts of duty holders, masked and encrypted.
+    Custodians(custodians::CustodiansArgs),
+    /// Write a compliance sheet: filing of points (备案), points without sign, retention, capability, impact assessment.
+    Sheet(sheet::SheetArgs),
     /// List which consoles were sent an alert, showed and acknowledged it, and when.
     Audit(audit::AuditArgs),
     /// Read the register of calls for footage, or take it out as a file.
@@ -154,8 +160,10 @@ pub fn main() -> ExitCode {
             | Command::Audit(_)
             | Command::Explain(_)
             | Command::Cameras(_)
+            | Command::Custodians(_)
             | Command::Divisions(_)
             | Command::Register(_)
+            | Command::Sheet(_)
             | Command::Replay(_)
             | Command::Check(_)
             | Command::Plan(_)
@@ -182,8 +190,10 @@ pub fn main() -> ExitCode {
         Command::Audit(args) => audit::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Cameras(args) => cameras::run(args),
+        Command::Custodians(args) => custodians::run(args),
         Command::Divisions(args) => divisions::run(args),
         Command::Register(args) => register::run(args),
+        Command::Sheet(args) => sheet::run(args),
         Command::Kinds(args) => kinds::run(&args),
         Command::Bus(args) => role(crate::roles::bus::run(args.config, args.state_dir)),
         Command::Node(args) => role(async {

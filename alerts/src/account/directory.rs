@@ -161,9 +161,9 @@ impl Accounts {
         if !account.profile.in_use(wall) || self.0.options.reserved.contains_key(&name) {
             return None;
         }
-        let Grant { rights, divisions } = account.grant(&self.0.options, wall);
+        let Grant { rights, divisions, classes } = account.grant(&self.0.options, wall);
         let unit = Some(account.profile.unit.clone());
-        let principal = Principal { name, kind: PrincipalKind::Console, unit, rights, divisions };
+        let principal = Principal { name, kind: PrincipalKind::Console, unit, rights, divisions, classes };
         Some(Caller { principal, session })
     }
     /// Hashes a new password, or says that too many are.

@@ -151,7 +151,7 @@ async fn a_new_service_is_set_up_once_with_its_token_and_has_no_default_password
     let desk = desk.reopen().await;
     let session = desk.sign_in("root").await;
     let rights = desk.caller(&session).principal.rights;
-    assert_eq!(rights, [Right::ManageAccounts, Right::ReadAccounts].into());
+    assert_eq!(rights, [Right::ManageAccounts, Right::ReadAccounts, Right::RotateKeys].into());
 
     // And one that nobody used in time is too old.
     let late = Desk::new().await;

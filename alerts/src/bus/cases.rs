@@ -15,6 +15,7 @@ use crate::{
     case::{Action, Actor, CLAIM, Case, Owner, Subject, wire as case_wire},
     error::{Error, Result},
     filter::Filter,
+    reach,
     rights::{Principal, Right, check},
     store::{ActOn, CaseKey, CasePage, CaseQuery, ManualReport},
 };
@@ -75,7 +76,7 @@ impl Bus {
             // The first of them is the usual one.
             check(principal, rights[0])?;
         }
-        let (key, within) = (key(wanted)?, principal.divisions.clone());
+        let (key, within) = (key(wanted)?, principal.reach());
         let act = ActOn { key, revision, actor: Actor::of(principal), action, note, within };
         let case = self.0.store.act_on_case(act).await?;
         Ok(self.told(&case))
@@ -100,11 +101,8 @@ impl Bus {
             return Err(Error::Invalid("idempotency_key: use 8 to 64 visible characters".to_owned()));
         }
         let unknown = || Error::NotFound(format!("camera_id: there is no camera {}", request.camera_id));
-        let path = self.0.board.path_of(&request.camera_id).ok_or_else(unknown)?;
-        let path = path.iter().map(|code| code.parse()).collect::<Result<Vec<_>, _>>();
-        let path = path.map_err(|fault| Error::Internal(format!("division of a camera: {fault}")))?;
-        let sees = principal.divisions.as_ref().is_none_or(|own| path.iter().any(|code| own.contains(code)));
-        if !sees {
+        let (path, class) = self.0.board.place_of(&request.camera_id).ok_or_else(unknown)?;
+        if !reach::reaches(principal.reach().as_deref(), &reach::path(&path, class)) {
             return Err(unknown());
         }
         let miss = request.miss.map(case_wire::miss).transpose()?;
@@ -130,7 +128,7 @@ impl Bus {
         };
         // A report without a word of what was seen is none.
         let note = crate::case::note::read(&request.note, true)?;
-        let report = ManualReport { subject, actor: Actor::of(principal), note, key };
+        let report = ManualReport { subject, class, actor: Actor::of(principal), note, key };
         Ok(self.told(&self.0.store.report_manually(report).await?))
     }
     /// A case, its history, and what a dispatch would be filled in with.
@@ -140,12 +138,12 @@ impl Bus {
         wanted: Option<v1::CaseKey>,
     ) -> Result<v1::GetCaseResponse> {
         check(principal, Right::ReadAlerts)?;
-        self.0.store.case(key(wanted)?, principal.divisions.clone()).await
+        self.0.store.case(key(wanted)?, principal.reach()).await
     }
     /// Lists cases.
     pub async fn cases(&self, principal: &Principal, query: CaseQuery) -> Result<CasePage> {
         check(principal, Right::ReadAlerts)?;
-        let filter = Filter { within: principal.divisions.clone(), ..query.filter };
+        let filter = Filter { within: principal.reach(), ..query.filter };
         self.0.store.cases(CaseQuery { filter, ..query }).await
     }
     pub(super) async fn watch_cases(&self) {

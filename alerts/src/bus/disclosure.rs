@@ -7,6 +7,7 @@ use super::Bus;
 use crate::{
     disclosure::{APPROVED_FOR, LONGEST, check_kind, usual_end},
     error::{Error, Result},
+    reach,
     register::words,
     rights::{Principal, Right, check, check_sees},
     store::{ReleaseDecision, ReleaseQuery, Taker, ViewingQuery},
@@ -16,7 +17,7 @@ fn taker(principal: &Principal) -> Taker {
     Taker {
         account: principal.name.clone(),
         unit: principal.unit.clone().unwrap_or_default(),
-        within: principal.divisions.clone(),
+        within: principal.reach(),
     }
 }
 
@@ -86,7 +87,7 @@ impl Bus {
     /// Lists releases.
     pub async fn releases(&self, principal: &Principal, query: ReleaseQuery) -> Result<Vec<v1::Release>> {
         check_any(principal, &[Right::PrepareRelease, Right::ApproveRelease, Right::ReadRegister])?;
-        let within = principal.divisions.clone();
+        let within = principal.reach();
         self.0.store.releases(ReleaseQuery { within, ..query }).await
     }
     /// Receives a request of somebody concerned.
@@ -97,12 +98,9 @@ impl Bus {
     ) -> Result<v1::Viewing> {
         check(principal, Right::ExamineViewings)?;
         let unknown = || Error::NotFound(format!("camera_id: there is no camera {}", request.camera_id));
-        let path = self.0.board.path_of(&request.camera_id).ok_or_else(unknown)?;
-        let sees = principal
-            .divisions
-            .as_ref()
-            .is_none_or(|own| own.iter().any(|code| path.contains(&code.to_string())));
-        if !sees {
+        let (divisions, class) = self.0.board.place_of(&request.camera_id).ok_or_else(unknown)?;
+        let path = reach::path(&divisions, class);
+        if !reach::reaches(principal.reach().as_deref(), &path) {
             return Err(unknown());
         }
         let (from, to) = (Wall(request.from_unix_us), Wall(request.to_unix_us));
@@ -123,7 +121,6 @@ impl Bus {
             party: request.party,
             ..v1::Viewing::default()
         };
-        let path = format!("/{}/", path.join("/"));
         self.0.store.receive_viewing(taker(principal), viewing, path).await
     }
     /// Says what the examination of a request came to.
@@ -184,7 +181,7 @@ impl Bus {
         self.viewings_within(principal, query).await
     }
     async fn viewings_within(&self, principal: &Principal, query: ViewingQuery) -> Result<Vec<v1::Viewing>> {
-        let within = principal.divisions.clone();
+        let within = principal.reach();
         self.0.store.viewings(ViewingQuery { within, ..query }).await
     }
     /// The files of an approved release.

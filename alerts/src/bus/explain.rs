@@ -63,11 +63,7 @@ impl Bus {
     fn node_of(&self, principal: &Principal, camera_id: &str) -> Result<(CameraId, String)> {
         let id: CameraId =
             camera_id.parse().map_err(|fault| Error::Invalid(format!("camera_id: {fault}")))?;
-        let sees = |path: &[String]| {
-            let within = principal.divisions.as_ref();
-            within.is_none_or(|codes| codes.iter().any(|code| path.iter().any(|one| one == code.as_str())))
-        };
-        let Some(node) = self.board().node_of(camera_id, sees) else {
+        let Some(node) = self.board().node_of(camera_id, principal.reach().as_deref()) else {
             return Err(Error::NotFound(format!(
                 "there is no camera {id}, or no node has reported it yet: CameraService.ListCameras lists them"
             )));

@@ -111,7 +111,7 @@ impl Bus {
         let after = page_start(&request.page_token)?;
         let filter = Filter::try_from(request.filter.unwrap_or_default())?;
         let query = StatisticsQuery {
-            filter: Filter { within: principal.divisions.clone(), ..filter },
+            filter: Filter { within: principal.reach(), ..filter },
             from_inclusive,
             to_exclusive,
             by,

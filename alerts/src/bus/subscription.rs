@@ -121,7 +121,7 @@ impl Bus {
         let bus = &self.0;
         let principal = &bus.rights.of(principal);
         check(principal, Right::ReadAlerts)?;
-        let filter = Arc::new(Filter { within: principal.divisions.clone(), ..wanted.filter });
+        let filter = Arc::new(Filter { within: principal.reach(), ..wanted.filter });
         let credits = Credits::new(wanted.credit, Cursor::start(bus.store.epoch()))?;
         let granted = credits.granted();
         let cursor = match wanted.cursor {

@@ -27,7 +27,9 @@ impl Bus {
         let silence = Silence::new(request, &principal.name, self.0.clock.wall())?;
         if !principal.owns(silence.divisions()) {
             return Err(Error::Forbidden(
-                "scope.divisions: name divisions, and only those that you may see yourself".to_owned(),
+                "scope.divisions: name divisions, and only those that you may see yourself; who sees some classes of \
+                     points only makes no silences, since those hold back alerts of all"
+                        .to_owned(),
             ));
         }
         self.0.store.add_silence(silence).await
@@ -35,12 +37,11 @@ impl Bus {
     /// Ends a silence, and shows what it held back.
     pub async fn expire_silence(&self, principal: &Principal, silence: u64) -> Result<v1::Silence> {
         check(principal, Right::Silence)?;
-        let within = principal.divisions.clone();
+        let within = principal.reach();
+        let bound = within.is_some();
         let before =
             SilenceQuery { with_ended: true, within, limit: 1, before_exclusive: silence.checked_add(1) };
-        if principal.divisions.is_some()
-            && self.0.store.silences(before).await?.first().is_none_or(|one| one.silence_id != silence)
-        {
+        if bound && self.0.store.silences(before).await?.first().is_none_or(|one| one.silence_id != silence) {
             return Err(Error::NotFound(format!("silence_id: there is no silence {silence}")));
         }
         let silence = self.0.store.expire_silence(silence, principal.name.clone()).await?;

@@ -2,8 +2,10 @@
 
 mod audit;
 mod clock;
+mod custodians;
 mod degraded;
 mod entitled;
+mod filings;
 mod group;
 mod model;
 mod suppression;

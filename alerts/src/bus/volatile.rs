@@ -20,9 +20,10 @@ use xueliang_proto::v1;
 use super::{Bus, BusCounts};
 use crate::{
     error::Result,
-    filter::{Facts, Filter, path_of},
+    filter::{Facts, Filter},
     flood::{group_of, may_join},
     inhibit::{Firing, firing_of},
+    reach::path_of,
     silence::{Reasons, decide},
     store::{FeedRow, Incoming, ListQuery, Outcome},
 };

@@ -159,8 +159,8 @@ impl Evidence {
     /// Lifts a hold. What is past its time and held by nobody else goes with the next sweep.
     pub async fn lift(&self, principal: &Principal, hold: u64, reason: &str) -> Result<v1::LegalHold> {
         check(principal, Right::HoldEvidence)?;
-        if principal.divisions.is_some() {
-            let within = principal.divisions.clone();
+        let within = principal.reach();
+        if within.is_some() {
             let before_exclusive = hold.checked_add(1);
             let query =
                 HoldQuery { lifted_too: true, within, before_exclusive, limit: 1, ..HoldQuery::default() };

@@ -125,7 +125,7 @@ impl AlertService for AlertApi {
             },
             alerts: request.alert_ids.iter().map(|id| alert_id(id)).collect::<Result<_>>()?,
             filter: Filter {
-                within: principal.divisions,
+                within: principal.reach(),
                 ..Filter::try_from(request.filter.unwrap_or_default())?
             },
             id_ends: None,
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(answer.available.unwrap().critical, 1);
 
         let (console, messages, call) = self::console(&bench).await;
-        bench.bus.grant("c", Some(Grant { rights: [].into(), divisions: None }));
+        bench.bus.grant("c", Some(Grant { rights: [].into(), divisions: None, classes: None }));
         messages.send(of(&console, delivery.cursor)).await.unwrap();
         assert_eq!(call.await.unwrap().unwrap_err().code(), tonic::Code::PermissionDenied);
     }

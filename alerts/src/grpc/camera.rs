@@ -28,7 +28,7 @@ impl CameraService for CameraApi {
         let principal = principal(&self.0, request.extensions())?;
         check(&principal, Right::ReadCameras)?;
         let divisions = parsed(&request.get_ref().divisions)?;
-        let (cameras, reported_unix_us) = self.0.board().list(&divisions, principal.divisions.as_deref());
+        let (cameras, reported_unix_us) = self.0.board().list(&divisions, principal.reach().as_deref());
         let timezone = self.0.timezone().to_owned();
         Ok(Response::new(v1::ListCamerasResponse { cameras, reported_unix_us, timezone }))
     }
@@ -40,7 +40,7 @@ impl CameraService for CameraApi {
         let principal = principal(&self.0, request.extensions())?;
         check(&principal, Right::ReadCameras)?;
         let divisions = parsed(&request.get_ref().divisions)?;
-        Ok(Response::new(self.0.board().summary(&divisions, principal.divisions.as_deref())))
+        Ok(Response::new(self.0.board().summary(&divisions, principal.reach().as_deref())))
     }
 
     async fn connect_camera(

@@ -39,7 +39,7 @@ impl DeliveryApi {
         if !end {
             return alert_id(text);
         }
-        let filter = Filter { within: principal.divisions.clone(), ..Filter::default() };
+        let filter = Filter { within: principal.reach(), ..Filter::default() };
         let id_ends = Some(text.to_ascii_lowercase());
         let found =
             self.0.store().list(ListQuery { filter, id_ends, limit: 2, ..ListQuery::default() }).await?;

@@ -189,7 +189,7 @@ impl EvidenceService for EvidenceApi {
             query.alert = Some(alert_id(&request.alert_id)?);
         }
         let before_exclusive = page_start(&request.page_token)?;
-        let query = RegisterQuery { within: principal.divisions, before_exclusive, limit, ..query };
+        let query = RegisterQuery { within: principal.reach(), before_exclusive, limit, ..query };
         let entries = self.0.store().list_register(query).await?;
         let next = entries.last().filter(|_| entries.len() == limit).map(|one| one.entry_id.to_string());
         Ok(Response::new(v1::ListRegisterResponse { entries, next_page_token: next.unwrap_or_default() }))

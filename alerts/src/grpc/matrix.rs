@@ -12,12 +12,14 @@ use tonic::{
     service::Routes,
 };
 use tower::Layer as _;
+use xueliang_base::point::PointClass;
 use xueliang_proto::v1;
 
 use super::{
     rule::{self, Rule},
     scope::{
-        OURS, THEIRS, Town, place, received, release, report, rule as duty_rule, shift, silence, viewing,
+        OF_PLACES, OURS, THEIRS, Town, place, received, release, report, rule as duty_rule, shift, silence,
+        viewing,
     },
     *,
 };
@@ -59,7 +61,9 @@ impl Served {
         let accounts = Accounts::open(bus, town.bench.folder.path(), options).await.unwrap();
         let routes = Routes::new(bus.alert_service())
             .add_service(accounts.service())
+            .add_service(bus.custodian_service())
             .add_service(bus.delivery_service())
+            .add_service(bus.filing_service())
             .add_service(bus.evidence_service())
             .add_service(bus.disclosure_service())
             .add_service(bus.retention_service())
@@ -173,6 +177,13 @@ impl Served {
             "Explain" => {
                 v1::ExplainRequest { camera_id, from_unix_us: 1, to_unix_us: i64::MAX }.encode_to_vec()
             }
+            "RevealCustodian" => v1::RevealCustodianRequest { camera_id, reason }.encode_to_vec(),
+            "FilePoints" => v1::FilePointsRequest {
+                camera_ids: vec![camera_id],
+                filing_no: "no-1".to_owned(),
+                ..v1::FilePointsRequest::default()
+            }
+            .encode_to_vec(),
             "GetCase" => v1::GetCaseRequest { key }.encode_to_vec(),
             "ClaimCase" => v1::ClaimCaseRequest { key, revision: 0 }.encode_to_vec(),
             "ActOnCase" => {
@@ -228,6 +239,7 @@ impl Served {
             format!("sink-{}", OURS.0),
             format!("zone-{}", OURS.0),
             format!("brigade-{}", OURS.0),
+            format!("unit-{}", OURS.0),
             // A village of ours.
             format!("{}82101001", OURS.0),
         ];
@@ -259,13 +271,16 @@ fn may(role: Role, call: &str, rule: Rule) -> bool {
         }
 }
 
-pub(super) fn caller(role: Role, division: &str) -> Caller {
+/// Someone bound to a division, and to a class of points where one is named.
+pub(super) fn caller(role: Role, division: &str, class: Option<PointClass>) -> Caller {
+    let bound = class.map_or("all", PointClass::word);
     let principal = Principal {
-        name: format!("{role:?}-{division}").to_lowercase(),
+        name: format!("{role:?}-{division}-{bound}").to_lowercase(),
         kind: PrincipalKind::Console,
         unit: None,
         rights: role.rights().iter().copied().collect(),
         divisions: Some(vec![division.parse().unwrap()]),
+        classes: class.map(|class| [class].into()),
     };
     Caller { principal, session: None }
 }
@@ -285,7 +300,8 @@ fn every_call_of_the_protocol_has_one_rule_and_no_rule_is_left_over() {
 }
 
 #[tokio::test]
-async fn every_call_by_every_role_gives_what_its_rights_allow_in_its_own_division_and_nothing_of_another() {
+async fn every_call_by_every_role_gives_what_its_rights_allow_in_its_own_division_and_class_and_nothing_of_another()
+ {
     let served = Served::new().await;
     let (mut cells, mut allowed, mut told) = (0, 0, 0);
     for path in calls() {
@@ -293,13 +309,18 @@ async fn every_call_by_every_role_gives_what_its_rights_allow_in_its_own_divisio
         let rule = rule::of(&path).unwrap();
         for role in Role::ALL {
             let may = may(role, call, rule);
-            // The other's first: nothing of ours may be lifted or ended by it.
-            for division in [THEIRS.0, OURS.0] {
+            // The others first: nothing of ours may be lifted or ended by them. All points of ours are of the third class.
+            let (foreign, own) = (PointClass::First, None);
+            for (division, class) in [(THEIRS.0, own), (OURS.0, Some(foreign)), (OURS.0, own)] {
+                if class.is_some() && OF_PLACES.contains(&call) {
+                    continue;
+                }
+                let is_foreign = division == THEIRS.0 || class.is_some();
                 let about = served.about_ours(call).await;
                 let message = about.clone().unwrap_or_default();
-                let (code, said) = served.call(&path, &message, Some(&caller(role, division))).await;
+                let (code, said) = served.call(&path, &message, Some(&caller(role, division, class))).await;
                 cells += 1;
-                let cell = format!("{path} by {role:?} of {division}: {code:?}");
+                let cell = format!("{path} by {role:?} of {division} and {class:?}: {code:?}");
                 assert_ne!(code, Code::Unimplemented, "{cell}: it is not served");
                 if !may {
                     assert_eq!(code, Code::PermissionDenied, "{cell}");
@@ -307,11 +328,11 @@ async fn every_call_by_every_role_gives_what_its_rights_allow_in_its_own_divisio
                     continue;
                 }
                 allowed += 1;
-                if division == THEIRS.0 {
-                    assert!(!served.tells_of_ours(&said), "{cell}: it tells of another's division");
+                if is_foreign {
+                    assert!(!served.tells_of_ours(&said), "{cell}: it tells of another's division or class");
                     if about.is_some() {
                         let hidden = [Code::NotFound, Code::PermissionDenied].contains(&code);
-                        assert!(hidden, "{cell}: it reaches into another's division");
+                        assert!(hidden, "{cell}: it reaches into another's division or class");
                     }
                 } else {
                     assert_ne!(code, Code::PermissionDenied, "{cell}");
@@ -329,18 +350,18 @@ async fn every_call_by_every_role_gives_what_its_rights_allow_in_its_own_divisio
             assert_eq!((code, said.len()), (Code::Unauthenticated, 0), "{path}");
         }
     }
-    assert_eq!(cells, calls().len() * Role::ALL.len() * 2);
+    assert_eq!(cells, (calls().len() * 3 - OF_PLACES.len()) * Role::ALL.len());
     // The cells that are allowed are calls that work, or this test would show nothing.
     assert!(allowed > 600 && told > 120, "{allowed} of {cells} are allowed, {told} tell");
     let unruled =
-        served.call("/xueliang.v1.AlertService/Nothing", &[], Some(&caller(Role::Judge, OURS.0))).await;
+        served.call("/xueliang.v1.AlertService/Nothing", &[], Some(&caller(Role::Judge, OURS.0, None))).await;
     assert_eq!(unruled.0, Code::PermissionDenied);
 }
 
 #[tokio::test]
 async fn a_refused_call_is_audited_once_a_minute_and_a_refused_picture_stands_in_the_register() {
     let served = Served::new().await;
-    let grid = caller(Role::GridWorker, OURS.0);
+    let grid = caller(Role::GridWorker, OURS.0, None);
     for _ in 0..3 {
         let (code, _) = served.call("/xueliang.v1.EvidenceService/ListRegister", &[], Some(&grid)).await;
         assert_eq!(code, Code::PermissionDenied);

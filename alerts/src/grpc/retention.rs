@@ -78,7 +78,7 @@ impl RetentionService for RetentionApi {
             alert: one_alert(&request.alert_id)?,
             from_inclusive: time(request.from_unix_us),
             to_exclusive: time(request.to_unix_us),
-            within: principal.divisions,
+            within: principal.reach(),
             before_exclusive: page_start(&request.page_token)?,
             limit,
         };
@@ -119,7 +119,7 @@ impl RetentionService for RetentionApi {
         let query = HoldQuery {
             alert: one_alert(&request.alert_id)?,
             lifted_too: request.lifted_too,
-            within: principal.divisions,
+            within: principal.reach(),
             before_exclusive: page_start(&request.page_token)?,
             limit,
         };

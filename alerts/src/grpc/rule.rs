@@ -23,9 +23,10 @@ type Service = (&'static str, &'static [(&'static str, Rule)]);
 
 const ALL: &[Service] = {
     use Right::{
-        ApproveRelease, ConnectCameras, ExamineViewings, GrantViewings, HoldEvidence, Judge, ManageAccounts,
-        ManageDivisions, ManageDuty, PrepareRelease, Publish, ReadAccounts, ReadAlerts, ReadCameras,
-        ReadRegister, ReportExternal, ReportManually, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
+        ApproveRelease, ConnectCameras, ExamineViewings, FilePoints, GrantViewings, HoldEvidence, Judge,
+        ManageAccounts, ManageCustodians, ManageDivisions, ManageDuty, PrepareRelease, Publish, ReadAccounts,
+        ReadAlerts, ReadCameras, ReadCompliance, ReadCustodians, ReadRegister, ReportExternal, ReportManually,
+        RevealCustodians, RotateKeys, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
     };
     use Rule::{Needs, Open, Recorded, SignedIn};
     &[
@@ -82,6 +83,15 @@ const ALL: &[Service] = {
         ),
         // Whoever reads alerts reads their times.
         ("ClockService", &[("ListClockSteps", Needs(ReadAlerts))]),
+        (
+            "CustodianService",
+            &[
+                ("ListCustodians", Needs(ReadCustodians)),
+                ("RevealCustodian", Needs(RevealCustodians)),
+                ("ImportCustodians", Needs(ManageCustodians)),
+                ("RotateCustodianKey", Needs(RotateKeys)),
+            ],
+        ),
         ("DeliveryService", &[("ListDeliveries", Needs(ReadRegister))]),
         // Who reads: whoever reads alerts, or manages either.
         (
@@ -131,6 +141,14 @@ const ALL: &[Service] = {
             ],
         ),
         ("ExplainService", &[("Explain", Needs(ReadCameras))]),
+        (
+            "FilingService",
+            &[
+                ("ListPoints", Needs(ReadCompliance)),
+                ("FilePoints", Needs(FilePoints)),
+                ("ListFilings", Needs(ReadCompliance)),
+            ],
+        ),
         (
             "NodeService",
             &[

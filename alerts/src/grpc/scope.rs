@@ -1,26 +1,31 @@
 //! What a principal that is bound to divisions sees of each call: its own, and nothing of anybody else's.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use futures::StreamExt as _;
 use xueliang_base::{
     alert::{Alert, EvidenceKind, Sha256},
+    config::Config,
     kind::Lane,
+    point::PointClass,
     time::{Clock as _, Wall},
 };
 use xueliang_proto::v1::{
     self, alert_service_server::AlertService as _, camera_service_server::CameraService as _,
-    case_service_server::CaseService as _, delivery_service_server::DeliveryService as _,
-    disclosure_service_server::DisclosureService as _, division_service_server::DivisionService as _,
-    duty_service_server::DutyService as _, evidence_service_server::EvidenceService as _,
+    case_service_server::CaseService as _, custodian_service_server::CustodianService as _,
+    delivery_service_server::DeliveryService as _, disclosure_service_server::DisclosureService as _,
+    division_service_server::DivisionService as _, duty_service_server::DutyService as _,
+    evidence_service_server::EvidenceService as _, filing_service_server::FilingService as _,
     retention_service_server::RetentionService as _, sink_service_server::SinkService as _,
-    statistics_service_server::StatisticsService as _,
-    subscribe_response::Item, suppression_service_server::SuppressionService as _,
+    statistics_service_server::StatisticsService as _, subscribe_response::Item,
+    suppression_service_server::SuppressionService as _,
 };
 
 use super::*;
 use crate::{
+    bus::BusOptions,
     filter::Filter,
+    point::Points,
     rights::{PrincipalKind, Right},
     sink::{SinkOptions, SinkSpec},
     store::{
@@ -38,7 +43,9 @@ pub(super) const THEIRS: (&str, &str) = ("3301", "theirs");
 pub(super) const PIXELS: &str = "pixels-of-";
 
 /// Calls that tell of no alert, camera or scope, or not to consoles: which these are is decided here, by name.
-const WITHOUT: [&str; 28] = [
+const WITHOUT: [&str; 29] = [
+    // The key is of no division.
+    "RotateCustodianKey",
     // Accounts are of no division: who manages them manages all.
     "ChangePassword",
     "ConfirmTotp",
@@ -94,7 +101,33 @@ fn at(alert: Alert, code: &str) -> Alert {
     let mut alert = alert;
     alert.place.division_path = ["33", code].map(|code| code.parse().unwrap()).into();
     alert.place.camera = format!("camera-{code}").parse().unwrap();
+    alert.place.class = Some(class_in(code));
     alert
+}
+
+/// A file with the custodian of a division's camera.
+pub(super) fn custodian_csv(code: &str, name: &str) -> bytes::Bytes {
+    let head = "camera_id,unit,name,telephone";
+    format!("{head}\ncamera-{code},unit-{code},{name},13812341234\n").into_bytes().into()
+}
+
+/// A configuration with a camera in each of the divisions.
+fn points() -> Points {
+    let camera = |(code, _): (&str, &str)| {
+        let class = class_in(code);
+        format!(
+            "[[division]]\ncode = \"{code}\"\nname = \"{code}\"\nparent = \"33\"\n[[camera]]\nid = \"camera-{code}\"\n\
+             name = \"Gate\"\ndivision = \"{code}\"\nclass = \"{class}\"\nurl = \"rtsp://127.0.0.1/{code}\"\n"
+        )
+    };
+    let head = "site = \"Town\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"33\"\nname = \"33\"\n";
+    let text = format!("{head}{}{}", camera(OURS), camera(THEIRS));
+    Points::of(&Config::parse(&text, std::path::Path::new("/")).unwrap())
+}
+
+/// The class of all points in a division.
+fn class_in(code: &str) -> PointClass {
+    if code == OURS.0 { PointClass::Third } else { PointClass::First }
 }
 
 fn operator(divisions: Option<&str>) -> Principal {
@@ -235,7 +268,8 @@ pub(super) fn shift(code: &str) -> v1::Shift {
 
 impl Town {
     pub(super) async fn new() -> Self {
-        let bench = Bench::new();
+        let options = BusOptions { points: Arc::new(points()), ..crate::testing::options() };
+        let bench = Bench::with(options);
         let town = operator(None);
         let spec = |code: &str| SinkSpec {
             name: format!("sink-{code}"),
@@ -307,12 +341,23 @@ impl Town {
                 viewing: 0,
             });
         }
+        let (custodians, filings) = (CustodianApi(bench.bus.clone()), FilingApi(bench.bus.clone()));
         for one in &all {
+            let request = v1::ImportCustodiansRequest { csv: custodian_csv(one.code, "Ana"), dry_run: false };
+            let told = custodians.import_custodians(by(&town, request)).await.unwrap().into_inner();
+            assert_eq!((told.added, told.faults), (1, Vec::new()));
+            let request = v1::FilePointsRequest {
+                camera_ids: vec![format!("camera-{}", one.code)],
+                filing_no: "no-1".to_owned(),
+                ..v1::FilePointsRequest::default()
+            };
+            filings.file_points(by(&town, request)).await.unwrap();
             divide(&bench.bus, &town, one.code).await;
         }
         let camera = |one: &Division| v1::CameraStatus {
             camera_id: format!("camera-{}", one.code),
             division_path: vec!["33".to_owned(), one.code.to_owned()],
+            point_class: class_in(one.code).number(),
             ..v1::CameraStatus::default()
         };
         let cameras = all.iter().map(camera).collect();
@@ -348,6 +393,7 @@ impl Town {
         };
         let sinks = SinkApi(self.sinks.clone());
         let (divisions, duty) = (DivisionApi(bus.clone()), DutyApi(bus.clone()));
+        let (custodians, filings) = (CustodianApi(bus.clone()), FilingApi(bus.clone()));
         macro_rules! list {
             ($api:expr, $call:ident, $request:ident, $items:ident, $field:ident) => {{
                 let answer = $api.$call(by(who, v1::$request::default())).await.unwrap().into_inner();
@@ -405,6 +451,43 @@ impl Town {
             }
             "SummariseCameras" => {
                 list!(CameraApi(bus), summarise_cameras, SummariseCamerasRequest, troubles, camera_id)
+            }
+            "ListCustodians" => {
+                list!(custodians, list_custodians, ListCustodiansRequest, custodians, camera_id)
+            }
+            "RevealCustodian" => each!(custodians, reveal_custodian, |one| v1::RevealCustodianRequest {
+                camera_id: format!("camera-{}", one.code),
+                reason: "the gate is blocked".to_owned()
+            }),
+            "ImportCustodians" => {
+                let mut seen = BTreeSet::new();
+                for one in &self.all {
+                    let request = v1::ImportCustodiansRequest {
+                        csv: custodian_csv(one.code, &who.name),
+                        dry_run: false,
+                    };
+                    let answer = custodians.import_custodians(by(who, request)).await.unwrap().into_inner();
+                    if answer.faults.is_empty() {
+                        seen.insert(one.word);
+                    }
+                }
+                seen
+            }
+            "ListPoints" => {
+                let answer = filings.list_points(by(who, v1::ListPointsRequest::default())).await.unwrap();
+                let answer = answer.into_inner();
+                assert_eq!(answer.in_force as usize, answer.points.len(), "what is counted is what is seen");
+                self.words(answer.points.iter().map(|one| one.facts.as_ref().unwrap().camera_id.as_str()))
+            }
+            "FilePoints" => each!(filings, file_points, |one| v1::FilePointsRequest {
+                camera_ids: vec![format!("camera-{}", one.code)],
+                filing_no: "no-2".to_owned(),
+                ..v1::FilePointsRequest::default()
+            }),
+            "ListFilings" => {
+                let answer = filings.list_filings(by(who, v1::ListFilingsRequest::default())).await.unwrap();
+                let answer = answer.into_inner();
+                self.words(answer.filings.iter().map(|one| one.facts.as_ref().unwrap().camera_id.as_str()))
             }
             "ListDeliveries" => each!(DeliveryApi(bus.clone()), list_deliveries, |one| {
                 v1::ListDeliveriesRequest { alert_id: one.alert.id.to_string(), revision: 0 }
@@ -492,7 +575,7 @@ impl Town {
             "ReportExternalState" => {
                 each!(sinks, report_external_state, |one| v1::ReportExternalStateRequest {
                     state: Some(report(&one.alert)),
-                    idempotency_key: format!("{}-{}", who.divisions.is_some(), one.code)
+                    idempotency_key: format!("{}-{}", who.reach().is_some(), one.code)
                 })
             }
             "ListExternalStates" => each!(sinks, list_external_states, |one| v1::ListExternalStatesRequest {
@@ -524,7 +607,7 @@ impl Town {
                 camera_id: format!("camera-{}", one.code),
                 level: v1::Level::Level3.into(),
                 note: "smoke behind the shed".to_owned(),
-                idempotency_key: format!("report-{}-{}", who.divisions.is_some(), one.code),
+                idempotency_key: format!("report-{}-{}", who.reach().is_some(), one.code),
                 ..v1::ReportManuallyRequest::default()
             }),
             "CreateSilence" => each!(suppression, create_silence, |one| silence(&self.bench, one.code)),
@@ -629,4 +712,43 @@ async fn who_is_bound_to_divisions_sees_and_changes_its_own_by_every_call() {
         let all = town.seen(&rpc, &everywhere).await.unwrap();
         assert_eq!(all, BTreeSet::from([OURS.1, THEIRS.1]), "{rpc}: the whole town is told all");
     }
+}
+
+/// Calls about divisions and duty alone, which are of no class of points.
+pub(super) const OF_PLACES: [&str; 10] = [
+    "EndDivision",
+    "EndDutyRule",
+    "ImportGrid",
+    "ListDivisions",
+    "ListDutyRules",
+    "ListRoster",
+    "PutDivision",
+    "PutDutyRule",
+    "PutShift",
+    "ResolveDuty",
+];
+/// Calls about what has no class and reaches points of all: closed to whoever is bound to classes.
+const OF_ALL_CLASSES: [&str; 5] =
+    ["CreateSilence", "ExpireSilence", "ListSilences", "ListSinks", "RetryDeadLetters"];
+
+#[tokio::test]
+async fn who_is_bound_to_classes_of_points_sees_and_changes_what_is_of_them_by_every_call() {
+    let town = Town::new().await;
+    let bound = Principal { classes: Some([PointClass::Third].into()), ..operator(None) };
+    let (mut calls, changing): (Vec<String>, Vec<String>) =
+        calls().into_iter().partition(|rpc| ["Get", "List", "Sub"].iter().any(|word| rpc.starts_with(word)));
+    calls.sort_by_key(|rpc| rpc == "ListRegister");
+    for rpc in calls.into_iter().chain(changing).filter(|rpc| !OF_PLACES.contains(&rpc.as_str())) {
+        let Some(seen) = town.seen(&rpc, &bound).await else { continue };
+        let expected =
+            if OF_ALL_CLASSES.contains(&rpc.as_str()) { BTreeSet::new() } else { BTreeSet::from([OURS.1]) };
+        assert_eq!(seen, expected, "{rpc}");
+    }
+    // Neither does it see anything whose point declares no class.
+    let mut nowhere = at(critical(), OURS.0);
+    nowhere.place.class = None;
+    town.bench.commit(std::slice::from_ref(&nowhere)).await;
+    let alerts = AlertApi(town.bench.bus.clone());
+    let request = v1::GetAlertRequest { alert_id: nowhere.id.to_string() };
+    assert_eq!(alerts.get_alert(by(&bound, request)).await.unwrap_err().code(), Code::NotFound);
 }

@@ -107,7 +107,7 @@ impl SinkService for SinkApi {
             sink: optional(request.sink),
             from_us: request.from_unix_us,
             to_us: Some(request.to_unix_us).filter(|to| *to != 0),
-            within: principal.divisions,
+            within: principal.reach(),
             before_exclusive: page_start(&request.page_token)?,
             limit,
         };
@@ -127,7 +127,7 @@ impl SinkService for SinkApi {
         let query = LetterQuery {
             sink: optional(request.sink),
             with_settled: request.with_settled,
-            within: principal.divisions,
+            within: principal.reach(),
             before_exclusive: page_start(&request.page_token)?,
             limit,
         };

@@ -44,7 +44,7 @@ impl SuppressionService for SuppressionApi {
         let request = request.into_inner();
         let query = SilenceQuery {
             with_ended: request.with_ended,
-            within: principal.divisions,
+            within: principal.reach(),
             before_exclusive: page_start(&request.page_token)?,
             limit: page_size(request.page_size)?,
         };
@@ -64,7 +64,7 @@ impl SuppressionService for SuppressionApi {
         let moment = |us: i64| (us != 0).then_some(us);
         let query = SuppressionQuery {
             filter: Filter {
-                within: principal.divisions,
+                within: principal.reach(),
                 ..Filter::try_from(request.filter.unwrap_or_default())?
             },
             from_unix_us: moment(request.from_unix_us),

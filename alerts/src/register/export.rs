@@ -54,7 +54,7 @@ impl Export {
         let language = Language::of_wire(&request.language)?;
         let filter = request.filter.unwrap_or_default();
         let mut query = RegisterQuery::of_wire(&filter)?;
-        query.within.clone_from(&principal.divisions);
+        query.within = principal.reach();
         query.limit = PAGE;
         query.oldest_first = true;
         // What is written while it is read belongs to the next export: this one comes to an end.

@@ -2,17 +2,14 @@
 
 use std::sync::Arc;
 
-use xueliang_base::{
-    id::{AlertId, DivisionCode},
-    kind::Level,
-    time::Wall,
-};
+use xueliang_base::{id::AlertId, kind::Level, point::PointClass, time::Wall};
 use xueliang_proto::v1;
 
 use super::Answer;
 use crate::{
     case::{Action, Actor, Case, CaseNumber, Event, State, Subject, fact::Reason, tally::Told},
     filter::Filter,
+    reach::Reach,
 };
 
 /// Names a case.
@@ -38,7 +35,7 @@ pub struct ActOn {
     /// Why.
     pub note: String,
     /// Only a case of these subtrees; `None`: of the whole town.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
 }
 
 /// What somebody reports by hand.
@@ -46,6 +43,8 @@ pub struct ActOn {
 pub struct ManualReport {
     /// What it is about.
     pub subject: Subject,
+    /// The class of its camera's point.
+    pub class: Option<PointClass>,
     /// Who.
     pub actor: Actor,
     /// What was seen.
@@ -161,7 +160,7 @@ pub trait Cases {
     /// Opens a case for what somebody saw. The same again opens none.
     fn report_manually(&self, report: ManualReport) -> Answer<Case>;
     /// A case, its history, and what a dispatch would be filled in with.
-    fn case(&self, key: CaseKey, within: Option<Vec<DivisionCode>>) -> Answer<v1::GetCaseResponse>;
+    fn case(&self, key: CaseKey, within: Option<Vec<Reach>>) -> Answer<v1::GetCaseResponse>;
     /// Whether the configuration declares a profile of limits; the empty one always.
     fn has_limits(&self, profile: &str) -> bool;
     /// Lists cases, untouched ones among them.

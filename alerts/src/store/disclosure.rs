@@ -2,7 +2,7 @@
 //! transaction, when its answer comes. SQL for it stands in `sqlite/disclosure.rs`.
 
 use xueliang_base::{
-    id::{AlertId, DivisionCode},
+    id::AlertId,
     time::Wall,
 };
 use xueliang_proto::v1;
@@ -17,7 +17,7 @@ pub struct Taker {
     /// Its unit; empty: none is known.
     pub unit: String,
     /// Only what lies in these subtrees is there for it; `None`: the whole town.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
 }
 
 /// A decision on a release.
@@ -39,7 +39,7 @@ pub struct ReleaseQuery {
     /// Only in this state.
     pub state: Option<v1::ReleaseState>,
     /// Only of alerts of these subtrees; `None`: of the whole town.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
     /// Only releases before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.
@@ -56,7 +56,7 @@ pub struct ViewingQuery {
     /// Only about this camera.
     pub camera: Option<String>,
     /// Only about cameras of these subtrees; `None`: of the whole town.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
     /// Only requests before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.

@@ -3,13 +3,13 @@
 
 use xueliang_base::{
     alert::{EvidenceKind, Sha256},
-    id::{AlertId, DivisionCode},
+    id::AlertId,
     time::Wall,
 };
 use xueliang_proto::v1;
 
 use super::{Answer, EvidenceRow};
-use crate::error::Result;
+use crate::{error::Result, reach::Reach};
 
 /// Bytes of evidence on disk.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct CertificateQuery {
     /// Only deletions before this time.
     pub to_exclusive: Option<Wall>,
     /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
     /// Only certificates before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.
@@ -79,7 +79,7 @@ pub struct HoldQuery {
     /// Also those that were lifted.
     pub lifted_too: bool,
     /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
     /// Only holds before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.

@@ -483,6 +483,20 @@ CREATE INDEX viewing_step_by_request ON viewing_step (request_id, step_id);
 CREATE TRIGGER viewing_step_stays BEFORE DELETE ON viewing_step BEGIN SELECT RAISE(ABORT, 'steps are append-only'); END;
 CREATE TRIGGER viewing_step_as_is BEFORE UPDATE ON viewing_step BEGIN SELECT RAISE(ABORT, 'steps are append-only'); END;
 ",
+    r"
+-- Who answers for a camera point. The contact is sealed with a key beside the store; there is no history of it.
+CREATE TABLE custodian (
+    camera TEXT PRIMARY KEY, unit TEXT NOT NULL, contact BLOB NOT NULL, changed_us INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Each camera point as it was filed with the police.
+CREATE TABLE point_filing (
+    filing_id INTEGER PRIMARY KEY AUTOINCREMENT, camera TEXT NOT NULL, content BLOB NOT NULL, noted_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX point_filing_by_camera ON point_filing (camera, filing_id);
+CREATE TRIGGER point_filing_stays BEFORE DELETE ON point_filing BEGIN SELECT RAISE(ABORT, 'what was filed is never deleted'); END;
+CREATE TRIGGER point_filing_as_is BEFORE UPDATE ON point_filing BEGIN SELECT RAISE(ABORT, 'what was filed never changes'); END;
+",
 ];
 
 /// The steps of a node's spool.

@@ -6,13 +6,11 @@
 
 use std::sync::Arc;
 
-use xueliang_base::{
-    id::{AlertId, DivisionCode},
-    kind::Lane,
-};
+use xueliang_base::{id::AlertId, kind::Lane};
 use xueliang_proto::v1;
 
 use super::{Answer, FeedQuery, FeedRow, Page};
+use crate::reach::Reach;
 
 /// Where a sending comes from, in order of urgency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +83,7 @@ pub struct ShareQuery {
     /// Before this moment.
     pub to_us: Option<i64>,
     /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
     /// Only entries before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.
@@ -100,7 +98,7 @@ pub struct LetterQuery {
     /// Also those that were taken when sent again.
     pub with_settled: bool,
     /// Only about alerts of these subtrees, whatever else is asked for; `None`: of the whole town.
-    pub within: Option<Vec<DivisionCode>>,
+    pub within: Option<Vec<Reach>>,
     /// Only letters before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.

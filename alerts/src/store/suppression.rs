@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use xueliang_base::id::{AlertId, DivisionCode};
+use xueliang_base::id::AlertId;
 use xueliang_proto::v1;
 
 use super::Answer;
 use crate::{
     filter::Filter,
+    reach::Reach,
     silence::{Reasons, Silence},
 };
 
@@ -16,8 +17,8 @@ use crate::{
 pub struct SilenceQuery {
     /// Also those that have ended.
     pub with_ended: bool,
-    /// Only those whose scope names divisions, and none but these; `None`: all.
-    pub within: Option<Vec<DivisionCode>>,
+    /// Only those whose scope names divisions, and none but these; `None`: all. Who is bound to classes reaches none.
+    pub within: Option<Vec<Reach>>,
     /// Only those before this one.
     pub before_exclusive: Option<u64>,
     /// At most so many.

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::{
     AlertOptions, Analysis, Camera, Config, CredentialSource, Device, Division, EvidenceBudget, Fault,
-    FeedBudget, Hours, RestOptions, Retention, Rule, Zone, acquire, api, audit, publisher,
+    FeedBudget, Hours, RestOptions, Retention, Rule, Zone, acquire, api, audit, filing, publisher,
     reader::{Faults, Section, duration, list, number, parsed, share, size, text, whole, within},
     rule, sink, stream,
     upstream::{self, Upstream},
@@ -359,6 +359,8 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
         "key_point" => Ok(Retention::KeyPoint),
         other => Err(format!("{other:?}: use \"ordinary\" (30 days) or \"key_point\" (90 days)")),
     });
+    let class = s.opt("class", parsed);
+    let filing = filing::read(s);
     Some(Camera {
         id: id?,
         name: name?,
@@ -378,6 +380,8 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
         view,
         gate,
         retention,
+        class,
+        filing,
     })
 }
 

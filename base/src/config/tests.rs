@@ -495,3 +495,36 @@ fn cases_name_their_calendar_and_whose_they_are() {
     assert!(sink("cases = \"notices\"\n").unwrap().sinks[0].with_cases);
     assert!(sink("cases = \"all\"\n").is_err());
 }
+
+#[test]
+fn what_is_filed_of_a_point_is_read_and_what_cannot_be_is_a_fault() {
+    let read = |more: &str| {
+        let text = GOOD.replace("[[camera.zone]]", &format!("{more}\n[[camera.zone]]"));
+        Config::parse(&text, Path::new("/etc")).map(|config| config.cameras[0].clone())
+    };
+    let camera = read(
+        "class = \"third\"\n[camera.filing]\nlegal_basis = \"7-2\"\nin_use_since = 2026-11-01\n\
+         sign_since = \"2026-10-30\"\nrecorded_days = 30\nvendor = 99\ncamera_type = 3\n\
+         managing_unit = \"Market\"\ndevice_code = \"33028200001320000001\"",
+    )
+    .unwrap();
+    assert_eq!(camera.class, Some(PointClass::Third));
+    assert_eq!(camera.filing.legal_basis, Some(LegalBasis::Art7Second));
+    assert_eq!(camera.filing.in_use_since.map(|day| day.to_string()).as_deref(), Some("2026-11-01"));
+    let json = serde_json::to_string(&camera).unwrap();
+    assert_eq!(serde_json::from_str::<Camera>(&json).unwrap(), camera);
+    // A camera without any of it is the same revision as before there was any.
+    assert!(!serde_json::to_string(&read("").unwrap()).unwrap().contains("filing"));
+    for (more, at, said) in [
+        ("class = \"3\"", ".class", "\"third\" (三类)"),
+        ("[camera.filing]\nlegal_basis = \"8\"", ".filing.legal_basis", "may not install a camera"),
+        ("[camera.filing]\nin_use_since = \"1.11.2026\"", ".filing.in_use_since", "is no day"),
+        ("[camera.filing]\nvendor = 16", ".filing.vendor", "1 to 15, or 99"),
+        ("[camera.filing]\ndevice_code = \"12\"", ".filing.device_code", "write 20 digits"),
+        // There is no place for a person, whatever it is called.
+        ("[camera.filing]\nowner_name = \"x\"", ".filing.owner_name", "unknown key"),
+    ] {
+        let error = read(more).unwrap_err().to_string();
+        assert!(error.contains(&format!("camera[gate-1]{at}")) && error.contains(said), "{more}: {error}");
+    }
+}

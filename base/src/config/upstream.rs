@@ -10,7 +10,10 @@ use super::{
     Camera, Config, Division, division_path,
     reader::{Section, bits, parsed, text, whole},
 };
-use crate::id::{CameraId, DivisionCode, UpstreamId};
+use crate::{
+    id::{CameraId, DivisionCode, UpstreamId},
+    point::PointClass,
+};
 
 /// Most cameras behind one upstream: an alert about it names them all.
 pub const MAX_BEHIND: usize = 4096;
@@ -66,6 +69,11 @@ impl Config {
             divisions.remove(&own);
         }
         divisions.into_iter().collect()
+    }
+    /// The classes of the points behind an upstream; of one that declares none, there is none.
+    pub fn classes_behind(&self, id: &UpstreamId) -> Vec<PointClass> {
+        let classes: BTreeSet<_> = self.behind(id).iter().filter_map(|camera| camera.class).collect();
+        classes.into_iter().collect()
     }
     /// Codes from the root down to the lowest division that all cameras behind an upstream lie in.
     pub(crate) fn common_path(&self, id: &UpstreamId) -> Vec<DivisionCode> {

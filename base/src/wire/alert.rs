@@ -16,6 +16,7 @@ use crate::{
     id::{AlertRevision, ConfigRevision, LookId},
     incident::{LookRef, Measure, Threshold},
     kind::Kind,
+    point::PointClass,
     time::{CameraTime, Wall},
 };
 
@@ -73,6 +74,7 @@ impl From<&Alert> for v1::Alert {
             drill: alert.drill,
             cameras_behind: alert.behind.iter().map(ToString::to_string).collect(),
             divisions_behind: alert.divisions_behind.iter().map(ToString::to_string).collect(),
+            point_classes_behind: alert.classes_behind.iter().map(|class| class.number()).collect(),
         }
     }
 }
@@ -87,6 +89,7 @@ impl From<&Place> for v1::Place {
             address: place.address.clone().unwrap_or_default(),
             position: place.position.map(|[longitude, latitude]| v1::GeoPoint { longitude, latitude }),
             zone: place.zone.as_ref().map(ToString::to_string).unwrap_or_default(),
+            point_class: place.class.map_or(0, PointClass::number),
         }
     }
 }
@@ -232,6 +235,16 @@ fn read_alert(wire: v1::Alert, faults: &mut Faults) -> Option<Alert> {
     let divisions_behind = wire.divisions_behind.iter().take(MAX_BEHIND);
     let divisions_behind =
         divisions_behind.filter_map(|code| faults.take("divisions_behind", code.parse())).collect();
+    faults.count("point_classes_behind", wire.point_classes_behind.len(), PointClass::ALL.len());
+    let classes_behind = wire.point_classes_behind.iter().take(PointClass::ALL.len());
+    let classes_behind =
+        classes_behind.filter_map(|number| point_class("point_classes_behind", *number, faults)).collect();
+    if !wire.point_classes_behind.is_empty() && wire.cameras_behind.is_empty() {
+        faults.add(
+            "point_classes_behind",
+            format_args!("only where there are cameras behind it: leave it out"),
+        );
+    }
     if !wire.divisions_behind.is_empty() && wire.cameras_behind.is_empty() {
         faults.add("divisions_behind", format_args!("only where there are cameras behind it: leave it out"));
     }
@@ -262,6 +275,7 @@ fn read_alert(wire: v1::Alert, faults: &mut Faults) -> Option<Alert> {
         drill: wire.drill,
         behind,
         divisions_behind,
+        classes_behind,
     })
 }
 
@@ -305,7 +319,12 @@ fn read_place(wire: v1::Place, faults: &mut Faults) -> Option<Place> {
         ]
     });
     let address = faults.text("place.address", wire.address, TEXT_BYTES);
+    let class = match wire.point_class {
+        0 => None,
+        number => Some(point_class("place.point_class", number, faults)?),
+    };
     Some(Place {
+        class,
         camera_name: faults.text("place.camera_name", wire.camera_name, NAME_BYTES),
         division_path,
         division_name: faults.text("place.division_name", wire.division_name, NAME_BYTES),
@@ -314,6 +333,14 @@ fn read_place(wire: v1::Place, faults: &mut Faults) -> Option<Place> {
         zone,
         camera: camera?,
     })
+}
+
+fn point_class(path: &str, number: i32, faults: &mut Faults) -> Option<PointClass> {
+    let class = PointClass::from_number(number);
+    if class.is_none() {
+        faults.add(path, super::EnumError::Newer(number));
+    }
+    class
 }
 
 fn read_explanation(wire: v1::Explanation, faults: &mut Faults) -> Option<Explanation> {

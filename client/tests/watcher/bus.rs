@@ -293,11 +293,11 @@ async fn a_console_whose_rights_change_comes_back_by_itself_and_learns_when_it_h
     assert_eq!(key(&desk.delivery().await), key_of(&fire));
     desk.live().await;
     let everything = Principal::new("desk", PrincipalKind::Operator).rights;
-    let elsewhere = Grant { rights: everything, divisions: Some(vec!["99".parse().unwrap()]) };
+    let elsewhere = Grant { rights: everything, divisions: Some(vec!["99".parse().unwrap()]), classes: None };
     served.bus.grant("desk", Some(elsewhere));
     assert_eq!(desk.until(gap).await, v1::GapReason::FilterChanged);
     desk.live().await;
-    served.bus.grant("desk", Some(Grant { rights: [Right::RunNode].into(), divisions: None }));
+    served.bus.grant("desk", Some(Grant { rights: [Right::RunNode].into(), divisions: None, classes: None }));
     desk.until(|event| lost(event).map(drop)).await;
     assert_eq!(desk.0.refused().map(tonic::Status::code), Some(Code::PermissionDenied));
     served.stop().await;

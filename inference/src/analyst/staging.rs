@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use xueliang_base::{
     config::{
-        Analysis, Camera, Condition, Config, Device, EvidenceBudget, Listen, Rule, Stream, StreamSource,
-        Timing, Transport, Zone,
+        Analysis, Camera, Condition, Config, Device, EvidenceBudget, Filing, Listen, Rule, Stream,
+        StreamSource, Timing, Transport, Zone,
     },
     detection::{Detection, Meaning},
     geometry::{Polygon, Rect},
@@ -73,6 +73,8 @@ pub(crate) fn camera(rules: Vec<Rule>) -> Camera {
         bit_rate: None,
         gate: None,
         retention: xueliang_base::config::Retention::Ordinary,
+        class: None,
+        filing: Filing::default(),
     }
 }
 pub(crate) fn config(cameras: Vec<Camera>) -> Config {

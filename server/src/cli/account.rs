@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
-use xueliang_base::{id::DivisionCode, time::Wall};
+use xueliang_base::{id::DivisionCode, point::PointClass, time::Wall};
 use xueliang_proto::v1::{self, account_service_client::AccountServiceClient};
 
 use super::{block_on, read_config};
@@ -64,6 +64,10 @@ struct AddArgs {
     /// It sees the whole town.
     #[arg(long, conflicts_with = "division", required_unless_present = "division")]
     whole_town: bool,
+    /// Class of camera points whose cameras and alerts it sees, within its places: first, second, third, police_internal or
+    /// other (一类点, 二类点, 三类点, 公安内部, 其他). Several are possible; without any it sees all, and what is of no class.
+    #[arg(long)]
+    point_class: Vec<PointClass>,
     /// Another system, which calls with a key and never signs in.
     #[arg(long)]
     machine: bool,
@@ -172,6 +176,7 @@ fn wanted(args: AddArgs, now: Wall) -> v1::Account {
         roles: args.role.into_iter().map(i32::from).collect(),
         whole_town: args.whole_town,
         divisions: args.division.iter().map(ToString::to_string).collect(),
+        point_classes: args.point_class.iter().map(|class| class.number()).collect(),
         valid_until_unix_us: args.days.map_or(0, days),
         machine: args.machine,
         ..v1::Account::default()
@@ -181,6 +186,13 @@ fn wanted(args: AddArgs, now: Wall) -> v1::Account {
 fn line(account: &v1::Account) -> String {
     let roles: Vec<_> = account.roles().map(word).collect();
     let places = if account.whole_town { "whole-town".to_owned() } else { account.divisions.join(",") };
+    let classes: Vec<_> = account
+        .point_classes
+        .iter()
+        .filter_map(|number| PointClass::from_number(*number))
+        .map(PointClass::word)
+        .collect();
+    let places = if classes.is_empty() { places } else { format!("{places}:{}", classes.join(",")) };
     let state = match account {
         v1::Account { disabled: true, .. } => "disabled",
         v1::Account { is_set_up: false, .. } => "not-set-up",
@@ -219,13 +231,14 @@ mod tests {
             role: vec![v1::Role::Judge, v1::Role::Leader],
             division: vec!["3301".parse().unwrap(), "3302".parse().unwrap()],
             whole_town: false,
+            point_class: vec![PointClass::Second, PointClass::Third],
             machine: false,
             days: Some(1),
         };
         let account = wanted(args, Wall(5));
         assert_eq!(account.valid_until_unix_us, 86_400_000_005);
-        assert_eq!(line(&account), "ana  judge,leader  3301,3302  not-set-up  Centre  Ana");
-        let account = v1::Account { disabled: true, whole_town: true, ..account };
+        assert_eq!(line(&account), "ana  judge,leader  3301,3302:second,third  not-set-up  Centre  Ana");
+        let account = v1::Account { disabled: true, whole_town: true, point_classes: Vec::new(), ..account };
         assert_eq!(line(&account), "ana  judge,leader  whole-town  disabled  Centre  Ana");
     }
 }

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::Args;
-use xueliang_alerts::{account::KEY_FILE as ACCOUNT_KEY, audit::key::KEY_FILE as AUDIT_KEY, store};
+use xueliang_alerts::{
+    account::KEY_FILE as ACCOUNT_KEY, audit::key::KEY_FILE as AUDIT_KEY,
+    custodian::key::KEY_FILE as CUSTODIAN_KEY, store,
+};
 use xueliang_base::time::{Clock, SystemClock};
 
 use super::run::read_config;
@@ -60,7 +63,7 @@ pub fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
     copy_private(&state.root().join(REGISTRY_KEY), &args.to.join(REGISTRY_KEY))?;
     let mut others = vec![REGISTRY, REGISTRY_KEY];
     // There is none before the bus of this version was started for the first time.
-    for key in [ACCOUNT_KEY, AUDIT_KEY] {
+    for key in [ACCOUNT_KEY, AUDIT_KEY, CUSTODIAN_KEY] {
         if state.root().join(key).is_file() {
             copy_private(&state.root().join(key), &args.to.join(key))?;
             others.push(key);
@@ -69,8 +72,8 @@ pub fn backup(args: &BackupArgs) -> anyhow::Result<ExitCode> {
     // The manifest comes last and names all: a backup that was cut off has none.
     let manifest = store::backup_files(state.root(), &args.to, &others, SystemClock.wall())?;
     println!(
-        "{}: {} bytes, up to feed position {}, verified. It holds the keys of camera passwords, second factors and the \
-         audit: keep it as safe as the state folder.",
+        "{}: {} bytes, up to feed position {}, verified. It holds the keys of camera passwords, second factors, contacts \
+         of custodians and the audit: keep it as safe as the state folder.",
         args.to.display(),
         manifest.size_bytes,
         manifest.head

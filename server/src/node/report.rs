@@ -29,6 +29,7 @@ use xueliang_base::{
     config::Config,
     id::{CameraId, ConfigRevision, NodeId},
     metrics::{Gauges, Metrics},
+    point::PointClass,
     shutdown::Stopping,
     time::SharedClock,
 };
@@ -362,6 +363,7 @@ fn status(
         picture: facts.map(|facts| wire::troubles_to_wire(facts.troubles)).unwrap_or_default(),
         source: source.into(),
         source_reason,
+        point_class: camera.class.map_or(0, PointClass::number),
         sub_stream: subs::to_wire(cell, &config.analysis.rest, facts, &account.sub),
         ..v1::CameraStatus::default()
     };

@@ -31,6 +31,7 @@ use xueliang_alerts::{
     external::External,
     flood::Limits,
     grpc::Guard,
+    point::Points,
     rights::{Principal, PrincipalKind},
     store::SqliteOptions,
 };
@@ -201,6 +202,7 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
         site: config.site.clone(),
         timezone: config.timezone.clone(),
         external,
+        points: Arc::new(Points::of(config)),
         audit: AuditOptions { heads: config.audit.heads.clone(), every: config.audit.every },
         feed_keep: Duration::from_secs(u64::from(config.feed.keep_days) * 24 * 3600),
         feed_max_records: config.feed.max_records,

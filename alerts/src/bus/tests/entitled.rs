@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use xueliang_base::{alert::Alert, cursor::Cursor};
+use xueliang_base::{alert::Alert, cursor::Cursor, point::PointClass};
 use xueliang_proto::v1::{self, CloseReason, subscribe_response::Item};
 
 use super::{Subscribe, options};
@@ -143,7 +143,11 @@ async fn a_cursor_that_does_not_say_its_filter_is_never_taken_for_one_that_hides
 /// A console's usual rights, in these divisions only.
 fn only_in(divisions: &[&str]) -> Option<Grant> {
     let rights = Principal::new("c", PrincipalKind::Console).rights;
-    Some(Grant { rights, divisions: Some(divisions.iter().map(|code| code.parse().unwrap()).collect()) })
+    Some(Grant {
+        rights,
+        divisions: Some(divisions.iter().map(|code| code.parse().unwrap()).collect()),
+        classes: None,
+    })
 }
 
 fn elsewhere(mut alert: Alert) -> Alert {
@@ -213,7 +217,7 @@ async fn a_principal_that_may_no_longer_read_is_cut_off_and_refused_while_it_sta
     while console.stream.waiting() < 16 {
         tokio::task::yield_now().await;
     }
-    let none = Grant { rights: [Right::ReadCameras].into(), divisions: None };
+    let none = Grant { rights: [Right::ReadCameras].into(), divisions: None, classes: None };
     bench.bus.grant("c", Some(none.clone()));
     let ended = async {
         while bench.bus.subscriptions() > 0 {
@@ -227,7 +231,8 @@ async fn a_principal_that_may_no_longer_read_is_cut_off_and_refused_while_it_sta
     let refused = bench.bus.subscribe(&console.principal, Subscribe::default()).await;
     assert!(matches!(refused, Err(Error::Forbidden(_))));
     // The same grant again is no change; a grant never gives what signing in did not.
-    bench.bus.grant("node-1", Some(Grant { rights: [Right::ReadAlerts].into(), divisions: None }));
+    let grant = Grant { rights: [Right::ReadAlerts].into(), divisions: None, classes: None };
+    bench.bus.grant("node-1", Some(grant));
     let node = bench.bus.rights().of(&crate::testing::node());
     assert!(node.rights.is_empty(), "{node:?}");
 }
@@ -261,4 +266,30 @@ async fn single_calls_show_only_what_a_principal_may_see() {
     let console = bench.bus.rights().of(&Principal::new("c", PrincipalKind::Console));
     let refused = bench.bus.evidence().still(&console, &call).await.unwrap_err();
     assert!(refused.to_string().contains("there is no alert"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_bound_to_classes_of_points_ends_and_comes_back_with_those_alone() {
+    let bench = Bench::new();
+    let of = |class| {
+        let mut alert = critical();
+        alert.place.class = class;
+        alert
+    };
+    let (third, first, none) = (of(Some(PointClass::Third)), of(Some(PointClass::First)), of(None));
+    bench.commit(&[third.clone(), first, none]).await;
+    let mut console = opened(&bench, Subscribe::default()).await;
+    let (active, cursor) = console.snapshot().await;
+    assert_eq!(active.len(), 3);
+    let rights = Principal::new("c", PrincipalKind::Console).rights;
+    bench.bus.grant("c", Some(Grant { rights, divisions: None, classes: Some([PointClass::Third].into()) }));
+    assert_eq!(closed(&mut console).await.reason(), CloseReason::RightsChanged);
+    let mut console = opened(&bench, at(&cursor, Filter::default())).await;
+    told_of_the_change(&mut console).await;
+    assert_eq!(console.snapshot().await.0, [key_of(&third)]);
+    // Live as well; and an alert stays where it was raised, whatever class its point has by now.
+    let mut next = next_state(&third);
+    next.place.class = Some(PointClass::First);
+    bench.commit(&[of(Some(PointClass::Second)), of(None), next.clone()]).await;
+    assert_eq!(key(&console.delivery().await), key_of(&next));
 }

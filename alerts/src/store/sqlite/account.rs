@@ -237,6 +237,10 @@ fn subject(one: &AccountNote, after: Option<&Profile>) -> String {
             format!("unit {}", after.unit),
             format!("display name {}", after.display_name),
         ]);
+        // Said where it is bound to some: what is not said is not narrowed.
+        parts.extend(after.classes.as_ref().map(|classes| {
+            format!("classes of points {}", joined(classes.iter().map(ToString::to_string).collect()))
+        }));
         parts.extend(after.valid_until.map(|until| format!("valid until {until}")));
         parts.extend(after.trained_until.map(|until| format!("trained until {until}")));
         let flags = [

@@ -15,11 +15,7 @@ use std::{sync::Arc, time::Duration};
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tracing::{debug, error, info};
-use xueliang_base::{
-    id::{AlertId, DivisionCode},
-    kind::Level,
-    time::Wall,
-};
+use xueliang_base::{id::AlertId, kind::Level, time::Wall};
 use xueliang_proto::v1;
 
 use self::history::{AlertFacts, File, owner};
@@ -39,7 +35,8 @@ use crate::{
     },
     duty::Duty,
     error::{Error, Result},
-    filter::{Facts, Filter},
+    filter::Filter,
+    reach::{self, Reach},
 };
 
 /// How often somebody is told of a case whose history is damaged.
@@ -111,7 +108,7 @@ enum Found {
     Untouched(Box<AlertFacts>, Wall),
 }
 
-fn find(db: &Connection, key: &CaseKey, within: Option<&Vec<DivisionCode>>) -> Result<Found> {
+fn find(db: &Connection, key: &CaseKey, within: Option<&Vec<Reach>>) -> Result<Found> {
     let none = || match key {
         CaseKey::Number(number) => Error::NotFound(format!("there is no case {number}")),
         CaseKey::Alert(alert) => Error::NotFound(format!("there is no case of an alert {alert}")),
@@ -150,9 +147,8 @@ fn find(db: &Connection, key: &CaseKey, within: Option<&Vec<DivisionCode>>) -> R
     if sees(within, &path) { Ok(found) } else { Err(none()) }
 }
 
-fn sees(within: Option<&Vec<DivisionCode>>, path: &str) -> bool {
-    let filter = Filter { within: within.cloned(), ..Filter::default() };
-    filter.wants(&Facts { path, kind: 0, class: 0, level: Level::GENERAL, camera: "" })
+fn sees(within: Option<&Vec<Reach>>, path: &str) -> bool {
+    reach::reaches(within.map(Vec::as_slice), path)
 }
 
 /// The case that a key names, opened if nobody has touched it.
@@ -204,7 +200,7 @@ fn dispatch_by_rule(db: &Connection, file: &mut File, now: Wall, rules: &Rules) 
 }
 
 fn report(db: &Connection, rules: &Rules, report: &ManualReport, now: Wall) -> Result<Case> {
-    let ManualReport { subject, actor, note, key } = report;
+    let ManualReport { subject, class, actor, note, key } = report;
     let subject = Subject { owner: owner(&rules.policy, &subject.path), ..subject.clone() };
     let mut known = db.prepare_cached("SELECT case_id FROM case_report WHERE account = ?1 AND key = ?2")?;
     let known: Option<i64> = known.query_row([&actor.account, key], |row| row.get(0)).optional()?;
@@ -219,7 +215,7 @@ fn report(db: &Connection, rules: &Rules, report: &ManualReport, now: Wall) -> R
             "idempotency_key: {key:?} stands for another report: use a new key for a new report"
         )));
     }
-    let path = subject.path.iter().fold("/".to_owned(), |path, code| path + code.as_str() + "/");
+    let path = reach::path(&subject.path, *class);
     let file = File::open(db, subject, &path, actor.clone(), note, now, rules)?;
     db.prepare_cached("INSERT INTO case_report (account, key, case_id) VALUES (?1, ?2, ?3)")?
         .execute(params![actor.account, key, file.id])?;
@@ -301,7 +297,7 @@ impl Cases for SqliteStore {
             report(db, &known.within(db)?, &manual, batch.wall()).map_err(alone)
         }))
     }
-    fn case(&self, key: CaseKey, within: Option<Vec<DivisionCode>>) -> Answer<v1::GetCaseResponse> {
+    fn case(&self, key: CaseKey, within: Option<Vec<Reach>>) -> Answer<v1::GetCaseResponse> {
         let known = KnownRules::of(self);
         let now = self.clock.wall();
         self.read(move |db| list::one(db, &known.read(db)?, &key, within.as_ref(), now))

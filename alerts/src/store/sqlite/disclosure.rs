@@ -199,7 +199,7 @@ fn viewings(db: &Connection, query: &ViewingQuery) -> Result<Vec<v1::Viewing>> {
         sql.add(" AND a.camera = ?", [camera.clone().into()]);
     }
     if let Some(within) = &query.within {
-        sql.under(within);
+        sql.under(within.iter().map(Reach::as_str));
     }
     sql.add(" ORDER BY a.request_id DESC LIMIT ?", [limit(query.limit).into()]);
     let mut all = sql.all(db, |row| {

@@ -21,8 +21,9 @@ use super::{
 use crate::{
     error::Result,
     external,
-    filter::{Facts, path_of},
+    filter::Facts,
     inhibit::{is_upstream, may_inhibit},
+    reach::path_of,
 };
 
 /// What is known of an alert.

@@ -14,7 +14,7 @@ use super::{
     convert::{COLUMNS, alert_id, feed_row, lane_number, level, limit, record, signed, unsigned},
     file,
 };
-use crate::{error::Result, filter::Filter};
+use crate::{error::Result, filter::Filter, reach::Reach};
 
 /// Places of the feed that one read looks at: a console that wants little and is far behind keeps no reader busy.
 pub(in super::super) const SCAN: u64 = 5_000;
@@ -58,24 +58,24 @@ impl Sql {
             self.add(&format!(" AND {level} <= ?"), [Value::from(i64::from(least.number()))]);
         }
         if !filter.divisions.is_empty() {
-            self.under(&filter.divisions);
+            self.under(filter.divisions.iter().map(DivisionCode::as_str));
         }
         if let Some(within) = &filter.within {
-            self.under(within);
+            self.under(within.iter().map(Reach::as_str));
         }
         self
     }
-    /// Only what lies in one of these subtrees.
-    pub(super) fn under(&mut self, codes: &[DivisionCode]) {
-        let any = vec!["instr(a.path, ?) > 0"; codes.len()].join(" OR ");
-        let any = if codes.is_empty() { "0" } else { &any };
-        self.add(&format!(" AND ({any})"), codes.iter().map(|code| Value::from(format!("/{code}/"))));
+    /// Only what one of these parts of a path stands for.
+    pub(super) fn under<'a>(&mut self, parts: impl ExactSizeIterator<Item = &'a str>) {
+        let any = vec!["instr(a.path, ?) > 0"; parts.len()].join(" OR ");
+        let any = if any.is_empty() { "0" } else { &any };
+        self.add(&format!(" AND ({any})"), parts.map(|part| Value::from(format!("/{part}/"))));
     }
-    /// Only rows about alerts of these subtrees; `column` holds the alert's id.
-    pub(super) fn about(&mut self, column: &str, within: Option<&Vec<DivisionCode>>) -> &mut Self {
-        if let Some(codes) = within {
+    /// Only rows about alerts within reach; `column` holds the alert's id.
+    pub(super) fn about(&mut self, column: &str, within: Option<&Vec<Reach>>) -> &mut Self {
+        if let Some(within) = within {
             self.add(&format!(" AND EXISTS (SELECT 1 FROM alert a WHERE a.alert_id = {column}"), []);
-            self.under(codes);
+            self.under(within.iter().map(Reach::as_str));
             self.add(")", []);
         }
         self

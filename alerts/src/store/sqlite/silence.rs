@@ -163,6 +163,7 @@ fn list(db: &Connection, query: &SilenceQuery, now: Wall) -> Result<Vec<v1::Sile
         return sql.add(" ORDER BY silence_id DESC LIMIT ?", [limit(query.limit).into()]).all(db, read);
     };
     let mut all = sql.add(" ORDER BY silence_id DESC", []).all(db, read)?;
+    // A scope is of no class of points: whoever is bound to classes reaches none.
     all.retain(|silence| {
         let divisions = silence.scope.as_ref().map(|scope| scope.divisions.as_slice()).unwrap_or_default();
         !divisions.is_empty() && divisions.iter().all(|code| within.iter().any(|own| own.as_str() == code))

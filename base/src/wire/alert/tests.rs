@@ -6,6 +6,7 @@ use crate::{
     id::AlertId,
     incident::{MeasureKind, Resolution, ThresholdKind},
     kind::{Kind, Level},
+    point::PointClass,
 };
 
 fn moment() -> impl Strategy<Value = Wall> {
@@ -28,11 +29,12 @@ prop_compose! {
     fn place()(
         camera in id(), camera_name in text(), division_path in vec(id(), 0..6), division_name in text(),
         address in option::of("[a-z]{1,9}"), position in option::of((-180.0..=180.0, -90.0..=90.0)),
-        zone in option::of(id()),
+        zone in option::of(id()), class in option::of(0usize..5),
     ) -> Place {
         Place {
             camera, camera_name, division_path, division_name, address, zone,
             position: position.map(|(longitude, latitude)| [longitude, latitude]),
+            class: class.map(|class| PointClass::ALL[class]),
         }
     }
 }
@@ -69,11 +71,13 @@ prop_compose! {
         count: u64, confidence in share(), value in -1e9..1e9, corners in vec((share(), share(), share(), share()), 0..32),
         explanation in explanation(), evidence in vec(evidence(), 0..4), stages in 0usize..9, spent: u64,
         camera_time in option::of((moment(), any::<u64>())), publisher in text(), drill: bool,
-        behind in vec(id(), 0..5), divisions in vec(2u32..99, 0..4),
+        behind in vec(id(), 0..5), divisions in vec(2u32..99, 0..4), classes in 0usize..=5,
     ) -> Alert {
         let behind = if Kind::all().nth(kind) == Some(Kind::UpstreamDown) { behind } else { Vec::new() };
         let divisions_behind =
             divisions.iter().filter(|_| !behind.is_empty()).map(|code| code.to_string().parse().unwrap()).collect();
+        let classes_behind =
+            PointClass::ALL[..classes].iter().filter(|_| !behind.is_empty()).copied().collect();
         Alert {
             id: AlertId::mint(),
             revision: AlertRevision(revision),
@@ -87,7 +91,7 @@ prop_compose! {
             stages: Stage::ALL[..stages].iter()
                 .map(|stage| StageTime { stage: *stage, duration_us: spent, uncertainty_us: spent / 2 }).collect(),
             camera_time: camera_time.map(|(wall, error_us)| CameraTime { wall, error_us }),
-            decided, publisher, drill, behind, divisions_behind,
+            decided, publisher, drill, behind, divisions_behind, classes_behind,
         }
     }
 }
@@ -110,6 +114,8 @@ fn hostile(mut wire: v1::Alert, what: u8, number: i32, float: f32) -> v1::Alert 
         13 => wire.kind = 7_777,
         14 => (wire.kind, wire.kind_class, wire.cameras_behind) = (1101, 0, vec!["gate".into()]),
         15 => (wire.kind, wire.kind_class, wire.cameras_behind) = (8104, 0, vec!["no id".into()]),
+        17 => (wire.cameras_behind, wire.point_classes_behind) = (vec![], vec![3]),
+        18 => wire.place.as_mut().unwrap().point_class = 5,
         16 => (wire.cameras_behind, wire.divisions_behind) = (vec![], vec!["3302".into()]),
         _ => wire.stages = vec![v1::StageTime { stage: 1, ..v1::StageTime::default() }; 2],
     }
@@ -124,7 +130,7 @@ proptest! {
 
     #[test]
     fn a_wrong_alert_is_refused_and_never_a_panic(
-        alert in alert(), what in 0u8..18, number: i32, float in 0.0f32..9.0,
+        alert in alert(), what in 0u8..20, number: i32, float in 0.0f32..9.0,
     ) {
         let error = Alert::try_from(hostile((&alert).into(), what, number, float)).unwrap_err();
         prop_assert!(!error.faults().is_empty());

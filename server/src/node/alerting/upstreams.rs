@@ -95,6 +95,7 @@ impl Alerting {
             } else if alert.behind != behind {
                 alert.behind = behind.to_vec();
                 alert.divisions_behind = config.divisions_behind(&id);
+                alert.classes_behind = config.classes_behind(&id);
                 alert.revision = AlertRevision(alert.revision.0 + 1);
                 alert.stages.clear();
                 self.mint(alert, "updated", None);
@@ -175,6 +176,7 @@ impl Alerting {
             drill: false,
             behind,
             divisions_behind: config.divisions_behind(&upstream.id),
+            classes_behind: config.classes_behind(&upstream.id),
         };
         info!(alert = %alert.id, upstream = %id, lost = fall.lost, behind = alert.behind.len(), "upstream down");
         self.upstreams.active.insert(id, alert.id);

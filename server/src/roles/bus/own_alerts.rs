@@ -219,6 +219,7 @@ impl Subject {
                 address: None,
                 position: None,
                 zone: None,
+                class: None,
             },
             started: since.1,
             last_seen: now.1,
@@ -252,6 +253,7 @@ impl Subject {
             drill: false,
             behind: Vec::new(),
             divisions_behind: Vec::new(),
+            classes_behind: Vec::new(),
         }
     }
 }

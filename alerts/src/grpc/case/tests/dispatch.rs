@@ -235,6 +235,7 @@ async fn no_rule_dispatches_to_the_unit_that_reported() {
     let seen = critical();
     bench.commit(std::slice::from_ref(&seen)).await;
     let report = bench.bus.store().report_manually(crate::store::ManualReport {
+        class: None,
         subject: crate::case::Subject {
             alert: None,
             kind: Kind::ManualReport,

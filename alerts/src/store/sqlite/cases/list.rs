@@ -2,7 +2,6 @@
 
 use rusqlite::Connection;
 use xueliang_base::{
-    id::DivisionCode,
     kind::{Class, Lane},
     time::Wall,
 };
@@ -25,6 +24,7 @@ use crate::{
         on_duty::prefill,
     },
     error::Result,
+    reach::Reach,
 };
 
 /// A case that nobody has touched, as it is told.
@@ -49,7 +49,7 @@ pub(super) fn one(
     db: &Connection,
     rules: &Rules,
     key: &CaseKey,
-    within: Option<&Vec<DivisionCode>>,
+    within: Option<&Vec<Reach>>,
     now: Wall,
 ) -> Result<v1::GetCaseResponse> {
     let prefill = |case: &Case| prefill(&rules.duty, &rules.policy, case, now);
