@@ -8,6 +8,7 @@ use xueliang_base::{
 use xueliang_proto::v1;
 
 use super::Answer;
+use crate::reach::Reach;
 
 /// Who takes a step: an account, and the unit that it acts for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     disclosure::{MAX_STEPS, MAX_WAITING, check_decision, check_step, release_state, word},
     error::{Error, Result},
+    reach::Reach,
 };
 
 fn audit(db: &Connection, account: &str, action: &'static str, subject: String, now: Wall) -> Result<()> {
