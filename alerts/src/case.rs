@@ -9,6 +9,7 @@
 pub mod action;
 pub mod actor;
 pub mod clock;
+mod may;
 pub mod note;
 pub mod number;
 pub(crate) mod on_duty;
@@ -25,6 +26,7 @@ use xueliang_base::{
 use xueliang_proto::v1;
 
 use self::clock::Timers;
+pub(crate) use self::may::may;
 pub use self::{
     action::{Action, Event, Heard},
     actor::{Acted, Actor, Capacity},

@@ -13,6 +13,7 @@ use super::Answer;
 use crate::{
     case::{Action, Actor, Case, CaseNumber, Event, State, Subject},
     filter::Filter,
+    rights::Principal,
 };
 
 /// Names a case.
@@ -121,8 +122,9 @@ pub trait Cases {
     fn act_on_case(&self, act: ActOn) -> Answer<Case>;
     /// Opens a case for what somebody saw. The same again opens none.
     fn report_manually(&self, report: ManualReport) -> Answer<Case>;
-    /// A case, its history, and what a dispatch would be filled in with.
-    fn case(&self, key: CaseKey, within: Option<Vec<DivisionCode>>) -> Answer<v1::GetCaseResponse>;
+    /// A case, its history, what a dispatch would be filled in with, and what the asker may do with it. For `None` it is
+    /// read whatever its division, and nothing may be done.
+    fn case(&self, key: CaseKey, asker: Option<Principal>) -> Answer<v1::GetCaseResponse>;
     /// Whether the configuration declares a profile of limits; the empty one always.
     fn has_limits(&self, profile: &str) -> bool;
     /// Lists cases, untouched ones among them.

@@ -8920,6 +8920,10 @@ pub struct GetCaseResponse {
     /// What a dispatch would be filled in with now; not set: the case is over.
     #[prost(message, optional, tag = "3")]
     pub prefill: ::core::option::Option<CasePrefill>,
+    /// What the caller may do with it as it stands: by the caller's rights, 采办分离, and who judges it. What is said with it
+    /// (a reason, a unit, a note) may still be refused.
+    #[prost(enumeration = "CaseAct", repeated, tag = "4")]
+    pub may: ::prost::alloc::vec::Vec<i32>,
 }
 /// The limit of a stage.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -9481,6 +9485,175 @@ impl CaseOwner {
             "CASE_OWNER_UNSPECIFIED" => Some(Self::Unspecified),
             "CASE_OWNER_OURS" => Some(Self::Ours),
             "CASE_OWNER_EXTERNAL" => Some(Self::External),
+            _ => None,
+        }
+    }
+}
+/// What happens to a case, each numbered as in CaseAction: for the words of it, and to say what may be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseAct {
+    /// Not set.
+    Unspecified = 0,
+    /// The first event.
+    Opened = 1,
+    /// Claimed.
+    Claim = 2,
+    /// A claim given up.
+    Release = 3,
+    /// Judged true.
+    Confirm = 4,
+    /// Judged false.
+    FalseAlarm = 5,
+    /// No matter for a case.
+    NotAccept = 6,
+    /// Part of another case.
+    Merge = 7,
+    /// Another case is part of this one.
+    Absorb = 8,
+    /// The condition ended and nothing is left to do.
+    Clear = 9,
+    /// The condition ended.
+    ConditionEnded = 10,
+    /// Another level.
+    Regrade = 11,
+    /// A unit is asked.
+    Dispatch = 12,
+    /// The unit gives it back.
+    Return = 13,
+    /// The unit takes it.
+    Accept = 14,
+    /// The unit goes to work.
+    Start = 15,
+    /// The unit asks to put it off.
+    AskSuspension = 16,
+    /// Put off.
+    Suspend = 17,
+    /// Taken up again.
+    Resume = 18,
+    /// Said to be done.
+    Feedback = 19,
+    /// The check begins.
+    TakeUp = 20,
+    /// The check passed.
+    Pass = 21,
+    /// The check failed.
+    Rework = 22,
+    /// Closed unchecked.
+    ForceClose = 23,
+    /// Taken up again.
+    Reopen = 24,
+    /// Void.
+    Cancel = 25,
+    /// Rated.
+    Rate = 26,
+    /// Urged.
+    Urge = 27,
+    /// Supervised.
+    Supervise = 28,
+    /// One more limit.
+    Extend = 29,
+    /// Other authorities called in.
+    Whistle = 30,
+    /// Under legal hold, or no longer.
+    Hold = 31,
+    /// A limit ends soon.
+    DueSoon = 32,
+    /// A limit has ended.
+    Overdue = 33,
+    /// Somebody further up is told.
+    Escalate = 34,
+    /// Who was told has it.
+    Acknowledge = 35,
+    /// Another system reported what it did.
+    Heard = 36,
+}
+impl CaseAct {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_ACT_UNSPECIFIED",
+            Self::Opened => "CASE_ACT_OPENED",
+            Self::Claim => "CASE_ACT_CLAIM",
+            Self::Release => "CASE_ACT_RELEASE",
+            Self::Confirm => "CASE_ACT_CONFIRM",
+            Self::FalseAlarm => "CASE_ACT_FALSE_ALARM",
+            Self::NotAccept => "CASE_ACT_NOT_ACCEPT",
+            Self::Merge => "CASE_ACT_MERGE",
+            Self::Absorb => "CASE_ACT_ABSORB",
+            Self::Clear => "CASE_ACT_CLEAR",
+            Self::ConditionEnded => "CASE_ACT_CONDITION_ENDED",
+            Self::Regrade => "CASE_ACT_REGRADE",
+            Self::Dispatch => "CASE_ACT_DISPATCH",
+            Self::Return => "CASE_ACT_RETURN",
+            Self::Accept => "CASE_ACT_ACCEPT",
+            Self::Start => "CASE_ACT_START",
+            Self::AskSuspension => "CASE_ACT_ASK_SUSPENSION",
+            Self::Suspend => "CASE_ACT_SUSPEND",
+            Self::Resume => "CASE_ACT_RESUME",
+            Self::Feedback => "CASE_ACT_FEEDBACK",
+            Self::TakeUp => "CASE_ACT_TAKE_UP",
+            Self::Pass => "CASE_ACT_PASS",
+            Self::Rework => "CASE_ACT_REWORK",
+            Self::ForceClose => "CASE_ACT_FORCE_CLOSE",
+            Self::Reopen => "CASE_ACT_REOPEN",
+            Self::Cancel => "CASE_ACT_CANCEL",
+            Self::Rate => "CASE_ACT_RATE",
+            Self::Urge => "CASE_ACT_URGE",
+            Self::Supervise => "CASE_ACT_SUPERVISE",
+            Self::Extend => "CASE_ACT_EXTEND",
+            Self::Whistle => "CASE_ACT_WHISTLE",
+            Self::Hold => "CASE_ACT_HOLD",
+            Self::DueSoon => "CASE_ACT_DUE_SOON",
+            Self::Overdue => "CASE_ACT_OVERDUE",
+            Self::Escalate => "CASE_ACT_ESCALATE",
+            Self::Acknowledge => "CASE_ACT_ACKNOWLEDGE",
+            Self::Heard => "CASE_ACT_HEARD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_ACT_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_ACT_OPENED" => Some(Self::Opened),
+            "CASE_ACT_CLAIM" => Some(Self::Claim),
+            "CASE_ACT_RELEASE" => Some(Self::Release),
+            "CASE_ACT_CONFIRM" => Some(Self::Confirm),
+            "CASE_ACT_FALSE_ALARM" => Some(Self::FalseAlarm),
+            "CASE_ACT_NOT_ACCEPT" => Some(Self::NotAccept),
+            "CASE_ACT_MERGE" => Some(Self::Merge),
+            "CASE_ACT_ABSORB" => Some(Self::Absorb),
+            "CASE_ACT_CLEAR" => Some(Self::Clear),
+            "CASE_ACT_CONDITION_ENDED" => Some(Self::ConditionEnded),
+            "CASE_ACT_REGRADE" => Some(Self::Regrade),
+            "CASE_ACT_DISPATCH" => Some(Self::Dispatch),
+            "CASE_ACT_RETURN" => Some(Self::Return),
+            "CASE_ACT_ACCEPT" => Some(Self::Accept),
+            "CASE_ACT_START" => Some(Self::Start),
+            "CASE_ACT_ASK_SUSPENSION" => Some(Self::AskSuspension),
+            "CASE_ACT_SUSPEND" => Some(Self::Suspend),
+            "CASE_ACT_RESUME" => Some(Self::Resume),
+            "CASE_ACT_FEEDBACK" => Some(Self::Feedback),
+            "CASE_ACT_TAKE_UP" => Some(Self::TakeUp),
+            "CASE_ACT_PASS" => Some(Self::Pass),
+            "CASE_ACT_REWORK" => Some(Self::Rework),
+            "CASE_ACT_FORCE_CLOSE" => Some(Self::ForceClose),
+            "CASE_ACT_REOPEN" => Some(Self::Reopen),
+            "CASE_ACT_CANCEL" => Some(Self::Cancel),
+            "CASE_ACT_RATE" => Some(Self::Rate),
+            "CASE_ACT_URGE" => Some(Self::Urge),
+            "CASE_ACT_SUPERVISE" => Some(Self::Supervise),
+            "CASE_ACT_EXTEND" => Some(Self::Extend),
+            "CASE_ACT_WHISTLE" => Some(Self::Whistle),
+            "CASE_ACT_HOLD" => Some(Self::Hold),
+            "CASE_ACT_DUE_SOON" => Some(Self::DueSoon),
+            "CASE_ACT_OVERDUE" => Some(Self::Overdue),
+            "CASE_ACT_ESCALATE" => Some(Self::Escalate),
+            "CASE_ACT_ACKNOWLEDGE" => Some(Self::Acknowledge),
+            "CASE_ACT_HEARD" => Some(Self::Heard),
             _ => None,
         }
     }
