@@ -41,7 +41,7 @@ async function opened(page: Page, id: string): Promise<void> {
 
 const state = (page: Page): Promise<string | null> => page.locator('[data-test=case-state]').textContent();
 const outcome = (page: Page, text: RegExp): Promise<void> =>
-  page.locator('[data-test=outcome]', { hasText: text }).waitFor({ timeout: 15_000 });
+  page.locator('[data-test=outcome]', { hasText: text }).waitFor({ timeout: 30_000 });
 const act = (page: Page, name: string): Promise<void> => page.locator(`[data-act=${name}]`).waitFor();
 
 /** Closes pages; whether anything went wrong in them. */
@@ -262,7 +262,7 @@ test('the board narrows to what is looked for, and shows what others do without 
   await page.locator('[data-group=judge]').click();
   const line = page.locator(`[data-case="${one.alertId}"]`);
   await line.waitFor();
-  expect(await line.locator('[data-test=timer]').textContent()).toMatch(/研判 剩/);
+  expect(await line.locator('[data-test=timer]').textContent()).toMatch(/研判 · 剩/);
   await page.getByLabel('编号、点位、单位').fill('没有这样的点位');
   await line.waitFor({ state: 'detached' });
   await page.getByLabel('编号、点位、单位').fill('东码头');

@@ -92,6 +92,21 @@ test('who meets somebody else’s claim is told that, too', async () => {
   expect(bo.outcome.value?.type).toBe('lost');
 });
 
+test('who is quick acts while the claim is still under way: after it, and not without it', async () => {
+  const service = new Service();
+  const [ana, bo] = [service.as('ana'), service.as('bo')];
+  await ana.read();
+  await bo.read();
+  const claimed = ana.claim();
+  expect(await confirm(ana)).toBe(true);
+  expect(await claimed).toBe(true);
+  expect(service.history.map((one) => one.act)).toEqual(['claim', 'confirm']);
+  const late = bo.claim();
+  expect(await confirm(bo)).toBe(false);
+  expect(await late).toBe(false);
+  expect(bo.outcome.value?.type).toBe('lost');
+});
+
 test('a claim is renewed while its owner is at the desk, in time and no sooner', async () => {
   const service = new Service();
   const ana = service.as('ana');

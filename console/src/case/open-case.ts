@@ -44,6 +44,8 @@ export class OpenCase {
   readonly busy = ref(false);
   readonly #key: Key;
   readonly #calls: Calls;
+  /** The claim that is under way. */
+  #claiming: Promise<boolean> | undefined;
   /** Of several answers under way only that to the latest question counts. */
   #question = 0;
 
@@ -77,8 +79,11 @@ export class OpenCase {
   }
 
   /** Takes it to judge it, or makes the claim last longer; whether it is the caller's now. */
-  async claim(): Promise<boolean> {
-    return this.#do(CaseAct.CLAIM, (revision) => this.#calls.claim(this.#key, revision));
+  claim(): Promise<boolean> {
+    this.#claiming ??= this.#do(CaseAct.CLAIM, (revision) => this.#calls.claim(this.#key, revision)).finally(() => {
+      this.#claiming = undefined;
+    });
+    return this.#claiming;
   }
 
   /** What came of the last act has been seen. */
@@ -86,8 +91,9 @@ export class OpenCase {
     this.outcome.value = undefined;
   }
 
-  /** Does something; whether it was done. */
+  /** Does something, after the claim that is under way, if any, and not where that fails; whether it was done. */
   async act(act: CaseAct, action: ActionInit, note: string): Promise<boolean> {
+    if (this.#claiming && !(await this.#claiming)) return false;
     return this.#do(act, (revision) => this.#calls.act(this.#key, revision, action, note.trim()));
   }
 
