@@ -6,7 +6,7 @@ export const zhCase = {
   failed: '取不到案件:{reason}',
   untouched: '尚未受理',
   number: '案件编号',
-  opened: '立案时间',
+  opened: '开始时间',
   level: '级别',
   unit: '处置单位',
   assisting: '协办单位',
