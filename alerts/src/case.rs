@@ -10,6 +10,7 @@ pub mod action;
 pub mod actor;
 pub mod clock;
 pub mod fact;
+mod may;
 pub mod note;
 pub mod number;
 pub(crate) mod on_duty;
@@ -27,6 +28,7 @@ use xueliang_base::{
 use xueliang_proto::v1;
 
 use self::clock::Timers;
+pub(crate) use self::may::may;
 pub use self::{
     action::{Action, Event, Heard},
     actor::{Acted, Actor, Capacity},

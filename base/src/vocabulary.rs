@@ -65,6 +65,93 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "CancelReason",
+        labels: &[
+            label(1, "演练", "drill"),
+            label(2, "系统测试", "test"),
+            label(3, "误录入", "entered by mistake"),
+        ],
+    },
+    Enumeration {
+        name: "CaseAct",
+        labels: &[
+            label(1, "建立", "opened"),
+            label(2, "认领", "claim"),
+            label(3, "放弃认领", "release"),
+            label(4, "确认立案", "confirm"),
+            label(5, "误报", "false alarm"),
+            label(6, "不立案", "not accepted"),
+            label(7, "合并", "merge"),
+            label(8, "并入他案", "absorb"),
+            label(9, "自动恢复", "clear"),
+            label(10, "现象已结束", "condition ended"),
+            label(11, "调整级别", "regrade"),
+            label(12, "派单", "dispatch"),
+            label(13, "退回", "return"),
+            label(14, "签收", "accept"),
+            label(15, "开始处置", "start work"),
+            label(16, "申请挂账", "ask for suspension"),
+            label(17, "准予挂账", "suspend"),
+            label(18, "恢复处置", "resume"),
+            label(19, "反馈", "feed back"),
+            label(20, "开始核查", "take up to verify"),
+            label(21, "核查通过", "pass and close"),
+            label(22, "返工", "send to rework"),
+            label(23, "强制结案", "force close"),
+            label(24, "重开", "reopen"),
+            label(25, "作废", "cancel"),
+            label(26, "评价", "rate"),
+            label(27, "催办", "urge"),
+            label(28, "督办", "supervise"),
+            label(29, "延期", "extend"),
+            label(30, "吹哨", "whistle"),
+            label(31, "证据留存", "legal hold"),
+            label(32, "将超时", "due soon"),
+            label(33, "已超时", "overdue"),
+            label(34, "逐级通知", "escalate"),
+            label(35, "知悉", "acknowledge"),
+            label(36, "外部平台回报", "heard from another system"),
+        ],
+    },
+    Enumeration {
+        name: "CaseOwner",
+        labels: &[label(1, "本系统", "this system"), label(2, "外部平台", "another platform")],
+    },
+    Enumeration {
+        name: "CaseStage",
+        labels: &[
+            label(1, "研判", "judge"),
+            label(2, "派单", "dispatch"),
+            label(3, "签收", "accept"),
+            label(4, "到场处置", "start work"),
+            label(5, "核查", "verify"),
+            label(6, "办结", "close"),
+        ],
+    },
+    Enumeration {
+        name: "CaseState",
+        labels: &[
+            label(1, "待研判", "to be judged"),
+            label(2, "立案", "confirmed"),
+            label(3, "已派单", "dispatched"),
+            label(4, "已签收", "accepted"),
+            label(5, "处置中", "being handled"),
+            label(6, "挂账", "suspended"),
+            label(7, "已反馈", "fed back"),
+            label(8, "待核查", "being verified"),
+            label(9, "返工", "rework"),
+            label(10, "退回", "returned"),
+            label(11, "办结", "closed"),
+            label(12, "强制结案", "force-closed"),
+            label(13, "重开", "reopened"),
+            label(14, "误报", "false alarm"),
+            label(15, "重复合并", "merged"),
+            label(16, "不立案", "not accepted"),
+            label(17, "自动恢复", "cleared"),
+            label(18, "作废", "cancelled"),
+        ],
+    },
+    Enumeration {
         name: "CloseReason",
         labels: &[
             label(1, "服务正在停止", "the service is stopping"),
@@ -84,11 +171,43 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "EscalationCause",
+        labels: &[
+            label(1, "无席位显示", "no desk displayed it"),
+            label(2, "无人认领", "nobody claimed it"),
+            label(3, "超过时限", "overdue"),
+        ],
+    },
+    Enumeration {
         name: "EvidenceKind",
         labels: &[
             label(1, "脱敏截图", "redacted still"),
             label(2, "脱敏动态预览", "redacted preview"),
             label(3, "原始录像", "original clip"),
+        ],
+    },
+    Enumeration {
+        name: "ExternalStage",
+        labels: &[
+            label(1, "已接收", "received"),
+            label(2, "已受理", "taken on"),
+            label(3, "已派单", "dispatched"),
+            label(4, "处置中", "in progress"),
+            label(5, "已办结", "done"),
+            label(6, "已退回", "rejected"),
+            label(7, "误报", "false alarm"),
+        ],
+    },
+    Enumeration {
+        name: "FalseAlarmReason",
+        labels: &[
+            label(1, "灯光、反光、阴影", "light or shadow"),
+            label(2, "雨雪雾、水汽、飞虫", "weather or insects"),
+            label(3, "相似物误认", "something alike"),
+            label(4, "区域画错或点位偏移", "zone or view is off"),
+            label(5, "已报备的施工作业", "permitted work"),
+            label(6, "画面异常", "broken picture"),
+            label(7, "其他(请说明)", "other (say what)"),
         ],
     },
     Enumeration {
@@ -134,6 +253,15 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "LimitUnit",
+        labels: &[
+            label(1, "分钟", "min"),
+            label(2, "工作分钟", "office min"),
+            label(3, "工作日", "working days"),
+            label(4, "天", "days"),
+        ],
+    },
+    Enumeration {
         name: "MeasureKind",
         labels: &[
             label(1, "数量", "count"),
@@ -146,6 +274,15 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(8, "画面相似度", "view match"),
             measured(9, "已用空间", "room used", "share"),
             measured(10, "剩余天数", "days left", "d"),
+        ],
+    },
+    Enumeration {
+        name: "NotAcceptedReason",
+        labels: &[
+            label(1, "不属本部门管辖", "another authority’s matter"),
+            label(2, "情节轻微", "too slight"),
+            label(3, "现场已处理", "dealt with on the spot"),
+            label(4, "其他(请说明)", "other (say what)"),
         ],
     },
     Enumeration {
@@ -220,6 +357,18 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "Purpose",
+        labels: &[
+            label(1, "研判", "judging"),
+            label(2, "处置", "handling"),
+            label(3, "核查", "verifying"),
+            label(4, "点位诊断", "diagnosing a camera"),
+            label(5, "督导审计", "supervision or audit"),
+            label(6, "依法调取", "legal request"),
+            label(7, "共享", "sharing"),
+        ],
+    },
+    Enumeration {
         name: "Resolution",
         labels: &[
             label(1, "复看已消失", "seen to be over"),
@@ -276,6 +425,14 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(7, "落盘", "commit"),
             label(8, "推送", "deliver"),
             label(9, "抑制", "held"),
+        ],
+    },
+    Enumeration {
+        name: "Supervision",
+        labels: &[
+            label(1, "系统督办", "by the clock"),
+            label(2, "督办", "by a supervisor"),
+            label(3, "领导批示", "by a leader"),
         ],
     },
     Enumeration {
@@ -346,6 +503,14 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(4, "未同意", "refused"),
             label(5, "已查阅", "shown"),
             label(6, "已办结", "closed"),
+        ],
+    },
+    Enumeration {
+        name: "Whistle",
+        labels: &[
+            label(1, "应急处置", "emergency"),
+            label(2, "综合执法", "joint enforcement"),
+            label(3, "群众诉求", "residents’ request"),
         ],
     },
 ];

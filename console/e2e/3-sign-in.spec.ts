@@ -1,12 +1,12 @@
 // Signing in and out, before a service that asks who one is.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
+import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serious } from './axe';
 import { Kind, Level } from '../src/gen/xueliang/v1/alert_pb';
 import {
-  ACCOUNT, NEW_ACCOUNT, ONE_TIME_TOKEN, PASSWORD, SCREENSHOTS, SECURED, alert, launch, live, open, publishTo,
+  ACCOUNT, NEW_ACCOUNT, ONE_TIME_TOKEN, PASSWORD, SCREENSHOTS, SECURED, alert, launch, live, open, publishTo, signIn,
   type Desk,
 } from './town';
 
@@ -18,12 +18,6 @@ beforeAll(async () => {
 afterAll(() => browser.close());
 
 const door = (path = '/', size = { width: 1366, height: 768 }): Promise<Desk> => open(browser, path, size, SECURED);
-
-async function signIn(page: Page, name: string, password: string): Promise<void> {
-  await page.locator('#account').fill(name);
-  await page.locator('#password').fill(password);
-  await page.keyboard.press('Enter');
-}
 
 test('a wrong password lets nobody in, the right one does, alerts come live, and with signing out they are gone', async () => {
   const { page, context, faults } = await door();

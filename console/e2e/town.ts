@@ -2,10 +2,11 @@
 // and an external publisher, and says where all that is.
 import { randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
-import { create } from '@bufbuild/protobuf';
-import { createClient, type Client } from '@connectrpc/connect';
+import { create, type DescService } from '@bufbuild/protobuf';
+import { createClient, type Client, type Interceptor } from '@connectrpc/connect';
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
+import { AccountService } from '../src/gen/xueliang/v1/account_pb';
 import {
   AlertSchema,
   AlertService,
@@ -129,6 +130,23 @@ export async function publishTo(service: string, ...alerts: Alert[]): Promise<vo
   const answer = await publisher(service).publish({ publications: alerts.map((alert) => ({ alert })) });
   const refused = answer.results.find((one) => one.outcome !== PublishOutcome.COMMITTED);
   if (refused) throw new Error(`not committed: ${PublishOutcome[refused.outcome]} ${refused.message}`);
+}
+
+/** Signs in at the service that asks who one is, as no page does, and gives a client of another service there. */
+export async function clientOf<S extends DescService>(name: string, service: S): Promise<Client<S>> {
+  const { token } = await createClient(AccountService, createGrpcWebTransport({ baseUrl: SECURED })).signIn({ name, password: PASSWORD });
+  const bearing: Interceptor = (next) => (request) => {
+    request.header.set('authorization', `Bearer ${token}`);
+    return next(request);
+  };
+  return createClient(service, createGrpcWebTransport({ baseUrl: SECURED, interceptors: [bearing] }));
+}
+
+/** Signs in on a page. */
+export async function signIn(page: Page, name: string, password = PASSWORD): Promise<void> {
+  await page.locator('#account').fill(name);
+  await page.locator('#password').fill(password);
+  await page.keyboard.press('Enter');
 }
 
 /** Kills the bus, as the kernel would for want of memory; its supervisor starts another. */

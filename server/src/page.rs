@@ -16,10 +16,10 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 #[folder = "../console/embed"]
 struct Files;
 
-/// What a page of ours may load: its own files, by no script or style that stands in the page. Pictures of evidence come as
-/// blobs over the same connection.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; font-src 'self'; \
-                      connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
+/// What a page of ours may load: its own files, by no script or style that stands in the page. Pictures and footage of evidence
+/// come as blobs over the same connection.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src blob:; \
+                      font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
 /// Codings of files that lie compressed, best first: the word of HTTP and the ending of the file.

@@ -50,9 +50,17 @@ name = "东码头热成像 Quay, thermal camera"
 division = "330282"
 "#;
 
-/// Accounts of the service that asks who one is: one that is set up, and one whose owner still has to be.
+/// Accounts of the service that asks who one is: a judge who is set up, and one whose owner still has to be.
 const JUDGE: &str = "ana";
 const KEEPER: &str = "bo";
+/// Those who work on a case beside the judge, each with unit, name and role: nobody both asks, handles and checks (采办分离).
+const PEOPLE: [(&str, &str, &str, &str); 5] = [
+    ("jan", "指挥中心", "江安", "judge"),
+    ("dora", "指挥中心", "杜拉", "dispatcher"),
+    ("hugo", "消防大队", "胡戈", "handler"),
+    ("vera", "督查科", "薇拉", "verifier"),
+    ("lea", "指挥中心", "李雅", "leader"),
+];
 const PASSWORD: &str = "Nine-lamps-by-the-1-river";
 
 /// A service without pictures that lets nobody in who has not signed in, and the one-time token of [`KEEPER`].
@@ -67,9 +75,11 @@ async fn secured() -> (Service, String) {
         .await
         .unwrap();
     let add = ["add", "--division", "330282", "--unit"];
-    let judge = [&add[..], &["指挥中心", "--display-name", "安娜", "--role", "judge", JUDGE]].concat();
-    let token = account(&service, &judge, "").await.unwrap();
-    account(&service, &["set-up"], &format!("{token}\n{PASSWORD}\n")).await.unwrap();
+    for (name, unit, called, role) in PEOPLE.into_iter().chain([(JUDGE, "指挥中心", "安娜", "judge")]) {
+        let one = [&add[..], &[unit, "--display-name", called, "--role", role, name]].concat();
+        let token = account(&service, &one, "").await.unwrap();
+        account(&service, &["set-up"], &format!("{token}\n{PASSWORD}\n")).await.unwrap();
+    }
     let keeper = [&add[..], &["视频科", "--display-name", "阿波", "--role", "point-admin", KEEPER]].concat();
     let token = account(&service, &keeper, "").await.unwrap();
     (service, token)
@@ -98,7 +108,7 @@ fn screenshots() -> std::path::PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_operator_sees_hears_opens_and_silences_in_a_browser_whatever_happens_to_the_bus() {
+async fn operators_see_judge_and_settle_what_happens_in_a_browser_whatever_happens_to_the_bus() {
     let footage = clip("vtest@10fps.h264").unwrap();
     let tree = clip("tree@10fps.h264").unwrap();
     let cameras = vec![

@@ -131,14 +131,14 @@ impl Bus {
         let report = ManualReport { subject, class, actor: Actor::of(principal), note, key };
         Ok(self.told(&self.0.store.report_manually(report).await?))
     }
-    /// A case, its history, and what a dispatch would be filled in with.
+    /// A case, its history, what a dispatch would be filled in with, and what the caller may do with it.
     pub async fn case(
         &self,
         principal: &Principal,
         wanted: Option<v1::CaseKey>,
     ) -> Result<v1::GetCaseResponse> {
         check(principal, Right::ReadAlerts)?;
-        self.0.store.case(key(wanted)?, principal.reach()).await
+        self.0.store.case(key(wanted)?, Some(principal.clone())).await
     }
     /// Lists cases.
     pub async fn cases(&self, principal: &Principal, query: CaseQuery) -> Result<CasePage> {

@@ -1,5 +1,6 @@
 //! The lifecycle by table: every state is reached and left, who may not do what, and what a refusal says.
 
+mod may;
 mod property;
 
 use std::time::Duration;

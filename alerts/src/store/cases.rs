@@ -10,6 +10,7 @@ use crate::{
     case::{Action, Actor, Case, CaseNumber, Event, State, Subject, fact::Reason, tally::Told},
     filter::Filter,
     reach::Reach,
+    rights::Principal,
 };
 
 /// Names a case.
@@ -159,8 +160,9 @@ pub trait Cases {
     fn act_on_case(&self, act: ActOn) -> Answer<Case>;
     /// Opens a case for what somebody saw. The same again opens none.
     fn report_manually(&self, report: ManualReport) -> Answer<Case>;
-    /// A case, its history, and what a dispatch would be filled in with.
-    fn case(&self, key: CaseKey, within: Option<Vec<Reach>>) -> Answer<v1::GetCaseResponse>;
+    /// A case, its history, what a dispatch would be filled in with, and what the asker may do with it. For `None` it is
+    /// read whatever its division, and nothing may be done.
+    fn case(&self, key: CaseKey, asker: Option<Principal>) -> Answer<v1::GetCaseResponse>;
     /// Whether the configuration declares a profile of limits; the empty one always.
     fn has_limits(&self, profile: &str) -> bool;
     /// Lists cases, untouched ones among them.

@@ -1,4 +1,5 @@
 // English. What the protocol numbers (kinds, levels, states) is told by the service and does not stand here.
+import { enCase } from './en-case';
 import type { Messages } from './zh';
 
 export const en: Messages = {
@@ -198,10 +199,14 @@ export const en: Messages = {
     ops: 'Operations desk',
     preview: 'Still or moving preview',
     silence: 'Silence the opened alert',
+    cases: 'Cases',
+    groups: 'Cases: group before and after',
+    original: 'Original footage',
     sound: 'Sound test',
     cameras: 'Blind cameras',
     help: 'This list',
     button: 'Keyboard help',
   },
+  case: enCase,
   time: { now: 'just now', seconds: '{n} s', minutes: '{n} min', hours: '{n} h', days: '{n} d', ago: '{time} ago' },
 };

@@ -1,4 +1,6 @@
 // 中文。协议中的枚举(种类、级别、状态等)由服务给出,不写在这里。
+import { zhCase } from './zh-case';
+
 export const zh = {
   brand: '雪亮',
   language: 'English',
@@ -196,11 +198,15 @@ export const zh = {
     ops: '设备运维台',
     preview: '截图与动态预览切换',
     silence: '静默打开的告警',
+    cases: '案件',
+    groups: '案件:前后一组',
+    original: '原始录像',
     sound: '声音检查',
     cameras: '看不见的点位',
     help: '本说明',
     button: '键盘操作说明',
   },
+  case: zhCase,
   time: { now: '刚刚', seconds: '{n} 秒', minutes: '{n} 分', hours: '{n} 小时', days: '{n} 天', ago: '{time}前' },
 };
 

@@ -37,6 +37,7 @@ use crate::{
     error::{Error, Result},
     filter::Filter,
     reach::{self, Reach},
+    rights::Principal,
 };
 
 /// How often somebody is told of a case whose history is damaged.
@@ -297,10 +298,10 @@ impl Cases for SqliteStore {
             report(db, &known.within(db)?, &manual, batch.wall()).map_err(alone)
         }))
     }
-    fn case(&self, key: CaseKey, within: Option<Vec<Reach>>) -> Answer<v1::GetCaseResponse> {
+    fn case(&self, key: CaseKey, asker: Option<Principal>) -> Answer<v1::GetCaseResponse> {
         let known = KnownRules::of(self);
         let now = self.clock.wall();
-        self.read(move |db| list::one(db, &known.read(db)?, &key, within.as_ref(), now))
+        self.read(move |db| list::one(db, &known.read(db)?, &key, asker.as_ref(), now))
     }
     fn has_limits(&self, profile: &str) -> bool {
         self.cases.has_profile(profile)

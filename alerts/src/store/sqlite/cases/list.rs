@@ -21,10 +21,11 @@ use crate::{
     case::{
         Case, Event,
         clock::{Stage, Timer},
+        may,
         on_duty::prefill,
     },
     error::Result,
-    reach::Reach,
+    rights::Principal,
 };
 
 /// A case that nobody has touched, as it is told.
@@ -49,15 +50,20 @@ pub(super) fn one(
     db: &Connection,
     rules: &Rules,
     key: &CaseKey,
-    within: Option<&Vec<Reach>>,
+    asker: Option<&Principal>,
     now: Wall,
 ) -> Result<v1::GetCaseResponse> {
+    let may = |case: &Case| {
+        asker.map(|caller| may(case, caller, now)).unwrap_or_default().into_iter().map(i32::from).collect()
+    };
+    let within = asker.and_then(Principal::reach);
     let prefill = |case: &Case| prefill(&rules.duty, &rules.policy, case, now);
-    match find(db, key, within)? {
+    match find(db, key, within.as_ref())? {
         Found::Untouched(facts, since) => {
             let case = facts.untouched_case(rules, since)?;
             let told = Some(untouched(&facts, &case, now));
-            Ok(v1::GetCaseResponse { case: told, history: Vec::new(), prefill: prefill(&case) })
+            let (prefill, may) = (prefill(&case), may(&case));
+            Ok(v1::GetCaseResponse { case: told, history: Vec::new(), prefill, may })
         }
         Found::Case(id) => {
             let file = File::load(db, id)?;
@@ -66,6 +72,7 @@ pub(super) fn one(
                 case: Some(touched(db, &file, now)?),
                 history: history.collect(),
                 prefill: prefill(&file.case),
+                may: may(&file.case),
             })
         }
     }

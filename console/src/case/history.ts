@@ -1,0 +1,35 @@
+// What an entry of a case's history says besides its name, in words.
+import type { CaseAction } from '../gen/xueliang/v1/case_pb';
+import { ms } from '../bus/row';
+import { kindWord, word } from '../words';
+import { moment } from '../times';
+
+/** What is to be said of an action besides its name. */
+export function detailsOf(action: CaseAction | undefined): string {
+  const what = action?.what;
+  switch (what?.case) {
+    case 'opened': return [what.value.number, kindWord(what.value.subject?.kind ?? 0)].filter((one) => one !== '').join(' · ');
+    case 'claim': return moment(ms(what.value.untilUnixUs));
+    case 'falseAlarm': return word('FalseAlarmReason', what.value.reason);
+    case 'notAccept': return word('NotAcceptedReason', what.value.reason);
+    case 'merge': return what.value.intoNumber;
+    case 'absorb': return what.value.fromNumber;
+    case 'conditionEnded': return moment(ms(what.value.endedUnixUs));
+    case 'regrade': return word('Level', what.value.level);
+    case 'dispatch': return [what.value.unit, ...what.value.assistingUnits].join(' + ');
+    case 'askSuspension': return moment(ms(what.value.targetUnixUs));
+    case 'feedback': return what.value.proofSha256.map((sum) => sum.slice(0, 12)).join(' ');
+    case 'cancel': return word('CancelReason', what.value.reason);
+    case 'rate': return '★'.repeat(what.value.stars);
+    case 'supervise': return word('Supervision', what.value.supervision);
+    case 'whistle': return word('Whistle', what.value.whistle);
+    case 'dueSoon':
+    case 'overdue': return word('CaseStage', what.value.stage);
+    case 'escalate': {
+      const { stage, cause, desk } = what.value;
+      return `${word('CaseStage', stage)} · ${word('EscalationCause', cause)} → ${desk}`;
+    }
+    case 'heard': return `${what.value.system} ${what.value.caseId} · ${word('ExternalStage', what.value.stage)}`;
+    default: return '';
+  }
+}

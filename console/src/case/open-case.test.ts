@@ -1,0 +1,142 @@
+import { create } from '@bufbuild/protobuf';
+import { Code, ConnectError } from '@connectrpc/connect';
+import { expect, test } from 'vitest';
+import { CaseAct, CaseState, GetCaseResponseSchema, type GetCaseResponse } from '../gen/xueliang/v1/case_pb';
+import { NOTHING_SAID, actionOf } from './acts';
+import { IDLE_MS, OpenCase, type Calls } from './open-case';
+
+const NOW = 1_790_000_000_000;
+const us = (at: number): bigint => BigInt(at) * 1000n;
+
+/** A service that keeps one case, and two who use it. */
+class Service {
+  revision = 0n;
+  state = CaseState.NEW;
+  claim: { account: string; untilMs: number } | undefined;
+  history: { account: string; unit: string; act: 'confirm' | 'claim' | 'falseAlarm' }[] = [];
+  now = NOW;
+  claims = 0;
+  fails: ConnectError | undefined;
+
+  answer(): GetCaseResponse {
+    return create(GetCaseResponseSchema, {
+      case: {
+        revision: this.revision,
+        state: this.state,
+        claimedBy: this.claim && { account: this.claim.account, unit: 'desk' },
+        claimedUntilUnixUs: us(this.claim?.untilMs ?? 0),
+      },
+      history: this.history.map((one, at) => ({
+        revision: BigInt(at + 1),
+        actor: { account: one.account, unit: one.unit },
+        action: { what: { case: one.act, value: {} } },
+      })),
+    });
+  }
+
+  as(account: string): OpenCase {
+    const did = (act: 'confirm' | 'claim' | 'falseAlarm', revision: bigint): void => {
+      if (this.fails) throw this.fails;
+      if (revision !== this.revision) throw new ConnectError('was changed', Code.FailedPrecondition);
+      if (this.claim && this.claim.account !== account) throw new ConnectError('is judged', Code.FailedPrecondition);
+      this.history.push({ account, unit: 'desk', act });
+      this.revision += 1n;
+    };
+    const calls: Calls = {
+      get: () => Promise.resolve(this.answer()),
+      claim: (_, revision) => {
+        did('claim', revision);
+        this.claims += 1;
+        this.claim = { account, untilMs: this.now + 120_000 };
+        return Promise.resolve();
+      },
+      act: (_, revision, action) => {
+        did(action.what?.case === 'confirm' ? 'confirm' : 'falseAlarm', revision);
+        this.claim = undefined;
+        this.state = action.what?.case === 'confirm' ? CaseState.CONFIRMED : CaseState.FALSE_ALARM;
+        return Promise.resolve();
+      },
+      me: () => account,
+      now: () => this.now,
+    };
+    return new OpenCase({ by: { case: 'alertId', value: 'a' } }, calls);
+  }
+}
+
+const confirm = (one: OpenCase): Promise<boolean> => one.act(CaseAct.CONFIRM, actionOf(CaseAct.CONFIRM, NOTHING_SAID), '');
+
+test('of two who judge at once the loser is told who did what, and sees how the case stands', async () => {
+  const service = new Service();
+  const [ana, bo] = [service.as('ana'), service.as('bo')];
+  await ana.read();
+  await bo.read();
+  expect(await confirm(ana)).toBe(true);
+  expect(ana.outcome.value).toEqual({ type: 'done', act: CaseAct.CONFIRM });
+  expect(await confirm(bo)).toBe(false);
+  const outcome = bo.outcome.value;
+  if (outcome?.type !== 'lost') throw new Error(`expected lost, was ${outcome?.type}`);
+  expect(outcome.event?.actor?.account).toBe('ana');
+  expect(outcome.event?.action?.what.case).toBe('confirm');
+  expect(bo.told.value?.case?.state).toBe(CaseState.CONFIRMED);
+});
+
+test('who meets somebody else’s claim is told that, too', async () => {
+  const service = new Service();
+  const [ana, bo] = [service.as('ana'), service.as('bo')];
+  await ana.read();
+  await ana.claim();
+  await bo.read();
+  expect(ana.isMine).toBe(true);
+  expect(bo.isMine).toBe(false);
+  expect(await confirm(bo)).toBe(false);
+  expect(bo.outcome.value?.type).toBe('lost');
+});
+
+test('who is quick acts while the claim is still under way: after it, and not without it', async () => {
+  const service = new Service();
+  const [ana, bo] = [service.as('ana'), service.as('bo')];
+  await ana.read();
+  await bo.read();
+  const claimed = ana.claim();
+  expect(await confirm(ana)).toBe(true);
+  expect(await claimed).toBe(true);
+  expect(service.history.map((one) => one.act)).toEqual(['claim', 'confirm']);
+  const late = bo.claim();
+  expect(await confirm(bo)).toBe(false);
+  expect(await late).toBe(false);
+  expect(bo.outcome.value?.type).toBe('lost');
+});
+
+test('a claim is renewed while its owner is at the desk, in time and no sooner', async () => {
+  const service = new Service();
+  const ana = service.as('ana');
+  await ana.read();
+  await ana.claim();
+  await ana.renew(0);
+  expect(service.claims).toBe(1);
+  service.now += 60_000;
+  await ana.renew(IDLE_MS);
+  expect(service.claims, 'nobody is at the desk').toBe(1);
+  await ana.renew(1000);
+  expect(service.claims).toBe(2);
+  service.now += 130_000;
+  await ana.renew(0);
+  expect(service.claims, 'what has run out is not the caller’s any more').toBe(2);
+});
+
+test('a refusal says of what sort it is, so that it can be said in the language of the page', async () => {
+  const service = new Service();
+  const ana = service.as('ana');
+  await ana.read();
+  for (const [code, text, why] of [
+    [Code.InvalidArgument, 'note: it holds what looks like the number of a telephone', 'note'],
+    [Code.InvalidArgument, 'dispatch.unit: name one', 'other'],
+    [Code.PermissionDenied, 'ana has handled the case', 'right'],
+    [Code.Unavailable, '', 'away'],
+    [Code.FailedPrecondition, 'there is no limit yet', 'other'],
+  ] as const) {
+    service.fails = new ConnectError(text, code);
+    expect(await confirm(ana)).toBe(false);
+    expect(ana.outcome.value).toEqual({ type: 'refused', act: CaseAct.CONFIRM, why, reason: text });
+  }
+});

@@ -1,0 +1,145 @@
+// A case that is open on a page: read again and again while somebody sees it, claimed and acted on. What it is at any moment
+// the service says.
+import { Code, ConnectError } from '@connectrpc/connect';
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { ref, shallowRef } from 'vue';
+import { ms } from '../bus/row';
+import { CaseAct, type CaseActionSchema, type CaseEvent, type CaseKeySchema, type GetCaseResponse } from '../gen/xueliang/v1/case_pb';
+import { lastByPeople } from './event';
+
+/** A case that somebody sees is asked for this often. */
+export const EVERY_MS = 4000;
+/** A claim is renewed when less than this is left of it. */
+const RENEW_MS = 70_000;
+/** Who has done nothing for this long is not at the desk: their claim runs out. */
+export const IDLE_MS = 120_000;
+
+export type Key = MessageInitShape<typeof CaseKeySchema>;
+export type ActionInit = MessageInitShape<typeof CaseActionSchema>;
+
+/** What came of the last act. */
+export type Outcome =
+  | { type: 'done'; act: CaseAct }
+  /** Somebody was faster: what they did, where the history tells. */
+  | { type: 'lost'; act: CaseAct; event: CaseEvent | undefined; reason: string }
+  | { type: 'refused'; act: CaseAct; why: 'note' | 'right' | 'away' | 'other'; reason: string };
+
+/** The calls that a case needs. */
+export interface Calls {
+  get(key: Key): Promise<GetCaseResponse>;
+  claim(key: Key, revision: bigint): Promise<unknown>;
+  act(key: Key, revision: bigint, action: ActionInit, note: string): Promise<unknown>;
+  /** The account that calls. */
+  me(): string;
+  /** The service's time, milliseconds. */
+  now(): number;
+}
+
+export class OpenCase {
+  readonly told = shallowRef<GetCaseResponse>();
+  readonly failure = ref('');
+  /** There is none: the alert was never shown, or may not be seen. */
+  readonly missing = ref(false);
+  readonly outcome = shallowRef<Outcome>();
+  readonly busy = ref(false);
+  readonly #key: Key;
+  readonly #calls: Calls;
+  /** The claim that is under way. */
+  #claiming: Promise<boolean> | undefined;
+  /** Of several answers under way only that to the latest question counts. */
+  #question = 0;
+
+  constructor(key: Key, calls: Calls) {
+    this.#key = key;
+    this.#calls = calls;
+  }
+
+  /** Reads it. */
+  async read(): Promise<void> {
+    this.#question += 1;
+    const question = this.#question;
+    try {
+      const answer = await this.#calls.get(this.#key);
+      if (question !== this.#question) return;
+      this.told.value = answer;
+      this.failure.value = '';
+      this.missing.value = false;
+    } catch (error) {
+      if (question !== this.#question) return;
+      const failed = ConnectError.from(error);
+      this.failure.value = failed.rawMessage;
+      this.missing.value = failed.code === Code.NotFound && this.told.value === undefined;
+    }
+  }
+
+  /** Whether the caller judges it now. */
+  get isMine(): boolean {
+    const one = this.told.value?.case;
+    return one?.claimedBy?.account === this.#calls.me() && ms(one.claimedUntilUnixUs) > this.#calls.now();
+  }
+
+  /** Takes it to judge it, or makes the claim last longer; whether it is the caller's now. */
+  claim(): Promise<boolean> {
+    this.#claiming ??= this.#do(CaseAct.CLAIM, (revision) => this.#calls.claim(this.#key, revision)).finally(() => {
+      this.#claiming = undefined;
+    });
+    return this.#claiming;
+  }
+
+  /** What came of the last act has been seen. */
+  forget(): void {
+    this.outcome.value = undefined;
+  }
+
+  /** Does something, after the claim that is under way, if any, and not where that fails; whether it was done. */
+  async act(act: CaseAct, action: ActionInit, note: string): Promise<boolean> {
+    if (this.#claiming && !(await this.#claiming)) return false;
+    return this.#do(act, (revision) => this.#calls.act(this.#key, revision, action, note.trim()));
+  }
+
+  /** Makes the caller's own claim last longer, where they are at the desk and it would end soon. */
+  async renew(idleMs: number): Promise<void> {
+    const one = this.told.value?.case;
+    if (!one || !this.isMine || idleMs >= IDLE_MS || this.busy.value) return;
+    if (ms(one.claimedUntilUnixUs) - this.#calls.now() > RENEW_MS) return;
+    await this.#calls.claim(this.#key, one.revision).catch(() => undefined);
+    await this.read();
+  }
+
+  async #do(act: CaseAct, what: (revision: bigint) => Promise<unknown>): Promise<boolean> {
+    const before = this.told.value?.case;
+    if (this.busy.value || !before) return false;
+    this.busy.value = true;
+    this.outcome.value = undefined;
+    try {
+      await what(before.revision);
+      await this.read();
+      this.outcome.value = { type: 'done', act };
+      return true;
+    } catch (error) {
+      const failed = ConnectError.from(error);
+      await this.read();
+      this.outcome.value = this.#refusal(act, before.revision, failed);
+      return false;
+    } finally {
+      this.busy.value = false;
+    }
+  }
+
+  #refusal(act: CaseAct, revision: bigint, failed: ConnectError): Outcome {
+    const reason = failed.rawMessage;
+    if (failed.code === Code.FailedPrecondition) {
+      const event = lastByPeople(this.told.value?.history ?? [], revision);
+      if (event && event.actor?.account !== this.#calls.me()) return { type: 'lost', act, event, reason };
+      const by = this.told.value?.case?.claimedBy;
+      if (by && by.account !== this.#calls.me()) return { type: 'lost', act, event: undefined, reason };
+    }
+    return { type: 'refused', act, why: whyOf(failed), reason };
+  }
+}
+
+function whyOf(failed: ConnectError): 'note' | 'right' | 'away' | 'other' {
+  if (failed.code === Code.InvalidArgument && failed.rawMessage.startsWith('note:')) return 'note';
+  if (failed.code === Code.PermissionDenied) return 'right';
+  return [Code.Unavailable, Code.DeadlineExceeded, Code.Unknown].includes(failed.code) ? 'away' : 'other';
+}
