@@ -362,6 +362,8 @@ fn status(
         picture: facts.map(|facts| wire::troubles_to_wire(facts.troubles)).unwrap_or_default(),
         source: source.into(),
         source_reason,
+        position: camera.position.map(|[longitude, latitude]| v1::GeoPoint { longitude, latitude }),
+        address: camera.address.clone().unwrap_or_default(),
         sub_stream: subs::to_wire(cell, &config.analysis.rest, facts, &account.sub),
         ..v1::CameraStatus::default()
     };
