@@ -20,6 +20,7 @@ mod acquire;
 mod api;
 mod audit;
 mod cases;
+mod map;
 mod parse;
 mod publisher;
 mod reader;
@@ -33,6 +34,7 @@ pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
 pub use api::{ApiOptions, ApiTls, SignIn};
 pub use audit::AuditSealing;
 pub use cases::{CaseLimits, CaseOptions, StageLimit};
+pub use map::MapTiles;
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
@@ -92,6 +94,9 @@ pub struct Config {
     /// How cases are kept; as usual in revisions from before there were any.
     #[serde(default)]
     pub cases: CaseOptions,
+    /// The map that places are drawn on; `None`: places are drawn without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapTiles>,
 }
 
 /// Addresses. What is not loopback needs sign-in and TLS.

@@ -200,6 +200,7 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
         late_after: alerts.late_after,
         site: config.site.clone(),
         timezone: config.timezone.clone(),
+        map: config.map.clone(),
         external,
         audit: AuditOptions { heads: config.audit.heads.clone(), every: config.audit.every },
         feed_keep: Duration::from_secs(u64::from(config.feed.keep_days) * 24 * 3600),
