@@ -8,7 +8,7 @@ import type { GetSelfResponse, Role } from '../gen/xueliang/v1/account_pb';
 export const AGAIN_MS = 2000;
 
 /** What may be done, by the words of the service. */
-export type Right = 'ReadAlerts' | 'ReadCameras' | 'ViewRedacted' | 'ReadRegister' | 'Silence';
+export type Right = 'ReadAlerts' | 'ReadCameras' | 'ConnectCameras' | 'ViewRedacted' | 'ReadRegister' | 'Silence';
 
 /** Who is signed in. */
 export interface Who {
