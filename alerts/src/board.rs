@@ -1,5 +1,6 @@
 //! Cameras as their nodes reported them last: kept in memory, since a node reports every two seconds.
 
+mod query;
 mod summary;
 
 use std::{
@@ -16,6 +17,7 @@ use xueliang_base::{
 use xueliang_proto::v1;
 
 use crate::reach::{self, Reach, reaches};
+pub use query::{Listed, Query};
 
 /// Cameras one report may hold: more than a node can run, few enough to keep in memory.
 pub const MAX_CAMERAS: usize = 32_768;
@@ -34,6 +36,13 @@ struct Report {
     config_revision: u64,
     not_analysing: bool,
     spool_failing: bool,
+}
+
+/// A camera as its node reported it, and whether that node is silent.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    camera: &'a v1::CameraStatus,
+    silent: bool,
 }
 
 /// The latest report of every node.
@@ -114,21 +123,19 @@ impl CameraBoard {
         };
         self.nodes().iter().map(seen).collect()
     }
-    /// Cameras in any of these subtrees (none: all) that lie `within` others (`None`: all), by id, and when the oldest of
-    /// their reports came; 0 when no node has reported. Of a silent node's cameras the signal is no longer known.
-    pub fn list(&self, divisions: &[DivisionCode], within: Option<&[Reach]>) -> (Vec<v1::CameraStatus>, i64) {
+    /// Cameras that a query asks for, in any of these subtrees (none: all) that lie `within` others (`None`: all), and when the
+    /// oldest of their reports came; 0 when no node has reported. Of a silent node's cameras the signal is no longer known.
+    pub fn list(
+        &self,
+        query: &Query,
+        divisions: &[DivisionCode],
+        within: Option<&[Reach]>,
+    ) -> (Listed, i64) {
         let nodes = self.nodes();
-        let cameras = self.matching(&nodes, divisions, within).into_values().map(|(camera, silent)| {
-            let mut camera = camera.clone();
-            if silent {
-                camera.signal = v1::Signal::Unspecified.into();
-                camera.detail = SILENT.to_owned();
-            }
-            camera
-        });
-        (cameras.collect(), oldest(&nodes))
+        let cameras = self.matching(&nodes, divisions, within).into_values();
+        (query.page(cameras.map(|(camera, silent)| Seen { camera, silent })), oldest(&nodes))
     }
-    /// How many cameras are blind, and which. The arguments are those of [`CameraBoard::list`].
+    /// How many cameras are blind, and which. Divisions are those of [`CameraBoard::list`].
     pub fn summary(
         &self,
         divisions: &[DivisionCode],
@@ -190,7 +197,8 @@ mod tests {
     fn the_cameras_of_a_silent_node_are_not_called_streaming() {
         let clock = ManualClock::at(Wall(1_000_000));
         let board = CameraBoard::new(clock.clone());
-        assert_eq!(board.list(&[], None), (Vec::new(), 0));
+        let list = |divisions: &[DivisionCode]| board.list(&Query::default(), divisions, None);
+        assert_eq!(list(&[]), (Listed::default(), 0));
         let camera = v1::CameraStatus {
             camera_id: "gate".into(),
             division_path: vec!["33".into(), "3301".into()],
@@ -206,10 +214,10 @@ mod tests {
         board.report("n1", report);
         assert!(board.nodes_seen()[0].not_analysing);
         let division = |code: &str| [code.parse::<DivisionCode>().unwrap()];
-        assert_eq!(board.list(&division("3301"), None).0[0].signal(), v1::Signal::Streaming);
-        assert!(board.list(&division("3302"), None).0.is_empty());
+        assert_eq!(list(&division("3301")).0.cameras[0].signal(), v1::Signal::Streaming);
+        assert!(list(&division("3302")).0.cameras.is_empty());
         clock.advance(Duration::from_secs(11));
-        assert_eq!(board.list(&[], None).0[0].signal(), v1::Signal::Unspecified);
+        assert_eq!(list(&[]).0.cameras[0].signal(), v1::Signal::Unspecified);
         assert!(!board.nodes_seen()[0].alive);
     }
 }

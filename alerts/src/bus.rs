@@ -39,7 +39,7 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
-use xueliang_base::{cursor::Cursor, shutdown::Stopping, time::SharedClock};
+use xueliang_base::{config::MapTiles, cursor::Cursor, shutdown::Stopping, time::SharedClock};
 use xueliang_proto::v1::CloseReason;
 
 pub(crate) use self::deliver::Handed;
@@ -97,6 +97,8 @@ pub struct BusOptions {
     pub site: String,
     /// IANA name of the site's zone: in it people name times.
     pub timezone: String,
+    /// The map that places are drawn on.
+    pub map: Option<MapTiles>,
     /// External publishers.
     pub external: Arc<External>,
     /// Camera points of the configuration in force.
@@ -122,6 +124,7 @@ impl Default for BusOptions {
             feed_keep: Duration::from_secs(14 * 24 * 3600),
             site: String::new(),
             timezone: "UTC".to_owned(),
+            map: None,
             external: Arc::default(),
             points: Arc::default(),
             audit: AuditOptions::default(),
@@ -280,6 +283,10 @@ impl Bus {
     /// IANA name of the site's zone.
     pub(crate) fn timezone(&self) -> &str {
         &self.0.options.timezone
+    }
+    /// The map that places are drawn on; `None`: there is none.
+    pub(crate) fn map(&self) -> Option<&MapTiles> {
+        self.0.options.map.as_ref()
     }
     /// What it has done.
     pub fn counts(&self) -> &BusCounts {

@@ -22,6 +22,7 @@ mod api;
 mod audit;
 mod cases;
 mod filing;
+mod map;
 mod parse;
 mod publisher;
 mod reader;
@@ -36,6 +37,7 @@ pub use api::{ApiOptions, ApiTls, SignIn};
 pub use audit::AuditSealing;
 pub use cases::{CaseLimits, CaseOptions, StageLimit};
 pub use filing::{Day, Filing, LegalBasis};
+pub use map::MapTiles;
 pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
@@ -95,6 +97,9 @@ pub struct Config {
     /// How cases are kept; as usual in revisions from before there were any.
     #[serde(default)]
     pub cases: CaseOptions,
+    /// The map that places are drawn on; `None`: places are drawn without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub map: Option<MapTiles>,
 }
 
 /// Addresses. What is not loopback needs sign-in and TLS.

@@ -4,6 +4,10 @@
 //! A console shows these words and has none of its own for what the protocol numbers: what a later version adds has its
 //! word there as well. Only what is shown to people stands here.
 
+mod reasons;
+
+pub use reasons::{ReasonLabel, UNIT_REASONS};
+
 /// What one value of an enumeration is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Label {
@@ -187,6 +191,21 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "ExplainedLookKind",
+        labels: &[label(1, "看关键帧", "by keyframe"), label(2, "连续看", "continued")],
+    },
+    Enumeration {
+        name: "ExplainedVerdict",
+        labels: &[
+            label(1, "有告警", "alert"),
+            label(2, "冷却期内,不重复告警", "cooling down after an alert"),
+            label(3, "看到了,但未达到确认条件", "seen, and not confirmed"),
+            label(4, "有时看不了,其余时间未看到", "could not look for some of the time"),
+            label(5, "一直在看,没有看到", "watched, and nothing seen"),
+            label(6, "有时休眠,其余时间未看到", "rested for some of the time"),
+        ],
+    },
+    Enumeration {
         name: "ExternalStage",
         labels: &[
             label(1, "已接收", "received"),
@@ -259,6 +278,17 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(2, "工作分钟", "office min"),
             label(3, "工作日", "working days"),
             label(4, "天", "days"),
+        ],
+    },
+    Enumeration {
+        name: "LookPurpose",
+        labels: &[
+            label(1, "按规则要求", "as rules ask"),
+            label(2, "休眠中按规则要求", "as rules ask at rest"),
+            label(3, "例行粗看", "glances"),
+            label(4, "码流变化引起的粗看", "glances that the stream asked for"),
+            label(5, "唤醒后", "after a wake"),
+            label(6, "供规则判定", "for a rule to decide"),
         ],
     },
     Enumeration {
@@ -395,6 +425,16 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "Said",
+        labels: &[
+            label(1, "看到", "seen"),
+            label(2, "未看到", "not seen"),
+            label(3, "看不了", "could not look"),
+            label(4, "间隔过长,不算看过", "not watched closely enough"),
+            label(5, "休眠", "rested"),
+        ],
+    },
+    Enumeration {
         name: "Signal",
         labels: &[
             label(1, "正在连接", "connecting"),
@@ -426,6 +466,10 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(8, "推送", "deliver"),
             label(9, "抑制", "held"),
         ],
+    },
+    Enumeration {
+        name: "StreamSource",
+        labels: &[label(1, "轻量驱动 retina", "retina"), label(2, "通用驱动 GStreamer", "GStreamer")],
     },
     Enumeration {
         name: "Supervision",
@@ -503,6 +547,23 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(4, "未同意", "refused"),
             label(5, "已查阅", "shown"),
             label(6, "已办结", "closed"),
+        ],
+    },
+    Enumeration {
+        name: "Vigil",
+        labels: &[
+            label(1, "休眠", "resting"),
+            label(2, "值守", "watching"),
+            label(3, "确认中", "confirming"),
+        ],
+    },
+    Enumeration {
+        name: "WakeReason",
+        labels: &[
+            label(1, "有移动", "something moved"),
+            label(2, "画面大部分变化", "most of the picture was new"),
+            label(3, "新出现并停留", "something new stayed"),
+            label(4, "此前看到的仍在", "something found before was still there"),
         ],
     },
     Enumeration {

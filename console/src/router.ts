@@ -1,13 +1,28 @@
-// Places of the page: a desk, and the alert that is open on it; the cases, and the one that is open among them.
+// Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
+// them, the map. What each needs stands with it.
 import { createRouter, createWebHistory } from 'vue-router';
+import CameraPage from './pages/CameraPage.vue';
+import CamerasPage from './pages/CamerasPage.vue';
 import CasesPage from './pages/CasesPage.vue';
 import DeskPage from './pages/DeskPage.vue';
+import MapPage from './pages/MapPage.vue';
+import type { Right } from './session/session';
+
+declare module 'vue-router' {
+  interface RouteMeta {
+    /** Who may not do this sees nothing there. */
+    needs?: Right;
+  }
+}
 
 export const router = createRouter({
   history: createWebHistory(),
   routes: [
-    { path: '/:desk(hazards|ops)/:alert?', name: 'desk', component: DeskPage, props: true },
-    { path: '/cases/:open?', name: 'cases', component: CasesPage, props: true },
+    { path: '/:desk(hazards|ops)/:alert?', name: 'desk', component: DeskPage, props: true, meta: { needs: 'ReadAlerts' } },
+    { path: '/cases/:open?', name: 'cases', component: CasesPage, props: true, meta: { needs: 'ReadAlerts' } },
+    { path: '/cameras', name: 'cameras', component: CamerasPage, meta: { needs: 'ReadCameras' } },
+    { path: '/cameras/:id', name: 'camera', component: CameraPage, props: true, meta: { needs: 'ReadCameras' } },
+    { path: '/map', name: 'map', component: MapPage, meta: { needs: 'ReadCameras' } },
     { path: '/:rest(.*)*', redirect: '/hazards' },
   ],
 });

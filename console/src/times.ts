@@ -1,6 +1,7 @@
 // Moments and lengths of time in words. Moments are told in the site's zone, on a 24-hour clock.
 import { i18n, language } from './i18n/i18n';
 import { timezone } from './words';
+import { stampIn } from './zone';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -28,6 +29,11 @@ export function clock(at: number): string {
 /** A moment whose day counts. */
 export function moment(at: number): string {
   return format(at, { month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' });
+}
+
+/** A moment as people write it where nothing may be taken for granted: year, month, day and time, in the site's zone. */
+export function stamp(at: number): string {
+  return stampIn(at, timezone());
 }
 
 /** The time of day, and the day as well where it is not that of another moment. */

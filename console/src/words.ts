@@ -1,6 +1,6 @@
 // What the service calls its kinds, levels and other enumerations. Asked for once; until it has answered, numbers stand there.
 import { shallowRef } from 'vue';
-import type { GetVocabularyResponse, KindLabel, Label } from './gen/xueliang/v1/vocabulary_pb';
+import type { GetVocabularyResponse, KindLabel, Label, MapTiles } from './gen/xueliang/v1/vocabulary_pb';
 import { VocabularyService } from './gen/xueliang/v1/vocabulary_pb';
 import { client } from './bus/transport';
 import { language } from './i18n/i18n';
@@ -54,6 +54,33 @@ function label(enumeration: string, number: number): Label | undefined {
 export function word(enumeration: string, number: number): string {
   if (number === 0) return '';
   return alone(label(enumeration, number)?.[language()] ?? String(number));
+}
+
+/** What a reason of an account of units is called; the reason itself for one of a later version. */
+export function unitReason(reason: string): string {
+  const known = vocabulary.value?.unitReasons.find((one) => one.reason === reason);
+  return known ? alone(known[language()]) : reason;
+}
+
+/** The values of an enumeration with their words, for a choice. */
+export function choices(enumeration: string): { number: number; word: string }[] {
+  const known = vocabulary.value?.enumerations.find((one) => one.name === enumeration);
+  return (known?.labels ?? []).map((one) => ({ number: one.number, word: alone(one[language()]) }));
+}
+
+/** All kinds with their words, by number. */
+export function kindChoices(): { number: number; word: string }[] {
+  return (vocabulary.value?.kinds ?? []).map((one) => ({ number: one.kind, word: alone(one[language()]) }));
+}
+
+/** The site's map; `undefined` where it has none, or it is not known yet. */
+export function mapTiles(): MapTiles | undefined {
+  return vocabulary.value?.map;
+}
+
+/** Whether the words have come: what the site has is known. */
+export function learned(): boolean {
+  return vocabulary.value !== undefined;
 }
 
 /** A word as it stands by itself; Chinese knows no capitals. */

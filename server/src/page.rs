@@ -5,10 +5,12 @@ use std::borrow::Cow;
 
 use axum::{
     body::{Body, Bytes},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use rust_embed::{EmbeddedFile, RustEmbed};
+use xueliang_base::config::MapTiles;
 
 /// `app/`: what `make console` builds, with files that are compressed already beside their originals. `unbuilt/`: what is
 /// shown without it.
@@ -22,21 +24,29 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
                       font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; \
                       frame-ancestors 'none'";
 
+/// What the page of a site may load: beside its own files the tiles of the map that the configuration names, as pictures only.
+pub fn policy(map: Option<&MapTiles>) -> HeaderValue {
+    let tiles = map
+        .and_then(MapTiles::origin)
+        .map(|origin| POLICY.replace("img-src 'self'", &format!("img-src 'self' {origin}")));
+    let policy = tiles.as_deref().unwrap_or(POLICY);
+    HeaderValue::from_str(policy).unwrap_or_else(|_| HeaderValue::from_static(POLICY))
+}
+
 /// Codings of files that lie compressed, best first: the word of HTTP and the ending of the file.
 const CODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
 /// Names of files in this folder bear a digest of what they hold.
 const HASHED: &str = "assets/";
 
-/// Answers a request for a path.
-pub async fn answer(uri: Uri, headers: HeaderMap) -> Response {
+/// Answers a request for a path, with the policy of the site.
+pub async fn answer(State(policy): State<HeaderValue>, uri: Uri, headers: HeaderMap) -> Response {
     let mut response = file(uri.path().trim_start_matches('/'), &headers);
     let all = response.headers_mut();
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-    ] {
+    all.insert(header::CONTENT_SECURITY_POLICY, policy);
+    for (name, value) in
+        [(header::X_CONTENT_TYPE_OPTIONS, "nosniff"), (header::REFERRER_POLICY, "no-referrer")]
+    {
         all.insert(name, HeaderValue::from_static(value));
     }
     all.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));
@@ -118,6 +128,7 @@ fn content_type(name: &str) -> &'static str {
         "js" => "text/javascript; charset=utf-8",
         "css" => "text/css; charset=utf-8",
         "svg" => "image/svg+xml",
+        "png" => "image/png",
         "json" => "application/json",
         "txt" => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
@@ -131,7 +142,7 @@ mod tests {
     async fn ask(path: &'static str, headers: &[(header::HeaderName, &'static str)]) -> Response {
         let headers =
             headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-        answer(Uri::from_static(path), headers).await
+        answer(State(policy(None)), Uri::from_static(path), headers).await
     }
 
     #[tokio::test]
@@ -151,13 +162,16 @@ mod tests {
         assert_eq!(ask("/assets/none.js", &[]).await.status(), StatusCode::NOT_FOUND);
         let mut again = HeaderMap::new();
         again.insert(header::IF_NONE_MATCH, etag);
-        assert_eq!(answer(Uri::from_static("/"), again).await.status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(
+            answer(State(policy(None)), Uri::from_static("/"), again).await.status(),
+            StatusCode::NOT_MODIFIED
+        );
         let script =
             Files::iter().find(|name| name.starts_with("app/assets/") && name.ends_with(".js")).unwrap();
         let uri: Uri = format!("/{}", &script["app/".len()..]).parse().unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br"));
-        let script = answer(uri, headers).await;
+        let script = answer(State(policy(None)), uri, headers).await;
         assert_eq!(script.headers()[header::CONTENT_ENCODING], "br");
         assert!(script.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
     }
@@ -186,6 +200,22 @@ mod tests {
             let body = axum::body::to_bytes(body, 16 << 20).await.unwrap();
             assert!(!body.windows(6).any(|part| part == b"pixels"), "{path}");
         }
+    }
+
+    #[test]
+    fn a_site_with_a_map_lets_pictures_come_from_there_and_nothing_else() {
+        let map = MapTiles {
+            tiles: "https://map.example:8443/{z}/{x}/{y}.png?key=1".to_owned(),
+            approval: "1".to_owned(),
+            attribution: String::new(),
+            max_zoom: 18,
+        };
+        let with = policy(Some(&map));
+        let with = with.to_str().unwrap();
+        assert_eq!(with.matches("map.example").count(), 1);
+        assert!(with.contains("img-src 'self' https://map.example:8443 blob:"), "{with}");
+        assert_eq!(with.replace(" https://map.example:8443", ""), policy(None).to_str().unwrap());
+        assert!(!POLICY.contains("http"));
     }
 
     #[test]

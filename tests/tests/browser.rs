@@ -3,10 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
-use std::{fs, process::Stdio, time::Duration};
+use std::{fs, net::SocketAddr, process::Stdio, time::Duration};
 
 use anyhow::{Context as _, ensure};
-use tokio::{io::AsyncWriteExt as _, process::Command};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+    process::Command,
+};
 use xueliang_tests::{
     Service, clip,
     service::{TestCamera, command, repository, until},
@@ -15,7 +19,7 @@ use xueliang_tests::{
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Somebody walks through it all the time, and at a pond that is a severe alert.
-const POND: &str = r#"
+const POND: &str = r#"position = [121.2312, 30.1744]
 [[camera.zone]]
 id = "bank"
 polygon = [[0.62, 0.40], [0.90, 0.40], [0.90, 0.74], [0.62, 0.74]]
@@ -24,6 +28,9 @@ kind = "WATER_ZONE_ENTRY"
 zone = "bank"
 "#;
 
+/// On the map beside it.
+const SQUARE: &str = "position = [121.2486, 30.1691]\n";
+
 /// A camera that nobody can reach.
 const AWAY: &str = r#"
 [[camera]]
@@ -31,6 +38,7 @@ id = "weir"
 name = "Camera weir"
 division = "330282"
 url = "rtsp://127.0.0.1:1/none"
+position = [121.2203, 30.1862]
 "#;
 
 const TOKEN: &str = "browser-tests-0123456789abcdef0123456789";
@@ -48,6 +56,7 @@ max_per_second = 200
 id = "quay-thermal"
 name = "东码头热成像 Quay, thermal camera"
 division = "330282"
+position = [121.2571, 30.1803]
 "#;
 
 /// Accounts of the service that asks who one is: a judge who is set up, and one whose owner still has to be.
@@ -63,12 +72,39 @@ const PEOPLE: [(&str, &str, &str, &str); 5] = [
 ];
 const PASSWORD: &str = "Nine-lamps-by-the-1-river";
 
+/// A server of a map's tiles, each of them one grey pixel; until the runtime ends.
+async fn tiles() -> SocketAddr {
+    const PIXEL: [u8; 43] =
+        *b"GIF89a\x01\x00\x01\x00\x80\x01\x00\x40\x50\x60\xff\xff\xff\x21\xf9\x04\x01\x0a\x00\x01\x00\x2c\
+        \x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02\x44\x01\x00\x3b";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = [0; 4096];
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: image/gif\r\ncontent-length: 43\r\nconnection: close\r\n\r\n";
+                // A browser that goes away before it has its tile is no fault.
+                if stream.read(&mut request).await.is_ok() {
+                    let _sent = stream.write_all(&[head.as_bytes(), &PIXEL].concat()).await;
+                }
+            });
+        }
+    });
+    address
+}
+
 /// A service without pictures that lets nobody in who has not signed in, and the one-time token of [`KEEPER`].
-async fn secured() -> (Service, String) {
+async fn secured(tiles: SocketAddr) -> (Service, String) {
     let mut service = Service::prepare(Vec::new(), "").await.unwrap();
     fs::write(service.folder.path().join("box-7.token"), TOKEN).unwrap();
     service
-        .edit(|text| text.replace("sign_in = \"none\"", "sign_in = \"required\"") + AWAY + PUBLISHER)
+        .edit(|text| {
+            let map = format!(
+                "[map]\ntiles = \"http://{tiles}/{{z}}/{{x}}/{{y}}.png\"\napproval = \"测S(2026)001号\"\n"
+            );
+            text.replace("sign_in = \"none\"", "sign_in = \"required\"") + AWAY + PUBLISHER + &map
+        })
         .unwrap();
     service.run().await.unwrap();
     until("accounts can be made", MINUTE, async || account(&service, &["list"], "").await.ok())
@@ -113,7 +149,7 @@ async fn operators_see_judge_and_settle_what_happens_in_a_browser_whatever_happe
     let tree = clip("tree@10fps.h264").unwrap();
     let cameras = vec![
         TestCamera::new("pond", footage.clone(), POND),
-        TestCamera::new("square", footage, ""),
+        TestCamera::new("square", footage, SQUARE),
         TestCamera::new("park", tree, ""),
     ];
     let mut service = Service::prepare(cameras, "").await.unwrap();
@@ -128,7 +164,7 @@ async fn operators_see_judge_and_settle_what_happens_in_a_browser_whatever_happe
     .await
     .unwrap();
 
-    let (mut asking, token) = secured().await;
+    let (mut asking, token) = secured(tiles().await).await;
 
     let status = Command::new("npm")
         .args(["run", "--silent", "e2e"])

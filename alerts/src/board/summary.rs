@@ -44,7 +44,7 @@ pub(super) fn of<'a>(
 }
 
 /// Whether a camera shows nothing though it should. One that is off as planned, or between two visits, is not blind.
-fn is_blind(camera: &v1::CameraStatus) -> bool {
+pub(super) fn is_blind(camera: &v1::CameraStatus) -> bool {
     match camera.signal() {
         Signal::ExpectedOff | Signal::NotConnected => false,
         Signal::Unspecified | Signal::Connecting | Signal::Stalled | Signal::Offline => true,
@@ -64,7 +64,7 @@ fn is_blind(camera: &v1::CameraStatus) -> bool {
 }
 
 /// Kinds of level 1 or 2 that nobody watches for there now, by number, each once.
-fn lost(camera: &v1::CameraStatus, blind: bool) -> Vec<i32> {
+pub(super) fn lost(camera: &v1::CameraStatus, blind: bool) -> Vec<i32> {
     let not_covered = |one: &&v1::Coverage| blind || one.granted() == v1::Granted::NotCovered;
     let critical =
         |number: &i32| Kind::from_number(*number).is_some_and(|kind| kind.default_level() <= Level::SEVERE);

@@ -1,6 +1,6 @@
 //! Divisions, duty rules and the roster by request, and the divisions that the configuration brings.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use tracing::{info, warn};
 use xueliang_base::{config, id::DivisionCode, kind::Kind, time::Wall};
@@ -66,6 +66,15 @@ impl Bus {
             all.take(ask.limit + 1).map(|(_, version)| duty.tree.told(version, at)).collect();
         let next = cut(&mut told, ask.limit, |one| one.code.clone());
         Ok((told, next))
+    }
+    /// What divisions are called now, as far as they stand in the tree. For whoever sees something that lies in them.
+    pub(crate) async fn division_names(&self, codes: BTreeSet<&str>) -> Result<Vec<v1::DivisionName>> {
+        let (duty, now) = (self.duty().await?, self.0.clock.wall());
+        let named = codes.into_iter().filter_map(|code| {
+            let version = duty.tree.at(&code.parse().ok()?, now)?;
+            Some(v1::DivisionName { code: code.to_owned(), name: version.what.name().to_owned() })
+        });
+        Ok(named.collect())
     }
     /// Puts a division.
     pub(crate) async fn put_division(&self, who: &Principal, wire: v1::Division) -> Result<v1::Division> {

@@ -117,6 +117,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
     let audit = audit::read(root, base_dir);
     let sinks = sink::read(root, base_dir, &divisions);
     let cases = super::cases::read(root, base_dir, &divisions);
+    let map = super::map::read(root);
     // Footage is taken out of the ring when all of it is there, and begins at the keyframe before.
     let needed = evidence.before + evidence.after + RING_MARGIN;
     if analysis.ring_seconds < needed {
@@ -151,6 +152,7 @@ fn read_config(root: &Section<'_>, base_dir: &Path) -> Option<Config> {
         publishers,
         sinks,
         cases,
+        map,
     })
 }
 

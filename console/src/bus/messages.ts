@@ -16,6 +16,8 @@ export interface Row {
   cameraName: string;
   divisionName: string;
   address: string;
+  /** Longitude and latitude, WGS-84; absent where the place is not registered. */
+  position?: [number, number];
   zone: string;
   startedMs: number;
   lastSeenMs: number;

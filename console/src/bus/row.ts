@@ -25,6 +25,7 @@ export function rowOf(record: AlertRecord | undefined, delivery?: Delivery): Row
     cameraName: place?.cameraName ?? '',
     divisionName: place?.divisionName ?? '',
     address: place?.address ?? '',
+    ...(place?.position ? { position: [place.position.longitude, place.position.latitude] as [number, number] } : {}),
     zone: place?.zone ?? '',
     startedMs: ms(alert.startedUnixUs),
     lastSeenMs: ms(alert.lastSeenUnixUs),

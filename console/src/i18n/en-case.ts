@@ -2,7 +2,6 @@
 import type { CaseMessages } from './zh-case';
 
 export const enCase: CaseMessages = {
-  nav: 'Cases',
   title: 'Case',
   none: 'This alert has no case',
   failed: 'The case is not to be had: {reason}',

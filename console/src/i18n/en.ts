@@ -1,8 +1,10 @@
 // English. What the protocol numbers (kinds, levels, states) is told by the service and does not stand here.
+import { en as pages } from './cameras';
 import { enCase } from './en-case';
 import type { Messages } from './zh';
 
 export const en: Messages = {
+  ...pages,
   brand: 'Xueliang',
   language: '中文',
   languageHint: '切换为中文',
@@ -29,6 +31,7 @@ export const en: Messages = {
     old: 'as of {seconds} s ago',
     details: 'Show cameras',
     title: 'Blind cameras and lost critical coverage',
+    page: 'All cameras with trouble, on the cameras page',
     camera: 'Camera',
     what: 'What is wrong',
     since: 'Since',
@@ -204,6 +207,8 @@ export const en: Messages = {
     original: 'Original footage',
     sound: 'Sound test',
     cameras: 'Blind cameras',
+    camerasPage: 'Cameras page',
+    mapPage: 'Map',
     help: 'This list',
     button: 'Keyboard help',
   },

@@ -1,6 +1,5 @@
 // 案件与研判的中文文字。状态、动作、原因等枚举由服务给出,不写在这里。
 export const zhCase = {
-  nav: '案件',
   title: '案件',
   none: '此告警没有案件',
   failed: '取不到案件:{reason}',

@@ -1,7 +1,9 @@
 // 中文。协议中的枚举(种类、级别、状态等)由服务给出,不写在这里。
+import { zh as pages } from './cameras';
 import { zhCase } from './zh-case';
 
 export const zh = {
+  ...pages,
   brand: '雪亮',
   language: 'English',
   languageHint: 'Switch to English',
@@ -28,6 +30,7 @@ export const zh = {
     old: '{seconds} 秒前的情况',
     details: '查看点位',
     title: '看不见的点位与重点防控失守',
+    page: '在点位页查看全部有问题的点位',
     camera: '点位',
     what: '情况',
     since: '起始',
@@ -203,6 +206,8 @@ export const zh = {
     original: '原始录像',
     sound: '声音检查',
     cameras: '看不见的点位',
+    camerasPage: '点位页',
+    mapPage: '一张图',
     help: '本说明',
     button: '键盘操作说明',
   },

@@ -9,7 +9,7 @@ export const AGAIN_MS = 2000;
 
 /** What may be done, by the words of the service. */
 export type Right =
-  | 'ReadAlerts' | 'ReadCameras' | 'ViewRedacted' | 'ViewOriginal' | 'ReadRegister' | 'Silence'
+  | 'ReadAlerts' | 'ReadCameras' | 'ConnectCameras' | 'ViewRedacted' | 'ViewOriginal' | 'ReadRegister' | 'Silence'
   | 'Judge' | 'Dispatch' | 'Handle' | 'Verify' | 'Supervise' | 'Lead' | 'SetExtreme';
 
 /** Who is signed in. */

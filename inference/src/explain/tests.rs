@@ -79,12 +79,26 @@ impl Life {
         explain(&self.logbook, &self.times(), at(from), at(to))
     }
     fn told(&self, from: f64, to: f64) -> ExplainedRule {
-        self.between(from, to).unwrap().rules.remove(0)
+        let told = self.between(from, to).unwrap().rules.remove(0);
+        // Whatever is told: in both languages with the same figures and times.
+        let Verdict { text, text_zh, .. } = &told.verdict;
+        assert_eq!(figures(text_zh), figures(text), "{text_zh}");
+        assert!(!text_zh.is_ascii(), "{text_zh}");
+        told
     }
     fn says(&self, from: f64, to: f64) -> (VerdictKind, String) {
-        let Verdict { kind, text } = self.told(from, to).verdict;
+        let Verdict { kind, text, .. } = self.told(from, to).verdict;
         (kind, text)
     }
+}
+
+/// The numbers of a sentence, in any order.
+fn figures(text: &str) -> Vec<&str> {
+    let number = |c: char| c.is_ascii_digit() || matches!(c, '.' | ':');
+    let parts = text.split(|c| !number(c)).map(|part| part.trim_matches(['.', ':']));
+    let mut figures: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
+    figures.sort_unstable();
+    figures
 }
 
 fn each(from: f64, to: f64, step: f64) -> impl Iterator<Item = f64> {

@@ -1,6 +1,8 @@
 //! What follows from what a rule said: why there was, or was not, an alert. Nothing is concluded from time in which
 //! nobody looked.
 
+mod zh;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use xueliang_base::{
@@ -36,6 +38,8 @@ pub struct Verdict {
     pub kind: VerdictKind,
     /// The same with figures and times, one sentence in English.
     pub text: String,
+    /// Likewise in Chinese.
+    pub text_zh: String,
 }
 
 pub(super) fn of(explained: &Explained, rule: &ExplainedRule) -> Verdict {
@@ -64,7 +68,8 @@ pub(super) fn of(explained: &Explained, rule: &ExplainedRule) -> Verdict {
         let begins = explained.times.tell(explained.known.0);
         text.push_str(&format!("; what was before {begins} cannot be said: the logbook begins there"));
     }
-    Verdict { kind, text }
+    let text_zh = zh::text(explained, rule, kind);
+    Verdict { kind, text, text_zh }
 }
 
 /// What unwatched time comes to; `None` where there is none.
@@ -73,6 +78,22 @@ fn unwatched(said: &[Stretch<Said>]) -> Option<VerdictKind> {
     unwatched.peek()?;
     let rested = unwatched.all(|stretch| stretch.what == Said::Rested);
     Some(if rested { VerdictKind::Rested } else { VerdictKind::CouldNotLook })
+}
+
+/// Why a rule could not look, the causes that lasted longest first: how long in all, the cause, and when.
+fn causes(
+    said: &[Stretch<Said>],
+    cause: impl Fn(&Stretch<Said>) -> String,
+) -> Vec<(Duration, String, Vec<&Stretch<Said>>)> {
+    let mut causes: BTreeMap<String, Vec<&Stretch<Said>>> = BTreeMap::new();
+    for stretch in said.iter().filter(|stretch| !stretch.what.watched()) {
+        causes.entry(cause(stretch)).or_default().push(stretch);
+    }
+    let lasted = |parts: &[&Stretch<Said>]| parts.iter().map(|part| part.lasts()).sum::<Duration>();
+    let mut causes: Vec<_> =
+        causes.into_iter().map(|(cause, parts)| (lasted(&parts), cause, parts)).collect();
+    causes.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    causes
 }
 
 fn seconds(of: Duration) -> String {
@@ -221,14 +242,7 @@ impl Words<'_> {
 
     /// Why the rule could not look, and when; `None` where all was watched.
     fn blind(&self) -> Option<String> {
-        let mut causes: BTreeMap<String, Vec<&Stretch<Said>>> = BTreeMap::new();
-        for stretch in self.rule.said.iter().filter(|stretch| !stretch.what.watched()) {
-            causes.entry(self.cause(stretch)).or_default().push(stretch);
-        }
-        let lasted = |parts: &[&Stretch<Said>]| parts.iter().map(|part| part.lasts()).sum::<Duration>();
-        let mut causes: Vec<_> =
-            causes.into_iter().map(|(cause, parts)| (lasted(&parts), cause, parts)).collect();
-        causes.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+        let causes = causes(&self.rule.said, |stretch| self.cause(stretch));
         let (all, left) = (causes.len(), causes.iter().skip(2).map(|(lasted, ..)| *lasted).sum::<Duration>());
         let mut texts: Vec<String> = causes
             .into_iter()

@@ -241,6 +241,7 @@ impl Writer<'_> {
             rule: told.rule.id.to_string(),
             zone: told.rule.zone.as_ref().map(ToString::to_string).unwrap_or_default(),
             text: told.verdict.text.clone(),
+            text_zh: told.verdict.text_zh.clone(),
             blind_max_us: micros(told.rule.blind_max),
             at_rest_us: micros(told.at_rest),
             dwell_us: micros(told.timing.dwell),

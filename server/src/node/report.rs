@@ -364,6 +364,8 @@ fn status(
         source: source.into(),
         source_reason,
         point_class: camera.class.map_or(0, PointClass::number),
+        position: camera.position.map(|[longitude, latitude]| v1::GeoPoint { longitude, latitude }),
+        address: camera.address.clone().unwrap_or_default(),
         sub_stream: subs::to_wire(cell, &config.analysis.rest, facts, &account.sub),
         ..v1::CameraStatus::default()
     };

@@ -201,6 +201,7 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
         late_after: alerts.late_after,
         site: config.site.clone(),
         timezone: config.timezone.clone(),
+        map: config.map.clone(),
         external,
         points: Arc::new(Points::of(config)),
         audit: AuditOptions { heads: config.audit.heads.clone(), every: config.audit.every },

@@ -98,6 +98,7 @@ fn rule(rule: &v1::ExplainedRule, zone: &str) -> Value {
         "zone": rule.zone,
         "verdict": verdict,
         "text": rule.text,
+        "text_zh": rule.text_zh,
         "blind_max_s": length(rule.blind_max_us),
         "at_rest_s": length(rule.at_rest_us),
         "dwell_s": length(rule.dwell_us),

@@ -64,7 +64,9 @@ fn router(config: &Config, public: &Public) -> Router {
         .layer(public.guard(Nameless::of(config)))
         .service(public.routes());
     Router::new()
-        .fallback_service(get(page::answer).post_service(services))
+        .fallback_service(
+            get(page::answer).with_state(page::policy(config.map.as_ref())).post_service(services),
+        )
         .layer(middleware::from_fn(addressed_to_us))
 }
 

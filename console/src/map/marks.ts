@@ -1,0 +1,86 @@
+// What is drawn for cameras, groups of them, alerts and the names of divisions. Level by shape, number, word and colour.
+import type { Row } from '../bus/messages';
+import { SIGNS } from '../cameras/status';
+import type { Mark } from './canvas';
+import type { AlertSpot, Place, Spot } from './points';
+
+/** An element of these classes that says this. */
+export function element(classes: string, text: string): HTMLElement {
+  const made = document.createElement('span');
+  made.className = classes;
+  made.textContent = text;
+  return made;
+}
+
+/** What marks are called and what they do. */
+export interface Deeds {
+  camera: (id: string) => string;
+  group: (count: number, troubled: number) => string;
+  alert: (row: Row) => string;
+  openCamera: (id: string, place: Place) => void;
+  openGroup: (key: number, place: Place) => void;
+  openAlerts: (spot: AlertSpot) => void;
+}
+
+export function cameraMarks(spots: readonly Spot[], deeds: Deeds): Mark[] {
+  return spots.map((spot): Mark => {
+    if (spot.type === 'camera') {
+      return {
+        key: `camera ${spot.id}`,
+        place: spot.place,
+        look: spot.tone,
+        make: () => element(`spot tone-${spot.tone}`, SIGNS[spot.tone]),
+        label: deeds.camera(spot.id),
+        above: spot.tone === 'bad' ? 200 : spot.tone === 'warn' ? 100 : 0,
+        act: () => {
+          deeds.openCamera(spot.id, spot.place);
+        },
+      };
+    }
+    const tone = spot.bad > 0 ? 'bad' : spot.warn > 0 ? 'warn' : 'good';
+    const sign = tone === 'good' ? '' : SIGNS[tone];
+    return {
+      key: `group ${spot.place.join(' ')} ${spot.count}`,
+      place: spot.place,
+      look: `${tone} ${spot.bad} ${spot.warn}`,
+      make: () => element(`spot group tone-${tone}`, `${sign}${spot.count}`),
+      label: deeds.group(spot.count, spot.bad + spot.warn),
+      above: 50,
+      act: () => {
+        deeds.openGroup(spot.key, spot.place);
+      },
+    };
+  });
+}
+
+export function alertMarks(spots: readonly AlertSpot[], deeds: Deeds): Mark[] {
+  return spots.flatMap((spot): Mark[] => {
+    const [worst, ...more] = spot.rows;
+    if (!worst) return [];
+    return [{
+      key: `alert ${worst.id}`,
+      place: spot.place,
+      look: `${worst.level} ${more.length}`,
+      make: () => {
+        const made = element('flag', '');
+        made.append(element(`shape l${worst.level}`, String(worst.level)));
+        if (more.length > 0) made.append(element('more', `+${more.length}`));
+        return made;
+      },
+      label: deeds.alert(worst),
+      named: worst.level <= 2,
+      keyboard: true,
+      above: 1000 - worst.level * 100,
+      act: () => {
+        deeds.openAlerts(spot);
+      },
+    }];
+  });
+}
+
+/** Names of divisions on a schematic, where nothing else says what is where. */
+export function nameMarks(names: readonly { code: string; name: string; place: Place }[]): Mark[] {
+  return names.map((one) => ({
+    key: `name ${one.code}`, place: one.place, look: one.name, make: () => element('division-name', one.name), label: one.name, above: -1000,
+  }));
+}

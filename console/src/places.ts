@@ -1,0 +1,24 @@
+// The pages that the header leads to, what each needs, and its key.
+import type { Right } from './session/session';
+
+export interface Place {
+  /** Its name in the texts and of its route. */
+  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map';
+  path: string;
+  needs: Right;
+  key: string;
+}
+
+export const PLACES: readonly Place[] = [
+  { name: 'hazards', path: '/hazards', needs: 'ReadAlerts', key: '1' },
+  { name: 'ops', path: '/ops', needs: 'ReadAlerts', key: '2' },
+  { name: 'cases', path: '/cases', needs: 'ReadAlerts', key: '3' },
+  { name: 'cameras', path: '/cameras', needs: 'ReadCameras', key: '4' },
+  { name: 'map', path: '/map', needs: 'ReadCameras', key: '5' },
+];
+
+/** Where somebody is led who is where they may not be; `undefined` where nothing is for them, or what they want is. */
+export function instead(needs: Right | undefined, may: (right: Right) => boolean): Place | undefined {
+  if (needs === undefined || may(needs)) return undefined;
+  return PLACES.find((place) => may(place.needs));
+}
