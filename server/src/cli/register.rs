@@ -211,12 +211,14 @@ async fn receive(args: &ExportArgs, file: &mut BufWriter<File>) -> anyhow::Resul
         reason: args.what_for.clone(),
         language: if args.english { "en" } else { "zh" }.to_owned(),
     };
-    let refused =
-        |status: tonic::Status| anyhow::anyhow!("the service does not give it: {}", status.message());
-    let answer = EvidenceServiceClient::new(channel).export_register(request).await.map_err(refused)?;
-    let mut pieces = answer.into_inner();
+    let answer = EvidenceServiceClient::new(channel).export_register(request).await;
+    let mut pieces = xueliang_client::told(answer)?;
     let mut end = None;
-    while let Some(piece) = pieces.message().await.map_err(refused)? {
+    while let Some(piece) = pieces
+        .message()
+        .await
+        .map_err(|status| anyhow::anyhow!("the service stopped: {}", status.message()))?
+    {
         file.write_all(&piece.csv).context("write the register")?;
         if !piece.sha256.is_empty() {
             end = Some((piece.entries, piece.sha256));
