@@ -38,7 +38,6 @@ id = "weir"
 name = "Camera weir"
 division = "330282"
 url = "rtsp://127.0.0.1:1/none"
-position = [121.2203, 30.1862]
 "#;
 
 const TOKEN: &str = "browser-tests-0123456789abcdef0123456789";
@@ -103,7 +102,7 @@ async fn secured(tiles: SocketAddr) -> (Service, String) {
             let map = format!(
                 "[map]\ntiles = \"http://{tiles}/{{z}}/{{x}}/{{y}}.png\"\napproval = \"测S(2026)001号\"\n"
             );
-            text.replace("sign_in = \"none\"", "sign_in = \"required\"") + AWAY + PUBLISHER + &map
+            text.replace("sign_in = \"none\"", "sign_in = \"required\"") + AWAY + SQUARE + PUBLISHER + &map
         })
         .unwrap();
     service.run().await.unwrap();
