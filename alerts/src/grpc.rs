@@ -8,6 +8,8 @@ mod account;
 mod alert;
 mod camera;
 mod case;
+#[cfg(any(test, feature = "matrix"))]
+pub mod cell;
 mod clock;
 mod delivery;
 mod duty;
@@ -18,6 +20,7 @@ mod guard;
 #[cfg(test)]
 mod matrix;
 mod node;
+mod origin;
 mod retention;
 mod rule;
 #[cfg(test)]

@@ -146,7 +146,10 @@ impl Bus {
     pub async fn cases(&self, principal: &Principal, query: CaseQuery) -> Result<Vec<v1::Case>> {
         check(principal, Right::ReadAlerts)?;
         let filter = Filter { within: principal.divisions.clone(), ..query.filter };
-        self.0.store.cases(CaseQuery { filter, ..query }).await
+        let cases = self.0.store.cases(CaseQuery { filter, ..query }).await?;
+        let damaged = cases.iter().filter(|case| case.damaged).count();
+        BusCounts::add(&self.0.counts.case_damaged, damaged as u64);
+        Ok(cases)
     }
     pub(super) async fn watch_cases(&self) {
         let mut every_second = tokio::time::interval(LOOK_EVERY);

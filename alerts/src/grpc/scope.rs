@@ -17,7 +17,10 @@ use xueliang_proto::v1::{
     suppression_service_server::SuppressionService as _,
 };
 
-use super::*;
+use super::{
+    cell::{Place, division, duty_rule, external_state, shift, silence},
+    *,
+};
 use crate::{
     filter::Filter,
     rights::{PrincipalKind, Right},
@@ -97,67 +100,16 @@ fn operator(divisions: Option<&str>) -> Principal {
     principal
 }
 
-pub(super) fn silence(bench: &Bench, code: &str) -> v1::CreateSilenceRequest {
-    v1::CreateSilenceRequest {
-        scope: Some(v1::SilenceScope { divisions: vec![code.to_owned()], ..v1::SilenceScope::default() }),
-        purpose: v1::SilencePurpose::Maintenance.into(),
-        reason: "work on masts".to_owned(),
-        begin_unix_us: 0,
-        end_unix_us: bench.clock.wall().plus(Duration::from_secs(600)).0,
-    }
-}
-
-pub(super) fn report(alert: &Alert) -> v1::ExternalState {
-    v1::ExternalState {
-        alert_id: alert.id.to_string(),
-        system: "city".to_owned(),
-        stage: v1::ExternalStage::Accepted.into(),
-        at_unix_us: 1,
-        ..v1::ExternalState::default()
-    }
-}
-
 /// A division with a county, a township and a village below it, a rule and a shift.
 async fn divide(bus: &Bus, town: &Principal, code: &str) {
     let divisions = DivisionApi(bus.clone());
-    for wire in
-        [place(code, "", 2), place(&format!("{code}82"), code, 3), place(&format!("{code}82101"), code, 4)]
-            .into_iter()
-            .chain([place(&format!("{code}82101001"), &format!("{code}82101"), 5)])
-    {
+    let below = Place { code: code.to_owned(), ..Place::default() }.below();
+    for wire in [division(code, "", 2)].into_iter().chain(below) {
         divisions.put_division(by(town, v1::PutDivisionRequest { division: Some(wire) })).await.unwrap();
     }
     let duty = DutyApi(bus.clone());
-    duty.put_duty_rule(by(town, v1::PutDutyRuleRequest { rule: Some(rule(code)) })).await.unwrap();
+    duty.put_duty_rule(by(town, v1::PutDutyRuleRequest { rule: Some(duty_rule(code)) })).await.unwrap();
     duty.put_shift(by(town, v1::PutShiftRequest { shift: Some(shift(code)) })).await.unwrap();
-}
-
-pub(super) fn place(code: &str, parent: &str, level: i32) -> v1::Division {
-    v1::Division {
-        code: code.to_owned(),
-        parent_code: parent.to_owned(),
-        level,
-        kind: v1::DivisionKind::Statutory.into(),
-        name: code.to_owned(),
-        ..v1::Division::default()
-    }
-}
-
-pub(super) fn rule(code: &str) -> v1::DutyRule {
-    v1::DutyRule {
-        division_code: code.to_owned(),
-        lead_unit: format!("brigade-{code}"),
-        ..v1::DutyRule::default()
-    }
-}
-
-pub(super) fn shift(code: &str) -> v1::Shift {
-    v1::Shift {
-        division_code: code.to_owned(),
-        unit: format!("brigade-{code}"),
-        account: "bo".to_owned(),
-        ..v1::Shift::default()
-    }
 }
 
 impl Town {
@@ -180,7 +132,8 @@ impl Town {
         for (code, word) in [OURS, THEIRS] {
             let (alert, suppressed) = (at(critical(), code), at(major(), code));
             bench.commit(std::slice::from_ref(&alert)).await;
-            let silence = bench.bus.create_silence(&town, silence(&bench, code)).await.unwrap().silence_id;
+            let silence =
+                bench.bus.create_silence(&town, silence(code, bench.clock.wall())).await.unwrap().silence_id;
             bench.commit(std::slice::from_ref(&suppressed)).await;
             for (kind, data) in [(EvidenceKind::Still, code.as_bytes().to_vec())]
                 .into_iter()
@@ -221,7 +174,12 @@ impl Town {
                 proof: v1::DeletionProof::FileGone,
             };
             bench.bus.store().certify(certificate).await.unwrap();
-            bench.bus.store().report_external(report(&alert), code.to_owned()).await.unwrap();
+            bench
+                .bus
+                .store()
+                .report_external(external_state(&alert.id.to_string()), code.to_owned())
+                .await
+                .unwrap();
             all.push(Division { code, word, alert, suppressed, silence, hold: hold.hold_id });
         }
         for one in &all {
@@ -350,7 +308,7 @@ impl Town {
             }),
             "ReportExternalState" => {
                 each!(sinks, report_external_state, |one| v1::ReportExternalStateRequest {
-                    state: Some(report(&one.alert)),
+                    state: Some(external_state(&one.alert.id.to_string())),
                     idempotency_key: format!("{}-{}", who.divisions.is_some(), one.code)
                 })
             }
@@ -386,7 +344,9 @@ impl Town {
                 idempotency_key: format!("report-{}-{}", who.divisions.is_some(), one.code),
                 ..v1::ReportManuallyRequest::default()
             }),
-            "CreateSilence" => each!(suppression, create_silence, |one| silence(&self.bench, one.code)),
+            "CreateSilence" => {
+                each!(suppression, create_silence, |one| silence(one.code, self.bench.clock.wall()))
+            }
             "ExpireSilence" => {
                 each!(suppression, expire_silence, |one| v1::ExpireSilenceRequest { silence_id: one.silence })
             }
@@ -408,7 +368,7 @@ impl Town {
             "PutDivision" => each!(divisions, put_division, |one| v1::PutDivisionRequest {
                 division: Some(v1::Division {
                     kind: v1::DivisionKind::Functional.into(),
-                    ..place(&format!("zone-{}", one.code), one.code, 0)
+                    ..division(&format!("zone-{}", one.code), one.code, 0)
                 })
             }),
             "EndDivision" => each!(divisions, end_division, |one| v1::EndDivisionRequest {
@@ -423,7 +383,7 @@ impl Town {
             }),
             "ListDutyRules" => list!(duty, list_duty_rules, ListDutyRulesRequest, rules, division_code),
             "PutDutyRule" => {
-                each!(duty, put_duty_rule, |one| v1::PutDutyRuleRequest { rule: Some(rule(one.code)) })
+                each!(duty, put_duty_rule, |one| v1::PutDutyRuleRequest { rule: Some(duty_rule(one.code)) })
             }
             "EndDutyRule" => each!(duty, end_duty_rule, |one| v1::EndDutyRuleRequest {
                 rule_id: if one.code == OURS.0 { 1 } else { 2 },

@@ -1,6 +1,7 @@
 //! Reads of cases: one, a page of them, and those whose clock has something to say.
 
 use rusqlite::{Connection, types::Value};
+use tracing::error;
 use xueliang_base::{
     id::DivisionCode,
     kind::{Class, Lane},
@@ -11,7 +12,7 @@ use xueliang_proto::v1;
 use super::{
     super::{
         super::{CaseKey, CaseQuery, DueCase},
-        convert::{alert_id, damaged, lane_number, level, limit},
+        convert::{alert_id, damaged, lane_number, level, limit, unsigned},
         query::Sql,
     },
     Found, Rules, find,
@@ -23,7 +24,7 @@ use crate::{
         clock::{Stage, Timer},
         on_duty::prefill,
     },
-    error::Result,
+    error::{Error, Result},
 };
 
 /// A case that nobody has touched, as it is told.
@@ -68,6 +69,36 @@ pub(super) fn one(
             })
         }
     }
+}
+
+/// A case whose history cannot be read, as its row tells of it: the rest of a list is told all the same.
+fn damaged_case(db: &Connection, id: i64) -> Result<v1::Case> {
+    let mut query = db.prepare_cached(
+        "SELECT number, revision, state, kind, class, level, camera, path, opened_us FROM case_file WHERE case_id = ?1",
+    )?;
+    let told = query.query_row([id], |row| {
+        let path: String = row.get(7)?;
+        let subject = v1::CaseSubject {
+            kind: row.get(3)?,
+            kind_class: row.get(4)?,
+            level: row.get(5)?,
+            camera_id: row.get(6)?,
+            division_path: path.split('/').filter(|code| !code.is_empty()).map(str::to_owned).collect(),
+            ..v1::CaseSubject::default()
+        };
+        Ok(v1::Case {
+            number: row.get(0)?,
+            revision: unsigned(row.get(1)?),
+            state: row.get(2)?,
+            level: row.get(5)?,
+            opened_unix_us: row.get(8)?,
+            subject: Some(subject),
+            damaged: true,
+            ..v1::Case::default()
+        })
+    })?;
+    error!(case = %told.number, "the history of a case is damaged: `xueliang audit verify` tells what was changed");
+    Ok(told)
 }
 
 /// Which columns name what both kinds of cases have.
@@ -139,7 +170,10 @@ pub(super) fn all(db: &Connection, rules: &Rules, query: &CaseQuery, now: Wall) 
     rows.sort_by(|one, other| (other.0, &other.1).cmp(&(one.0, &one.1)));
     rows.truncate(query.limit);
     let told = |(since, _, row): &(i64, String, Row)| match row {
-        Row::Touched(id) => touched(db, &File::load(db, *id)?, now),
+        Row::Touched(id) => match File::load(db, *id).and_then(|file| touched(db, &file, now)) {
+            Err(Error::DataLoss(_)) => damaged_case(db, *id),
+            told => told,
+        },
         Row::Untouched(alert) => {
             let facts = AlertFacts::read(db, alert_id(alert)?)?.ok_or_else(damaged("alert"))?;
             let case = facts.untouched_case(rules, Wall(*since))?;
@@ -161,9 +195,13 @@ pub(super) fn due(db: &Connection, rules: &Rules, most: usize, now: Wall) -> Res
             Lane::Minor => &[4],
         };
         let levels = severities.iter().map(|severity| level(*severity)).collect::<Result<Vec<_>>>()?;
-        for class in [Class::Event, Class::State] {
+        for class in [Class::Event, Class::State, Class::Device] {
             let limits: Vec<_> =
                 levels.iter().flat_map(|level| rules.policy.to_judge(class, *level)).collect();
+            // Nobody is asked to judge what a town gives no time for: of devices, usually.
+            if limits.is_empty() {
+                continue;
+            }
             // The latest begin of which 80 % are over by now, as the same timer reckons it from there.
             let soon = |begin: Wall| {
                 let timers = limits
