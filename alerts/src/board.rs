@@ -125,12 +125,7 @@ impl CameraBoard {
     }
     /// Cameras that a query asks for, in any of these subtrees (none: all) that lie `within` others (`None`: all), and when the
     /// oldest of their reports came; 0 when no node has reported. Of a silent node's cameras the signal is no longer known.
-    pub fn list(
-        &self,
-        query: &Query,
-        divisions: &[DivisionCode],
-        within: Option<&[Reach]>,
-    ) -> (Listed, i64) {
+    pub fn list(&self, query: &Query, divisions: &[DivisionCode], within: Option<&[Reach]>) -> (Listed, i64) {
         let nodes = self.nodes();
         let cameras = self.matching(&nodes, divisions, within).into_values();
         (query.page(cameras.map(|(camera, silent)| Seen { camera, silent })), oldest(&nodes))

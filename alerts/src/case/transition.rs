@@ -106,6 +106,12 @@ pub fn apply(case: Option<&Case>, event: &Event) -> Result<Case, Refusal> {
         None => {}
     }
     effect(case, &mut after, actor, action, *at)?;
+    if let Action::Escalate(stage, _, desk) = action {
+        after.told.push((*stage, desk.clone()));
+    }
+    // A timer that begins anew has told nobody.
+    let Case { told, timers, .. } = &mut after;
+    told.retain(|(stage, _)| timers.all().any(|timer| timer.stage == *stage && timer.rungs > 0));
     if state != State::New {
         after.claim = None;
     }
@@ -345,6 +351,7 @@ fn open(event: &Event) -> Result<Case, Refusal> {
         whistle: v1::Whistle::Unspecified,
         extensions: 0,
         escalations: 0,
+        told: Vec::new(),
         acknowledged: None,
         legal_hold: false,
         merged_into: None,

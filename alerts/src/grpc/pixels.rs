@@ -9,7 +9,8 @@ use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Ty
 use xueliang_proto::v1;
 
 use super::{
-    matrix::{Served, caller, calls},
+    cell::calls,
+    matrix::{Served, caller},
     scope::{OURS, PIXELS},
     *,
 };
@@ -136,7 +137,7 @@ async fn whoever_sees_pixels_by_any_call_stands_in_the_register_as_given() {
         let call = path.rsplit('/').next().unwrap();
         let pixels = BYTES.iter().any(|(name, _, bytes)| *name == call && *bytes == Bytes::Pixels);
         for role in Role::ALL {
-            let who = caller(role, OURS.0);
+            let who = caller(role, OURS.0, None);
             let message = served.about_ours(call).await.unwrap_or_default();
             let before = given(&served).await.len();
             let (code, said) = served.call(&path, &message, Some(&who)).await;
@@ -173,7 +174,7 @@ async fn where_the_register_cannot_be_written_no_call_shows_pixels() {
         let call = path.rsplit('/').next().unwrap();
         let pixels = BYTES.iter().any(|(name, _, bytes)| *name == call && *bytes == Bytes::Pixels);
         for role in [Role::Judge, Role::Dispatcher, Role::Leader, Role::Verifier] {
-            let (code, said) = served.call(path, message, Some(&caller(role, OURS.0))).await;
+            let (code, said) = served.call(path, message, Some(&caller(role, OURS.0, None))).await;
             assert!(!holds_pixels(&said), "{path} by {role:?}");
             assert!(!pixels || code != Code::Ok, "{path} by {role:?}");
             refused += usize::from(pixels && code != Code::PermissionDenied);

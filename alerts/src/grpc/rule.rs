@@ -25,8 +25,8 @@ const ALL: &[Service] = {
     use Right::{
         ApproveRelease, ConnectCameras, ExamineViewings, FilePoints, GrantViewings, HoldEvidence, Judge,
         ManageAccounts, ManageCustodians, ManageDivisions, ManageDuty, PrepareRelease, Publish, ReadAccounts,
-        ReadAlerts, ReadCameras, ReadCompliance, ReadCustodians, ReadRegister, ReportExternal, ReportManually,
-        RevealCustodians, RotateKeys, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
+        ReadAlerts, ReadCameras, ReadCompliance, ReadCustodians, ReadRegister, ReportExternal,
+        ReportManually, RevealCustodians, RotateKeys, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
     };
     use Rule::{Needs, Open, Recorded, SignedIn};
     &[

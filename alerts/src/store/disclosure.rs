@@ -1,10 +1,7 @@
 //! What a database must do for public releases and requests of those concerned. Every write is on disk, and audited in the same
 //! transaction, when its answer comes. SQL for it stands in `sqlite/disclosure.rs`.
 
-use xueliang_base::{
-    id::AlertId,
-    time::Wall,
-};
+use xueliang_base::{id::AlertId, time::Wall};
 use xueliang_proto::v1;
 
 use super::Answer;
