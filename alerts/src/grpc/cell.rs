@@ -39,6 +39,23 @@ pub fn is_open(path: &str) -> bool {
     rule::of(path) == Some(Rule::Open)
 }
 
+/// Whether a call is about divisions and duty alone, which are of no class of points.
+pub fn is_of_places(path: &str) -> bool {
+    matches!(
+        name(path),
+        "EndDivision"
+            | "EndDutyRule"
+            | "ImportGrid"
+            | "ListDivisions"
+            | "ListDutyRules"
+            | "ListRoster"
+            | "PutDivision"
+            | "PutDutyRule"
+            | "PutShift"
+            | "ResolveDuty"
+    )
+}
+
 /// Whether a role may make a call: by the call's rule, and by what its handler asks for besides.
 pub fn may(role: Role, path: &str) -> bool {
     let has = |right: &Right| role.rights().contains(right);

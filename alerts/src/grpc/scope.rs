@@ -22,7 +22,10 @@ use xueliang_proto::v1::{
 };
 
 use super::{
-    cell::{Place, custodian_csv, division, duty_rule, external_state, filing, received, shift, silence},
+    cell::{
+        Place, custodian_csv, division, duty_rule, external_state, filing, is_of_places, received, shift,
+        silence,
+    },
     *,
 };
 use crate::{
@@ -653,19 +656,6 @@ async fn who_is_bound_to_divisions_sees_and_changes_its_own_by_every_call() {
     }
 }
 
-/// Calls about divisions and duty alone, which are of no class of points.
-pub(super) const OF_PLACES: [&str; 10] = [
-    "EndDivision",
-    "EndDutyRule",
-    "ImportGrid",
-    "ListDivisions",
-    "ListDutyRules",
-    "ListRoster",
-    "PutDivision",
-    "PutDutyRule",
-    "PutShift",
-    "ResolveDuty",
-];
 /// Calls about what has no class and reaches points of all: closed to whoever is bound to classes.
 const OF_ALL_CLASSES: [&str; 5] =
     ["CreateSilence", "ExpireSilence", "ListSilences", "ListSinks", "RetryDeadLetters"];
@@ -677,7 +667,7 @@ async fn who_is_bound_to_classes_of_points_sees_and_changes_what_is_of_them_by_e
     let (mut calls, changing): (Vec<String>, Vec<String>) =
         calls().into_iter().partition(|rpc| ["Get", "List", "Sub"].iter().any(|word| rpc.starts_with(word)));
     calls.sort_by_key(|rpc| rpc == "ListRegister");
-    for rpc in calls.into_iter().chain(changing).filter(|rpc| !OF_PLACES.contains(&rpc.as_str())) {
+    for rpc in calls.into_iter().chain(changing).filter(|rpc| !is_of_places(rpc)) {
         let Some(seen) = town.seen(&rpc, &bound).await else { continue };
         let expected =
             if OF_ALL_CLASSES.contains(&rpc.as_str()) { BTreeSet::new() } else { BTreeSet::from([OURS.1]) };

@@ -1,5 +1,5 @@
 //! The whole matrix of rights at a running process: every call of the protocol, by every role, of the division that is asked
-//! about and of another, and by nobody. Calls, messages and verdicts are those of the test that asks a bus of its own
+//! about, of another, and bound to another class of points, and by nobody. Calls, messages and verdicts are those of the test that asks a bus of its own
 //! (`xueliang_alerts::grpc::cell`); here everything goes through sign-in, the listener and the store as in a town.
 
 use std::{collections::BTreeMap, time::Duration};
@@ -24,6 +24,7 @@ use xueliang_alerts::{
 use xueliang_base::{
     alert::Sha256,
     kind::Lane,
+    point::PointClass,
     time::{Clock as _, SystemClock},
 };
 use xueliang_proto::v1::{
@@ -37,7 +38,7 @@ use xueliang_proto::v1::{
 
 use super::{
     super::Table,
-    site::{OURS, SignedIn, Site, THEIRS, account, alert_at},
+    site::{OURS, SignedIn, Site, THEIRS, account, alert_at, class_in},
 };
 use crate::service::until;
 
@@ -45,6 +46,11 @@ use crate::service::until;
 const READ: Duration = Duration::from_millis(1500);
 /// Cells that tell of what lies in their own division, at least: fewer, and the matrix would show nothing.
 const TELL: usize = 120;
+
+/// Division and class of who asks. The others come first: nothing of ours may be lifted or ended by them. No point of ours
+/// is of the first class.
+const ASKERS: [(&str, Option<PointClass>); 3] =
+    [(THEIRS, None), (OURS, Some(PointClass::First)), (OURS, None)];
 
 /// Messages as the bytes that they are.
 #[derive(Default)]
@@ -251,6 +257,7 @@ async fn report_cameras(site: &Site) -> anyhow::Result<()> {
     let camera = |code: &str| v1::CameraStatus {
         camera_id: format!("camera-{code}"),
         division_path: vec!["33".to_owned(), code.to_owned()],
+        point_class: class_in(code).number(),
         ..v1::CameraStatus::default()
     };
     let cameras = [OURS, THEIRS].map(camera).to_vec();
@@ -328,11 +335,14 @@ pub(super) async fn run(table: &mut Table) -> anyhow::Result<()> {
     let chief = site.enter(account("chief", v1::Role::Leader, &[])).await?;
     let ours = fill(&site, &chief, OURS).await?;
     fill(&site, &chief, THEIRS).await?;
-    let mut callers: BTreeMap<(Role, &str), SignedIn> = BTreeMap::new();
+    let mut callers: BTreeMap<_, SignedIn> = BTreeMap::new();
     for role in Role::ALL {
-        for code in [THEIRS, OURS] {
-            let wanted = account(&format!("{}-{code}", role.word()), role.into(), &[code]);
-            callers.insert((role, code), site.enter(wanted).await?);
+        for (code, class) in ASKERS {
+            let bound = class.map_or("all", PointClass::word);
+            let wanted = account(&format!("{}-{code}-{bound}", role.word()), role.into(), &[code]);
+            let point_classes = class.iter().map(|class| class.number()).collect();
+            let wanted = v1::Account { point_classes, ..wanted };
+            callers.insert((role, code, class), site.enter(wanted).await?);
         }
     }
     let began = Instant::now();
@@ -340,16 +350,19 @@ pub(super) async fn run(table: &mut Table) -> anyhow::Result<()> {
     let mut supply = Supply { site: &site, ours: &ours, unused: BTreeMap::new() };
     for path in &calls {
         for role in Role::ALL {
-            // The other's first: nothing of ours may be lifted or ended by it.
-            for code in [THEIRS, OURS] {
+            for (code, class) in ASKERS {
+                if class.is_some() && cell::is_of_places(path) {
+                    continue;
+                }
                 let about = ours.asked_by(path, supply.of(path).await?, SystemClock.wall());
                 let names = about.is_some();
-                let caller = callers.get_mut(&(role, code)).context("everyone has an account")?;
+                let caller = callers.get_mut(&(role, code, class)).context("everyone has an account")?;
                 let message = about.unwrap_or_default();
                 let (answer, said) = call(&site.api, path, message, Some(&caller.token)).await?;
                 supply.answered(path, answer);
-                let verdict = cell::judge(&ours, path, role, code == OURS, names, answer, &said);
-                cells.add(&format!("{path} by {role:?} of {code}: {answer:?}"), verdict);
+                let is_own = code == OURS && class.is_none();
+                let verdict = cell::judge(&ours, path, role, is_own, names, answer, &said);
+                cells.add(&format!("{path} by {role:?} of {code} and {class:?}: {answer:?}"), verdict);
                 cells.allowed += usize::from(cell::may(role, path));
                 // Whoever has left comes back for the cells that follow.
                 if path.ends_with("/SignOut") && !caller.account.machine {
@@ -372,7 +385,7 @@ pub(super) async fn run(table: &mut Table) -> anyhow::Result<()> {
         eprintln!("{line}");
     }
     table.note(
-        "the matrix at a running process: calls × roles × own and another's division, and nobody",
+        "the matrix at a running process: calls × roles × own and another's division and another class, and nobody",
         format!("{} cells, {} allowed, in {:.0} s", cells.all, cells.allowed, began.elapsed().as_secs_f64()),
     );
     table.row("cells that leak", cells.leaks.len().to_string(), "0", cells.leaks.is_empty());

@@ -1,11 +1,11 @@
-//! A bus process where people sign in, with two divisions, and accounts on it.
+//! A bus process where people sign in, with two divisions, each with points of its own class, and accounts on it.
 
 use std::{fs, sync::Arc};
 
 use anyhow::Context as _;
 use futures::lock::Mutex;
 use tonic::{Request, transport::Channel};
-use xueliang_base::kind::Lane;
+use xueliang_base::{kind::Lane, point::PointClass};
 use xueliang_proto::v1::{
     self, account_service_client::AccountServiceClient, alert_service_client::AlertServiceClient,
 };
@@ -15,6 +15,11 @@ use super::super::bus::{alerts::alert, process::BusProcess};
 /// The divisions.
 pub(super) const OURS: &str = "3302";
 pub(super) const THEIRS: &str = "3301";
+
+/// The class of the points of a division.
+pub(super) fn class_in(code: &str) -> PointClass {
+    if code == OURS { PointClass::Third } else { PointClass::First }
+}
 
 const PASSWORD: &str = "Nine-lamps-by-the-river";
 
@@ -57,8 +62,9 @@ impl Site {
         for code in [OURS, THEIRS] {
             config.push_str(&format!(
                 "[[division]]\ncode = \"{code}\"\nname = \"{code}\"\nparent = \"33\"\n\
-                 [[camera]]\nid = \"camera-{code}\"\nname = \"Camera {code}\"\ndivision = \"{code}\"\n\
-                 url = \"rtsp://127.0.0.1:1/{code}\"\n"
+                 [[camera]]\nid = \"camera-{code}\"\nname = \"Camera {code}\"\ndivision = \"{code}\"\nclass = \"{}\"\n\
+                 url = \"rtsp://127.0.0.1:1/{code}\"\n",
+                class_in(code)
             ));
             if let Some(port) = sinks {
                 config.push_str(&format!(
@@ -150,6 +156,7 @@ pub(super) fn alert_at(code: &str, lane: Lane, index: usize) -> v1::Alert {
     if let Some(place) = &mut alert.place {
         place.camera_id = format!("camera-{code}");
         place.division_path = vec!["33".to_owned(), code.to_owned()];
+        place.point_class = class_in(code).number();
     }
     alert
 }
