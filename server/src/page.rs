@@ -163,7 +163,7 @@ mod tests {
         let mut again = HeaderMap::new();
         again.insert(header::IF_NONE_MATCH, etag);
         assert_eq!(
-            answer(State(policy(None)), Uri::from_static("/"), again).await.status(),
+            answer(State(super::policy(None)), Uri::from_static("/"), again).await.status(),
             StatusCode::NOT_MODIFIED
         );
         let script =
@@ -171,7 +171,7 @@ mod tests {
         let uri: Uri = format!("/{}", &script["app/".len()..]).parse().unwrap();
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, br"));
-        let script = answer(State(policy(None)), uri, headers).await;
+        let script = answer(State(super::policy(None)), uri, headers).await;
         assert_eq!(script.headers()[header::CONTENT_ENCODING], "br");
         assert!(script.headers()[header::CACHE_CONTROL].to_str().unwrap().contains("immutable"));
     }
@@ -196,7 +196,7 @@ mod tests {
             "/xueliang.v1.EvidenceService/GetStill".to_owned(),
         ] {
             let uri: Uri = path.parse().unwrap();
-            let body = answer(uri, HeaderMap::new()).await.into_body();
+            let body = answer(State(policy(None)), uri, HeaderMap::new()).await.into_body();
             let body = axum::body::to_bytes(body, 16 << 20).await.unwrap();
             assert!(!body.windows(6).any(|part| part == b"pixels"), "{path}");
         }

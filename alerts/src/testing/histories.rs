@@ -176,8 +176,13 @@ async fn report(bench: &Bench, dice: &mut Dice, act: usize) -> CaseKey {
         owner: Owner::Ours,
     };
     let actor = Actor::new("grid-1", "grid");
-    let report =
-        ManualReport { subject, actor, note: "smoke behind it".to_owned(), key: format!("report-{act}") };
+    let report = ManualReport {
+        subject,
+        class: None,
+        actor,
+        note: "smoke behind it".to_owned(),
+        key: format!("report-{act}"),
+    };
     CaseKey::Number(bench.bus.store().report_manually(report).await.unwrap().number)
 }
 

@@ -122,6 +122,7 @@ pub(crate) fn config(cameras: Vec<Camera>) -> Config {
         publishers: Vec::new(),
         sinks: Vec::new(),
         cases: xueliang_base::config::CaseOptions::default(),
+        map: None,
     }
 }
 pub(crate) fn models() -> Vec<ModelMeanings> {

@@ -19,7 +19,7 @@ use xueliang_base::time::Mono;
 
 use super::{
     Seats, WorkerId,
-    camera::{FIRST, Limits, PATIENCE, Seat},
+    camera::{AT_STAKE, FIRST, Limits, PATIENCE, Seat},
     lease::Free,
 };
 
@@ -42,6 +42,8 @@ pub(super) enum Takes {
 pub(super) struct Line {
     /// Whether they were never tried.
     pub(super) first: bool,
+    /// Whether a floor at rest is at stake.
+    pub(super) at_stake: bool,
     pub(super) interval: Duration,
     /// A positive number's bits, which are in the order of the numbers.
     pub(super) weight: u64,
@@ -55,7 +57,8 @@ impl Line {
     /// Of whoever in it has waited since then: the seat itself need not be fetched.
     fn urgency(&self, now: Mono, since: Mono) -> f64 {
         let first = if self.first { FIRST } else { 0.0 };
-        first + self.lateness(now, since) * f64::from_bits(self.weight)
+        let at_stake = if self.at_stake { AT_STAKE } else { 0.0 };
+        first + at_stake + self.lateness(now, since) * f64::from_bits(self.weight)
     }
     /// Whether that one had better wait for the worker that holds its decoder than be looked at elsewhere.
     fn waits_for_its_worker(&self, now: Mono, since: Mono) -> bool {

@@ -44,6 +44,8 @@ const HOPELESS: Duration = Duration::from_secs(7);
 pub(super) const PATIENCE: f64 = 2.0;
 /// What urgency is more at a camera that was never looked at: it goes before all that were, once.
 pub(super) const FIRST: f64 = 1e9;
+/// And then those without which a floor at rest is broken: whoever was woken waits for them.
+pub(super) const AT_STAKE: f64 = 1e6;
 
 /// When a look is not worth its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -285,7 +287,8 @@ impl Seat {
     #[cfg(test)]
     pub(super) fn urgency(&self, now: Mono) -> f64 {
         let first = if self.is_first() { FIRST } else { 0.0 };
-        first + self.lateness(now) * self.weight
+        let at_stake = self.offer.freshest_keyframe_arrival.is_some_and(|arrival| self.is_at_stake(arrival));
+        first + if at_stake { AT_STAKE } else { 0.0 } + self.lateness(now) * self.weight
     }
     /// All that its urgency depends on besides the time since the last try, and what its look takes.
     pub(super) fn line(&self, now: Mono, limits: Limits) -> Line {
@@ -293,6 +296,7 @@ impl Seat {
         let by_keyframe = || self.is_doubted() || self.offer.freshest_keyframe_arrival.is_some_and(new);
         Line {
             first: self.is_first(),
+            at_stake: self.offer.freshest_keyframe_arrival.is_some_and(|arrival| self.is_at_stake(arrival)),
             interval: self.interval.unwrap_or_default(),
             weight: self.weight.to_bits(),
             takes: match self.lease {
@@ -400,11 +404,14 @@ impl Seat {
         }
         cost.mul_f64(0.5f64.powf(overdue.as_secs_f64() / DOUBTED.as_secs_f64()))
     }
-    /// How long this keyframe may wait: longer where a floor at rest is broken unless it, or the next one, is looked at.
-    fn oldest_keyframe(&self, arrival: Mono, limits: Limits) -> Duration {
+    /// Whether a floor at rest is broken unless this keyframe, or the next one, is looked at.
+    fn is_at_stake(&self, arrival: Mono) -> bool {
         let step = self.offer.keyframe_interval_estimate.unwrap_or_default();
-        let at_stake = |kept: &Kept| kept.resting && kept.breaks(arrival, step * 2);
-        if self.floors.iter().any(at_stake) { limits.oldest_at_stake } else { limits.oldest_keyframe }
+        self.failures == 0 && self.floors.iter().any(|kept| kept.is_at_stake(arrival, step * 2))
+    }
+    /// How long this keyframe may wait.
+    fn oldest_keyframe(&self, arrival: Mono, limits: Limits) -> Duration {
+        if self.is_at_stake(arrival) { limits.oldest_at_stake } else { limits.oldest_keyframe }
     }
     /// Predicted cost of a keyframe look, where there is a new keyframe and it would not come too old.
     pub(super) fn keyframe_cost(&self, now: Mono, limits: Limits) -> Option<Duration> {

@@ -83,6 +83,14 @@ impl Kept {
         let next = picture.plus(step);
         !self.floor.unserved && self.served.is_none_or(|served| served.plus(self.blind_max()) < next)
     }
+    /// Whether what is promised at rest is broken unless this picture, or one that comes so long after it, is looked at.
+    pub(super) fn is_at_stake(&self, picture: Mono, step: Duration) -> bool {
+        let at_rest = self.resting || self.woken.is_some();
+        let next = picture.plus(step);
+        at_rest
+            && !self.floor.unserved
+            && self.served.is_none_or(|served| served.plus(self.promised()) < next)
+    }
     /// Whether a picture would be due at rest too.
     pub(super) fn is_owed(&self, picture: Mono) -> bool {
         self.served.is_none_or(|served| picture.since(served) >= self.floor.at_rest.mul_f64(0.9))

@@ -4490,18 +4490,71 @@ pub struct CameraStatus {
     /// Class of the point; unspecified where none is registered.
     #[prost(enumeration = "PointClass", tag = "33")]
     pub point_class: i32,
+    /// Where it stands, WGS-84; absent where that is not registered.
+    #[prost(message, optional, tag = "40")]
+    pub position: ::core::option::Option<GeoPoint>,
+    /// Street address, for people; empty where it is not registered.
+    #[prost(string, tag = "41")]
+    pub address: ::prost::alloc::string::String,
+    /// Whether it sees nothing: it does not deliver though it should, or what it delivers shows nothing. Set by the bus.
+    #[prost(bool, tag = "42")]
+    pub blind: bool,
+    /// Kinds of level 1 or 2 that its rules watch for and that are not covered now, by number. Set by the bus.
+    #[prost(enumeration = "Kind", repeated, tag = "43")]
+    pub critical_lost: ::prost::alloc::vec::Vec<i32>,
 }
-/// Asks for cameras.
+/// Asks for cameras. What is said of several fields must hold together; of what stands in one field, any.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListCamerasRequest {
     /// Divisions whose subtrees are wanted; empty: all.
     #[prost(string, repeated, tag = "1")]
     pub divisions: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only these; at most 1000. Empty: all.
+    #[prost(string, repeated, tag = "2")]
+    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Only those whose stream is so; SIGNAL_UNSPECIFIED: of which nothing is known. Empty: all.
+    #[prost(enumeration = "Signal", repeated, tag = "3")]
+    pub signals: ::prost::alloc::vec::Vec<i32>,
+    /// Only those with a rule of these kinds; empty: all.
+    #[prost(enumeration = "Kind", repeated, tag = "4")]
+    pub kinds: ::prost::alloc::vec::Vec<i32>,
+    /// Only those with a rule, of these kinds where any are said, whose coverage is so; empty: all.
+    #[prost(enumeration = "Granted", repeated, tag = "5")]
+    pub granted: ::prost::alloc::vec::Vec<i32>,
+    /// Only those whose id, name or address holds this, small letters or capitals, or that lie in the division of this code; at
+    /// most 100 bytes. Empty: all.
+    #[prost(string, tag = "6")]
+    pub text: ::prost::alloc::string::String,
+    /// Only those that are blind, or of which some rule is not covered.
+    #[prost(bool, tag = "7")]
+    pub troubled: bool,
+    /// In which order.
+    #[prost(enumeration = "CameraOrder", tag = "8")]
+    pub order: i32,
+    /// Leave accounting, coverage, sub-stream and evidence out: for a map of all cameras.
+    #[prost(bool, tag = "9")]
+    pub brief: bool,
+    /// At most so many, 1 to 1000; 0: all at once, for programs on the same machine.
+    #[prost(uint32, tag = "10")]
+    pub page_size: u32,
+    /// From an earlier answer to the same question.
+    #[prost(string, tag = "11")]
+    pub page_token: ::prost::alloc::string::String,
 }
-/// All cameras that match.
+/// What a division is called.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DivisionName {
+    /// Its code.
+    #[prost(string, tag = "1")]
+    pub code: ::prost::alloc::string::String,
+    /// Its name.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+}
+/// Cameras that match.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListCamerasResponse {
-    /// By camera id.
+    /// In the order that was asked for.
     #[prost(message, repeated, tag = "1")]
     pub cameras: ::prost::alloc::vec::Vec<CameraStatus>,
     /// When the node reported; 0 when no node is attached.
@@ -4510,6 +4563,15 @@ pub struct ListCamerasResponse {
     /// IANA name of the site's zone: in it people name times.
     #[prost(string, tag = "3")]
     pub timezone: ::prost::alloc::string::String,
+    /// Asks for the next page; empty after the last.
+    #[prost(string, tag = "4")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// How many match in all.
+    #[prost(uint32, tag = "5")]
+    pub total: u32,
+    /// What the divisions on the paths of these cameras are called, by code, as far as they stand in the tree.
+    #[prost(message, repeated, tag = "6")]
+    pub divisions: ::prost::alloc::vec::Vec<DivisionName>,
 }
 /// Asks for a camera.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4867,6 +4929,36 @@ impl Granted {
             "GRANTED_GUARANTEED" => Some(Self::Guaranteed),
             "GRANTED_BEST_EFFORT" => Some(Self::BestEffort),
             "GRANTED_NOT_COVERED" => Some(Self::NotCovered),
+            _ => None,
+        }
+    }
+}
+/// In which order cameras are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CameraOrder {
+    /// By id.
+    Unspecified = 0,
+    /// Those that lost critical coverage first, then blind ones, then those of which some rule is not covered, then the others;
+    /// each by id.
+    Trouble = 1,
+}
+impl CameraOrder {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CAMERA_ORDER_UNSPECIFIED",
+            Self::Trouble => "CAMERA_ORDER_TROUBLE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CAMERA_ORDER_UNSPECIFIED" => Some(Self::Unspecified),
+            "CAMERA_ORDER_TROUBLE" => Some(Self::Trouble),
             _ => None,
         }
     }
@@ -9010,6 +9102,10 @@ pub struct GetCaseResponse {
     /// What a dispatch would be filled in with now; not set: the case is over.
     #[prost(message, optional, tag = "3")]
     pub prefill: ::core::option::Option<CasePrefill>,
+    /// What the caller may do with it as it stands: by the caller's rights, 采办分离, and who judges it. What is said with it
+    /// (a reason, a unit, a note) may still be refused.
+    #[prost(enumeration = "CaseAct", repeated, tag = "4")]
+    pub may: ::prost::alloc::vec::Vec<i32>,
 }
 /// The limit of a stage.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -9571,6 +9667,175 @@ impl CaseOwner {
             "CASE_OWNER_UNSPECIFIED" => Some(Self::Unspecified),
             "CASE_OWNER_OURS" => Some(Self::Ours),
             "CASE_OWNER_EXTERNAL" => Some(Self::External),
+            _ => None,
+        }
+    }
+}
+/// What happens to a case, each numbered as in CaseAction: for the words of it, and to say what may be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseAct {
+    /// Not set.
+    Unspecified = 0,
+    /// The first event.
+    Opened = 1,
+    /// Claimed.
+    Claim = 2,
+    /// A claim given up.
+    Release = 3,
+    /// Judged true.
+    Confirm = 4,
+    /// Judged false.
+    FalseAlarm = 5,
+    /// No matter for a case.
+    NotAccept = 6,
+    /// Part of another case.
+    Merge = 7,
+    /// Another case is part of this one.
+    Absorb = 8,
+    /// The condition ended and nothing is left to do.
+    Clear = 9,
+    /// The condition ended.
+    ConditionEnded = 10,
+    /// Another level.
+    Regrade = 11,
+    /// A unit is asked.
+    Dispatch = 12,
+    /// The unit gives it back.
+    Return = 13,
+    /// The unit takes it.
+    Accept = 14,
+    /// The unit goes to work.
+    Start = 15,
+    /// The unit asks to put it off.
+    AskSuspension = 16,
+    /// Put off.
+    Suspend = 17,
+    /// Taken up again.
+    Resume = 18,
+    /// Said to be done.
+    Feedback = 19,
+    /// The check begins.
+    TakeUp = 20,
+    /// The check passed.
+    Pass = 21,
+    /// The check failed.
+    Rework = 22,
+    /// Closed unchecked.
+    ForceClose = 23,
+    /// Taken up again.
+    Reopen = 24,
+    /// Void.
+    Cancel = 25,
+    /// Rated.
+    Rate = 26,
+    /// Urged.
+    Urge = 27,
+    /// Supervised.
+    Supervise = 28,
+    /// One more limit.
+    Extend = 29,
+    /// Other authorities called in.
+    Whistle = 30,
+    /// Under legal hold, or no longer.
+    Hold = 31,
+    /// A limit ends soon.
+    DueSoon = 32,
+    /// A limit has ended.
+    Overdue = 33,
+    /// Somebody further up is told.
+    Escalate = 34,
+    /// Who was told has it.
+    Acknowledge = 35,
+    /// Another system reported what it did.
+    Heard = 36,
+}
+impl CaseAct {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_ACT_UNSPECIFIED",
+            Self::Opened => "CASE_ACT_OPENED",
+            Self::Claim => "CASE_ACT_CLAIM",
+            Self::Release => "CASE_ACT_RELEASE",
+            Self::Confirm => "CASE_ACT_CONFIRM",
+            Self::FalseAlarm => "CASE_ACT_FALSE_ALARM",
+            Self::NotAccept => "CASE_ACT_NOT_ACCEPT",
+            Self::Merge => "CASE_ACT_MERGE",
+            Self::Absorb => "CASE_ACT_ABSORB",
+            Self::Clear => "CASE_ACT_CLEAR",
+            Self::ConditionEnded => "CASE_ACT_CONDITION_ENDED",
+            Self::Regrade => "CASE_ACT_REGRADE",
+            Self::Dispatch => "CASE_ACT_DISPATCH",
+            Self::Return => "CASE_ACT_RETURN",
+            Self::Accept => "CASE_ACT_ACCEPT",
+            Self::Start => "CASE_ACT_START",
+            Self::AskSuspension => "CASE_ACT_ASK_SUSPENSION",
+            Self::Suspend => "CASE_ACT_SUSPEND",
+            Self::Resume => "CASE_ACT_RESUME",
+            Self::Feedback => "CASE_ACT_FEEDBACK",
+            Self::TakeUp => "CASE_ACT_TAKE_UP",
+            Self::Pass => "CASE_ACT_PASS",
+            Self::Rework => "CASE_ACT_REWORK",
+            Self::ForceClose => "CASE_ACT_FORCE_CLOSE",
+            Self::Reopen => "CASE_ACT_REOPEN",
+            Self::Cancel => "CASE_ACT_CANCEL",
+            Self::Rate => "CASE_ACT_RATE",
+            Self::Urge => "CASE_ACT_URGE",
+            Self::Supervise => "CASE_ACT_SUPERVISE",
+            Self::Extend => "CASE_ACT_EXTEND",
+            Self::Whistle => "CASE_ACT_WHISTLE",
+            Self::Hold => "CASE_ACT_HOLD",
+            Self::DueSoon => "CASE_ACT_DUE_SOON",
+            Self::Overdue => "CASE_ACT_OVERDUE",
+            Self::Escalate => "CASE_ACT_ESCALATE",
+            Self::Acknowledge => "CASE_ACT_ACKNOWLEDGE",
+            Self::Heard => "CASE_ACT_HEARD",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_ACT_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_ACT_OPENED" => Some(Self::Opened),
+            "CASE_ACT_CLAIM" => Some(Self::Claim),
+            "CASE_ACT_RELEASE" => Some(Self::Release),
+            "CASE_ACT_CONFIRM" => Some(Self::Confirm),
+            "CASE_ACT_FALSE_ALARM" => Some(Self::FalseAlarm),
+            "CASE_ACT_NOT_ACCEPT" => Some(Self::NotAccept),
+            "CASE_ACT_MERGE" => Some(Self::Merge),
+            "CASE_ACT_ABSORB" => Some(Self::Absorb),
+            "CASE_ACT_CLEAR" => Some(Self::Clear),
+            "CASE_ACT_CONDITION_ENDED" => Some(Self::ConditionEnded),
+            "CASE_ACT_REGRADE" => Some(Self::Regrade),
+            "CASE_ACT_DISPATCH" => Some(Self::Dispatch),
+            "CASE_ACT_RETURN" => Some(Self::Return),
+            "CASE_ACT_ACCEPT" => Some(Self::Accept),
+            "CASE_ACT_START" => Some(Self::Start),
+            "CASE_ACT_ASK_SUSPENSION" => Some(Self::AskSuspension),
+            "CASE_ACT_SUSPEND" => Some(Self::Suspend),
+            "CASE_ACT_RESUME" => Some(Self::Resume),
+            "CASE_ACT_FEEDBACK" => Some(Self::Feedback),
+            "CASE_ACT_TAKE_UP" => Some(Self::TakeUp),
+            "CASE_ACT_PASS" => Some(Self::Pass),
+            "CASE_ACT_REWORK" => Some(Self::Rework),
+            "CASE_ACT_FORCE_CLOSE" => Some(Self::ForceClose),
+            "CASE_ACT_REOPEN" => Some(Self::Reopen),
+            "CASE_ACT_CANCEL" => Some(Self::Cancel),
+            "CASE_ACT_RATE" => Some(Self::Rate),
+            "CASE_ACT_URGE" => Some(Self::Urge),
+            "CASE_ACT_SUPERVISE" => Some(Self::Supervise),
+            "CASE_ACT_EXTEND" => Some(Self::Extend),
+            "CASE_ACT_WHISTLE" => Some(Self::Whistle),
+            "CASE_ACT_HOLD" => Some(Self::Hold),
+            "CASE_ACT_DUE_SOON" => Some(Self::DueSoon),
+            "CASE_ACT_OVERDUE" => Some(Self::Overdue),
+            "CASE_ACT_ESCALATE" => Some(Self::Escalate),
+            "CASE_ACT_ACKNOWLEDGE" => Some(Self::Acknowledge),
+            "CASE_ACT_HEARD" => Some(Self::Heard),
             _ => None,
         }
     }
@@ -15004,6 +15269,9 @@ pub struct ExplainedRule {
     /// The longest it may be blind while its camera rests, microseconds.
     #[prost(uint64, tag = "22")]
     pub at_rest_us: u64,
+    /// What text says, in Chinese; empty from a node of an earlier version.
+    #[prost(string, tag = "23")]
+    pub text_zh: ::prost::alloc::string::String,
 }
 /// The most that was seen of what was not confirmed.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
@@ -18712,6 +18980,35 @@ pub struct Enumeration {
     #[prost(message, repeated, tag = "2")]
     pub labels: ::prost::alloc::vec::Vec<Label>,
 }
+/// What a reason is called by which an account of access units is kept.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnitReasonLabel {
+    /// The reason, as accounts say it.
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    /// In Chinese.
+    #[prost(string, tag = "2")]
+    pub zh: ::prost::alloc::string::String,
+    /// In English.
+    #[prost(string, tag = "3")]
+    pub en: ::prost::alloc::string::String,
+}
+/// A map to draw places on, where the site has one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MapTiles {
+    /// Where a tile is, with {z}, {x} and {y} in it: a square of 256 pixels of Web Mercator (EPSG:3857).
+    #[prost(string, tag = "1")]
+    pub url: ::prost::alloc::string::String,
+    /// The number under which the map was approved (审图号), to be shown on it.
+    #[prost(string, tag = "2")]
+    pub approval: ::prost::alloc::string::String,
+    /// Whose map it is, to be shown on it; may be empty.
+    #[prost(string, tag = "3")]
+    pub attribution: ::prost::alloc::string::String,
+    /// The closest there is.
+    #[prost(uint32, tag = "4")]
+    pub max_zoom: u32,
+}
 /// The words.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetVocabularyResponse {
@@ -18727,6 +19024,12 @@ pub struct GetVocabularyResponse {
     /// IANA name of the site's zone: in it people name times.
     #[prost(string, tag = "4")]
     pub timezone: ::prost::alloc::string::String,
+    /// Reasons by which accounts of access units are kept, by reason.
+    #[prost(message, repeated, tag = "5")]
+    pub unit_reasons: ::prost::alloc::vec::Vec<UnitReasonLabel>,
+    /// The map; absent where the site has none.
+    #[prost(message, optional, tag = "6")]
+    pub map: ::core::option::Option<MapTiles>,
 }
 /// Generated client implementations.
 pub mod vocabulary_service_client {

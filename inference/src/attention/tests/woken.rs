@@ -95,8 +95,8 @@ fn a_rule_that_has_seen_something_is_promised_what_it_asks() {
 
 #[test]
 fn floors_at_rest_hold_where_keyframes_come_together_and_others_are_woken_all_the_time() {
-    // What rests takes one of two workers, in bursts of forty; what is woken would take two more.
-    let (resting_ones, woken_ones) = (160, 20);
+    // What rests takes one of two workers, in bursts of forty; what is woken would take ten more, and one by its keyframes alone.
+    let (resting_ones, woken_ones) = (160, 120);
     let mut cams = cams(resting_ones + woken_ones, 0.3, 25);
     for (index, cam) in cams.iter_mut().enumerate() {
         cam.continued = true;

@@ -56,7 +56,9 @@ const ASKS: [(&str, Ask); 19] = [
     ("a month", |dice, query| some_days(dice, query, 30)),
     ("a district", |dice, query| query.filter.divisions = codes(dice, 2)),
     ("a village", |dice, query| query.filter.divisions = codes(dice, 4)),
-    ("a village's own, seen by itself", |dice, query| query.filter.within = Some(codes(dice, 4))),
+    ("a village's own, seen by itself", |dice, query| {
+        query.filter.within = Some(codes(dice, 4).iter().map(Into::into).collect())
+    }),
     ("a camera", |dice, query| {
         let camera = format!("camera-{}", town::some_camera(dice));
         query.filter.cameras = camera.parse::<CameraId>().into_iter().collect();

@@ -26,7 +26,14 @@ fn some_query(dice: &mut Dice, all: &[v1::GetCaseResponse]) -> CaseQuery {
     for _ in 0..1 + dice.roll(3) {
         match dice.roll(13) {
             0 => query.filter.divisions = codes(pick(dice, &[STREETS[0], STREETS[1], "330109", "33"])),
-            1 => query.filter.within = Some(codes(pick(dice, &[STREETS[2], "330106", "330109001001"]))),
+            1 => {
+                query.filter.within = Some(
+                    codes(pick(dice, &[STREETS[2], "330106", "330109001001"]))
+                        .iter()
+                        .map(Into::into)
+                        .collect(),
+                )
+            }
             2 => query.filter.cameras = vec![format!("camera-{}", dice.roll(6)).parse().unwrap()],
             3 => query.filter.kinds = pick(dice, &[1101, 1201, 5102, 9101]),
             4 => query.filter.classes = pick(dice, &[1, 2, 3]),
@@ -98,7 +105,9 @@ fn is_wanted(query: &CaseQuery, told: &v1::GetCaseResponse) -> bool {
     let level = Level::try_from(u8::try_from(case.level).unwrap()).unwrap();
     let class = subject.kind_class;
     (query.filter.divisions.is_empty() || under(&query.filter.divisions))
-        && query.filter.within.as_ref().is_none_or(|own| under(own))
+        && query.filter.within.as_ref().is_none_or(|own| {
+            subject.division_path.iter().any(|code| own.iter().any(|one| one.as_str() == code))
+        })
         && (query.filter.cameras.is_empty()
             || query.filter.cameras.iter().any(|id| id.as_str() == subject.camera_id))
         && (query.filter.kinds.is_empty() || query.filter.kinds.contains(&subject.kind))
