@@ -346,15 +346,6 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
-        name: "ReleaseState",
-        labels: &[
-            label(1, "待批准", "waits to be approved"),
-            label(2, "已批准", "approved"),
-            label(3, "未批准", "refused"),
-            label(4, "批准已到期", "approval ended"),
-        ],
-    },
-    Enumeration {
         name: "PointClass",
         labels: &[
             label(1, "一类点", "class 1"),
@@ -396,6 +387,15 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(5, "督导审计", "supervision or audit"),
             label(6, "依法调取", "legal request"),
             label(7, "共享", "sharing"),
+        ],
+    },
+    Enumeration {
+        name: "ReleaseState",
+        labels: &[
+            label(1, "待批准", "waits to be approved"),
+            label(2, "已批准", "approved"),
+            label(3, "未批准", "refused"),
+            label(4, "批准已到期", "approval ended"),
         ],
     },
     Enumeration {

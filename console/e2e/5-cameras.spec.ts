@@ -67,7 +67,8 @@ test('by keyboard: to the cameras, into one, its coverage, account and what it d
   expect(page.url()).toMatch(/\/cameras\/pond/);
   expect(await page.locator('[data-test=coverage]').textContent()).toContain('危险水域闯入');
   const account = page.locator('[data-test=account-of-units]');
-  await expect.poll(() => account.locator('tr').last().textContent(), 'each frame stands in one line').toMatch(/对不上账\s*0/);
+  // Each frame stands in one line.
+  await expect.poll(() => account.locator('tr').last().textContent()).toMatch(/对不上账\s*0/);
   await explained(page);
   const rule = page.locator('[data-test=rule][data-verdict="1"]').first();
   expect(await rule.textContent()).toMatch(/告警.*区域 bank 内有人员/);

@@ -360,7 +360,7 @@ fn the_encoded_tier_is_told_what_moved_between_two_glances_and_nothing_else() {
 fn the_encoded_tier_is_not_asked_to_tell_of_what_comes_and_goes_in_vain() {
     let mut town = Town::known(KEYFRAMES);
     let gust = |town: &mut Town| {
-        let told = town.play(4, block(30.0));
+        let told = town.play(4, block(16.0));
         town.look(&[]);
         let ended = town.rest(28);
         [told[0].label.unwrap().moved, ended[0].label.unwrap().moved]
@@ -368,7 +368,7 @@ fn the_encoded_tier_is_not_asked_to_tell_of_what_comes_and_goes_in_vain() {
     assert_eq!(gust(&mut town), [true, true]);
     assert_eq!(gust(&mut town), [true, false], "its end makes a habit of it");
     assert_eq!(gust(&mut town), [false, false]);
-    let told = town.play(4, block(60.0));
+    let told = town.play(4, block(80.0));
     assert!(told[0].label.unwrap().moved, "what stands out from it does");
     town.rest(28);
     let beside = Rect::new(0.05, 0.6, 0.2, 0.9);

@@ -66,7 +66,7 @@ async fn a_history_that_was_changed_is_not_believed_and_troubles_no_other_case()
         store.act_on_case(urge(other.id)).await.unwrap();
         assert_eq!(store.health().failing, None, "{edit}: the storage is well");
         // A list tells both, and of the damaged one what its row says, and that it is damaged.
-        let who = crate::rights::Principal::new("ana", crate::rights::PrincipalKind::Operator);
+        let who = Principal::new("ana", PrincipalKind::Operator);
         let query = CaseQuery { limit: 10, ..CaseQuery::default() };
         let listed = bench.bus.cases(&who, query).await.unwrap();
         let (damaged, whole): (Vec<_>, Vec<_>) = listed.cases.into_iter().partition(|case| case.damaged);

@@ -39,7 +39,7 @@ impl World {
         self.check(&store).await;
         let seed = self.dice.roll(u64::MAX);
         let mut dice = Dice(seed);
-        self.disk.cut_power_after(self.dice.roll(150), Box::new(move |sides| dice.roll(sides)));
+        self.disk.cut_power_after(self.dice.roll(400), Box::new(move |sides| dice.roll(sides)));
         while !self.disk.is_cut() {
             let alert: Alert = major();
             let incoming = Incoming { alert: alert.clone(), received: self.clock.mono(), told: false };
