@@ -8,7 +8,7 @@ use xueliang_proto::v1;
 use super::{
     Action, Actor, Case, Claim, Event, OnDuty, Owner, Refusal, State,
     actor::Capacity,
-    clock::{Policy, timers_after},
+    clock::{Policy, Stage, timers_after},
     note,
 };
 
@@ -106,12 +106,7 @@ pub fn apply(case: Option<&Case>, event: &Event) -> Result<Case, Refusal> {
         None => {}
     }
     effect(case, &mut after, actor, action, *at)?;
-    if let Action::Escalate(stage, _, desk) = action {
-        after.told.push((*stage, desk.clone()));
-    }
-    // A timer that begins anew has told nobody.
-    let Case { told, timers, .. } = &mut after;
-    told.retain(|(stage, _)| timers.all().any(|timer| timer.stage == *stage && timer.rungs > 0));
+    after.told = told(case, event);
     if state != State::New {
         after.claim = None;
     }
@@ -119,6 +114,16 @@ pub fn apply(case: Option<&Case>, event: &Event) -> Result<Case, Refusal> {
         after.acknowledged = None;
     }
     Ok(after)
+}
+
+/// Who was told because of the timers that run after an event. One that begins anew has told nobody.
+fn told(case: &Case, event: &Event) -> Vec<(Stage, String)> {
+    let now = match &event.action {
+        Action::Escalate(stage, _, desk) => Some((*stage, desk.clone())),
+        _ => None,
+    };
+    let runs = |stage: Stage| event.timers.all().any(|timer| timer.stage == stage && timer.rungs > 0);
+    case.told.iter().cloned().chain(now).filter(|(stage, _)| runs(*stage)).collect()
 }
 
 /// Of a case that another platform keeps.
@@ -389,7 +394,9 @@ pub fn act(
     let limits = policy.limits(after.subject.kind, after.level, &duty.profile);
     event.timers = timers_after(case, &after, &event.action, at, &limits, &policy.calendar);
     event.state = after.state;
-    let after = Case { timers: event.timers.clone(), ..after };
+    // Which timers run is known only now.
+    let told = case.map(|case| told(case, &event)).unwrap_or_default();
+    let after = Case { timers: event.timers.clone(), told, ..after };
     Ok((event, after))
 }
 

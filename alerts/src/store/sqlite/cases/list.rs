@@ -1,6 +1,6 @@
 //! Reads of cases: one, a page of them, and those whose clock has something to say.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, types::Value};
 use tracing::error;
 use xueliang_base::{
     kind::{Class, Lane},
@@ -153,9 +153,37 @@ pub(super) fn due(db: &Connection, rules: &Rules, most: usize, now: Wall) -> Res
                     .map(|limit| Timer::new(Stage::Judge, *limit, begin, &rules.policy.calendar).soon);
                 timers.min().is_some_and(|soon| soon <= now)
             };
-            let mut sql =
-                Sql::new("SELECT a.alert_id, a.untouched_us FROM alert a WHERE a.class = ? AND a.lane = ?");
-            sql.add("", [i32::from(v1::KindClass::from(class)).into(), lane_number(lane).into()]);
+            let kinds: Option<Vec<_>> =
+                levels.iter().map(|level| rules.policy.kinds_to_judge(class, *level)).collect();
+            let mut sql = match kinds {
+                None => {
+                    let mut sql = Sql::new(
+                        "SELECT a.alert_id, a.untouched_us FROM alert a WHERE a.class = ? AND a.lane = ?",
+                    );
+                    sql.add("", [i32::from(v1::KindClass::from(class)).into(), lane_number(lane).into()]);
+                    sql
+                }
+                // The rest of the class is judged by nobody and stays untouched for ever: it is passed over within an index.
+                Some(kinds) => {
+                    let mut sql = Sql::new(
+                        "SELECT a.alert_id, a.untouched_us FROM alert a INDEXED BY alert_untouched_by_time \
+                         WHERE a.untouched_us IS NOT NULL AND a.class = ?",
+                    );
+                    sql.add("", [i32::from(v1::KindClass::from(class)).into()]);
+                    let kinds: Vec<i64> =
+                        kinds.concat().iter().map(|kind| i64::from(kind.number())).collect();
+                    for (column, numbers) in
+                        [("kind", kinds), ("level", severities.iter().map(|one| i64::from(*one)).collect())]
+                    {
+                        let marks = vec!["?"; numbers.len()].join(", ");
+                        sql.add(
+                            &format!(" AND a.{column} IN ({marks})"),
+                            numbers.into_iter().map(Value::from),
+                        );
+                    }
+                    sql
+                }
+            };
             sql.add(
                 " AND a.untouched_us <= ? ORDER BY a.untouched_us LIMIT ?",
                 [now.0.into(), limit(most).into()],

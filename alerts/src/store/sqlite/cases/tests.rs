@@ -6,6 +6,7 @@ use xueliang_base::error::ErrorKind;
 
 use super::*;
 use crate::{
+    rights::PrincipalKind,
     store::STORE_FILE,
     testing::{Bench, close, major},
 };
