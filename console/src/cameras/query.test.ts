@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
+import { Kind } from '../gen/xueliang/v1/alert_pb';
 import { CameraOrder, Granted, Signal } from '../gen/xueliang/v1/camera_pb';
 import { ALL, choiceOf, queryOf, requestOf, type Choice } from './query';
 
 test('an address brings back what was chosen', () => {
   const choice: Choice = {
-    text: '东码头', division: '330282', signal: Signal.UNSPECIFIED, kind: 1101, granted: Granted.NOT_COVERED, troubled: true,
+    text: '东码头', division: '330282', signal: Signal.UNSPECIFIED, kind: Kind.FIRE_FLAME, granted: Granted.NOT_COVERED, troubled: true,
   };
   expect(choiceOf(queryOf(choice))).toEqual(choice);
   expect(queryOf(ALL)).toEqual({});

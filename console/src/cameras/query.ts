@@ -1,7 +1,7 @@
 // What is asked of the list of cameras: as it stands in the address of the page, and as the service is asked.
 import { create } from '@bufbuild/protobuf';
 import type { LocationQuery } from 'vue-router';
-import type { Kind } from '../gen/xueliang/v1/alert_pb';
+import { Kind } from '../gen/xueliang/v1/alert_pb';
 import { CameraOrder, Granted, ListCamerasRequestSchema, Signal, type ListCamerasRequest } from '../gen/xueliang/v1/camera_pb';
 
 /** What is chosen; nothing chosen in a field: all. */
@@ -22,10 +22,10 @@ export const ALL: Choice = {
 /** The service takes no longer text. */
 export const MAX_TEXT_BYTES = 100;
 
-function number(value: unknown, most: number): number | undefined {
+function number<T extends number>(value: unknown, most: T): T | undefined {
   if (typeof value !== 'string' || !/^\d{1,5}$/.test(value)) return undefined;
   const read = Number(value);
-  return read <= most ? read : undefined;
+  return read <= most ? (read as T) : undefined;
 }
 
 /** As the address says; what it says wrongly is left out. */
@@ -37,9 +37,9 @@ export function choiceOf(query: LocationQuery): Choice {
   return {
     text: cut(text('text')),
     division: text('division'),
-    signal: number(query['signal'], Signal.NOT_CONNECTED),
-    kind: number(query['kind'], 99_999) as Kind | undefined,
-    granted: number(query['granted'], Granted.NOT_COVERED) || undefined,
+    signal: number<Signal>(query['signal'], Signal.NOT_CONNECTED),
+    kind: number<Kind>(query['kind'], Kind.MANUAL_REPORT),
+    granted: number<Granted>(query['granted'], Granted.NOT_COVERED) || undefined,
     troubled: query['troubled'] === '1',
   };
 }
@@ -61,7 +61,7 @@ export function queryOf(choice: Choice): Record<string, string> {
 function cut(text: string): string {
   const encoder = new TextEncoder();
   let shorter = text;
-  while (encoder.encode(shorter).length > MAX_TEXT_BYTES) shorter = [...shorter].slice(0, -1).join('');
+  while (encoder.encode(shorter).length > MAX_TEXT_BYTES) shorter = Array.from(shorter).slice(0, -1).join('');
   return shorter;
 }
 

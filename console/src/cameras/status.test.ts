@@ -1,25 +1,26 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
+import { Kind } from '../gen/xueliang/v1/alert_pb';
 import { AccountingSchema, CameraStatusSchema, CoverageSchema, Granted, Signal } from '../gen/xueliang/v1/camera_pb';
 import { accountOf, byKind, percent, revisit, toneOf } from './status';
 
-const coverage = (kind: number, granted: Granted, intervalUs = 0) =>
+const coverage = (kind: Kind, granted: Granted, intervalUs = 0) =>
   create(CoverageSchema, { kind, granted, intervalUs: BigInt(intervalUs) });
 
 test('lost critical coverage is worst, a camera that rests as planned is neither good nor bad', () => {
   const tone = (of: Parameters<typeof create<typeof CameraStatusSchema>>[1]) => toneOf(create(CameraStatusSchema, of));
-  expect(tone({ signal: Signal.STREAMING, criticalLost: [2101], blind: false })).toBe('bad');
+  expect(tone({ signal: Signal.STREAMING, criticalLost: [Kind.WATER_ZONE_ENTRY], blind: false })).toBe('bad');
   expect(tone({ signal: Signal.OFFLINE, blind: true })).toBe('warn');
-  expect(tone({ signal: Signal.STREAMING, coverage: [coverage(1, Granted.NOT_COVERED)] })).toBe('warn');
-  expect(tone({ signal: Signal.STREAMING, coverage: [coverage(1, Granted.BEST_EFFORT)] })).toBe('good');
+  expect(tone({ signal: Signal.STREAMING, coverage: [coverage(Kind.FIRE_FLAME, Granted.NOT_COVERED)] })).toBe('warn');
+  expect(tone({ signal: Signal.STREAMING, coverage: [coverage(Kind.FIRE_FLAME, Granted.BEST_EFFORT)] })).toBe('good');
   expect(tone({ signal: Signal.EXPECTED_OFF })).toBe('idle');
 });
 
 test('of a kind the least of its rules counts, and the longest interval', () => {
-  const rules = [coverage(7, Granted.GUARANTEED, 1000), coverage(7, Granted.NOT_COVERED, 500), coverage(3, Granted.GUARANTEED)];
+  const rules = [coverage(Kind.LEFT_OBJECT, Granted.GUARANTEED, 1000), coverage(Kind.LEFT_OBJECT, Granted.NOT_COVERED, 500), coverage(Kind.ZONE_INTRUSION, Granted.GUARANTEED)];
   expect(byKind(rules)).toEqual([
-    { kind: 7, granted: Granted.NOT_COVERED, intervalUs: 1000 },
-    { kind: 3, granted: Granted.GUARANTEED, intervalUs: 0 },
+    { kind: Kind.LEFT_OBJECT, granted: Granted.NOT_COVERED, intervalUs: 1000 },
+    { kind: Kind.ZONE_INTRUSION, granted: Granted.GUARANTEED, intervalUs: 0 },
   ]);
   expect(revisit(rules)).toEqual({ leastUs: 500, mostUs: 1000 });
   expect(revisit([])).toBeUndefined();

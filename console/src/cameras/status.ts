@@ -31,7 +31,7 @@ export function byKind(coverage: readonly Coverage[]): KindCoverage[] {
     const intervalUs = Number(one.intervalUs);
     if (!known) kinds.set(one.kind, { kind: one.kind, granted: one.granted, intervalUs });
     else {
-      known.granted = Math.max(known.granted, one.granted);
+      if (one.granted > known.granted) known.granted = one.granted;
       known.intervalUs = Math.max(known.intervalUs, intervalUs);
     }
   }

@@ -26,7 +26,7 @@ export interface Words {
 
 const ms = (us: bigint): number => Number(us) / 1000;
 
-const SAID: Record<Said, Look> = {
+const SAID: Partial<Record<Said, Look>> = {
   [Said.UNSPECIFIED]: 'unknown',
   [Said.SEEN]: 'seen',
   [Said.NOT_SEEN]: 'quiet',

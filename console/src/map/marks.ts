@@ -1,4 +1,5 @@
 // What is drawn for cameras, groups of them, alerts and the names of divisions. Level by shape, number, word and colour.
+import { Level } from '../gen/xueliang/v1/alert_pb';
 import type { Row } from '../bus/messages';
 import { SIGNS } from '../cameras/status';
 import type { Mark } from './canvas';
@@ -68,7 +69,7 @@ export function alertMarks(spots: readonly AlertSpot[], deeds: Deeds): Mark[] {
         return made;
       },
       label: deeds.alert(worst),
-      named: worst.level <= 2,
+      named: worst.level <= Level.LEVEL_2,
       keyboard: true,
       above: 1000 - worst.level * 100,
       act: () => {

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
+import { Level } from '../gen/xueliang/v1/alert_pb';
 import type { Row } from '../bus/messages';
 import { CameraStatusSchema, Signal, type CameraStatus } from '../gen/xueliang/v1/camera_pb';
 import { alertSpots, CLOSEST, placeOf, Points } from './points';
@@ -33,12 +34,12 @@ test('what is no place on a map is none', () => {
 });
 
 test('alerts of one place are one spot, the worst first; those without a place are told beside the map', () => {
-  const row = (id: string, level: number, of: Partial<Row>): Row => ({ id, level, startedMs: 1, cameraId: '', ...of }) as Row;
+  const row = (id: string, level: Level, of: Partial<Row>): Row => ({ id, level, startedMs: 1, cameraId: '', ...of }) as Row;
   const rows = [
-    row('minor', 4, { cameraId: 'a' }),
-    row('severe', 2, { cameraId: 'a' }),
-    row('own', 3, { cameraId: 'a', position: [1, 2] }),
-    row('none', 1, { cameraId: 'z' }),
+    row('minor', Level.LEVEL_4, { cameraId: 'a' }),
+    row('severe', Level.LEVEL_2, { cameraId: 'a' }),
+    row('own', Level.LEVEL_3, { cameraId: 'a', position: [1, 2] }),
+    row('none', Level.LEVEL_1, { cameraId: 'z' }),
   ];
   const { spots, elsewhere } = alertSpots(rows, (id) => (id === 'a' ? [5, 6] : undefined));
   expect(spots.map((spot) => [spot.place, spot.rows.map((one) => one.id)])).toEqual([

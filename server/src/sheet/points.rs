@@ -118,7 +118,7 @@ impl Sheet {
         self.0.write_record(cells.into_iter().map(harmless)).context("write a line of the sheet")
     }
     fn text(self) -> anyhow::Result<String> {
-        let bytes = self.0.into_inner().map_err(|error| error.into_error()).context("end the sheet")?;
+        let bytes = self.0.into_inner().map_err(csv::IntoInnerError::into_error).context("end the sheet")?;
         // The mark says UTF-8 to spreadsheets, which take another encoding otherwise.
         Ok("\u{feff}".to_owned() + &String::from_utf8(bytes).context("the sheet is UTF-8")?)
     }

@@ -57,7 +57,7 @@ const ASKS: [(&str, Ask); 19] = [
     ("a district", |dice, query| query.filter.divisions = codes(dice, 2)),
     ("a village", |dice, query| query.filter.divisions = codes(dice, 4)),
     ("a village's own, seen by itself", |dice, query| {
-        query.filter.within = Some(codes(dice, 4).iter().map(Into::into).collect())
+        query.filter.within = Some(codes(dice, 4).iter().map(Into::into).collect());
     }),
     ("a camera", |dice, query| {
         let camera = format!("camera-{}", town::some_camera(dice));

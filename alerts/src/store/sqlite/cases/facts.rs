@@ -76,7 +76,7 @@ pub(super) fn keep(db: &Connection, id: i64, case: &Case, history: &[Event]) -> 
     let flags = Some(fact.flags | miss).filter(|bits| *bits != 0);
     let (state, level) = (i32::from(v1::CaseState::from(case.state)), case.peak.number());
     let (soon, limit) = (fact.soon.map(|at| at.0), fact.limit.map(|at| at.0));
-    let (reason, verdict) = (fact.reason.map(|reason| reason.number()), fact.verdict.number());
+    let (reason, verdict) = (fact.reason.map(crate::case::fact::Reason::number), fact.verdict.number());
     let close_limit = fact.close_limit.map(|at| at.0);
     let changed = db
         .prepare_cached(
