@@ -96,7 +96,7 @@ async fn connect(args: &LookArgs, lasting: Duration) -> anyhow::Result<()> {
     let request = v1::ConnectCameraRequest { camera_id: args.camera.clone(), for_us };
     match CameraServiceClient::new(channel).connect_camera(request).await {
         Ok(_) => Ok(()),
-        Err(status) => return Err(args.reach.refused(&status)),
+        Err(status) => Err(args.reach.refused(&status)),
     }
 }
 
