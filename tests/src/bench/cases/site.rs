@@ -5,7 +5,11 @@ use std::{fs, sync::Arc};
 use anyhow::Context as _;
 use futures::lock::Mutex;
 use tonic::{Request, transport::Channel};
-use xueliang_base::{kind::Lane, point::PointClass};
+use xueliang_base::{
+    kind::Lane,
+    point::PointClass,
+    time::{Clock as _, SystemClock},
+};
 use xueliang_proto::v1::{
     self, account_service_client::AccountServiceClient, alert_service_client::AlertServiceClient,
 };
@@ -146,6 +150,12 @@ pub(super) fn account(name: &str, role: v1::Role, divisions: &[&str]) -> v1::Acc
         whole_town: divisions.is_empty(),
         divisions: divisions.iter().map(|code| (*code).to_owned()).collect(),
         machine: role == v1::Role::ExternalPlatform,
+        // Whoever builds or maintains is let in for a time only.
+        valid_until_unix_us: if role == v1::Role::Contractor {
+            SystemClock.wall().plus(std::time::Duration::from_secs(86_400)).0
+        } else {
+            0
+        },
         ..v1::Account::default()
     }
 }
