@@ -385,6 +385,10 @@ pub fn judge(
             Verdict::Leak("it reaches into another's division or class")
         }
         false => Verdict::Right { told },
+        // They ask for one's password once more, and say so of a wrong one; nobody here says any.
+        true if code == Code::PermissionDenied && matches!(name(path), "ChangePassword" | "EnrolTotp") => {
+            Verdict::Right { told }
+        }
         true if code == Code::PermissionDenied => {
             Verdict::Withheld("its role may make it, and it was refused")
         }
