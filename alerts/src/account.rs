@@ -53,6 +53,8 @@ pub struct AccountOptions {
     pub cost: Cost,
     /// Names that are others' already (nodes, publishers, sinks, the local operator), each with whose it is.
     pub reserved: BTreeMap<String, &'static str>,
+    /// Proxies that are believed when they say for whom they ask.
+    pub proxies: Vec<ipnet::IpNet>,
 }
 
 impl Default for AccountOptions {
@@ -65,6 +67,7 @@ impl Default for AccountOptions {
             sessions: 8,
             cost: Cost::default(),
             reserved: BTreeMap::new(),
+            proxies: Vec::new(),
         }
     }
 }

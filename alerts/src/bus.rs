@@ -168,6 +168,8 @@ pub struct BusCounts {
     pub case_ticks: AtomicU64,
     /// Of them, those by which a desk further up was told.
     pub case_escalations: AtomicU64,
+    /// Times that a list told of a case whose history is damaged.
+    pub case_damaged: AtomicU64,
 }
 
 impl BusCounts {

@@ -240,6 +240,8 @@ pub struct Case {
     pub extensions: u32,
     /// Desks that were told because of its clock.
     pub escalations: u32,
+    /// Which, by the stage whose timer runs still. A list may have changed since.
+    pub told: Vec<(clock::Stage, String)>,
     /// Until when nobody further up is told, since somebody who was told has it.
     pub acknowledged: Option<Wall>,
     /// Under legal hold.
@@ -256,6 +258,10 @@ impl Case {
     /// Whether it may end by itself: what people are in danger from never does.
     pub fn may_clear(&self) -> bool {
         self.subject.kind.class() != Class::Event && self.peak >= Level::MAJOR
+    }
+    /// Whether a desk was told because of the timer of a stage.
+    pub fn has_told(&self, stage: clock::Stage, desk: &str) -> bool {
+        self.told.iter().any(|(of, told)| *of == stage && told == desk)
     }
     /// Who judges it at a moment.
     pub fn claimed(&self, at: Wall) -> Option<&Claim> {

@@ -8,6 +8,8 @@ mod account;
 mod alert;
 mod camera;
 mod case;
+#[cfg(any(test, feature = "matrix"))]
+pub mod cell;
 mod clock;
 mod custodian;
 mod delivery;
@@ -21,6 +23,7 @@ mod guard;
 #[cfg(test)]
 mod matrix;
 mod node;
+mod origin;
 #[cfg(test)]
 mod pixels;
 mod retention;

@@ -6,9 +6,11 @@ use std::{convert::Infallible, time::Duration};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until, timeout};
-use tonic::{Status, transport::Channel};
+use tonic::Status;
 use xueliang_base::kind::Lane;
 use xueliang_proto::v1::{self, alert_service_client::AlertServiceClient};
+
+use super::Connection;
 
 /// Acknowledgements go out at most this often, unless half of a lane's credit is used up.
 pub const ACKNOWLEDGE_EVERY: Duration = Duration::from_millis(100);
@@ -17,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// An answer that has not come by then does not come.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
-type Client = AlertServiceClient<Channel>;
+type Client = AlertServiceClient<Connection>;
 type Answer = Result<Option<v1::Credit>, Status>;
 
 struct Flight {

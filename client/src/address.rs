@@ -6,13 +6,13 @@ use tonic::transport::Endpoint;
 
 /// What was written is no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no address ({fault}): write http://ADDRESS:PORT or unix:/PATH")]
+#[error("{text:?} is no address ({fault}): write https://NAME:PORT, http://ADDRESS:PORT or unix:/PATH")]
 pub struct AddressError {
     text: String,
     fault: String,
 }
 
-/// An endpoint as consoles need it: `http://127.0.0.1:8750`, or `unix:/path/of/socket`. Small windows, so that the bus
+/// An endpoint as consoles need it: `http://127.0.0.1:8750`, `https://town.example:8750`, or `unix:/path/of/socket`. Small windows, so that the bus
 /// notices who does not read, and keep-alive, so that the console notices a dead bus.
 pub fn address(text: &str) -> Result<Endpoint, AddressError> {
     let endpoint = Endpoint::from_shared(text.to_owned());
@@ -40,6 +40,6 @@ mod tests {
             assert!(address(good).is_ok(), "{good}");
         }
         let bad = address("not an address").unwrap_err().to_string();
-        assert!(bad.contains("write http://ADDRESS:PORT or unix:/PATH"), "{bad}");
+        assert!(bad.contains("write https://NAME:PORT, http://ADDRESS:PORT or unix:/PATH"), "{bad}");
     }
 }

@@ -10,14 +10,15 @@
 //! keeps the acknowledged place) or stores [`Watcher::cursor`] and begins with it.
 //!
 //! ```no_run
-//! use xueliang_client::{Event, Item, Watcher, address, v1};
+//! use xueliang_client::{Access, Event, Item, Watcher, v1};
 //!
 //! #[tokio::main(flavor = "current_thread")]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let channel = address("http://127.0.0.1:8750")?.connect_lazy();
+//!     let town = Access::to("https://town.example:8750").trusting(std::fs::read("town-ca.pem")?);
+//!     let connection = town.bearing(&std::fs::read_to_string("wall-1.key")?)?.connect()?;
 //!     let subscription = "wall-1".to_owned();
 //!     let request = v1::SubscribeRequest { subscription, ..v1::SubscribeRequest::default() };
-//!     let mut watcher = Watcher::new(channel, request, u64::from(std::process::id()));
+//!     let mut watcher = Watcher::new(connection, request, u64::from(std::process::id()));
 //!     loop {
 //!         let event = watcher.next().await;
 //!         match &event {
@@ -32,27 +33,29 @@
 //! }
 //! ```
 
+mod access;
 mod acks;
 mod address;
-mod answer;
 mod link;
 mod memory;
+mod trouble;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
-/// What calls go over.
-pub use tonic::transport::Channel;
-use tonic::{Code, Status};
+use tonic::Code;
+/// What a call came to: its answer, or why it came to nothing.
+pub use tonic::{Response, Status};
 use xueliang_base::{backoff::Backoff, kind::Lane, wire::lane_of};
 use xueliang_proto::v1::alert_service_client::AlertServiceClient;
 pub use xueliang_proto::v1::{self, subscribe_response::Item};
 
 pub use self::{
+    access::{Access, AccessError, Connection},
     acks::ACKNOWLEDGE_EVERY,
     address::{AddressError, address},
-    answer::{Refused, told},
+    trouble::Trouble,
 };
 use self::{acks::Acks, link::Link, memory::Memory};
 
@@ -111,7 +114,7 @@ impl Event {
 
 /// A subscription that goes on.
 pub struct Watcher {
-    client: AlertServiceClient<Channel>,
+    client: AlertServiceClient<Connection>,
     request: v1::SubscribeRequest,
     link: Link,
     acks: Acks,
@@ -122,6 +125,7 @@ pub struct Watcher {
     shown: Bytes,
     backoff: Backoff,
     refused: Option<Status>,
+    trouble: Option<Trouble>,
     /// The bus closed the stream to have it opened again.
     renewing: bool,
     /// This stream got as far as a bookmark.
@@ -133,9 +137,9 @@ pub struct Watcher {
 impl Watcher {
     /// A watcher; it connects with the first [`Watcher::next`]. `seed` spreads the back-off of consoles that lose
     /// the bus together. `request.cursor` is where to begin: one that was stored, or none.
-    pub fn new(channel: Channel, request: v1::SubscribeRequest, seed: u64) -> Self {
+    pub fn new(connection: impl Into<Connection>, request: v1::SubscribeRequest, seed: u64) -> Self {
         Self {
-            client: AlertServiceClient::new(channel),
+            client: AlertServiceClient::new(connection.into()),
             taken: request.cursor.clone(),
             shown: request.cursor.clone(),
             request,
@@ -144,6 +148,7 @@ impl Watcher {
             memory: Memory::new(REMEMBERED),
             backoff: Backoff::spread(FIRST_WAIT, LONGEST_WAIT, seed),
             refused: None,
+            trouble: None,
             renewing: false,
             worth: false,
             fresh_until: Instant::now() + STALE_AFTER,
@@ -163,6 +168,10 @@ impl Watcher {
     /// the cursor or filter is wrong, a right is missing. To be asked after [`Event::Lost`]. Trying goes on, seldom.
     pub fn refused(&self) -> Option<&Status> {
         self.refused.as_ref()
+    }
+    /// Why there is no stream, as far as it can be told; `None` while there is one. To be asked after [`Event::Lost`].
+    pub fn trouble(&self) -> Option<Trouble> {
+        self.trouble
     }
     /// Wants other alerts from now on. What the old filter did not show comes as a snapshot after a gap that says so;
     /// nothing else is missed, and nothing of what is no longer wanted comes.
@@ -204,6 +213,7 @@ impl Watcher {
                 Ok(None) => return self.lost("the bus ended the stream".to_owned()),
                 Err(status) => {
                     let reason = format!("{:?}: {}", status.code(), status.message());
+                    self.trouble = Some(Trouble::of(&status));
                     if for_good(status.code()) {
                         self.refused = Some(status);
                     }
@@ -225,7 +235,7 @@ impl Watcher {
         match &item {
             Item::Opened(opened) => {
                 self.acks.opened(opened);
-                self.refused = None;
+                (self.refused, self.trouble) = (None, None);
                 self.worth = false;
                 if std::mem::take(&mut self.renewing) {
                     return None;

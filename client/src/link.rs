@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until, timeout};
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Status, Streaming};
 use xueliang_proto::v1::{self, alert_service_client::AlertServiceClient, subscribe_response::Item};
+
+use super::Connection;
 
 /// A service that has not answered by then is tried again. Counting what a console missed may take some seconds.
 const OPEN_WITHIN: Duration = Duration::from_secs(30);
@@ -27,7 +29,7 @@ impl Link {
     /// or an end the link must be set down or to waiting. Cancel-safe.
     pub(crate) async fn next(
         &mut self,
-        client: &AlertServiceClient<Channel>,
+        client: &AlertServiceClient<Connection>,
         request: impl Fn() -> v1::SubscribeRequest,
     ) -> Result<Option<Item>, Status> {
         loop {
@@ -45,7 +47,7 @@ impl Link {
 }
 
 fn open(
-    mut client: AlertServiceClient<Channel>,
+    mut client: AlertServiceClient<Connection>,
     request: v1::SubscribeRequest,
 ) -> BoxFuture<'static, Result<Items, Status>> {
     Box::pin(async move {

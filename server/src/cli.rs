@@ -17,11 +17,13 @@ mod divisions;
 mod explain;
 mod kinds;
 mod plan;
+pub(crate) mod reach;
 mod register;
 mod replay;
 mod run;
 mod runtime;
 mod sheet;
+mod sign_in;
 mod simulate;
 mod watch;
 
@@ -87,6 +89,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Have a camera connected and looked at for a while that is not all the time.
     Cameras(cameras::CamerasArgs),
+    /// Sign in at a service, and keep the session's token in a file for the commands that call it.
+    SignIn(sign_in::SignInArgs),
     /// Make, list and reset accounts of the running service.
     Account(account::AccountArgs),
     /// List the division tree, and import the grids of a township from a CSV file.
@@ -157,6 +161,7 @@ pub fn main() -> ExitCode {
         cli.command,
         Command::Watch(_)
             | Command::Account(_)
+            | Command::SignIn(_)
             | Command::Audit(_)
             | Command::Explain(_)
             | Command::Cameras(_)
@@ -187,6 +192,7 @@ pub fn main() -> ExitCode {
         Command::Backup(args) => backup::backup(&args),
         Command::Restore(args) => backup::restore(&args),
         Command::Account(args) => account::run(args),
+        Command::SignIn(args) => sign_in::run(args),
         Command::Audit(args) => audit::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Cameras(args) => cameras::run(args),
@@ -331,6 +337,7 @@ mod tests {
             "sheet filing",
             "sheet retention",
             "sheet signs",
+            "sign-in",
             "simulate",
             "watch",
             "worker",

@@ -144,7 +144,10 @@ impl Bus {
     pub async fn cases(&self, principal: &Principal, query: CaseQuery) -> Result<CasePage> {
         check(principal, Right::ReadAlerts)?;
         let filter = Filter { within: principal.reach(), ..query.filter };
-        self.0.store.cases(CaseQuery { filter, ..query }).await
+        let page = self.0.store.cases(CaseQuery { filter, ..query }).await?;
+        let damaged = page.cases.iter().filter(|case| case.damaged).count();
+        BusCounts::add(&self.0.counts.case_damaged, damaged as u64);
+        Ok(page)
     }
     pub(super) async fn watch_cases(&self) {
         let mut every_second = tokio::time::interval(LOOK_EVERY);

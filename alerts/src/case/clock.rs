@@ -222,7 +222,9 @@ pub fn due_now(case: &Case, now: Wall, ladder: &[String], displayed: bool, polic
             Stage::Judge => v1::EscalationCause::NotClaimed,
             _ => v1::EscalationCause::Overdue,
         };
-        let rungs = (timer.rungs..).zip(ladder.iter().skip(timer.rungs as usize));
+        // Of a list that has changed since, whoever comes first and does not know yet: nobody is passed over.
+        let untold = ladder.iter().filter(|desk| !case.has_told(timer.stage, desk));
+        let rungs = (timer.rungs..).zip(untold);
         let reached = rungs.take_while(|(rung, _)| now >= timer.rung_at(*rung, calendar));
         due.extend(reached.map(|(_, desk)| Action::Escalate(timer.stage, cause, desk.clone())));
     }
@@ -230,7 +232,7 @@ pub fn due_now(case: &Case, now: Wall, ladder: &[String], displayed: bool, polic
 }
 
 /// When the clock may have something to say about a case at the earliest, as far as its history knows; `None`: never.
-pub fn next_due(case: &Case, rungs: usize, policy: &Policy) -> Option<Wall> {
+pub fn next_due(case: &Case, ladder: &[String], policy: &Policy) -> Option<Wall> {
     let calendar = &policy.calendar;
     if !case.state.is_open() {
         return None;
@@ -242,7 +244,8 @@ pub fn next_due(case: &Case, rungs: usize, policy: &Policy) -> Option<Wall> {
         if timer.paused.is_some() {
             return None;
         }
-        let rung = ((timer.rungs as usize) < rungs).then(|| timer.rung_at(timer.rungs, calendar));
+        let untold = ladder.iter().any(|desk| !case.has_told(timer.stage, desk));
+        let rung = untold.then(|| timer.rung_at(timer.rungs, calendar));
         // Nobody is told over the head of who judges or has it, before that ends.
         let claim = case.claim.as_ref().filter(|_| timer.stage == Stage::Judge).map(|claim| claim.until);
         let held = claim.max(case.acknowledged);

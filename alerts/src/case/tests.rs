@@ -398,7 +398,7 @@ fn the_handling_clock_begins_once_stands_while_put_off_and_runs_on_over_returns_
         told.at(later(3), &who_is(who), action.clone()).unwrap();
     }
     assert_eq!(close(&told).paused, Some(later(3)));
-    assert_eq!(next_due(&told.case, 0, &policy()), Some(later(48)));
+    assert_eq!(next_due(&told.case, &[], &policy()), Some(later(48)));
     told.at(later(30), &who_is("hugo@brigade"), Action::Resume).unwrap();
     assert!(close(&told).due > first.due && close(&told).paused.is_none());
     let resumed = close(&told);
@@ -425,7 +425,7 @@ fn the_clock_says_each_thing_once_and_climbs_the_ladder() {
             told.at(seconds(second), &Actor::system(), action.clone()).unwrap();
             said.push((second, action));
         }
-        let next = next_due(&told.case, ladder.len(), &policy);
+        let next = next_due(&told.case, &ladder, &policy);
         assert!(next.is_none_or(|next| next > seconds(second)), "{second}: {next:?}");
     }
     let escalate = |cause, desk: &str| Action::Escalate(Stage::Judge, cause, desk.to_owned());
@@ -453,6 +453,35 @@ fn the_clock_says_each_thing_once_and_climbs_the_ladder() {
     let suspended = at_state(State::Suspended);
     assert_eq!(due_now(&suspended.case, later(47), &ladder, true, &policy), []);
     assert_eq!(due_now(&suspended.case, later(48), &ladder, true, &policy), [Action::Resume]);
+}
+
+#[test]
+fn a_call_list_that_changes_between_two_rungs_passes_nobody_over_and_tells_nobody_twice() {
+    let policy = policy();
+    let seconds = |seconds| NOW.plus(Duration::from_secs(seconds));
+    let list = |desks: &[&str]| -> Vec<String> { desks.iter().map(|desk| (*desk).to_owned()).collect() };
+    let mut told = Told::alert(Kind::FireFlame, 2);
+    let mut said = Vec::new();
+    for (second, desks) in [
+        (60, list(&["a", "b", "c"])),
+        // Whoever was to be next stands before whom was told; somebody new stands at the next rung.
+        (180, list(&["b", "a", "d"])),
+        (300, list(&["b", "a", "d"])),
+        (420, list(&["a", "b", "d"])),
+    ] {
+        for action in due_now(&told.case, seconds(second), &desks, true, &policy) {
+            told.at(seconds(second), &Actor::system(), action.clone()).unwrap();
+            if let Action::Escalate(_, _, desk) = action {
+                said.push((second, desk));
+            }
+        }
+        let next = next_due(&told.case, &desks, &policy);
+        assert!(next.is_none_or(|next| next > seconds(second)), "{second}: {next:?}");
+    }
+    assert_eq!(said, [(60, "a".to_owned()), (180, "b".to_owned()), (300, "d".to_owned())]);
+    // The next stage's timer has told nobody yet.
+    told.at(seconds(430), &who_is("jan@desk"), Action::Confirm).unwrap();
+    assert!(told.case.told.is_empty());
 }
 
 #[test]

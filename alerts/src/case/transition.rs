@@ -8,7 +8,7 @@ use xueliang_proto::v1;
 use super::{
     Action, Actor, Case, Claim, Event, OnDuty, Owner, Refusal, State,
     actor::Capacity,
-    clock::{Policy, timers_after},
+    clock::{Policy, Stage, timers_after},
     note,
 };
 
@@ -106,6 +106,7 @@ pub fn apply(case: Option<&Case>, event: &Event) -> Result<Case, Refusal> {
         None => {}
     }
     effect(case, &mut after, actor, action, *at)?;
+    after.told = told(case, event);
     if state != State::New {
         after.claim = None;
     }
@@ -113,6 +114,16 @@ pub fn apply(case: Option<&Case>, event: &Event) -> Result<Case, Refusal> {
         after.acknowledged = None;
     }
     Ok(after)
+}
+
+/// Who was told because of the timers that run after an event. One that begins anew has told nobody.
+fn told(case: &Case, event: &Event) -> Vec<(Stage, String)> {
+    let now = match &event.action {
+        Action::Escalate(stage, _, desk) => Some((*stage, desk.clone())),
+        _ => None,
+    };
+    let runs = |stage: Stage| event.timers.all().any(|timer| timer.stage == stage && timer.rungs > 0);
+    case.told.iter().cloned().chain(now).filter(|(stage, _)| runs(*stage)).collect()
 }
 
 /// Of a case that another platform keeps.
@@ -345,6 +356,7 @@ fn open(event: &Event) -> Result<Case, Refusal> {
         whistle: v1::Whistle::Unspecified,
         extensions: 0,
         escalations: 0,
+        told: Vec::new(),
         acknowledged: None,
         legal_hold: false,
         merged_into: None,
@@ -382,7 +394,9 @@ pub fn act(
     let limits = policy.limits(after.subject.kind, after.level, &duty.profile);
     event.timers = timers_after(case, &after, &event.action, at, &limits, &policy.calendar);
     event.state = after.state;
-    let after = Case { timers: event.timers.clone(), ..after };
+    // Which timers run is known only now.
+    let told = case.map(|case| told(case, &event)).unwrap_or_default();
+    let after = Case { timers: event.timers.clone(), told, ..after };
     Ok((event, after))
 }
 

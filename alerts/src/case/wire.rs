@@ -387,6 +387,7 @@ impl Case {
             suspend_until_unix_us: moment(self.suspend_until),
             escalations: self.escalations,
             acknowledged_until_unix_us: moment(self.acknowledged.filter(|until| now < *until)),
+            damaged: false,
         }
     }
 }

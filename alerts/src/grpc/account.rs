@@ -3,7 +3,7 @@
 use tonic::{Extensions, Request, Response, Status};
 use xueliang_proto::v1::{self, account_service_server::AccountService};
 
-use super::{page_size, page_start, signed_in};
+use super::{origin, page_size, page_start, signed_in};
 use crate::{
     account::{Accounts, Caller, Handed, Profile, SignedIn, Wanted},
     error::{Error, Result},
@@ -49,7 +49,10 @@ impl AccountService for AccountApi {
         &self,
         request: Request<v1::SignInRequest>,
     ) -> Result<Response<v1::SignInResponse>, Status> {
-        let address = request.remote_addr().map(|address| address.ip());
+        let forwarded = request.metadata().get_all("x-forwarded-for").into_iter();
+        let forwarded: Vec<&str> = forwarded.filter_map(|one| one.to_str().ok()).collect();
+        let peer = request.remote_addr().map(|address| address.ip());
+        let address = origin::of(peer, &forwarded, &self.0.options().proxies);
         let v1::SignInRequest { name, password, totp_code } = request.get_ref();
         let wanted = Wanted { name, password, code: totp_code, address };
         Ok(Response::new(match self.0.sign_in(wanted).await? {

@@ -9,7 +9,8 @@ use prost_types::{DescriptorProto, FileDescriptorSet, field_descriptor_proto::Ty
 use xueliang_proto::v1;
 
 use super::{
-    matrix::{Served, caller, calls},
+    cell::calls,
+    matrix::{Served, caller},
     scope::{OURS, PIXELS},
     *,
 };

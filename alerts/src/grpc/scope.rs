@@ -21,7 +21,13 @@ use xueliang_proto::v1::{
     suppression_service_server::SuppressionService as _,
 };
 
-use super::*;
+use super::{
+    cell::{
+        Place, custodian_csv, division, duty_rule, external_state, filing, is_of_places, received, shift,
+        silence,
+    },
+    *,
+};
 use crate::{
     bus::BusOptions,
     filter::Filter,
@@ -105,12 +111,6 @@ fn at(alert: Alert, code: &str) -> Alert {
     alert
 }
 
-/// A file with the custodian of a division's camera.
-pub(super) fn custodian_csv(code: &str, name: &str) -> bytes::Bytes {
-    let head = "camera_id,unit,name,telephone";
-    format!("{head}\ncamera-{code},unit-{code},{name},13812341234\n").into_bytes().into()
-}
-
 /// A configuration with a camera in each of the divisions.
 fn points() -> Points {
     let camera = |(code, _): (&str, &str)| {
@@ -135,26 +135,6 @@ fn operator(divisions: Option<&str>) -> Principal {
     principal.rights.insert(Right::RunSinks);
     principal.divisions = divisions.map(|code| vec![code.parse().unwrap()]);
     principal
-}
-
-pub(super) fn silence(bench: &Bench, code: &str) -> v1::CreateSilenceRequest {
-    v1::CreateSilenceRequest {
-        scope: Some(v1::SilenceScope { divisions: vec![code.to_owned()], ..v1::SilenceScope::default() }),
-        purpose: v1::SilencePurpose::Maintenance.into(),
-        reason: "work on masts".to_owned(),
-        begin_unix_us: 0,
-        end_unix_us: bench.clock.wall().plus(Duration::from_secs(600)).0,
-    }
-}
-
-pub(super) fn report(alert: &Alert) -> v1::ExternalState {
-    v1::ExternalState {
-        alert_id: alert.id.to_string(),
-        system: "city".to_owned(),
-        stage: v1::ExternalStage::Accepted.into(),
-        at_unix_us: 1,
-        ..v1::ExternalState::default()
-    }
 }
 
 /// Somebody who has all rights, and is not who calls.
@@ -199,16 +179,6 @@ pub(super) async fn release(bus: &Bus, alert: &Alert, approved: bool) -> u64 {
     release.release_id
 }
 
-pub(super) fn received(code: &str) -> v1::ReceiveViewingRequest {
-    v1::ReceiveViewingRequest {
-        camera_id: format!("camera-{code}"),
-        from_unix_us: 1,
-        to_unix_us: 2,
-        basis: v1::ViewingBasis::Property.into(),
-        party: v1::ViewingParty::Concerned.into(),
-    }
-}
-
 /// A new request about a division's camera, as far as this.
 pub(super) async fn viewing(bus: &Bus, code: &str, upto: v1::ViewingState) -> u64 {
     let request_id = bus.receive_viewing(&other("examines"), received(code)).await.unwrap().request_id;
@@ -226,44 +196,13 @@ pub(super) async fn viewing(bus: &Bus, code: &str, upto: v1::ViewingState) -> u6
 /// A division with a county, a township and a village below it, a rule and a shift.
 async fn divide(bus: &Bus, town: &Principal, code: &str) {
     let divisions = DivisionApi(bus.clone());
-    for wire in
-        [place(code, "", 2), place(&format!("{code}82"), code, 3), place(&format!("{code}82101"), code, 4)]
-            .into_iter()
-            .chain([place(&format!("{code}82101001"), &format!("{code}82101"), 5)])
-    {
+    let below = Place { code: code.to_owned(), ..Place::default() }.below();
+    for wire in [division(code, "", 2)].into_iter().chain(below) {
         divisions.put_division(by(town, v1::PutDivisionRequest { division: Some(wire) })).await.unwrap();
     }
     let duty = DutyApi(bus.clone());
-    duty.put_duty_rule(by(town, v1::PutDutyRuleRequest { rule: Some(rule(code)) })).await.unwrap();
+    duty.put_duty_rule(by(town, v1::PutDutyRuleRequest { rule: Some(duty_rule(code)) })).await.unwrap();
     duty.put_shift(by(town, v1::PutShiftRequest { shift: Some(shift(code)) })).await.unwrap();
-}
-
-pub(super) fn place(code: &str, parent: &str, level: i32) -> v1::Division {
-    v1::Division {
-        code: code.to_owned(),
-        parent_code: parent.to_owned(),
-        level,
-        kind: v1::DivisionKind::Statutory.into(),
-        name: code.to_owned(),
-        ..v1::Division::default()
-    }
-}
-
-pub(super) fn rule(code: &str) -> v1::DutyRule {
-    v1::DutyRule {
-        division_code: code.to_owned(),
-        lead_unit: format!("brigade-{code}"),
-        ..v1::DutyRule::default()
-    }
-}
-
-pub(super) fn shift(code: &str) -> v1::Shift {
-    v1::Shift {
-        division_code: code.to_owned(),
-        unit: format!("brigade-{code}"),
-        account: "bo".to_owned(),
-        ..v1::Shift::default()
-    }
 }
 
 impl Town {
@@ -287,7 +226,8 @@ impl Town {
         for (code, word) in [OURS, THEIRS] {
             let (alert, suppressed) = (at(critical(), code), at(major(), code));
             bench.commit(std::slice::from_ref(&alert)).await;
-            let silence = bench.bus.create_silence(&town, silence(&bench, code)).await.unwrap().silence_id;
+            let silence =
+                bench.bus.create_silence(&town, silence(code, bench.clock.wall())).await.unwrap().silence_id;
             bench.commit(std::slice::from_ref(&suppressed)).await;
             for (kind, data) in [
                 (EvidenceKind::Still, format!("{PIXELS}{code}-still").into_bytes()),
@@ -329,7 +269,12 @@ impl Town {
                 proof: v1::DeletionProof::FileGone,
             };
             bench.bus.store().certify(certificate).await.unwrap();
-            bench.bus.store().report_external(report(&alert), code.to_owned()).await.unwrap();
+            bench
+                .bus
+                .store()
+                .report_external(external_state(&alert.id.to_string()), code.to_owned())
+                .await
+                .unwrap();
             all.push(Division {
                 code,
                 word,
@@ -346,12 +291,7 @@ impl Town {
             let request = v1::ImportCustodiansRequest { csv: custodian_csv(one.code, "Ana"), dry_run: false };
             let told = custodians.import_custodians(by(&town, request)).await.unwrap().into_inner();
             assert_eq!((told.added, told.faults), (1, Vec::new()));
-            let request = v1::FilePointsRequest {
-                camera_ids: vec![format!("camera-{}", one.code)],
-                filing_no: "no-1".to_owned(),
-                ..v1::FilePointsRequest::default()
-            };
-            filings.file_points(by(&town, request)).await.unwrap();
+            filings.file_points(by(&town, filing(&format!("camera-{}", one.code)))).await.unwrap();
             divide(&bench.bus, &town, one.code).await;
         }
         let camera = |one: &Division| v1::CameraStatus {
@@ -574,7 +514,7 @@ impl Town {
             }),
             "ReportExternalState" => {
                 each!(sinks, report_external_state, |one| v1::ReportExternalStateRequest {
-                    state: Some(report(&one.alert)),
+                    state: Some(external_state(&one.alert.id.to_string())),
                     idempotency_key: format!("{}-{}", who.reach().is_some(), one.code)
                 })
             }
@@ -610,7 +550,9 @@ impl Town {
                 idempotency_key: format!("report-{}-{}", who.reach().is_some(), one.code),
                 ..v1::ReportManuallyRequest::default()
             }),
-            "CreateSilence" => each!(suppression, create_silence, |one| silence(&self.bench, one.code)),
+            "CreateSilence" => {
+                each!(suppression, create_silence, |one| silence(one.code, self.bench.clock.wall()))
+            }
             "ExpireSilence" => {
                 each!(suppression, expire_silence, |one| v1::ExpireSilenceRequest { silence_id: one.silence })
             }
@@ -632,7 +574,7 @@ impl Town {
             "PutDivision" => each!(divisions, put_division, |one| v1::PutDivisionRequest {
                 division: Some(v1::Division {
                     kind: v1::DivisionKind::Functional.into(),
-                    ..place(&format!("zone-{}", one.code), one.code, 0)
+                    ..division(&format!("zone-{}", one.code), one.code, 0)
                 })
             }),
             "EndDivision" => each!(divisions, end_division, |one| v1::EndDivisionRequest {
@@ -647,7 +589,7 @@ impl Town {
             }),
             "ListDutyRules" => list!(duty, list_duty_rules, ListDutyRulesRequest, rules, division_code),
             "PutDutyRule" => {
-                each!(duty, put_duty_rule, |one| v1::PutDutyRuleRequest { rule: Some(rule(one.code)) })
+                each!(duty, put_duty_rule, |one| v1::PutDutyRuleRequest { rule: Some(duty_rule(one.code)) })
             }
             "EndDutyRule" => each!(duty, end_duty_rule, |one| v1::EndDutyRuleRequest {
                 rule_id: if one.code == OURS.0 { 1 } else { 2 },
@@ -714,19 +656,6 @@ async fn who_is_bound_to_divisions_sees_and_changes_its_own_by_every_call() {
     }
 }
 
-/// Calls about divisions and duty alone, which are of no class of points.
-pub(super) const OF_PLACES: [&str; 10] = [
-    "EndDivision",
-    "EndDutyRule",
-    "ImportGrid",
-    "ListDivisions",
-    "ListDutyRules",
-    "ListRoster",
-    "PutDivision",
-    "PutDutyRule",
-    "PutShift",
-    "ResolveDuty",
-];
 /// Calls about what has no class and reaches points of all: closed to whoever is bound to classes.
 const OF_ALL_CLASSES: [&str; 5] =
     ["CreateSilence", "ExpireSilence", "ListSilences", "ListSinks", "RetryDeadLetters"];
@@ -738,7 +667,7 @@ async fn who_is_bound_to_classes_of_points_sees_and_changes_what_is_of_them_by_e
     let (mut calls, changing): (Vec<String>, Vec<String>) =
         calls().into_iter().partition(|rpc| ["Get", "List", "Sub"].iter().any(|word| rpc.starts_with(word)));
     calls.sort_by_key(|rpc| rpc == "ListRegister");
-    for rpc in calls.into_iter().chain(changing).filter(|rpc| !OF_PLACES.contains(&rpc.as_str())) {
+    for rpc in calls.into_iter().chain(changing).filter(|rpc| !is_of_places(rpc)) {
         let Some(seen) = town.seen(&rpc, &bound).await else { continue };
         let expected =
             if OF_ALL_CLASSES.contains(&rpc.as_str()) { BTreeSet::new() } else { BTreeSet::from([OURS.1]) };

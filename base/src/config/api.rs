@@ -1,13 +1,18 @@
 //! `[api]`: who may call the service, and over what.
 
-use std::{net::SocketAddr, path::Path, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use toml::de::DeValue;
 
 use super::{
     Listen,
-    reader::{Section, duration, text, whole},
+    reader::{Section, duration, list, text, whole},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -26,6 +31,9 @@ pub struct ApiOptions {
     /// TLS of `listen.api`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<ApiTls>,
+    /// Proxies whose `x-forwarded-for` says from where somebody signs in; none: nobody's does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proxies: Vec<IpNet>,
 }
 
 impl Default for ApiOptions {
@@ -37,6 +45,7 @@ impl Default for ApiOptions {
             session_longest: 12 * 60 * MINUTE,
             password_days: 90,
             tls: None,
+            proxies: Vec::new(),
         }
     }
 }
@@ -81,8 +90,22 @@ pub(super) fn read(root: &Section<'_>, base_dir: &Path) -> ApiOptions {
                 Some(ApiTls { certificate: certificate?, key: key?, client_ca })
             })
             .flatten(),
+        proxies: s.or("proxies", Vec::new(), |v| list(v, proxy)),
     })
     .unwrap_or_default()
+}
+
+/// One address, or a network of them. Not all there are: whoever connects could say to come from anywhere.
+fn proxy(value: &DeValue<'_>) -> Result<IpNet, String> {
+    let written = text(value)?;
+    let one = written.parse::<IpAddr>().map(IpNet::from);
+    let network = one.or_else(|_| written.parse::<IpNet>());
+    match network.map_err(|_| {
+        format!("{written:?}: write an address, as \"10.0.0.7\", or a network, as \"10.0.0.0/28\"")
+    })? {
+        all if all.prefix_len() < 8 => Err(format!("{all}: name the proxies, not everyone who can connect")),
+        network => Ok(network),
+    }
 }
 
 /// Reads `[listen]`. What is not loopback is for those who are signed in, over TLS.

@@ -229,6 +229,15 @@ fn what_is_not_loopback_needs_tls_and_sign_in_and_the_admin_listener_stays() {
         ..ApiOptions::default()
     };
     assert_eq!(config.api, expected);
+    let behind = format!("{GOOD}\n[api]\nproxies = [\"10.0.0.7\", \"fd00::/64\"]\n");
+    let behind = Config::parse(&behind, Path::new("/")).unwrap().api.proxies;
+    assert_eq!(behind.iter().map(ToString::to_string).collect::<Vec<_>>(), ["10.0.0.7/32", "fd00::/64"]);
+    for (everyone, says) in
+        [("0.0.0.0/0", "not everyone"), ("::/0", "not everyone"), ("proxy.test", "an address")]
+    {
+        let told = faults(&format!("{GOOD}\n[api]\nproxies = [\"{everyone}\"]\n")).join("\n");
+        assert!(told.contains(says), "{everyone}: {told}");
+    }
     let open = faults(&format!("{GOOD}\n[api]\nsign_in = \"none\"\n{tls}{listen}")).join("\n");
     assert!(open.contains("sign_in = \"required\""), "{open}");
     let admin = faults(&format!("{GOOD}\n[api]\n{tls}[listen]\nadmin = \"0.0.0.0:8751\"\n")).join("\n");

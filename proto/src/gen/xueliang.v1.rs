@@ -8995,6 +8995,11 @@ pub struct Case {
     /// Until when nobody further up is told, since somebody who was told has it; 0: nobody has.
     #[prost(int64, tag = "28")]
     pub acknowledged_until_unix_us: i64,
+    /// Its history is not what was written, or cannot be read: only number, revision, state, level, when it was opened and the
+    /// kind, class, level, camera and division path of its subject are told, as an index has them. Nobody can act on it; `xueliang audit verify`
+    /// finds what was changed. Only in lists.
+    #[prost(bool, tag = "29")]
+    pub damaged: bool,
 }
 /// Names a case.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

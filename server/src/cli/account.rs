@@ -6,12 +6,12 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use xueliang_base::{id::DivisionCode, point::PointClass, time::Wall};
 use xueliang_proto::v1::{self, account_service_client::AccountServiceClient};
 
-use super::{block_on, read_config};
+use super::{block_on, reach::Reach, read_config};
 use crate::state::StateDir;
 
 /// Arguments of `account`.
@@ -92,7 +92,11 @@ pub fn run(args: AccountArgs) -> anyhow::Result<ExitCode> {
     let config = read_config(&args.config)?;
     let socket = StateDir::at(&config.state_dir).api_socket();
     if !socket.exists() {
-        bail!("{} is not there: start the service first", socket.display());
+        bail!(
+            "{} is not there: start the service with `xueliang run --config {}` first",
+            socket.display(),
+            args.config.display()
+        );
     }
     block_on(async move {
         let lines = call(&socket, args.what, &config.timezone).await?;
@@ -102,8 +106,9 @@ pub fn run(args: AccountArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn call(socket: &Path, what: What, timezone: &str) -> anyhow::Result<Vec<String>> {
-    let channel = xueliang_client::address(&format!("unix:{}", socket.display()))?.connect_lazy();
-    let mut service = AccountServiceClient::new(channel);
+    let reach = Reach::at(format!("unix:{}", socket.display()));
+    // The socket's owner needs no key.
+    let mut service = AccountServiceClient::new(reach.nameless()?.connect()?);
     let told = |token: String, until_unix_us: i64| match until_unix_us {
         0 => vec![token],
         until => vec![token, format!("can be used once, until {}", Wall(until).rfc3339(timezone))],
@@ -112,20 +117,14 @@ async fn call(socket: &Path, what: What, timezone: &str) -> anyhow::Result<Vec<S
         What::Add(args) => {
             let account = Some(wanted(args, now()));
             let request = v1::CreateAccountRequest { account };
-            let made = service
-                .create_account(request)
-                .await
-                .map_err(|status| anyhow!("{}", status.message()))?
-                .into_inner();
+            let made =
+                service.create_account(request).await.map_err(|status| reach.refused(&status))?.into_inner();
             Ok(told(made.token, made.token_until_unix_us))
         }
         What::Reset { name } => {
             let request = v1::ResetPasswordRequest { name };
-            let reset = service
-                .reset_password(request)
-                .await
-                .map_err(|status| anyhow!("{}", status.message()))?
-                .into_inner();
+            let reset =
+                service.reset_password(request).await.map_err(|status| reach.refused(&status))?.into_inner();
             Ok(told(reset.token, reset.token_until_unix_us))
         }
         What::List => {
@@ -135,7 +134,7 @@ async fn call(socket: &Path, what: What, timezone: &str) -> anyhow::Result<Vec<S
                 let page = service
                     .list_accounts(request)
                     .await
-                    .map_err(|status| anyhow!("{}", status.message()))?
+                    .map_err(|status| reach.refused(&status))?
                     .into_inner();
                 lines.extend(page.accounts.iter().map(line));
                 page_token = page.next_page_token;
@@ -154,8 +153,7 @@ async fn call(socket: &Path, what: What, timezone: &str) -> anyhow::Result<Vec<S
                 display_name: next()?,
                 unit: next()?,
             };
-            let made =
-                service.set_up(request).await.map_err(|status| anyhow!("{}", status.message()))?.into_inner();
+            let made = service.set_up(request).await.map_err(|status| reach.refused(&status))?.into_inner();
             let account = made.account.context("the service tells what was set up")?;
             Ok(vec![format!("{} may sign in", account.name)])
         }

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use xueliang_base::time::Wall;
 use xueliang_proto::v1::{self, delivery_service_client::DeliveryServiceClient};
 
-use super::block_on;
+use super::{block_on, reach::Reach};
 
 mod verify;
 
@@ -25,9 +25,8 @@ pub struct AuditArgs {
     /// Only this state of it; otherwise whichever came first.
     #[arg(long)]
     revision: Option<u64>,
-    /// Address of the service: http://ADDRESS:PORT or unix:/PATH.
-    #[arg(long, default_value = "http://127.0.0.1:8750")]
-    api: String,
+    #[command(flatten)]
+    reach: Reach,
     /// IANA zone of the times shown.
     #[arg(long, default_value = "Asia/Shanghai")]
     timezone: String,
@@ -52,13 +51,13 @@ pub fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     }
     let alert = args.alert.unwrap_or_default();
     block_on(async move {
-        let channel = xueliang_client::address(&args.api)?.connect_lazy();
+        let channel = args.reach.connect()?;
         let request =
             v1::ListDeliveriesRequest { alert_id: alert, revision: args.revision.unwrap_or_default() };
         let answer = DeliveryServiceClient::new(channel).list_deliveries(request).await;
         let reports = match answer {
             Ok(answer) => answer.into_inner().reports,
-            Err(status) => anyhow::bail!("the service does not tell: {}", status.message()),
+            Err(status) => return Err(args.reach.refused(&status)),
         };
         for line in reports.iter().flat_map(|report| lines(report, &args.timezone)) {
             println!("{line}");

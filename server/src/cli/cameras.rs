@@ -2,13 +2,13 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use tokio::time::{Instant, sleep};
 use xueliang_base::time::Wall;
 use xueliang_proto::v1::{self, camera_service_client::CameraServiceClient};
 
-use super::{Asked, block_on};
+use super::{Asked, block_on, reach::Reach};
 
 /// All cameras of a large town.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
@@ -38,9 +38,8 @@ struct LookArgs {
     /// How long, as 60s or 5m; an hour at most.
     #[arg(long = "for", default_value = "60s", value_parser = lasting)]
     lasting: Duration,
-    /// Address of the service: http://ADDRESS:PORT or unix:/PATH.
-    #[arg(long, default_value = "http://127.0.0.1:8750")]
-    api: String,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 fn lasting(text: &str) -> Result<Duration, String> {
@@ -92,22 +91,22 @@ async fn look(args: &LookArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn connect(args: &LookArgs, lasting: Duration) -> anyhow::Result<()> {
-    let channel = xueliang_client::address(&args.api)?.connect_lazy();
+    let channel = args.reach.connect()?;
     let for_us = xueliang_base::time::micros(lasting);
     let request = v1::ConnectCameraRequest { camera_id: args.camera.clone(), for_us };
     match CameraServiceClient::new(channel).connect_camera(request).await {
         Ok(_) => Ok(()),
-        Err(status) => bail!("{}", status.message()),
+        Err(status) => Err(args.reach.refused(&status)),
     }
 }
 
 /// The camera's state, and the site's zone.
 async fn state(args: &LookArgs) -> anyhow::Result<(v1::CameraStatus, String)> {
-    let channel = xueliang_client::address(&args.api)?.connect_lazy();
+    let channel = args.reach.connect()?;
     let mut service = CameraServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
     let listed = match service.list_cameras(v1::ListCamerasRequest::default()).await {
         Ok(answer) => answer.into_inner(),
-        Err(status) => bail!("the service does not answer at {}: {}", args.api, status.message()),
+        Err(status) => return Err(args.reach.refused(&status)),
     };
     let id = &args.camera;
     let camera = listed.cameras.into_iter().find(|camera| camera.camera_id == *id);

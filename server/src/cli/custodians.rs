@@ -5,10 +5,9 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use xueliang_base::time::Wall;
-use xueliang_client::told;
 use xueliang_proto::v1::{self, custodian_service_client::CustodianServiceClient};
 
-use super::block_on;
+use super::{block_on, reach::Reach};
 
 /// Arguments of `custodians`.
 #[derive(Debug, Args)]
@@ -17,9 +16,6 @@ use super::block_on;
 Names and telephones are encrypted in the store with STATE_DIR/custodians.key, which belongs into every backup of it."
 )]
 pub struct CustodiansArgs {
-    /// Address of the service: http://ADDRESS:PORT or unix:/PATH.
-    #[arg(long, default_value = "http://127.0.0.1:8750", global = true)]
-    api: String,
     #[command(subcommand)]
     what: What,
 }
@@ -31,6 +27,8 @@ enum What {
         /// IANA zone of the times shown.
         #[arg(long, default_value = "Asia/Shanghai")]
         timezone: String,
+        #[command(flatten)]
+        reach: Reach,
     },
     /// Tell one in full. The audit keeps who asked and why.
     Reveal {
@@ -39,6 +37,8 @@ enum What {
         /// What for.
         #[arg(long)]
         reason: String,
+        #[command(flatten)]
+        reach: Reach,
     },
     /// Put the custodians of a CSV file in the place of those that its cameras had: the whole file or nothing.
     ///
@@ -50,21 +50,25 @@ enum What {
         /// Only tell what would change.
         #[arg(long)]
         dry_run: bool,
+        #[command(flatten)]
+        reach: Reach,
     },
     /// Make a new key and seal every contact with it; the one before opens nothing any more.
-    RotateKey,
+    RotateKey {
+        #[command(flatten)]
+        reach: Reach,
+    },
 }
 
 /// Calls the service and prints.
 pub fn run(args: CustodiansArgs) -> anyhow::Result<ExitCode> {
     block_on(async move {
-        let channel = xueliang_client::address(&args.api)?.connect_lazy();
-        let mut service = CustodianServiceClient::new(channel);
         match args.what {
-            What::List { timezone } => {
+            What::List { timezone, reach } => {
+                let mut service = CustodianServiceClient::new(reach.connect()?);
                 let mut ask = v1::ListCustodiansRequest { page_size: 1000, ..Default::default() };
                 loop {
-                    let page = told(service.list_custodians(ask.clone()).await)?;
+                    let page = reach.told(service.list_custodians(ask.clone()).await)?;
                     page.custodians.iter().for_each(|one| println!("{}", line(one, &timezone)));
                     if page.next_page_token.is_empty() {
                         return Ok(ExitCode::SUCCESS);
@@ -72,17 +76,19 @@ pub fn run(args: CustodiansArgs) -> anyhow::Result<ExitCode> {
                     ask.page_token = page.next_page_token;
                 }
             }
-            What::Reveal { camera, reason } => {
+            What::Reveal { camera, reason, reach } => {
+                let mut service = CustodianServiceClient::new(reach.connect()?);
                 let request = v1::RevealCustodianRequest { camera_id: camera, reason };
-                let answer = told(service.reveal_custodian(request).await)?;
+                let answer = reach.told(service.reveal_custodian(request).await)?;
                 let contact = answer.contact.unwrap_or_default();
                 println!("{}  {}  {}", answer.unit, contact.name, contact.telephone);
                 Ok(ExitCode::SUCCESS)
             }
-            What::Import { file, dry_run } => {
+            What::Import { file, dry_run, reach } => {
                 let csv = std::fs::read(&file).with_context(|| format!("read {}", file.display()))?;
+                let mut service = CustodianServiceClient::new(reach.connect()?);
                 let request = v1::ImportCustodiansRequest { csv: csv.into(), dry_run };
-                let answer = told(service.import_custodians(request).await)?;
+                let answer = reach.told(service.import_custodians(request).await)?;
                 for fault in &answer.faults {
                     println!("{}", fault_line(fault, &file.display().to_string()));
                 }
@@ -93,8 +99,10 @@ pub fn run(args: CustodiansArgs) -> anyhow::Result<ExitCode> {
                 println!("{}", outcome(&answer, dry_run));
                 Ok(ExitCode::SUCCESS)
             }
-            What::RotateKey => {
-                let answer = told(service.rotate_custodian_key(v1::RotateCustodianKeyRequest {}).await)?;
+            What::RotateKey { reach } => {
+                let mut service = CustodianServiceClient::new(reach.connect()?);
+                let request = v1::RotateCustodianKeyRequest {};
+                let answer = reach.told(service.rotate_custodian_key(request).await)?;
                 println!(
                     "{} contacts are sealed with a new key: back custodians.key up with the store",
                     answer.sealed

@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use xueliang_base::time::Wall;
 use xueliang_proto::v1::{self, division_service_client::DivisionServiceClient};
 
-use super::block_on;
+use super::{block_on, reach::Reach};
 
 /// Arguments of `divisions`.
 #[derive(Debug, Args)]
@@ -35,9 +35,8 @@ struct ListArgs {
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
-    /// Address of the service: http://ADDRESS:PORT or unix:/PATH.
-    #[arg(long, default_value = "http://127.0.0.1:8750")]
-    api: String,
+    #[command(flatten)]
+    reach: Reach,
     /// IANA zone of the times shown.
     #[arg(long, default_value = "Asia/Shanghai")]
     timezone: String,
@@ -50,9 +49,8 @@ struct ImportArgs {
     /// Only tell what would change.
     #[arg(long)]
     dry_run: bool,
-    /// Address of the service: http://ADDRESS:PORT or unix:/PATH.
-    #[arg(long, default_value = "http://127.0.0.1:8750")]
-    api: String,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// Asks and prints.
@@ -66,7 +64,7 @@ pub fn run(args: DivisionsArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
-    let channel = xueliang_client::address(&args.api)?.connect_lazy();
+    let channel = args.reach.connect()?;
     let mut service = DivisionServiceClient::new(channel);
     let mut all = Vec::new();
     let mut ask = v1::ListDivisionsRequest {
@@ -77,7 +75,7 @@ async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     loop {
         let page = match service.list_divisions(ask.clone()).await {
             Ok(answer) => answer.into_inner(),
-            Err(status) => bail!("the service does not tell: {}", status.message()),
+            Err(status) => return Err(args.reach.refused(&status)),
         };
         all.extend(page.divisions);
         if page.next_page_token.is_empty() {
@@ -138,11 +136,11 @@ fn json(one: &v1::Division) -> serde_json::Value {
 
 async fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     let csv = std::fs::read(&args.file).with_context(|| format!("read {}", args.file.display()))?;
-    let channel = xueliang_client::address(&args.api)?.connect_lazy();
+    let channel = args.reach.connect()?;
     let request = v1::ImportGridRequest { csv: csv.into(), dry_run: args.dry_run };
     let told = match DivisionServiceClient::new(channel).import_grid(request).await {
         Ok(answer) => answer.into_inner(),
-        Err(status) => bail!("the service does not import it: {}", status.message()),
+        Err(status) => return Err(args.reach.refused(&status)),
     };
     for fault in &told.faults {
         println!("{}", fault_line(fault, &args.file.display().to_string()));

@@ -9,7 +9,7 @@ use xueliang_proto::v1::{
     self, camera_service_client::CameraServiceClient, explain_service_client::ExplainServiceClient,
 };
 
-use super::block_on;
+use super::{block_on, reach::Reach};
 
 mod json;
 mod text;
@@ -48,9 +48,8 @@ pub struct ExplainArgs {
     /// Until when: the same, or now, or +90s after the beginning. Left out: one minute; now, where the beginning is -10m.
     #[arg(allow_hyphen_values = true)]
     to: Option<String>,
-    /// Address of the service: http://ADDRESS:PORT or unix:/PATH.
-    #[arg(long, default_value = "http://127.0.0.1:8750")]
-    api: String,
+    #[command(flatten)]
+    reach: Reach,
     /// One JSON object with everything.
     #[arg(long)]
     json: bool,
@@ -68,11 +67,11 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
         let (from, to) = times::range(&args.from, args.to.as_deref(), now, zone)?;
         let request =
             v1::ExplainRequest { camera_id: args.camera.clone(), from_unix_us: from.0, to_unix_us: to.0 };
-        let channel = xueliang_client::address(&args.api)?.connect_lazy();
+        let channel = args.reach.connect()?;
         let mut service = ExplainServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
         let camera = match service.explain(request).await {
             Ok(answer) => answer.into_inner().camera.context("the service gave no answer")?,
-            Err(status) => bail!("{}", status.message()),
+            Err(status) => return Err(args.reach.refused(&status)),
         };
         let text = if args.json { json::of(&camera, zone)? } else { text::of(&camera, (from, to), zone) };
         print!("{text}");
@@ -82,11 +81,11 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
 
 /// The site's zone; an error where there is no such camera.
 async fn site_zone(args: &ExplainArgs) -> anyhow::Result<String> {
-    let channel = xueliang_client::address(&args.api)?.connect_lazy();
+    let channel = args.reach.connect()?;
     let mut service = CameraServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
     let listed = match service.list_cameras(v1::ListCamerasRequest::default()).await {
         Ok(answer) => answer.into_inner(),
-        Err(status) => bail!("the service does not answer at {}: {}", args.api, status.message()),
+        Err(status) => return Err(args.reach.refused(&status)),
     };
     if listed.cameras.iter().all(|camera| camera.camera_id != args.camera) {
         let known: Vec<&str> =

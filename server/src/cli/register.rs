@@ -7,12 +7,12 @@ use std::{
     process::ExitCode,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use xueliang_base::time::Wall;
 use xueliang_proto::v1::{self, evidence_service_client::EvidenceServiceClient};
 
-use super::block_on;
+use super::{block_on, reach::Reach};
 
 /// Arguments of `register`.
 #[derive(Debug, Args)]
@@ -63,9 +63,8 @@ struct FilterArgs {
     /// For this request of somebody concerned.
     #[arg(long)]
     request: Option<u64>,
-    /// Address of the service: http://ADDRESS:PORT or unix:/PATH.
-    #[arg(long, default_value = "http://127.0.0.1:8750")]
-    api: String,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 #[derive(Debug, Args)]
@@ -150,16 +149,14 @@ pub fn run(args: RegisterArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn list(args: &ListArgs) -> anyhow::Result<()> {
-    let channel = xueliang_client::address(&args.filter.api)?.connect_lazy();
+    let reach = &args.filter.reach;
+    let mut service = EvidenceServiceClient::new(reach.connect()?);
     let request = v1::ListRegisterRequest {
         filter: Some(args.filter.wire()),
         page_size: args.limit,
         ..v1::ListRegisterRequest::default()
     };
-    let page = match EvidenceServiceClient::new(channel).list_register(request).await {
-        Ok(answer) => answer.into_inner(),
-        Err(status) => bail!("the service does not tell: {}", status.message()),
-    };
+    let page = reach.told(service.list_register(request).await)?;
     page.entries.iter().for_each(|one| println!("{}", line(one, &args.timezone)));
     if !page.next_page_token.is_empty() {
         eprintln!(
@@ -205,20 +202,16 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
 }
 
 async fn receive(args: &ExportArgs, file: &mut BufWriter<File>) -> anyhow::Result<(u64, String)> {
-    let channel = xueliang_client::address(&args.filter.api)?.connect_lazy();
+    let reach = &args.filter.reach;
+    let mut service = EvidenceServiceClient::new(reach.connect()?);
     let request = v1::ExportRegisterRequest {
         filter: Some(args.filter.wire()),
         reason: args.what_for.clone(),
         language: if args.english { "en" } else { "zh" }.to_owned(),
     };
-    let answer = EvidenceServiceClient::new(channel).export_register(request).await;
-    let mut pieces = xueliang_client::told(answer)?;
+    let mut pieces = reach.told(service.export_register(request).await)?;
     let mut end = None;
-    while let Some(piece) = pieces
-        .message()
-        .await
-        .map_err(|status| anyhow::anyhow!("the service stopped: {}", status.message()))?
-    {
+    while let Some(piece) = pieces.message().await.map_err(|status| reach.refused(&status))? {
         file.write_all(&piece.csv).context("write the register")?;
         if !piece.sha256.is_empty() {
             end = Some((piece.entries, piece.sha256));

@@ -8,12 +8,12 @@ use xueliang_base::{
     config::{Config, Day},
     time::{Clock as _, SystemClock},
 };
-use xueliang_client::{Channel, told};
+use xueliang_client::Connection;
 use xueliang_proto::v1::{
     self, filing_service_client::FilingServiceClient, retention_service_client::RetentionServiceClient,
 };
 
-use super::{block_on, check::load_models, read_config};
+use super::{block_on, check::load_models, reach::Reach, read_config};
 use crate::{
     sheet::{Lang, assessment, capability, points, retention},
     state::StateDir,
@@ -25,8 +25,8 @@ const MOST_CERTIFICATES: usize = 10_000;
 /// Arguments of `sheet`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "filing, signs and retention ask the running service over the socket in its state folder; capability and assessment read the
-configuration alone. Sheets go to standard output: CSV for spreadsheets (filing, signs) or Markdown. docs/compliance.md describes them."
+    after_help = "filing, filed, signs and retention ask the running service: over the socket in its state folder, or where --api or XUELIANG_API says
+that it is; capability and assessment read the configuration alone. Sheets go to standard output: CSV for spreadsheets (filing, signs) or Markdown. docs/compliance.md describes them."
 )]
 pub struct SheetArgs {
     /// Configuration of the service.
@@ -46,6 +46,8 @@ enum What {
         /// Only points that are to be filed: never filed, changed since, or gone.
         #[arg(long)]
         due: bool,
+        #[command(flatten)]
+        reach: Reach,
     },
     /// Note that points were filed with the police as they are now; from then on changes are told.
     Filed {
@@ -61,9 +63,14 @@ enum What {
         /// All points that are to be filed.
         #[arg(long, conflicts_with = "camera")]
         all_due: bool,
+        #[command(flatten)]
+        reach: Reach,
     },
     /// 未设提示标识点位: points in force without a sign. CSV.
-    Signs,
+    Signs {
+        #[command(flatten)]
+        reach: Reach,
+    },
     /// 留存与删除证明: how evidence is kept, what is held, and certificates of deletion. Markdown.
     Retention {
         /// Only deletions on this day or later.
@@ -72,6 +79,8 @@ enum What {
         /// Only deletions before this day.
         #[arg(long)]
         to: Option<Day>,
+        #[command(flatten)]
+        reach: Reach,
     },
     /// 系统能力声明: what the system can and cannot do with the configured models. Markdown.
     Capability,
@@ -83,7 +92,7 @@ enum What {
 pub fn run(args: SheetArgs) -> anyhow::Result<ExitCode> {
     let config = read_config(&args.config)?;
     let lang = args.lang;
-    let text = match args.what {
+    let text = match &args.what {
         What::Capability | What::Assessment => {
             let (models, faults) = load_models(&config);
             if let Some((path, message)) = faults.first() {
@@ -94,119 +103,128 @@ pub fn run(args: SheetArgs) -> anyhow::Result<ExitCode> {
                 _ => assessment::sheet(&config, &models, lang),
             }
         }
-        what => {
+        What::Filing { reach, .. }
+        | What::Filed { reach, .. }
+        | What::Signs { reach }
+        | What::Retention { reach, .. } => {
             let socket = StateDir::at(&config.state_dir).api_socket();
-            if !socket.exists() {
-                bail!("{} is not there: start the service first", socket.display());
-            }
-            block_on(async move {
-                let channel = xueliang_client::address(&format!("unix:{}", socket.display()))?.connect_lazy();
-                ask(channel, &config, what, lang).await
-            })?
+            let reach = reach.clone().or_at(format!("unix:{}", socket.display()));
+            block_on(ask(&reach, &config, args.what, lang))?
         }
     };
     print!("{text}");
     Ok(ExitCode::SUCCESS)
 }
 
-async fn ask(channel: Channel, config: &Config, what: What, lang: Lang) -> anyhow::Result<String> {
+async fn ask(reach: &Reach, config: &Config, what: What, lang: Lang) -> anyhow::Result<String> {
+    let asked = Asked { reach, connection: reach.connect()? };
     match what {
-        What::Filing { due } => points::filing(&all_points(channel, due, false).await?, lang),
-        What::Signs => points::signs(&all_points(channel, false, true).await?, lang),
-        What::Filed { number, on, camera, all_due } => {
+        What::Filing { due, .. } => points::filing(&asked.points(due, false).await?, lang),
+        What::Signs { .. } => points::signs(&asked.points(false, true).await?, lang),
+        What::Filed { number, on, camera, all_due, .. } => {
             let cameras: BTreeSet<String> = if all_due {
-                let due = all_points(channel.clone(), true, false).await?;
+                let due = asked.points(true, false).await?;
                 due.into_iter().filter_map(|point| point.facts).map(|facts| facts.camera_id).collect()
             } else {
                 camera.into_iter().collect()
             };
-            let cameras: Vec<_> = cameras.into_iter().collect();
-            let mut filed = 0;
-            // The service notes so many at once.
-            for some in cameras.chunks(1000) {
-                let request = v1::FilePointsRequest {
-                    camera_ids: some.to_vec(),
-                    filing_no: number.clone(),
-                    filed_on: on.map(|day| day.to_string()).unwrap_or_default(),
-                };
-                filed += told(FilingServiceClient::new(channel.clone()).file_points(request).await)?.filed;
-            }
+            let filed = asked.filed(&cameras.into_iter().collect::<Vec<_>>(), &number, on).await?;
             Ok(lang.of("已登记备案点位: ", "points noted as filed: ").to_owned() + &format!("{filed}\n"))
         }
-        What::Retention { from, to } => {
-            let facts = retention_facts(channel, config, from, to).await?;
+        What::Retention { from, to, .. } => {
+            let facts = asked.retention(config, from, to).await?;
             Ok(retention::sheet(&facts, lang))
         }
         What::Capability | What::Assessment => bail!("these ask no service"),
     }
 }
 
-async fn all_points(
-    channel: Channel,
-    due: bool,
-    only_without_sign: bool,
-) -> anyhow::Result<Vec<v1::FiledPoint>> {
-    use v1::FilingStatus::{Changed, Removed, Unfiled};
-    let statuses = if due { [Unfiled, Changed, Removed].map(i32::from).to_vec() } else { Vec::new() };
-    let mut ask =
-        v1::ListPointsRequest { statuses, only_without_sign, page_size: 1000, page_token: String::new() };
-    let mut service = FilingServiceClient::new(channel);
-    let mut all = Vec::new();
-    loop {
-        let page = told(service.list_points(ask.clone()).await)?;
-        all.extend(page.points);
-        if page.next_page_token.is_empty() {
-            return Ok(all);
-        }
-        ask.page_token = page.next_page_token;
-    }
+/// The service that is asked.
+struct Asked<'a> {
+    reach: &'a Reach,
+    connection: Connection,
 }
 
-async fn retention_facts(
-    channel: Channel,
-    config: &Config,
-    from: Option<Day>,
-    to: Option<Day>,
-) -> anyhow::Result<retention::Facts> {
-    let mut service = RetentionServiceClient::new(channel);
-    let answer = told(service.get_retention(v1::GetRetentionRequest {}).await)?;
-    let moment = |day: Option<Day>| day.map_or(0, |day| day.begin(&config.timezone).0);
-    let mut wanted = v1::ListCertificatesRequest {
-        from_unix_us: moment(from),
-        to_unix_us: moment(to),
-        page_size: 1000,
-        ..v1::ListCertificatesRequest::default()
-    };
-    let (mut certificates, mut more) = (Vec::new(), false);
-    loop {
-        let page = told(service.list_certificates(wanted.clone()).await)?;
-        certificates.extend(page.certificates);
-        if page.next_page_token.is_empty() {
-            break;
-        }
-        if certificates.len() >= MOST_CERTIFICATES {
-            more = true;
-            break;
-        }
-        wanted.page_token = page.next_page_token;
+impl Asked<'_> {
+    fn filings(&self) -> FilingServiceClient<Connection> {
+        FilingServiceClient::new(self.connection.clone())
     }
-    let mut holds = Vec::new();
-    let mut wanted = v1::ListLegalHoldsRequest { page_size: 1000, ..v1::ListLegalHoldsRequest::default() };
-    loop {
-        let page = told(service.list_legal_holds(wanted.clone()).await)?;
-        holds.extend(page.holds);
-        if page.next_page_token.is_empty() || holds.len() >= MOST_CERTIFICATES {
-            break;
+    async fn points(&self, due: bool, only_without_sign: bool) -> anyhow::Result<Vec<v1::FiledPoint>> {
+        use v1::FilingStatus::{Changed, Removed, Unfiled};
+        let statuses = if due { [Unfiled, Changed, Removed].map(i32::from).to_vec() } else { Vec::new() };
+        let mut ask =
+            v1::ListPointsRequest { statuses, only_without_sign, page_size: 1000, page_token: String::new() };
+        let mut all = Vec::new();
+        loop {
+            let page = self.reach.told(self.filings().list_points(ask.clone()).await)?;
+            all.extend(page.points);
+            if page.next_page_token.is_empty() {
+                return Ok(all);
+            }
+            ask.page_token = page.next_page_token;
         }
-        wanted.page_token = page.next_page_token;
     }
-    Ok(retention::Facts {
-        site: config.site.clone(),
-        timezone: config.timezone.clone(),
-        at: SystemClock.wall(),
-        retention: answer,
-        certificates,
-        more,
-        holds,
-    })
+    /// Notes cameras as filed; how many were.
+    async fn filed(&self, cameras: &[String], number: &str, on: Option<Day>) -> anyhow::Result<u32> {
+        let mut filed = 0;
+        // The service notes so many at once.
+        for some in cameras.chunks(1000) {
+            let request = v1::FilePointsRequest {
+                camera_ids: some.to_vec(),
+                filing_no: number.to_owned(),
+                filed_on: on.map(|day| day.to_string()).unwrap_or_default(),
+            };
+            filed += self.reach.told(self.filings().file_points(request).await)?.filed;
+        }
+        Ok(filed)
+    }
+    async fn retention(
+        &self,
+        config: &Config,
+        from: Option<Day>,
+        to: Option<Day>,
+    ) -> anyhow::Result<retention::Facts> {
+        let mut service = RetentionServiceClient::new(self.connection.clone());
+        let answer = self.reach.told(service.get_retention(v1::GetRetentionRequest {}).await)?;
+        let moment = |day: Option<Day>| day.map_or(0, |day| day.begin(&config.timezone).0);
+        let mut wanted = v1::ListCertificatesRequest {
+            from_unix_us: moment(from),
+            to_unix_us: moment(to),
+            page_size: 1000,
+            ..v1::ListCertificatesRequest::default()
+        };
+        let (mut certificates, mut more) = (Vec::new(), false);
+        loop {
+            let page = self.reach.told(service.list_certificates(wanted.clone()).await)?;
+            certificates.extend(page.certificates);
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            if certificates.len() >= MOST_CERTIFICATES {
+                more = true;
+                break;
+            }
+            wanted.page_token = page.next_page_token;
+        }
+        let mut holds = Vec::new();
+        let mut wanted =
+            v1::ListLegalHoldsRequest { page_size: 1000, ..v1::ListLegalHoldsRequest::default() };
+        loop {
+            let page = self.reach.told(service.list_legal_holds(wanted.clone()).await)?;
+            holds.extend(page.holds);
+            if page.next_page_token.is_empty() || holds.len() >= MOST_CERTIFICATES {
+                break;
+            }
+            wanted.page_token = page.next_page_token;
+        }
+        Ok(retention::Facts {
+            site: config.site.clone(),
+            timezone: config.timezone.clone(),
+            at: SystemClock.wall(),
+            retention: answer,
+            certificates,
+            more,
+            holds,
+        })
+    }
 }

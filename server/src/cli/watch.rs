@@ -18,12 +18,15 @@ use xueliang_base::{
     kind::{Kind, Level},
     time::Wall,
 };
-use xueliang_client::{Event, Watcher, address};
+use xueliang_client::{Event, Watcher};
 use xueliang_proto::v1::{
     self, AlertFilter, AlertState, Delivery, SubscribeRequest, subscribe_response::Item,
 };
 
-use super::{Asked, block_on};
+use super::{
+    Asked, block_on,
+    reach::{Reach, advice},
+};
 
 /// Leaving takes no longer, whatever the service does.
 const LEAVE_WITHIN: Duration = Duration::from_millis(500);
@@ -38,9 +41,8 @@ A name makes the subscription durable: the service keeps what you acknowledged, 
 goes on there. --cursor-file keeps the place in a file of your own instead."
 )]
 pub struct WatchArgs {
-    /// Address of the service: http://ADDRESS:PORT or unix:/PATH.
-    #[arg(long, default_value = "http://127.0.0.1:8750")]
-    api: String,
+    #[command(flatten)]
+    reach: Reach,
     /// One JSON object a line.
     #[arg(long)]
     json: bool,
@@ -70,7 +72,7 @@ pub struct WatchArgs {
 /// What to follow and how to show it.
 #[derive(Debug)]
 pub struct Follow {
-    api: String,
+    reach: Reach,
     json: bool,
     name: String,
     cursor_file: Option<PathBuf>,
@@ -82,7 +84,7 @@ impl Follow {
     /// All alerts of the demonstration.
     pub fn of_demo(api: SocketAddr, json: bool) -> Self {
         Self {
-            api: format!("http://{api}"),
+            reach: Reach::at(format!("http://{api}")),
             json,
             name: String::new(),
             cursor_file: None,
@@ -102,7 +104,7 @@ pub fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
         ..AlertFilter::default()
     };
     let follow_args = Follow {
-        api: args.api,
+        reach: args.reach,
         json: args.json,
         name: args.name.unwrap_or_default(),
         cursor_file: args.cursor_file,
@@ -132,17 +134,19 @@ pub async fn follow(what: Follow, enough: impl Future<Output = ()>) -> anyhow::R
     };
     let request =
         SubscribeRequest { subscription: what.name, cursor, filter: Some(what.filter), credit: None };
-    if !["http://", "unix:"].iter().any(|scheme| what.api.starts_with(scheme)) {
-        anyhow::bail!("{:?} is no address of the service: write http://ADDRESS:PORT or unix:/PATH", what.api);
+    let api = what.reach.address();
+    if !["http://", "https://", "unix:"].iter().any(|scheme| api.starts_with(scheme)) {
+        anyhow::bail!(
+            "{api:?} is no address of the service: write https://NAME:PORT, http://ADDRESS:PORT or unix:/PATH"
+        );
     }
-    let channel = address(&what.api)?.connect_lazy();
-    let mut watcher = Watcher::new(channel, request, u64::from(std::process::id()));
+    let mut watcher = Watcher::new(what.reach.connect()?, request, u64::from(std::process::id()));
     let mut out = io::stdout();
-    let mut terminal = Terminal::new(&what.api, &what.timezone);
+    let mut terminal = Terminal::new(&api, &what.timezone);
     let mut enough = std::pin::pin!(enough);
     let mut kept = watcher.cursor().clone();
     loop {
-        let event = tokio::select! {
+        let mut event = tokio::select! {
             event = watcher.next() => event,
             () = &mut enough => {
                 // What was shown a moment ago need not be shown again next time; what cannot be said now is.
@@ -150,6 +154,10 @@ pub async fn follow(what: Follow, enough: impl Future<Output = ()>) -> anyhow::R
                 return Ok(ExitCode::SUCCESS);
             }
         };
+        // What the libraries say of a certificate helps nobody at a terminal.
+        if let (Event::Lost { reason, .. }, Some(known)) = (&mut event, watcher.trouble().and_then(advice)) {
+            *reason = known.replace("{said}", reason);
+        }
         let line = if what.json { json_line(&event, &what.timezone)? } else { terminal.line(&event) };
         if let Some(line) = line {
             match writeln!(out, "{line}").and_then(|()| out.flush()) {
@@ -160,7 +168,7 @@ pub async fn follow(what: Follow, enough: impl Future<Output = ()>) -> anyhow::R
             }
         }
         if let (Event::Lost { .. }, Some(status)) = (&event, watcher.refused()) {
-            anyhow::bail!("the service refuses this subscription: {}", status.message());
+            return Err(what.reach.refused(status).context("the service refuses this subscription"));
         }
         watcher.shown(&event);
         if let Some(path) = what.cursor_file.as_ref().filter(|_| *watcher.cursor() != kept) {

@@ -17,12 +17,12 @@ use self::{
 };
 use super::{Table, percentile};
 
-mod alerts;
+pub(super) mod alerts;
 mod console;
 mod load;
 #[cfg(feature = "peers")]
 mod peers;
-mod process;
+pub(super) mod process;
 mod record;
 mod scenes;
 mod silences;

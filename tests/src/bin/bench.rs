@@ -26,7 +26,10 @@ fn main() -> ExitCode {
         "attention" => runtime.block_on(bench::attention::run(std::env::args().nth(2).as_deref())),
         "main" => runtime.block_on(bench::main::run(std::env::args().nth(2).as_deref())),
         "bus" => runtime.block_on(bench::bus::run(std::env::args().nth(2).as_deref())),
-        "cases" => runtime.block_on(bench::cases::run(std::env::args().nth(2).as_deref())),
+        "cases" => runtime.block_on(bench::cases::run(
+            std::env::args().nth(2).as_deref(),
+            std::env::args().nth(3).as_deref(),
+        )),
         "costs" => runtime.block_on(bench::costs::run(std::env::args().nth(2).as_deref())),
         "glance" => bench::glance::run(),
         "plan" => bench::plan::run(),
@@ -36,7 +39,7 @@ fn main() -> ExitCode {
                 "benches: activity (what encoded sizes and quantisers tell of movement), attention (what attention saves, \
                  and what it costs in hazards seen; or some of its parts, with commas: {}), main (accuracy, replay, first \
                  alert, ages, overload; or ages alone), bus (publish to console; or one of its parts by name: {}), cases (what \
-                 people's work takes; or one of its parts by name: {}), costs (what things cost \
+                 people's work takes; or one of its parts by name: {}; a number behind it measures a share of its sizes), costs (what things cost \
                  on this machine, for `xueliang plan`; to .cache/costs.toml or the file that is named), glance (what the \
                  pixel tier finds, and when it wakes in vain), plan (what a decision and a plan of 22,000 cameras take), \
                  sessions (what a camera costs at rest)",

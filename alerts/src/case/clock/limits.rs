@@ -108,4 +108,22 @@ impl Policy {
         let own = of_own.filter_map(|own| own.stages[Stage::Judge as usize].flatten());
         own.chain(Limits::usual(class, level).of(Stage::Judge)).collect()
     }
+    /// Kinds of a class of which some case of a level is to be judged within a limit; `None`: all of them.
+    pub fn kinds_to_judge(&self, class: Class, level: Level) -> Option<Vec<Kind>> {
+        if Limits::usual(class, level).of(Stage::Judge).is_some() {
+            return None;
+        }
+        let of_own = self.limits.iter().filter(|own| {
+            (own.levels.is_empty() || own.levels.contains(&level))
+                && own.stages[Stage::Judge as usize].flatten().is_some()
+        });
+        let mut kinds = Vec::new();
+        for own in of_own {
+            if own.kinds.is_empty() {
+                return None;
+            }
+            kinds.extend(own.kinds.iter().copied().filter(|kind| kind.class() == class));
+        }
+        Some(kinds)
+    }
 }

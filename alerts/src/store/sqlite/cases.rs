@@ -241,7 +241,7 @@ fn tick(db: &Connection, rules: &Rules, key: &CaseKey, displayed: bool, now: Wal
     }
     if due.is_empty() {
         // What it was woken for is over: it is woken when there is something to say.
-        let next = next_due(&file.case, desks.len(), &rules.policy);
+        let next = next_due(&file.case, &desks, &rules.policy);
         db.prepare_cached("UPDATE case_file SET due_us = ?2 WHERE case_id = ?1")?
             .execute(params![file.id, next.map(|next| next.0)])?;
     }

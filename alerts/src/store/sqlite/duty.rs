@@ -8,15 +8,14 @@ use xueliang_base::time::Wall;
 use xueliang_proto::v1;
 
 use super::{
-    super::{Answer, DutyStore},
+    super::{Answer, AuditEntry, DutyStore},
     SqliteStore,
-    convert::{damaged, unsigned},
+    convert::{damaged, signed, unsigned},
     rest,
-    writer::Batch,
 };
 use crate::{
-    duty::{Division, Duty, Edit, NewVersion, Rule, Shift, What, history::Version},
-    error::Result,
+    duty::{Division, Duty, Edit, Edited, NewVersion, Rule, Shift, What, history::Version},
+    error::{Error, Result},
 };
 
 /// Numbers of what a version is of.
@@ -24,30 +23,41 @@ const DIVISION: i64 = 1;
 const RULE: i64 = 2;
 const SHIFT: i64 = 3;
 
-/// All versions, as last read, with the number of the last one: versions are only ever added, so that number says whether
-/// they are current.
+/// All versions with the number of the last one: versions are only ever added, so that number says whether they are current.
+type Numbered = (u64, Arc<Duty>);
+
+/// All versions, as last read, and as the last edit leaves them.
 #[derive(Default)]
-pub(super) struct Known(Mutex<Option<(u64, Arc<Duty>)>>);
+pub(super) struct Known {
+    read: Mutex<Option<Numbered>>,
+    /// What is being committed, or was. Only the writer puts something here, in the transaction that makes it so: where that
+    /// fails its numbers are used again, and whoever uses them puts its own here first.
+    edited: Mutex<Option<Numbered>>,
+    /// Held by whoever edits: what an edit makes is made beside the writer, of what there is when it is committed.
+    editing: Arc<tokio::sync::Mutex<()>>,
+}
 
 impl Known {
     fn of(&self, last: u64) -> Option<Arc<Duty>> {
-        let known = self.0.lock().expect("no code panics under this lock");
-        known.as_ref().filter(|(number, _)| *number == last).map(|(_, duty)| Arc::clone(duty))
-    }
-    fn keep(&self, last: u64, duty: &Arc<Duty>) {
-        *self.0.lock().expect("no code panics under this lock") = Some((last, Arc::clone(duty)));
+        [&self.read, &self.edited].into_iter().find_map(|known| {
+            let known = known.lock().expect("no code panics under this lock");
+            known.as_ref().filter(|(number, _)| *number == last).map(|(_, duty)| Arc::clone(duty))
+        })
     }
     /// As a reader finds them; they are kept in mind.
     pub(super) fn read(&self, db: &Connection) -> Result<Arc<Duty>> {
-        if let Some(duty) = self.of(last_version(db)?) {
-            return Ok(duty);
-        }
-        let (last, duty) = load(db)?;
-        self.keep(last, &duty);
-        Ok(duty)
+        self.numbered(db).map(|(_, duty)| duty)
     }
-    /// As the writer finds them. What is not committed yet is not kept in mind: the commit may fail, and its numbers are
-    /// used again then.
+    fn numbered(&self, db: &Connection) -> Result<Numbered> {
+        let last = last_version(db)?;
+        let known = match self.of(last) {
+            Some(duty) => (last, duty),
+            None => load(db)?,
+        };
+        *self.read.lock().expect("no code panics under this lock") = Some(known.clone());
+        Ok(known)
+    }
+    /// As the writer finds them. It does not keep in mind what it reads: that may not be committed yet.
     pub(super) fn within(&self, db: &Connection) -> Result<Arc<Duty>> {
         match self.of(last_version(db)?) {
             Some(duty) => Ok(duty),
@@ -62,40 +72,97 @@ impl DutyStore for SqliteStore {
         self.read(move |db| known.read(db))
     }
     fn edit_duty(&self, edit: Edit) -> Answer<u64> {
-        let known = Arc::clone(&self.duty);
-        self.write(move |db, batch| apply(db, batch, &known, edit))
+        let (clock, known) = (self.clock.clone(), Arc::clone(&self.duty));
+        let editing = Arc::clone(&known.editing);
+        let made: Arc<Mutex<Option<Made>>> = Arc::default();
+        let slot = Arc::clone(&made);
+        // Not before those who wait for one answer: a large tree takes tens of milliseconds to check.
+        let make = self.catch_up({
+            let known = Arc::clone(&known);
+            move |db| {
+                let (last, duty) = known.numbered(db)?;
+                let made = Made::of(last, &duty, edit, clock.wall())?;
+                let (number, is_empty) = (made.number, made.rows.is_empty());
+                *slot.lock().expect("no code panics under this lock") = Some(made);
+                Ok((number, is_empty))
+            }
+        });
+        let keep = self.write(move |db, _| {
+            let made = made.lock().expect("no code panics under this lock").take();
+            let made =
+                made.ok_or_else(|| Error::Internal("an edit was committed before it was made".to_owned()))?;
+            made.keep(db, &known)
+        });
+        Box::pin(async move {
+            let _alone = editing.lock().await;
+            match make.await? {
+                (number, true) => Ok(number),
+                (number, false) => keep.await.map(|()| number),
+            }
+        })
     }
 }
 
-fn apply(db: &Connection, batch: &Batch<'_>, known: &Known, edit: Edit) -> Result<u64> {
-    let duty = known.within(db)?;
-    let now = batch.wall();
-    let edited = edit(&duty, now)?;
-    if edited.versions.is_empty() {
-        return Ok(edited.number);
+/// What an edit came to, ready to be kept: the writer checks nothing and encodes nothing, since alerts wait for it.
+struct Made {
+    /// Number of the last version that it was made of.
+    last: u64,
+    rows: Vec<NewRow>,
+    duty: Arc<Duty>,
+    audit: AuditEntry,
+    now: Wall,
+    number: u64,
+}
+
+struct NewRow {
+    what: i64,
+    key: String,
+    from: Wall,
+    to: Option<Wall>,
+    content: Vec<u8>,
+}
+
+impl Made {
+    fn of(last: u64, duty: &Arc<Duty>, edit: Edit, now: Wall) -> Result<Self> {
+        let Edited { versions, audit, number } = edit(duty, now)?;
+        let rows = versions.iter().map(NewRow::of).collect();
+        let duty = match &versions[..] {
+            [] => Arc::clone(duty),
+            versions => Arc::new(duty.with(versions, last, &audit.principal, now)),
+        };
+        Ok(Self { last, rows, duty, audit, now, number })
     }
-    let mut insert = db.prepare_cached(
-        "INSERT INTO duty_version (what, key, valid_from_us, valid_to_us, author, made_us, content) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?;
-    for NewVersion { from, to, what } in &edited.versions {
-        let (number, key, content) = match what {
+    fn keep(self, db: &Connection, known: &Known) -> Result<()> {
+        // An edit whose caller gave up is committed without its turn.
+        if last_version(db)? != self.last {
+            return Err(Error::Conflict("another change was made at this moment: try again".to_owned()));
+        }
+        let mut insert = db.prepare_cached(
+            "INSERT INTO duty_version (version, what, key, valid_from_us, valid_to_us, author, made_us, content) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        let mut number = self.last;
+        for NewRow { what, key, from, to, content } in &self.rows {
+            number += 1;
+            let (to, author) = (to.map(|to| to.0), &self.audit.principal);
+            insert.execute(params![signed(number), what, key, from.0, to, author, self.now.0, content])?;
+        }
+        rest::audit(db, &self.audit, self.now)?;
+        *known.edited.lock().expect("no code panics under this lock") = Some((number, self.duty));
+        Ok(())
+    }
+}
+
+impl NewRow {
+    fn of(version: &NewVersion) -> Self {
+        let NewVersion { from, to, what } = version;
+        let (what, key, content) = match what {
             What::Division(one) => (DIVISION, one.code.to_string(), one.stored().encode_to_vec()),
             What::Rule(number, rule) => (RULE, number.to_string(), rule.stored().encode_to_vec()),
             What::Shift(number, shift) => (SHIFT, number.to_string(), shift.stored().encode_to_vec()),
         };
-        insert.execute(params![
-            number,
-            key,
-            from.0,
-            to.map(|to| to.0),
-            edited.audit.principal,
-            now.0,
-            content
-        ])?;
+        Self { what, key, from: *from, to: *to, content }
     }
-    rest::audit(db, &edited.audit, now)?;
-    Ok(edited.number)
 }
 
 fn last_version(db: &Connection) -> Result<u64> {

@@ -184,3 +184,44 @@ async fn the_log_is_written_back_now_and_then_and_begins_anew() {
     assert!((2..=commits / 4).contains(&checkpoints), "{checkpoints} of {commits}, {log} bytes");
     assert!(log < 4 << 20, "{log} bytes after {checkpoints} of {commits}");
 }
+
+#[tokio::test]
+async fn edits_of_duty_are_made_beside_the_writer_and_all_that_come_at_once_are_kept() {
+    use xueliang_base::config::Division;
+
+    use crate::store::DutyStore as _;
+    let bench = Bench::new();
+    let division = |code: String, parent: Option<&str>| Division {
+        code: code.parse().unwrap(),
+        parent: parent.map(|code| code.parse().unwrap()),
+        name: "n".to_owned(),
+    };
+    let threads: Arc<Mutex<Vec<String>>> = Arc::default();
+    let edit = |divisions: Vec<Division>| -> crate::duty::Edit {
+        let (threads, seed) = (Arc::clone(&threads), crate::duty::seed(divisions));
+        Box::new(move |duty, now| {
+            threads.lock().unwrap().push(std::thread::current().name().unwrap_or_default().to_owned());
+            seed(duty, now)
+        })
+    };
+    let seed = |count: u32| {
+        let below = (1..=count).map(|number| division(format!("3302{number:02}"), Some("3302")));
+        edit([division("3302".to_owned(), None)].into_iter().chain(below).collect())
+    };
+    // Each knows of what those before it made, or it would make that again.
+    let all = (1..=8).map(|count| bench.store.edit_duty(seed(count)));
+    futures::future::try_join_all(all).await.unwrap();
+    let known = Arc::clone(&bench.store.duty);
+    let writers = bench.store.write(move |db, _| known.within(db)).await.unwrap();
+    let readers = bench.store.duty().await.unwrap();
+    assert!(Arc::ptr_eq(&writers, &readers), "neither has to read it all again");
+    assert_eq!(readers.tree.0.len(), 9);
+    assert!(readers.tree.0.keys().all(|code| readers.tree.0.of(code).len() == 1), "{readers:?}");
+    let threads = std::mem::take(&mut *threads.lock().unwrap());
+    assert!(threads.len() == 8 && threads.iter().all(|name| name.starts_with("store-read-")), "{threads:?}");
+    let told = format!("{readers:?}");
+    let Bench { folder, clock, store, .. } = bench;
+    drop(store);
+    let store = SqliteStore::open(folder.path(), clock, &SqliteOptions::default(), Arc::new(|_| {})).unwrap();
+    assert_eq!(format!("{:?}", store.duty().await.unwrap()), told, "what is known is what lies in the file");
+}

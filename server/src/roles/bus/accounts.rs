@@ -33,6 +33,7 @@ fn options(config: &Config) -> AccountOptions {
         longest: config.api.session_longest,
         password_age: (days > 0).then(|| Duration::from_secs(days * 24 * 3600)),
         reserved,
+        proxies: config.api.proxies.clone(),
         ..AccountOptions::default()
     }
 }

@@ -228,6 +228,7 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
     total(&own.trimmed, "reason", "size", read(&counts.trimmed_by_size));
     total(&own.cases, "what", "ticks", read(&counts.case_ticks));
     total(&own.cases, "what", "escalations", read(&counts.case_escalations));
+    total(&own.cases, "what", "damaged", read(&counts.case_damaged));
     if let Some(feed) = *shared.feed.lock().expect("no code panics while it holds this lock") {
         set(&own.feed, "what", "records", float(feed.records));
         let oldest = feed

@@ -213,4 +213,4 @@ impl AsyncWrite for Connection {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -4,13 +4,13 @@ use xueliang_base::{id::AlertId, kind::Lane};
 use xueliang_proto::v1::{Alert, AlertState, Explanation, Kind, KindClass, Level, LookRef, Place, Region};
 
 /// Kinds of the lanes. What the bus itself has to say is of other kinds.
-pub(super) const KINDS: [Kind; 3] = [Kind::FireFlame, Kind::FireLaneBlocked, Kind::ExposedGarbage];
+pub(in crate::bench) const KINDS: [Kind; 3] = [Kind::FireFlame, Kind::FireLaneBlocked, Kind::ExposedGarbage];
 
 /// When all of it happened.
-pub(super) const NOW_UNIX_US: i64 = 1_790_000_000_000_000;
+pub(in crate::bench) const NOW_UNIX_US: i64 = 1_790_000_000_000_000;
 
 /// An alert of about 1 KB that carries its number as its count.
-pub(super) fn alert(lane: Lane, index: usize) -> Alert {
+pub(in crate::bench) fn alert(lane: Lane, index: usize) -> Alert {
     let now = NOW_UNIX_US;
     let (class, level) = match lane {
         Lane::Critical => (KindClass::Event, Level::Level2),

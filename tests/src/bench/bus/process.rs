@@ -16,20 +16,29 @@ use xueliang_proto::v1::alert_service_client::AlertServiceClient;
 use crate::service::{command, free_ports, until};
 
 /// Whatever takes longer does not come.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(in crate::bench) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A camera, no limits of floods, nobody signs in.
+const OPEN: &str = "[alerts]\nflood_per_camera = 0\nflood_per_division = 0\n\
+                    [api]\nsign_in = \"none\"\n[[division]]\ncode = \"330282\"\nname = \"Bench\"\n\
+                    [[camera]]\nid = \"gate\"\nname = \"Gate\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1:1/gate\"\n";
 
 /// Where consoles connect.
 #[derive(Clone)]
-pub(super) struct Api(String);
+pub(in crate::bench) struct Api(String);
 
 impl Api {
     /// A connection of its own.
-    pub(super) async fn connect(&self) -> anyhow::Result<AlertServiceClient<Channel>> {
-        Ok(AlertServiceClient::new(Endpoint::new(self.0.clone())?.connect().await?))
+    pub(in crate::bench) async fn connect(&self) -> anyhow::Result<AlertServiceClient<Channel>> {
+        Ok(AlertServiceClient::new(self.channel().await?))
+    }
+    /// The same, for any service.
+    pub(in crate::bench) async fn channel(&self) -> anyhow::Result<Channel> {
+        Ok(Endpoint::new(self.0.clone())?.connect().await?)
     }
 }
 
-pub(super) struct BusProcess {
+pub(in crate::bench) struct BusProcess {
     folder: tempfile::TempDir,
     state: PathBuf,
     api: Api,
@@ -37,29 +46,31 @@ pub(super) struct BusProcess {
 }
 
 impl BusProcess {
-    /// Starts the role as the supervisor does, in a folder of its own.
-    pub(super) async fn start() -> anyhow::Result<Self> {
+    /// Starts the role as the supervisor does, in a folder of its own. Whoever connects is the operator.
+    pub(in crate::bench) async fn start() -> anyhow::Result<Self> {
+        Self::start_with(OPEN).await
+    }
+    /// The same with another configuration, which says nothing of site, state, networks, models and listeners.
+    pub(in crate::bench) async fn start_with(config: &str) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let state = folder.path().join("state");
-        let bus = Self::spawn(folder, state)?;
+        let bus = Self::spawn(folder, state, config)?;
         let up = until("the bus serves", PATIENCE, async || bus.api.connect().await.ok()).await;
         up.with_context(|| fs::read_to_string(bus.folder.path().join("bus.log")).unwrap_or_default())?;
         Ok(bus)
     }
     /// Starts it on a state folder that stays, and waits for nothing.
-    pub(super) fn start_on(state: &Path) -> anyhow::Result<Self> {
-        Self::spawn(tempfile::tempdir()?, state.to_owned())
+    pub(in crate::bench) fn start_on(state: &Path) -> anyhow::Result<Self> {
+        Self::spawn(tempfile::tempdir()?, state.to_owned(), OPEN)
     }
-    fn spawn(folder: tempfile::TempDir, state: PathBuf) -> anyhow::Result<Self> {
+    fn spawn(folder: tempfile::TempDir, state: PathBuf, more: &str) -> anyhow::Result<Self> {
         let [api] = free_ports()?;
         let config = folder.path().join("xueliang.toml");
         fs::write(
             &config,
             format!(
                 "site = \"bench\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = []\n\
-                 [alerts]\nflood_per_camera = 0\nflood_per_division = 0\n\
-                 [api]\nsign_in = \"none\"\n[listen]\napi = \"127.0.0.1:{api}\"\nconsole = \"127.0.0.1:0\"\n[[division]]\ncode = \"330282\"\nname = \"Bench\"\n\
-                 [[camera]]\nid = \"gate\"\nname = \"Gate\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1:1/gate\"\n"
+                 [listen]\napi = \"127.0.0.1:{api}\"\nconsole = \"127.0.0.1:0\"\n{more}"
             ),
         )?;
         let log = fs::File::create(folder.path().join("bus.log"))?;
@@ -69,11 +80,11 @@ impl BusProcess {
         Ok(Self { folder, state, api: Api(format!("http://127.0.0.1:{api}")), child })
     }
     /// Stops it as the supervisor does.
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
+    pub(in crate::bench) async fn stop(self) -> anyhow::Result<()> {
         self.end(Signal::TERM).await
     }
     /// Stops it as a failure of power does, nearly.
-    pub(super) async fn kill(self) -> anyhow::Result<()> {
+    pub(in crate::bench) async fn kill(self) -> anyhow::Result<()> {
         self.end(Signal::KILL).await
     }
     async fn end(mut self, signal: Signal) -> anyhow::Result<()> {
@@ -81,16 +92,30 @@ impl BusProcess {
         timeout(PATIENCE, self.child.wait()).await??;
         Ok(())
     }
-    pub(super) fn pid(&self) -> anyhow::Result<u32> {
+    pub(in crate::bench) fn pid(&self) -> anyhow::Result<u32> {
         self.child.id().context("the bus has ended")
     }
-    pub(super) fn api(&self) -> &Api {
+    pub(in crate::bench) fn api(&self) -> &Api {
         &self.api
     }
     /// The node's way in.
-    pub(super) async fn publisher(&self) -> anyhow::Result<AlertServiceClient<Channel>> {
-        let socket = self.state.join("run/bus.sock");
-        let channel = Endpoint::new(format!("unix:{}", socket.display()))?.connect().await?;
-        Ok(AlertServiceClient::new(channel))
+    pub(in crate::bench) async fn publisher(&self) -> anyhow::Result<AlertServiceClient<Channel>> {
+        Ok(AlertServiceClient::new(self.node().await?))
+    }
+    /// The same, for any service.
+    pub(in crate::bench) async fn node(&self) -> anyhow::Result<Channel> {
+        self.socket("run/bus.sock").await
+    }
+    /// The way in of this machine's operator.
+    pub(in crate::bench) async fn operator(&self) -> anyhow::Result<Channel> {
+        self.socket("run/api.sock").await
+    }
+    /// Where it keeps its record.
+    pub(in crate::bench) fn state(&self) -> &Path {
+        &self.state
+    }
+    async fn socket(&self, name: &str) -> anyhow::Result<Channel> {
+        let socket = self.state.join(name);
+        Ok(Endpoint::new(format!("unix:{}", socket.display()))?.connect().await?)
     }
 }

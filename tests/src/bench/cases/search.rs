@@ -1,6 +1,4 @@
 //! Search over a million alerts with their cases, as an operator asks, and statistics over all of them.
-//!
-//! `XUELIANG_BENCH_CASES` gives another number of alerts, to try it.
 
 use std::sync::Arc;
 
@@ -21,10 +19,11 @@ use xueliang_proto::v1::{self, StatisticsKey};
 
 use super::{
     super::{Table, percentile},
+    Share,
     town::{self, BEGIN, SPAN},
 };
 
-const ALERTS: usize = 1_000_000;
+const ALERTS: u64 = 1_000_000;
 /// Searches of each sort.
 const EACH: usize = 25;
 const BAR_US: u64 = 300_000;
@@ -110,11 +109,8 @@ const ASKS: [(&str, Ask); 19] = [
 ];
 
 /// Measures and prints.
-pub(super) async fn run(table: &mut Table) -> anyhow::Result<()> {
-    let alerts = match std::env::var("XUELIANG_BENCH_CASES") {
-        Ok(number) => number.parse()?,
-        Err(_) => ALERTS,
-    };
+pub(super) async fn run(table: &mut Table, share: Share) -> anyhow::Result<()> {
+    let alerts = usize::try_from(share.cut(ALERTS, 1000))?;
     let folder = town::filled(alerts).await?;
     let clock = ManualClock::at(BEGIN.plus(SPAN));
     let store = SqliteStore::open(&folder, clock.clone(), &SqliteOptions::default(), Arc::new(|_| {}))?;
@@ -144,7 +140,7 @@ pub(super) async fn run(table: &mut Table) -> anyhow::Result<()> {
             format!("p50 {:.1} ms, slowest of {EACH} {:.1} ms", half as f64 / 1e3, most as f64 / 1e3),
         );
     }
-    ensure!(alerts < ALERTS || found > all.len() / 2, "{found} of {} searches find anything", all.len());
+    ensure!(share.0 < 1.0 || found > all.len() / 2, "{found} of {} searches find anything", all.len());
     let (half, most) = (percentile(&mut all, 0.5), percentile(&mut all, 0.99));
     table.row(
         &format!("search over {alerts} alerts with their cases, a page of 100 and how many there are, p99"),

@@ -295,3 +295,21 @@ async fn what_was_seen_to_end_and_nobody_touches_is_cleared_by_the_clock_alone_i
     let new = v1::ListCasesRequest { states: vec![CaseState::New.into()], ..Default::default() };
     assert_eq!(list(&bench, new).await.cases.len(), 2, "what nobody judged stays in the list");
 }
+
+#[tokio::test]
+async fn a_device_that_a_town_gives_time_to_judge_is_looked_at_untouched_and_no_other_is() {
+    use xueliang_base::kind::Kind;
+    let bench = town(|policy| {
+        let limit = Limit::new(20, LimitUnit::EmergencyMinutes);
+        let stages = [Some(Some(limit)), None, None, None, None, None];
+        policy.limits = vec![OwnLimits { kinds: vec![Kind::ImgDark], stages, ..OwnLimits::default() }];
+    })
+    .await;
+    let device = |kind| alert(kind, 4);
+    let (dark, other) = (device(Kind::ImgDark), device(Kind::ImgBlur));
+    bench.commit(&[dark.clone(), other.clone()]).await;
+    tick(&bench, 20 * 60).await;
+    let case = get(&bench, &dark).await.case.unwrap();
+    assert!(case.overdue && case.escalations == 1, "{case:?}");
+    assert_eq!(get(&bench, &other).await.case.unwrap().revision, 0);
+}

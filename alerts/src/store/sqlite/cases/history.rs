@@ -191,7 +191,7 @@ impl File {
             db.prepare_cached("UPDATE alert SET untouched_us = NULL WHERE alert_id = ?1")?
                 .execute([alert.to_string()])?;
         }
-        let next = next_due(&case, on_duty.desks.len(), policy);
+        let next = next_due(&case, &on_duty.desks, policy);
         let mut file = Self { id, case: case.clone(), history: Vec::new(), hash: [0; 32] };
         file.append(db, event, case, next)?;
         Ok(file)
@@ -249,7 +249,7 @@ impl File {
                 case.number
             )));
         }
-        let due = next_due(&case, on_duty.desks.len(), &rules.policy);
+        let due = next_due(&case, &on_duty.desks, &rules.policy);
         self.append(db, event, case, due)
     }
     /// What the alert has become since: its end, and a level more severe.

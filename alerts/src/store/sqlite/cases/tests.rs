@@ -6,6 +6,7 @@ use xueliang_base::error::ErrorKind;
 
 use super::*;
 use crate::{
+    rights::PrincipalKind,
     store::STORE_FILE,
     testing::{Bench, close, major},
 };
@@ -65,6 +66,18 @@ async fn a_history_that_was_changed_is_not_believed_and_troubles_no_other_case()
         assert_eq!(refused.kind(), ErrorKind::Internal, "{edit}");
         store.act_on_case(urge(other.id)).await.unwrap();
         assert_eq!(store.health().failing, None, "{edit}: the storage is well");
+        // A list tells both, and of the damaged one what its row says, and that it is damaged.
+        let who = Principal::new("ana", PrincipalKind::Operator);
+        let query = CaseQuery { limit: 10, ..CaseQuery::default() };
+        let listed = bench.bus.cases(&who, query).await.unwrap();
+        let (damaged, whole): (Vec<_>, Vec<_>) = listed.cases.into_iter().partition(|case| case.damaged);
+        let [damaged] = &damaged[..] else { panic!("{edit}: {damaged:?}") };
+        assert!(!damaged.number.is_empty() && damaged.opened_unix_us > 0, "{edit}: {damaged:?}");
+        let subject = damaged.subject.as_ref().unwrap();
+        assert_eq!(subject.camera_id, one.place.camera.as_str(), "{edit}");
+        assert_eq!(whole.len(), 1, "{edit}");
+        let counted = bench.bus.counts().case_damaged.load(std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(counted, 1, "{edit}");
     }
 }
 

@@ -11,13 +11,17 @@ use xueliang_proto::v1::{
 };
 
 use super::*;
-use crate::roles::bus::accounts;
+use crate::{
+    cli::reach::Reach,
+    roles::bus::{accounts, tls::tests::Authority},
+};
 
 const PASSWORD: &str = "Nine-lamps-by-the-river";
 
 /// A bus with its listeners, and channels to them.
 struct Site {
     folder: tempfile::TempDir,
+    port: u16,
     address: Channel,
     local: Channel,
     _stop: shutdown::Stop,
@@ -25,7 +29,9 @@ struct Site {
 
 impl Site {
     async fn new(more: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::within(tempfile::tempdir().unwrap(), more).await
+    }
+    async fn within(folder: tempfile::TempDir, more: &str) -> Self {
         let text = format!(
             "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\n{more}\n\
              [[division]]\ncode = \"33\"\nname = \"n\"\n\
@@ -43,11 +49,12 @@ impl Site {
         let public = Public::new(&bus, accounts, callers, &sinks, stopping.clone()).await.unwrap();
         public.serve_local(&state, stopping.clone()).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
         let channel = |text: String| xueliang_client::address(&text).unwrap().connect_lazy();
         let address = channel(format!("http://{}", listener.local_addr().unwrap()));
         let local = channel(format!("unix:{}", state.api_socket().display()));
         public.serve_listener(listener, &config, stopping).unwrap();
-        Self { folder, address, local, _stop: stop }
+        Self { folder, port, address, local, _stop: stop }
     }
     async fn sign_in(&self, name: &str) -> v1::SignInResponse {
         let request =
@@ -138,4 +145,145 @@ async fn where_nobody_signs_in_whoever_connects_is_the_operator() {
     let site = Site::new("[api]\nsign_in = \"none\"").await;
     assert_eq!(list(&site.address, None).await, Code::Ok);
     assert_eq!(list(&site.address, Some("xls_guess")).await, Code::Unauthenticated);
+}
+
+/// The arguments of a command that calls a service.
+#[derive(Debug, clap::Parser)]
+struct Called {
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// Reaches a service as a command does: the account that it is called as, or what the command tells.
+async fn called(arguments: &[&str]) -> Result<String, String> {
+    use clap::Parser as _;
+    let reach = Called::parse_from(["xueliang"].iter().chain(arguments)).reach;
+    let mut service = match reach.connect() {
+        Ok(connection) => AccountServiceClient::new(connection),
+        Err(fault) => return Err(format!("{fault:#}")),
+    };
+    match service.get_self(v1::GetSelfRequest {}).await {
+        Ok(told) => Ok(told.into_inner().name),
+        Err(status) => Err(format!("{:#}", reach.refused(&status))),
+    }
+}
+
+/// A folder with certificates as in a town: the service's, those of its clients, and what has gone wrong elsewhere.
+fn certificates() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (authority, other) = (Authority::new(), Authority::new());
+    let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    put("town-ca.pem", &authority.pem);
+    put("other-ca.pem", &other.pem);
+    for (name, (certificate, key)) in [
+        ("town", authority.issue("127.0.0.1")),
+        ("elsewhere", authority.issue("elsewhere.test")),
+        ("old", authority.issue_until("127.0.0.1", 2020)),
+        ("desk", authority.issue("desk")),
+        ("foreign", other.issue("desk")),
+    ] {
+        put(&format!("{name}.pem"), &certificate);
+        put(&format!("{name}.key"), &key);
+    }
+    folder
+}
+
+/// A site that shows one of the certificates, and asks its clients for theirs or not.
+async fn over_tls(certificate: &str, asks: bool) -> Site {
+    let folder = certificates();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let mut more = format!(
+        "[api.tls]\ncertificate = {:?}\nkey = {:?}\n",
+        file(&format!("{certificate}.pem")),
+        file(&format!("{certificate}.key"))
+    );
+    if asks {
+        more.push_str(&format!("client_ca = {:?}\n", file("town-ca.pem")));
+    }
+    Site::within(folder, &more).await
+}
+
+#[tokio::test]
+async fn a_command_gets_in_over_tls_with_a_key_and_is_told_what_to_do_where_it_does_not() {
+    let site = over_tls("town", false).await;
+    let file = |name: &str| site.folder.path().join(name).display().to_string();
+    let api = format!("https://127.0.0.1:{}", site.port);
+    let (ca, other, key) = (file("town-ca.pem"), file("other-ca.pem"), file("city.key"));
+    let machine = v1::Account {
+        name: "city".into(),
+        display_name: "City".into(),
+        unit: "City".into(),
+        roles: vec![v1::Role::ExternalPlatform.into()],
+        whole_town: true,
+        machine: true,
+        ..v1::Account::default()
+    };
+    let create = v1::CreateAccountRequest { account: Some(machine) };
+    let mut accounts = AccountServiceClient::new(site.local.clone());
+    let made = accounts.create_account(create).await.unwrap().into_inner();
+    fs::write(&key, format!("{}\n", made.token)).unwrap();
+
+    let way = ["--api", &api, "--ca", &ca];
+    let with_key = [&way[..], &["--key-file", &key]].concat();
+    assert_eq!(called(&with_key).await, Ok("city".to_owned()));
+    let told = called(&way).await.unwrap_err();
+    assert!(told.contains("sign in with `xueliang sign-in") && told.contains(&api), "{told}");
+    fs::write(file("guess.key"), "xlk_guess\n").unwrap();
+    let told = called(&[&way[..], &["--key-file", &file("guess.key")]].concat()).await.unwrap_err();
+    assert!(told.contains("nobody's") && !told.contains("xlk_guess"), "{told}");
+    for (arguments, says) in [
+        (vec!["--api", &api, "--ca", &other], "--ca FILE"),
+        // This machine's authorities know nothing of the town's.
+        (vec!["--api", &api], "--ca FILE"),
+        (vec!["--api", &api, "--ca", &key], "holds no certificate"),
+        (vec!["--api", &api, "--ca", "/no/such/ca.pem"], "/no/such/ca.pem"),
+        (vec!["--api", &api, "--ca", &ca, "--cert", &ca], "go together"),
+        (vec!["--api", &api, "--ca", &ca, "--key-file", "/no/such.key"], "--key-file"),
+    ] {
+        let told = called(&arguments).await.unwrap_err();
+        assert!(told.contains(says), "{arguments:?}: {told}");
+    }
+    let plain = format!("http://127.0.0.1:{}", site.port);
+    let told = called(&["--api", &plain]).await.unwrap_err();
+    assert!(told.contains("write https://"), "{told}");
+    // What it may not do is told with who changes that.
+    let reach = Reach::at(&api);
+    let told = reach.refused(&tonic::Status::permission_denied("it may not judge")).to_string();
+    assert!(told.contains("it may not judge") && told.contains("security administrator"), "{told}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_name_or_time_and_a_missing_one_of_the_client_are_told_apart() {
+    for (certificate, says) in [("elsewhere", "for another name"), ("old", "out of date")] {
+        let site = over_tls(certificate, false).await;
+        let ca = site.folder.path().join("town-ca.pem").display().to_string();
+        let told = called(&["--api", &format!("https://127.0.0.1:{}", site.port), "--ca", &ca]).await;
+        assert!(told.as_ref().is_err_and(|told| told.contains(says)), "{certificate}: {told:?}");
+    }
+    let site = over_tls("town", true).await;
+    let file = |name: &str| site.folder.path().join(name).display().to_string();
+    let (api, ca) = (format!("https://127.0.0.1:{}", site.port), file("town-ca.pem"));
+    let shows = |name: &str| [file(&format!("{name}.pem")), file(&format!("{name}.key"))];
+    let way = ["--api", &api, "--ca", &ca];
+    let told = called(&way).await.unwrap_err();
+    assert!(told.contains("--cert FILE"), "{told}");
+    let [certificate, own] = shows("foreign");
+    let told = called(&[&way[..], &["--cert", &certificate, "--cert-key", &own]].concat()).await.unwrap_err();
+    assert!(told.contains("--cert FILE"), "{told}");
+    let [certificate, own] = shows("desk");
+    let told = called(&[&way[..], &["--cert", &certificate, "--cert-key", &own]].concat()).await.unwrap_err();
+    assert!(told.contains("sign in with"), "it is in, and nobody yet: {told}");
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_or_speaks_no_tls_is_told_as_that() {
+    let site = Site::new("").await;
+    let told = called(&["--api", &format!("https://127.0.0.1:{}", site.port)]).await.unwrap_err();
+    assert!(told.contains("does not speak TLS"), "{told}");
+    let free = TcpListener::bind(("127.0.0.1", 0)).await.unwrap().local_addr().unwrap();
+    let socket = format!("unix:{}", site.folder.path().join("none.sock").display());
+    for nobody in [format!("http://{free}"), format!("https://{free}"), socket] {
+        let told = called(&["--api", &nobody]).await.unwrap_err();
+        assert!(told.contains("start it with `xueliang run") && told.contains(&nobody), "{told}");
+    }
 }

@@ -12,13 +12,15 @@ use xueliang_base::shutdown;
 
 use super::*;
 
-struct Authority {
+/// Who signs certificates.
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pem: String,
+    /// Its own, PEM.
+    pub pem: String,
 }
 
 impl Authority {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -26,9 +28,14 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
     /// A certificate and its key, PEM.
-    fn issue(&self, name: &str) -> (String, String) {
+    pub fn issue(&self, name: &str) -> (String, String) {
+        self.issue_until(name, 4096)
+    }
+    /// The same, good until a year begins.
+    pub fn issue_until(&self, name: &str, year: i32) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(year, 1, 1);
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
 }

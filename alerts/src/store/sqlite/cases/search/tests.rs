@@ -32,7 +32,7 @@ fn some_query(dice: &mut Dice, all: &[v1::GetCaseResponse]) -> CaseQuery {
                         .iter()
                         .map(Into::into)
                         .collect(),
-                )
+                );
             }
             2 => query.filter.cameras = vec![format!("camera-{}", dice.roll(6)).parse().unwrap()],
             3 => query.filter.kinds = pick(dice, &[1101, 1201, 5102, 9101]),
