@@ -116,10 +116,10 @@ test('alerts come live onto the map, by shape and word, and are opened by key; w
   expect(await page.locator('[data-test=nowhere]').textContent()).toContain('没有登记经纬度');
   const flame = alert(Kind.FIRE_FLAME, Level.LEVEL_2);
   await publish(flame);
-  const flag = page.locator('[data-mark^="alert "]', { hasText: '2' }).first();
+  const flag = page.locator('[data-mark^="alert "] .shape', { hasText: '2' }).first();
   await flag.waitFor();
   await page.locator('.mark-label', { hasText: '明火' }).first().waitFor();
-  expect(await flag.getAttribute('role')).toBe('button');
+  expect(await page.locator(`[data-mark="alert ${flame.alertId}"]`).getAttribute('role')).toBe('button');
   await page.locator('[data-test=map-alert]', { hasText: '明火' }).first().waitFor();
   await page.locator('[data-test=tree] button[aria-expanded=true]').first().waitFor();
   await page.locator('[data-test=map-camera]', { hasText: 'Camera pond' }).click();
@@ -144,7 +144,7 @@ test('where the site has a map, its tiles lie below with its approval, and nothi
   await page.locator('.leaflet-tile-loaded').first().waitFor({ timeout: 30_000 });
   expect(await page.locator('[data-test=map-source]').textContent()).toContain('审图号');
   await publishTo(SECURED, alert(Kind.ROAD_FLOOD, Level.LEVEL_3));
-  await page.locator('[data-mark^="alert "]').first().waitFor();
+  await page.locator('[data-mark^="alert "] .shape').first().waitFor();
   await page.screenshot({ path: join(SCREENSHOTS, 'map-tiles-zh-1366.png') });
   expect(faults, 'the policy of the page refused nothing').toEqual([]);
   await context.close();
@@ -193,7 +193,7 @@ test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, languag
     await page.keyboard.press('5');
     await page.locator('[data-mark="camera pond"], [data-mark^="group "]').first().waitFor({ state: 'attached' });
     await publish(alert(Kind.PERSON_IN_WATER, Level.LEVEL_2), alert(Kind.EXPOSED_GARBAGE, Level.LEVEL_4));
-    await page.locator('[data-mark^="alert "]').first().waitFor();
+    await page.locator('[data-mark^="alert "] .shape').first().waitFor();
     while ((await page.locator('[data-test=popup]').count()) > 0) await page.keyboard.press('x');
     await take('map');
     await page.locator('[data-test=theme]').click();
