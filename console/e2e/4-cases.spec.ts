@@ -169,7 +169,7 @@ test('from the alert to the closed case: judged, dispatched, taken, done and che
   expect(await dora.page.locator('#act-unit').inputValue()).toBe('消防大队');
   expect(await dora.page.locator('#act-assist').inputValue()).toBe('网格站');
   expect(await dora.page.locator('[data-test=prefill]').textContent()).toMatch(/hugo\(消防大队\)/);
-  expect(await serious(dora.page), 'dispatch').toEqual([]);
+  expect((await serious(dora.page)).join('\n'), 'dispatch').toBe('');
   // One key accepts what the duty rule filled in.
   await dora.page.keyboard.press('Enter');
   await outcome(dora.page, /已完成/);
@@ -212,6 +212,7 @@ test('from the alert to the closed case: judged, dispatched, taken, done and che
   await hugo.page.locator('#act-files').setInputFiles(photo);
   await hugo.page.locator('[data-test=sums]').waitFor();
   await hugo.page.locator('#act-note').fill('障碍物已清理,通道畅通');
+  expect((await serious(hugo.page)).join('\n'), 'feedback').toBe('');
   await hugo.page.keyboard.press('Enter');
   await outcome(hugo.page, /已完成/);
   expect(await state(hugo.page)).toBe('已反馈');
@@ -299,7 +300,7 @@ test('original footage is registered with its reason first, and then plays here'
   expect(await page.locator('[data-test=clip-show]').isDisabled(), 'without a reason there is nothing').toBe(true);
   expect(await clips()).toEqual([]);
   await page.locator('[data-reason=judge]').click();
-  expect(await serious(page), 'footage').toEqual([]);
+  expect((await serious(page)).join('\n'), 'footage').toBe('');
   await page.screenshot({ path: join(SCREENSHOTS, 'footage-zh-1366.png') });
   await page.locator('[data-test=clip-show]').click();
   await page.locator('[data-test=clip], [data-test=unplayable]').first().waitFor({ timeout: 30_000 });
@@ -319,7 +320,7 @@ test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, languag
     const one = alert(Kind.FIRE_SMOKE, Level.LEVEL_2);
     await publishTo(SECURED, one, alert(Kind.ROAD_FLOOD, Level.LEVEL_3), alert(Kind.EXPOSED_GARBAGE, Level.LEVEL_4));
     const take = async (page: Page, name: string): Promise<void> => {
-      expect(await serious(page), name).toEqual([]);
+      expect((await serious(page)).join('\n'), name).toBe('');
       await page.screenshot({ path: join(SCREENSHOTS, `${name}-${language}-${size.width}.png`) });
     };
     for (const { page } of [ana, dora]) {
@@ -340,11 +341,26 @@ test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, languag
     await take(ana.page, 'keys');
     await ana.page.keyboard.press('Escape');
     await ana.page.getByRole('dialog').waitFor({ state: 'hidden' });
+    await opened(ana.page, one.alertId);
+    await act(ana.page, 'CONFIRM');
+    await ana.page.keyboard.press('y');
+    await ana.page.locator('[data-test=outcome]').waitFor();
+
     const { page } = dora;
     await page.locator('[data-group=judge]').click();
     await page.locator('[data-test=case]').first().waitFor();
     while ((await page.locator('[data-test=popup]').count()) > 0) await page.keyboard.press('x');
     await take(page, 'cases');
+    await page.locator('[data-group=dispatch]').click();
+    await page.locator(`[data-case="${one.alertId}"]`).click();
+    await act(page, 'DISPATCH');
+    await page.locator('[data-test=case-history] li').first().waitFor();
+    await take(page, 'case');
+    await page.keyboard.press('d');
+    await page.locator('[data-test=prefill]').waitFor();
+    await take(page, 'dispatch');
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'hidden' });
     await page.locator('[data-test=theme]').click();
     await take(page, 'cases-light');
     await close(ana, dora);

@@ -131,8 +131,13 @@ export class Canvas {
       zIndexOffset: mark.above,
       riseOnHover: true,
     });
-    marker.on('click', () => {
+    const act = (): void => {
       this.#marks.get(mark.key)?.mark.act?.();
+    };
+    marker.on('click', act);
+    // Leaflet makes a click of it only where a popup is bound.
+    marker.on('keypress', (event) => {
+      if ((event as L.LeafletKeyboardEvent).originalEvent.key === 'Enter') act();
     });
     if (mark.label !== '' && mark.act) {
       const label = document.createElement('span');
