@@ -137,7 +137,7 @@ export class Canvas {
     marker.on('click', act);
     // Leaflet makes a click of it only where a popup is bound.
     marker.on('keypress', (event) => {
-      if ((event as L.LeafletKeyboardEvent).originalEvent.key === 'Enter') act();
+      if (event.originalEvent.key === 'Enter') act();
     });
     if (mark.label !== '' && mark.act) {
       const label = document.createElement('span');
