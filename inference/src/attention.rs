@@ -92,11 +92,7 @@ impl Attention {
     /// A scheduler of no cameras.
     pub fn new(params: AttentionParams) -> Self {
         Self {
-            limits: Limits {
-                max_age: params.max_age,
-                oldest_keyframe: Duration::MAX,
-                oldest_at_stake: Duration::MAX,
-            },
+            limits: Limits { max_age: params.max_age, oldest_keyframe: Duration::MAX, stakes: false },
             leases: Leases::new(params.leases_per_worker),
             params,
             seats: Seats::default(),
@@ -359,7 +355,7 @@ impl Attention {
         self.load.measure(now, &self.params, &self.seats);
         let limits = Limits {
             oldest_keyframe: self.load.oldest_keyframe(),
-            oldest_at_stake: self.load.oldest_at_stake(),
+            stakes: self.load.bears_promises(),
             ..self.limits
         };
         if limits != self.limits {

@@ -44,7 +44,7 @@ const HOPELESS: Duration = Duration::from_secs(7);
 pub(super) const PATIENCE: f64 = 2.0;
 /// What urgency is more at a camera that was never looked at: it goes before all that were, once.
 pub(super) const FIRST: f64 = 1e9;
-/// And then those without which a floor at rest is broken: whoever was woken waits for them.
+/// And then those without which a promise is broken: what whoever was woken asks for beyond its promise waits for them.
 pub(super) const AT_STAKE: f64 = 1e6;
 
 /// When a look is not worth its start.
@@ -54,8 +54,8 @@ pub(super) struct Limits {
     pub(super) max_age: Duration,
     /// A keyframe that has waited for longer is left for the next one.
     pub(super) oldest_keyframe: Duration,
-    /// The same where a floor at rest would soon be broken.
-    pub(super) oldest_at_stake: Duration,
+    /// Whether what is promised can be done: then what a promise depends on goes first, and its keyframe may wait.
+    pub(super) stakes: bool,
 }
 
 /// A look on its way.
@@ -261,6 +261,20 @@ impl Seat {
         };
         cost.as_secs_f64() / interval.as_secs_f64()
     }
+    /// Workers that what is promised takes, without what whoever was woken asks for beyond.
+    pub(super) fn promised_load(&self) -> f64 {
+        let promises = self.floors.iter().filter(|kept| !kept.floor.unserved);
+        let Some(promised) = promises.map(Kept::promised).min().filter(|promised| !promised.is_zero()) else {
+            return 0.0;
+        };
+        let leased = self.lease.is_some() && self.floors.iter().any(Kept::promises_continued);
+        let (cost, promised) = if leased {
+            (self.cost.every(promised, self.unit_gap), promised)
+        } else {
+            (self.cost.keyframe(), promised.max(self.offer.keyframe_interval_estimate.unwrap_or_default()))
+        };
+        cost.as_secs_f64() / promised.as_secs_f64()
+    }
     /// Workers that a lease would take beyond its keyframes.
     pub(super) fn extra(&self) -> f64 {
         self.load(true) - self.load(false)
@@ -285,9 +299,9 @@ impl Seat {
     }
     /// As its line says it ([`Line`]), of this seat alone.
     #[cfg(test)]
-    pub(super) fn urgency(&self, now: Mono) -> f64 {
+    pub(super) fn urgency(&self, now: Mono, limits: Limits) -> f64 {
         let first = if self.is_first() { FIRST } else { 0.0 };
-        let at_stake = self.offer.freshest_keyframe_arrival.is_some_and(|arrival| self.is_at_stake(arrival));
+        let at_stake = self.is_at_stake(limits);
         first + if at_stake { AT_STAKE } else { 0.0 } + self.lateness(now) * self.weight
     }
     /// All that its urgency depends on besides the time since the last try, and what its look takes.
@@ -296,7 +310,7 @@ impl Seat {
         let by_keyframe = || self.is_doubted() || self.offer.freshest_keyframe_arrival.is_some_and(new);
         Line {
             first: self.is_first(),
-            at_stake: self.offer.freshest_keyframe_arrival.is_some_and(|arrival| self.is_at_stake(arrival)),
+            at_stake: self.is_at_stake(limits),
             interval: self.interval.unwrap_or_default(),
             weight: self.weight.to_bits(),
             takes: match self.lease {
@@ -375,7 +389,7 @@ impl Seat {
         let by_keyframe = self
             .keyframe_cost(now, limits)
             .zip(self.offer.freshest_keyframe_arrival)
-            .map(|(cost, arrival)| until(arrival, cost, self.oldest_keyframe(arrival, limits)));
+            .map(|(cost, arrival)| until(arrival, cost, self.oldest_keyframe(limits)));
         by_unit.max(by_keyframe)
     }
     /// Whether the newest keyframe is the last one that comes before the floor is broken.
@@ -404,14 +418,24 @@ impl Seat {
         }
         cost.mul_f64(0.5f64.powf(overdue.as_secs_f64() / DOUBTED.as_secs_f64()))
     }
-    /// Whether a floor at rest is broken unless this keyframe, or the next one, is looked at.
-    fn is_at_stake(&self, arrival: Mono) -> bool {
-        let step = self.offer.keyframe_interval_estimate.unwrap_or_default();
-        self.failures == 0 && self.floors.iter().any(|kept| kept.is_at_stake(arrival, step * 2))
+    /// Its promises that are broken unless its newest keyframe, or the next one, is looked at. Time alone changes nothing of them.
+    fn at_stake(&self, limits: Limits) -> impl Iterator<Item = &Kept> {
+        let two = self.two_keyframes();
+        let keyframe = self.offer.freshest_keyframe_arrival.filter(|_| limits.stakes);
+        let broken = move |kept: &&Kept| keyframe.is_some_and(|arrival| kept.is_at_stake(arrival, two));
+        self.floors.iter().filter(broken)
     }
-    /// How long this keyframe may wait.
-    fn oldest_keyframe(&self, arrival: Mono, limits: Limits) -> Duration {
-        if self.is_at_stake(arrival) { limits.oldest_at_stake } else { limits.oldest_keyframe }
+    fn is_at_stake(&self, limits: Limits) -> bool {
+        self.at_stake(limits).next().is_some()
+    }
+    fn two_keyframes(&self) -> Duration {
+        self.offer.keyframe_interval_estimate.unwrap_or_default() * 2
+    }
+    /// How long its newest keyframe may wait: for a promise that keyframes can keep, as long as a result may be old.
+    fn oldest_keyframe(&self, limits: Limits) -> Duration {
+        let two = self.two_keyframes();
+        let depends = self.at_stake(limits).any(|kept| kept.promised() >= two);
+        if depends { Duration::MAX } else { limits.oldest_keyframe }
     }
     /// Predicted cost of a keyframe look, where there is a new keyframe and it would not come too old.
     pub(super) fn keyframe_cost(&self, now: Mono, limits: Limits) -> Option<Duration> {
@@ -421,7 +445,7 @@ impl Seat {
         let waited = now.since(arrival);
         // Only where the next one is soon there: after a rare one it is the camera that would wait too long.
         let soon = self.offer.keyframe_interval_estimate.is_some_and(|step| step <= SOON);
-        let fresh = !soon || waited <= self.oldest_keyframe(arrival, limits);
+        let fresh = !soon || waited <= self.oldest_keyframe(limits);
         (new && fresh && waited.saturating_add(cost) <= limits.max_age).then_some(cost)
     }
     /// Predicted cost of a continued look, where there is a new unit and it would not come too old.
@@ -474,6 +498,10 @@ impl Seat {
                 slow += u64::from(kept.serve(seen.picture, born, grace));
             }
             let stepped = self.seen.map_or(Duration::ZERO, |seen| flight.picture.since(seen));
+            // Longer than any floor is no rhythm of looks: the camera was away, or no floor can be kept.
+            let longest = self.floors.iter().map(|kept| kept.floor.at_rest.max(kept.floor.blind_max)).max();
+            let stepped =
+                if longest.is_some_and(|longest| stepped > longest) { Duration::ZERO } else { stepped };
             // Times differ where workers are short, and a floor that counts on the shorter ones is broken by the longer.
             self.stepped = stepped.max((self.stepped * 3 + stepped) / 4);
             if flight.kind == LookKind::Continued

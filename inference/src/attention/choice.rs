@@ -83,13 +83,10 @@ impl Kept {
         let next = picture.plus(step);
         !self.floor.unserved && self.served.is_none_or(|served| served.plus(self.blind_max()) < next)
     }
-    /// Whether what is promised at rest is broken unless this picture, or one that comes so long after it, is looked at.
+    /// Whether what is promised is broken unless this picture, or one that comes so long after it, is looked at.
     pub(super) fn is_at_stake(&self, picture: Mono, step: Duration) -> bool {
-        let at_rest = self.resting || self.woken.is_some();
         let next = picture.plus(step);
-        at_rest
-            && !self.floor.unserved
-            && self.served.is_none_or(|served| served.plus(self.promised()) < next)
+        !self.floor.unserved && self.served.is_none_or(|served| served.plus(self.promised()) < next)
     }
     /// Whether a picture would be due at rest too.
     pub(super) fn is_owed(&self, picture: Mono) -> bool {
@@ -99,12 +96,13 @@ impl Kept {
     /// looked at otherwise than before.
     pub(super) fn rest(&mut self, now: Mono, resting: bool, woken: bool) -> bool {
         let promised = self.promised();
-        let changed = self.resting != resting;
+        let mut changed = self.resting != resting;
         self.resting = resting;
         self.woken = woken.then(|| self.woken.unwrap_or(now));
         if self.promised() != promised {
             self.roused = (self.promised() < promised).then_some(now);
             self.late_since = None;
+            changed = true;
         }
         changed
     }

@@ -31,6 +31,8 @@ pub(super) struct Load {
     needed: f64,
     /// Workers that would be needed if all who want one had a lease.
     wanted: f64,
+    /// Workers that are needed for what is promised alone.
+    pledged: f64,
     /// Workers there are, and how many of them may be promised.
     workers: f64,
     promised: f64,
@@ -49,10 +51,11 @@ impl Load {
         #[expect(clippy::cast_precision_loss, reason = "workers of one machine")]
         let workers = params.workers as f64;
         (self.workers, self.promised) = (workers, workers * params.promised_share);
-        (self.needed, self.wanted) = (0.0, 0.0);
+        (self.needed, self.wanted, self.pledged) = (0.0, 0.0, 0.0);
         for seat in seats.values().filter(|seat| seat.offer.blind.is_none()) {
             let needed = seat.load(seat.lease.is_some());
             self.needed += needed;
+            self.pledged += seat.promised_load();
             self.wanted +=
                 if seat.continued == seat.lease.is_some() { needed } else { seat.load(seat.continued) };
         }
@@ -83,9 +86,9 @@ impl Load {
     pub(super) fn oldest_keyframe(&self) -> Duration {
         if self.wanted > self.promised { self.window } else { Duration::MAX }
     }
-    /// The same for one that a floor at rest depends on. Where not even those can all be looked at, waiting would only make all old.
-    pub(super) fn oldest_at_stake(&self) -> Duration {
-        if self.is_unbearable() { self.oldest_keyframe() } else { Duration::MAX }
+    /// Whether what is promised can be done, whatever else is asked for.
+    pub(super) fn bears_promises(&self) -> bool {
+        self.pledged <= self.promised
     }
     /// Whether not even what is leased can be done.
     pub(super) fn is_unbearable(&self) -> bool {

@@ -21,7 +21,7 @@ impl Attention {
         let mut queue: Vec<(f64, usize)> = Vec::new();
         for (place, seat) in self.seats.values().enumerate() {
             if seat.is_due(now, limits) {
-                queue.push((seat.urgency(now), place));
+                queue.push((seat.urgency(now, limits), place));
             }
         }
         queue.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));

@@ -97,13 +97,8 @@ fn a_rule_that_has_seen_something_is_promised_what_it_asks() {
 fn floors_at_rest_hold_where_keyframes_come_together_and_others_are_woken_all_the_time() {
     // What rests takes one of two workers, in bursts of forty; what is woken would take ten more, and one by its keyframes alone.
     let (resting_ones, woken_ones) = (160, 120);
-    let mut cams = cams(resting_ones + woken_ones, 0.3, 25);
-    for (index, cam) in cams.iter_mut().enumerate() {
-        cam.continued = true;
-        cam.phase = Duration::from_millis(500) * u32::try_from(index % 4).unwrap();
-    }
-    let names: Vec<CameraId> = cams.iter().map(|cam| cam.id.clone()).collect();
-    let mut sim = Sim::new(AttentionParams { max_age: s(1.2), leases_per_worker: 16, ..params(2) }, cams);
+    let mut sim = bursts(resting_ones + woken_ones, 25);
+    let names: Vec<CameraId> = sim.cams.iter().map(|cam| cam.id.clone()).collect();
     for name in &names {
         sim.attention.set_camera(CameraNeed { id: name.clone(), ..resting() });
     }
@@ -121,4 +116,53 @@ fn floors_at_rest_hold_where_keyframes_come_together_and_others_are_woken_all_th
         assert!(longest <= s(30.0), "{}: {longest:?}", cam.id);
         assert!(cam.ages.iter().all(|age| *age <= s(1.2) + TICK), "{}", cam.id);
     }
+}
+
+/// Cameras that send their keyframes in four bursts every 2 s, for two workers.
+fn bursts(count: usize, cost_ms: u64) -> Sim {
+    let mut cams = cams(count, 0.3, cost_ms);
+    for (index, cam) in cams.iter_mut().enumerate() {
+        cam.continued = true;
+        cam.phase = Duration::from_millis(500) * u32::try_from(index % 4).unwrap();
+    }
+    Sim::new(AttentionParams { max_age: s(1.2), leases_per_worker: 16, ..params(2) }, cams)
+}
+
+#[test]
+fn where_floors_at_rest_take_all_there_is_nobody_else_is_left_out() {
+    // 400 floors of 30 s at 200 ms each: more than two workers can keep. They ask for a glance every 4 s, so that is what the one
+    // that never rests asks for too: all are stretched alike.
+    let (resting_ones, others) = (400, 3);
+    let mut sim = bursts(resting_ones + others, 200);
+    let names: Vec<CameraId> = sim.cams.iter().map(|cam| cam.id.clone()).collect();
+    let [unresting, deciding, failing] = [0, 1, 2].map(|index| names[resting_ones + index].clone());
+    for name in &names {
+        sim.attention.set_camera(CameraNeed { id: name.clone(), ..resting() });
+    }
+    let never = need("c", 1.0, 4.0, false);
+    sim.attention.set_camera(CameraNeed { id: unresting.clone(), ..never });
+    sim.cams[resting_ones + 2].broken = true;
+    sim.run(10.0);
+    sim.cams[resting_ones + 2].broken = false;
+    let rules = || ["r".parse().unwrap()].into();
+    for _ in 0..120 {
+        sim.attention.undecided(sim.now, &deciding, rules());
+        sim.run(1.0);
+    }
+    for name in [unresting, deciding, failing] {
+        let cam = sim.cams.iter().find(|cam| cam.id == name).unwrap();
+        let seen = cam.seen.iter().filter(|at| **at > sim.start.plus(s(30.0))).count();
+        assert!(seen > 1, "{name} was looked at {seen} times in 100 s");
+    }
+}
+
+#[test]
+fn a_camera_that_was_away_for_an_hour_costs_one_look_of_all_its_models_when_it_is_back() {
+    let mut attention = Attention::new(params(1));
+    attention.set_camera(resting());
+    let start = Mono(1_000_000_000_000);
+    watch(&mut attention, start, 40.0);
+    let back = start.plus(s(3640.0));
+    let models = watch(&mut attention, back, 24.0).into_iter().filter(|(_, _, model)| *model).count();
+    assert_eq!(models, 1);
 }
