@@ -3,9 +3,8 @@
 import { onBeforeUnmount, watch } from 'vue';
 import { client } from '../bus/transport';
 import { serverNow } from '../feed/feed';
-import { CaseAct, CaseService } from '../gen/xueliang/v1/case_pb';
+import { CaseService } from '../gen/xueliang/v1/case_pb';
 import { session } from '../session/here';
-import { NOTHING_SAID, actionOf } from './acts';
 import { idleMs } from './idle';
 import { EVERY_MS, OpenCase, type Key } from './open-case';
 
@@ -53,8 +52,7 @@ export function useCase(key: Key, nudge: () => unknown): OpenCase {
     gone = true;
     clearTimeout(timer);
     document.removeEventListener('visibilitychange', shown);
-    // Somebody else may have it at once.
-    if (one.isMine) void one.act(CaseAct.RELEASE, actionOf(CaseAct.RELEASE, NOTHING_SAID), '');
+    void one.leave();
   });
   return one;
 }
