@@ -339,10 +339,9 @@ test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, languag
     await ana.page.keyboard.press('?');
     await ana.page.locator('[data-test=acts]').waitFor();
     await take(ana.page, 'keys');
+    // What closes the dialog leaves the alert open behind it.
     await ana.page.keyboard.press('Escape');
     await ana.page.getByRole('dialog').waitFor({ state: 'hidden' });
-    await opened(ana.page, one.alertId);
-    await act(ana.page, 'CONFIRM');
     await ana.page.keyboard.press('y');
     await ana.page.locator('[data-test=outcome]').waitFor();
 
