@@ -4,6 +4,7 @@ import { onBeforeUnmount, watch } from 'vue';
 import { client } from '../bus/transport';
 import { serverNow } from '../feed/feed';
 import { CaseService } from '../gen/xueliang/v1/case_pb';
+import { useRounds } from '../rounds';
 import { session } from '../session/here';
 import { idleMs } from './idle';
 import { EVERY_MS, OpenCase, type Key } from './open-case';
@@ -28,31 +29,14 @@ export function useCase(key: Key, nudge: () => unknown): OpenCase {
     now: () => serverNow.value,
   });
   idleMs();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let gone = false;
-  const again = (afterMs: number): void => {
-    clearTimeout(timer);
-    timer = setTimeout(() => void round(), afterMs);
-  };
-  const round = async (): Promise<void> => {
-    if (!document.hidden && !one.busy.value) {
-      await one.read();
-      await one.renew(idleMs());
-    }
-    if (!gone) again(EVERY_MS);
-  };
-  const shown = (): void => {
-    if (!document.hidden) again(0);
-  };
+  const again = useRounds(async () => {
+    if (one.busy.value) return;
+    await one.read();
+    await one.renew(idleMs());
+  }, () => EVERY_MS, SETTLED_MS);
   watch(nudge, () => {
     again(SETTLED_MS);
-  }, { immediate: true });
-  document.addEventListener('visibilitychange', shown);
-  onBeforeUnmount(() => {
-    gone = true;
-    clearTimeout(timer);
-    document.removeEventListener('visibilitychange', shown);
-    void one.leave();
   });
+  onBeforeUnmount(() => void one.leave());
   return one;
 }
