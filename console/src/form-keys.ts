@@ -6,7 +6,7 @@ import { onBeforeUnmount, onMounted } from 'vue';
 export interface KeyedForm {
   /** Whether its dialog is open: one that fades does nothing any more. */
   open: () => boolean;
-  element: () => HTMLElement | undefined;
+  element: () => HTMLElement | null | undefined;
   /** Chooses by number, counted from 1; whether there is such a choice. */
   choose: (number: number) => boolean;
   submit: () => void;
