@@ -1,15 +1,20 @@
 // The keyboard. Keys act wherever nobody writes and no dialog is open; what has a meaning to the browser keeps it.
 import { onBeforeUnmount, onMounted } from 'vue';
 
-/** The class of a dialog that takes digits. */
-export const TAKES_DIGITS = 'takes-digits';
-/** One that fades out takes none any more, and those that were meant for it may still come. */
-const FADING_CHOICE = `.${TAKES_DIGITS}.dialog-fade-leave-active`;
+/** For so long after a dialog that took digits has closed a digit is meant for it: a hand is faster than an eye. */
+const LATE_MS = 500;
 /** A dialog that is open. One that fades out is not. */
 const OPEN_DIALOG = '.el-overlay:not([style*="display: none"]):not(.dialog-fade-leave-active)';
 
-/** Calls `act` with each key, and with whether a dialog that took digits fades out meanwhile; whether the key had a meaning there. */
-export type ActOnKey = (key: string, fades: boolean) => boolean;
+/** Acts on a key; whether it had a meaning. `late`: a digit would be meant for a dialog that has just closed. */
+export type ActOnKey = (key: string, late: boolean) => boolean;
+
+let lateUntilMs = 0;
+
+/** A dialog that took digits has closed. */
+export function digitsWereTaken(): void {
+  lateUntilMs = performance.now() + LATE_MS;
+}
 
 /** Whether an element has a meaning of its own for a key. */
 function keeps(target: EventTarget | null, key: string): boolean {
@@ -33,7 +38,7 @@ export function listen(act: ActOnKey): () => void {
   const pressed = (event: KeyboardEvent): void => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     if (covered || keeps(event.target, event.key)) return;
-    if (act(event.key, document.querySelector(FADING_CHOICE) !== null)) event.preventDefault();
+    if (act(event.key, performance.now() < lateUntilMs)) event.preventDefault();
   };
   window.addEventListener('keydown', before, true);
   document.addEventListener('keydown', pressed);
