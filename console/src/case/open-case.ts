@@ -49,7 +49,7 @@ export class OpenCase {
   readonly #calls: Calls;
   /** The claim that is under way, or its renewal. */
   #claiming: Promise<boolean> | undefined;
-  /** What is under way, a claim too; it fails never. */
+  /** What is under way, a claim too; it never fails. */
   #doing: Promise<unknown> = Promise.resolve();
   /** Nobody looks at it any more: nothing is claimed. */
   #left = false;
