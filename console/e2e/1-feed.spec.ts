@@ -58,6 +58,9 @@ test('the keyboard alone: select, open, close, change desks, help', async () => 
   await page.locator('[data-test=alert]').first().waitFor();
   await page.keyboard.press('j');
   await page.locator('[data-test=alert][aria-selected=true]').waitFor();
+  // Who does not see it is told which one, by an element that is there.
+  const active = await page.locator('[data-test=list]').getAttribute('aria-activedescendant');
+  expect(await page.locator(`[id="${active}"][aria-selected=true]`).count()).toBe(1);
   await page.keyboard.press('Enter');
   await page.locator('[data-test=panel]').waitFor();
   const first = page.url();

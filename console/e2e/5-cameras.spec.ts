@@ -30,8 +30,12 @@ async function explained(page: Page): Promise<void> {
 test('cameras stand in the list with the troubled first, are found, and go into a file', async () => {
   const { page, context, faults } = await open(browser, '/cameras');
   await row(page, 'pond').waitFor({ timeout: 60_000 });
-  // A camera that nobody can reach is blind, says since when, and stands above those that see.
-  await expect.poll(() => page.locator('[data-test=camera]').first().getAttribute('data-camera')).toBe('weir');
+  // A camera that nobody can reach is blind, says since when, and stands above those that see and have lost nothing.
+  await expect.poll(async () => {
+    const ids = await page.locator('[data-test=camera]').evaluateAll((all) => all.map((one) => one.getAttribute('data-camera')));
+    const [weir, park, square] = ['weir', 'park', 'square'].map((id) => ids.indexOf(id));
+    return weir !== undefined && park !== undefined && square !== undefined && weir >= 0 && weir < park && weir < square;
+  }).toBe(true);
   expect(await row(page, 'weir').textContent()).toMatch(/看不见.*起/);
   expect(await row(page, 'pond').textContent()).toMatch(/正常.*危险水域闯入/);
   await page.locator('[data-test=camera-text]').fill('POND');
@@ -122,13 +126,38 @@ test('alerts come live onto the map, by shape and word, and are opened by key; w
   expect(await page.locator(`[data-mark="alert ${flame.alertId}"]`).getAttribute('role')).toBe('button');
   await page.locator('[data-test=map-alert]', { hasText: '明火' }).first().waitFor();
   await page.locator('[data-test=tree] button[aria-expanded=true]').first().waitFor();
-  await page.locator('[data-test=map-camera]', { hasText: 'Camera pond' }).click();
-  await page.locator('.offer').getByRole('button').first().click();
+  const inTree = page.locator('[data-test=map-camera]', { hasText: 'Camera pond' });
+  const offer = page.locator('.offer');
+  await inTree.click();
+  await offer.waitFor();
+  // What was opened is closed, the map stays, and whoever came by key is where they were.
+  await page.keyboard.press('Escape');
+  await offer.waitFor({ state: 'detached' });
+  const focused = (attribute: string): Promise<string | null | undefined> =>
+    page.evaluate((name) => document.activeElement?.getAttribute(name), attribute);
+  expect([new URL(page.url()).pathname, await focused('data-test')]).toEqual(['/map', 'map-camera']);
+  await inTree.click();
+  await offer.getByRole('button').first().click();
   await page.locator('[data-test=camera-page]').waitFor();
   await page.goBack();
-  await page.locator(`[data-mark="alert ${flame.alertId}"]`).focus();
-  await page.keyboard.press('Enter');
-  await page.locator('[data-test=panel], .offer').first().waitFor();
+  const mark = page.locator(`[data-mark="alert ${flame.alertId}"]`);
+  for (const key of ['Enter', 'Space']) {
+    await mark.focus();
+    await page.keyboard.press(key);
+    await page.locator('[data-test=panel], .offer').first().waitFor();
+    if (await offer.isVisible()) await page.keyboard.press('Escape');
+    else await page.goBack();
+    await page.locator('[data-test=panel], .offer').first().waitFor({ state: 'detached' });
+  }
+  // One more at the same place is told on the mark, which keeps the focus while it is drawn anew.
+  await mark.focus();
+  const label = await mark.getAttribute('aria-label');
+  const obstacle = alert(Kind.ROAD_OBSTACLE, Level.LEVEL_3);
+  await publish(obstacle);
+  await expect.poll(() => mark.getAttribute('aria-label')).not.toBe(label);
+  expect(await mark.getAttribute('aria-label')).toMatch(/^2\+\d+ /);
+  expect(await focused('data-mark')).toBe(`alert ${flame.alertId}`);
+  await publish(alert(Kind.ROAD_OBSTACLE, Level.LEVEL_3, { id: obstacle.alertId, revision: 2, ended: true }));
   await publish(alert(Kind.FIRE_FLAME, Level.LEVEL_2, { id: flame.alertId, revision: 2, ended: true }));
   expect(faults).toEqual([]);
   await context.close();

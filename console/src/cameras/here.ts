@@ -35,6 +35,7 @@ const MOST_DIVISIONS = 2000;
 
 /** Asks for the divisions. Without the right to them the list of cameras names those that it shows. */
 export async function learnDivisions(): Promise<void> {
+  const seat = session.seat.value;
   const found: { path: string[]; one: DivisionChoice }[] = [];
   let pageToken = '';
   try {
@@ -48,14 +49,16 @@ export async function learnDivisions(): Promise<void> {
   } catch {
     return;
   }
+  // An answer to somebody else.
+  if (seat !== session.seat.value) return;
   const key = (path: string[]): string => path.join(' ');
   found.sort((a, b) => (key(a.path) < key(b.path) ? -1 : 1));
   divisions.value = found.map(({ one }) => one);
 }
 
 // What was listed is of one session, and of its rights.
-watch(session.state, () => {
+watch(session.seat, () => {
   listing.clear();
   divisions.value = [];
   scrolled.px = 0;
-});
+}, { flush: 'sync' });

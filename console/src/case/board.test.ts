@@ -2,7 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { Level } from '../gen/xueliang/v1/alert_pb';
 import { CaseSchema, CaseState, Supervision, type Case } from '../gen/xueliang/v1/case_pb';
-import { ALL, GROUPS, counts, groupOf, isWanted, keyOf, listed } from './board';
+import { ALL, GROUPS, counts, groupOf, isWanted, keyOf, listed, overWith } from './board';
 import { OPEN_STATES } from './timers';
 
 const NOW = 1_790_000_000_000;
@@ -52,6 +52,28 @@ test('a group lists the most pressing first, and what is over by when it changed
   expect(listed(cases, 'over', ALL, named, NOW).map((one) => one.number)).toEqual(['e', 'd']);
   expect(counts(cases, ALL, named).get('accept')).toEqual({ all: 3, overdue: 1 });
   expect(counts(cases, { ...ALL, level: Level.LEVEL_1 }, named).get('accept')).toEqual({ all: 1, overdue: 0 });
+});
+
+test('damaged cases stand before all others of their group', () => {
+  const cases = [
+    one({ number: 'a', state: CaseState.NEW, level: Level.LEVEL_1, openedUnixUs: 1n }),
+    one({ number: 'b', state: CaseState.NEW, level: Level.LEVEL_4, openedUnixUs: 2n, damaged: true }),
+    one({ number: 'c', state: CaseState.CLOSED, changedUnixUs: us(NOW) }),
+    one({ number: 'd', state: CaseState.CLOSED, changedUnixUs: 0n, damaged: true }),
+  ];
+  expect(listed(cases, 'judge', ALL, named, NOW).map((one) => one.number)).toEqual(['b', 'a']);
+  expect(listed(cases, 'over', ALL, named, NOW).map((one) => one.number)).toEqual(['d', 'c']);
+});
+
+test('a case that was reopened is not among those that are over, and none stands there twice', () => {
+  const over = (number: string, alertId = ''): Case => one({ number, subject: { alertId }, state: CaseState.CLOSED });
+  const reopened = one({ number: '2', state: CaseState.REOPENED });
+  const untouched = one({ subject: { alertId: 'x' }, state: CaseState.NEW });
+  const numbers = (cases: Case[]): string[] => cases.map((one) => one.number || keyOf(one));
+  expect(numbers(overWith([over('4'), over('3')], [over('3'), over('2'), over('1')], [reopened, untouched]))).toEqual(['4', '3', '1']);
+  expect(numbers(overWith([], [over('2'), over('', 'y')], [reopened, untouched]))).toEqual(['y']);
+  // What was closed after the open ones were asked for is told as it is now.
+  expect(numbers(overWith([over('2')], [], [reopened]))).toEqual(['2']);
 });
 
 test('a case is found by its alert, which it keeps when it is given a number', () => {

@@ -30,6 +30,14 @@ export function keyOf(one: Case): string {
   return one.subject?.alertId || one.number;
 }
 
+/** Cases that are over: the latest, then those of before; of those none that is told anew, nor one that is open again. */
+export function overWith(latest: readonly Case[], before: readonly Case[], open: readonly Case[]): Case[] {
+  // A damaged one tells its number only.
+  const named = (one: Case): string => one.number || keyOf(one);
+  const elsewhere = new Set([...latest, ...open].map(named));
+  return [...latest, ...before.filter((one) => !elsewhere.has(named(one)))];
+}
+
 /** What is asked for besides the group. */
 export interface Wanted {
   text: string;
@@ -53,12 +61,13 @@ export function isWanted(one: Case, wanted: Wanted, named: (one: Case) => string
   return text === '' || named(one).toLowerCase().includes(text);
 }
 
-/** Those of a group that are wanted: the most pressing first; of those that are over, the latest. */
+/** Those of a group that are wanted: damaged ones, which somebody has to look into, and then the most pressing first; of those that are over, the latest. */
 export function listed(cases: readonly Case[], group: Group, wanted: Wanted, named: (one: Case) => string, nowMs: number): Case[] {
   const some = cases.filter((one) => groupOf(one.state) === group && isWanted(one, wanted, named));
-  if (group === 'over') return some.sort((a, b) => Number(b.changedUnixUs - a.changedUnixUs));
+  const damaged = (a: Case, b: Case): number => Number(b.damaged) - Number(a.damaged);
+  if (group === 'over') return some.sort((a, b) => damaged(a, b) || Number(b.changedUnixUs - a.changedUnixUs));
   const keyed = some.map((one) => ({ one, due: urgency(one, nowMs) }));
-  keyed.sort((a, b) => a.due - b.due || a.one.level - b.one.level || Number(a.one.openedUnixUs - b.one.openedUnixUs));
+  keyed.sort((a, b) => damaged(a.one, b.one) || a.due - b.due || a.one.level - b.one.level || Number(a.one.openedUnixUs - b.one.openedUnixUs));
   return keyed.map(({ one }) => one);
 }
 

@@ -13,12 +13,12 @@ function divisionOf(one: Case): string {
   return one.subject?.divisionPath.at(-1) ?? '';
 }
 
-/** Of some cases those that another may be merged into: open, with a number, and not itself; those of its camera first. */
+/** Of some cases those that another may be merged into: open, whole, with a number, and not itself; those of its camera first. */
 export function mergeable(one: Case, others: readonly Case[]): Case[] {
   const here = (other: Case): number => (other.subject?.cameraId === one.subject?.cameraId ? 0 : 1);
   return others
     .filter((other) => other.number !== '' && other.number !== one.number && !one.absorbed.includes(other.number))
-    .filter((other) => OPEN_STATES.includes(other.state))
+    .filter((other) => OPEN_STATES.includes(other.state) && !other.damaged)
     .sort((a, b) => here(a) - here(b));
 }
 

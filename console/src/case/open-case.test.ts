@@ -8,15 +8,21 @@ import { IDLE_MS, OpenCase, type Calls } from './open-case';
 const NOW = 1_790_000_000_000;
 const us = (at: number): bigint => BigInt(at) * 1000n;
 
+type Did = 'confirm' | 'claim' | 'falseAlarm' | 'release';
+
 /** A service that keeps one case, and two who use it. */
 class Service {
   revision = 0n;
   state = CaseState.NEW;
   claim: { account: string; untilMs: number } | undefined;
-  history: { account: string; unit: string; act: 'confirm' | 'claim' | 'falseAlarm' }[] = [];
+  history: { account: string; unit: string; act: Did }[] = [];
   now = NOW;
   claims = 0;
   fails: ConnectError | undefined;
+  /** Why it is not told. */
+  unread: ConnectError | undefined;
+  /** Claims land when this says so. */
+  slow: Promise<void> | undefined;
 
   answer(): GetCaseResponse {
     return create(GetCaseResponseSchema, {
@@ -35,7 +41,7 @@ class Service {
   }
 
   as(account: string): OpenCase {
-    const did = (act: 'confirm' | 'claim' | 'falseAlarm', revision: bigint): void => {
+    const did = (act: Did, revision: bigint): void => {
       if (this.fails) throw this.fails;
       if (revision !== this.revision) throw new ConnectError('was changed', Code.FailedPrecondition);
       if (this.claim && this.claim.account !== account) throw new ConnectError('is judged', Code.FailedPrecondition);
@@ -43,17 +49,18 @@ class Service {
       this.revision += 1n;
     };
     const calls: Calls = {
-      get: () => Promise.resolve(this.answer()),
-      claim: (_, revision) => {
+      get: () => (this.unread ? Promise.reject(this.unread) : Promise.resolve(this.answer())),
+      claim: async (_, revision) => {
+        await this.slow;
         did('claim', revision);
         this.claims += 1;
         this.claim = { account, untilMs: this.now + 120_000 };
-        return Promise.resolve();
       },
       act: (_, revision, action) => {
-        did(action.what?.case === 'confirm' ? 'confirm' : 'falseAlarm', revision);
+        const act = action.what?.case;
+        did(act === 'confirm' || act === 'release' ? act : 'falseAlarm', revision);
         this.claim = undefined;
-        this.state = action.what?.case === 'confirm' ? CaseState.CONFIRMED : CaseState.FALSE_ALARM;
+        if (act !== 'release') this.state = act === 'confirm' ? CaseState.CONFIRMED : CaseState.FALSE_ALARM;
         return Promise.resolve();
       },
       me: () => account,
@@ -138,5 +145,101 @@ test('a refusal says of what sort it is, so that it can be said in the language 
     service.fails = new ConnectError(text, code);
     expect(await confirm(ana)).toBe(false);
     expect(ana.outcome.value).toEqual({ type: 'refused', act: CaseAct.CONFIRM, why, reason: text });
+  }
+});
+
+test('a renewal under way is waited for: what is done meanwhile is not lost against it', async () => {
+  const service = new Service();
+  const ana = service.as('ana');
+  await ana.read();
+  await ana.claim();
+  service.now += 60_000;
+  const renewed = ana.renew(0);
+  expect(await confirm(ana)).toBe(true);
+  await renewed;
+  expect(service.history.map((one) => one.act)).toEqual(['claim', 'claim', 'confirm']);
+  expect(ana.outcome.value?.type).toBe('done');
+});
+
+test('a renewal that fails keeps nobody from acting', async () => {
+  const service = new Service();
+  const ana = service.as('ana');
+  await ana.read();
+  await ana.claim();
+  service.now += 60_000;
+  let fail: (error: Error) => void = () => undefined;
+  service.slow = new Promise((_, reject) => (fail = reject));
+  const renewed = ana.renew(0);
+  const confirmed = confirm(ana);
+  fail(new ConnectError('', Code.Unavailable));
+  expect(await confirmed).toBe(true);
+  await renewed;
+});
+
+test('who begins to claim while something else is under way claims after that', async () => {
+  const service = new Service();
+  const ana = service.as('ana');
+  await ana.read();
+  await ana.claim();
+  const released = ana.act(CaseAct.RELEASE, actionOf(CaseAct.RELEASE, NOTHING_SAID), '');
+  await Promise.resolve();
+  const claimed = ana.claim();
+  expect([await released, await claimed]).toEqual([true, true]);
+  expect(service.history.map((one) => one.act)).toEqual(['claim', 'release', 'claim']);
+});
+
+test('who leaves gives up what they claimed, also a claim that lands only then, and what somebody touched meanwhile', async () => {
+  const service = new Service();
+  let land = (): void => undefined;
+  service.slow = new Promise((resolve) => (land = resolve));
+  const ana = service.as('ana');
+  await ana.read();
+  const claimed = ana.claim();
+  // The call is on its way.
+  await new Promise((resolve) => setTimeout(resolve));
+  const left = ana.leave();
+  land();
+  await Promise.all([claimed, left]);
+  expect(service.claim).toBeUndefined();
+  expect(service.history.map((one) => one.act)).toEqual(['claim', 'release']);
+  service.now += 1;
+  expect(await ana.claim(), 'afterwards nothing is claimed').toBe(false);
+
+  service.slow = undefined;
+  const bo = service.as('bo');
+  await bo.read();
+  await bo.claim();
+  // As the clock does, without bo hearing of it.
+  service.revision += 1n;
+  await bo.leave();
+  expect(service.claim).toBeUndefined();
+});
+
+test('who has claimed nothing leaves without a word', async () => {
+  const service = new Service();
+  const [ana, bo] = [service.as('ana'), service.as('bo')];
+  await ana.read();
+  await ana.claim();
+  await bo.read();
+  await bo.leave();
+  expect(service.claim?.account).toBe('ana');
+});
+
+test('there is no case where the service says so, and what fails later is told beside what was read', async () => {
+  const service = new Service();
+  for (const [code, missing, damaged] of [
+    [Code.NotFound, true, false], [Code.FailedPrecondition, true, false], [Code.Unavailable, false, false], [Code.DataLoss, false, true],
+  ] as const) {
+    const ana = service.as('ana');
+    service.unread = new ConnectError('no', code);
+    await ana.read();
+    expect([ana.missing.value, ana.damaged.value, ana.failure.value], Code[code]).toEqual([missing, damaged, 'no']);
+    service.unread = undefined;
+    await ana.read();
+    expect([ana.missing.value, ana.damaged.value, ana.failure.value]).toEqual([false, false, '']);
+    service.unread = new ConnectError('gone', Code.FailedPrecondition);
+    await ana.read();
+    expect([ana.missing.value, ana.failure.value]).toEqual([false, 'gone']);
+    expect(ana.told.value).toBeDefined();
   }
 });

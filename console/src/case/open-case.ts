@@ -4,7 +4,7 @@ import { Code, ConnectError } from '@connectrpc/connect';
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { ref, shallowRef } from 'vue';
 import { ms } from '../bus/row';
-import { CaseAct, type CaseActionSchema, type CaseEvent, type CaseKeySchema, type GetCaseResponse } from '../gen/xueliang/v1/case_pb';
+import { CaseAct, type Case, type CaseActionSchema, type CaseEvent, type CaseKeySchema, type GetCaseResponse } from '../gen/xueliang/v1/case_pb';
 import { lastByPeople } from './event';
 
 /** A case that somebody sees is asked for this often. */
@@ -37,15 +37,22 @@ export interface Calls {
 
 export class OpenCase {
   readonly told = shallowRef<GetCaseResponse>();
+  /** Why it could not be read the last time; empty where it could. */
   readonly failure = ref('');
-  /** There is none: the alert was never shown, or may not be seen. */
+  /** There is none: the alert was never shown, was over before there were cases, or may not be seen. */
   readonly missing = ref(false);
+  /** Its history cannot be read: there is nothing to be done with it here. */
+  readonly damaged = ref(false);
   readonly outcome = shallowRef<Outcome>();
   readonly busy = ref(false);
   readonly #key: Key;
   readonly #calls: Calls;
-  /** The claim that is under way. */
+  /** The claim that is under way, or its renewal. */
   #claiming: Promise<boolean> | undefined;
+  /** What is under way, a claim too; it never fails. */
+  #doing: Promise<unknown> = Promise.resolve();
+  /** Nobody looks at it any more: nothing is claimed. */
+  #left = false;
   /** Of several answers under way only that to the latest question counts. */
   #question = 0;
 
@@ -64,11 +71,13 @@ export class OpenCase {
       this.told.value = answer;
       this.failure.value = '';
       this.missing.value = false;
+      this.damaged.value = false;
     } catch (error) {
       if (question !== this.#question) return;
       const failed = ConnectError.from(error);
       this.failure.value = failed.rawMessage;
-      this.missing.value = failed.code === Code.NotFound && this.told.value === undefined;
+      this.missing.value = [Code.NotFound, Code.FailedPrecondition].includes(failed.code) && this.told.value === undefined;
+      this.damaged.value = failed.code === Code.DataLoss;
     }
   }
 
@@ -78,12 +87,12 @@ export class OpenCase {
     return one?.claimedBy?.account === this.#calls.me() && ms(one.claimedUntilUnixUs) > this.#calls.now();
   }
 
-  /** Takes it to judge it, or makes the claim last longer; whether it is the caller's now. */
+  /** Takes it to judge it, after what is under way, if anything is; whether it is the caller's now. */
   claim(): Promise<boolean> {
-    this.#claiming ??= this.#do(CaseAct.CLAIM, (revision) => this.#calls.claim(this.#key, revision)).finally(() => {
-      this.#claiming = undefined;
+    return this.#claim(async () => {
+      await this.#doing;
+      return !this.#left && this.#do(CaseAct.CLAIM, (revision) => this.#calls.claim(this.#key, revision));
     });
-    return this.#claiming;
   }
 
   /** What came of the last act has been seen. */
@@ -100,15 +109,45 @@ export class OpenCase {
   /** Makes the caller's own claim last longer, where they are at the desk and it would end soon. */
   async renew(idleMs: number): Promise<void> {
     const one = this.told.value?.case;
-    if (!one || !this.isMine || idleMs >= IDLE_MS || this.busy.value) return;
+    if (!one || !this.isMine || idleMs >= IDLE_MS || this.busy.value || this.#left) return;
     if (ms(one.claimedUntilUnixUs) - this.#calls.now() > RENEW_MS) return;
-    await this.#calls.claim(this.#key, one.revision).catch(() => undefined);
-    await this.read();
+    // What is done meanwhile waits for the revision that this makes, and is tried also where this fails.
+    await this.#claim(async () => {
+      await this.#calls.claim(this.#key, one.revision).catch(() => undefined);
+      await this.read();
+      return true;
+    });
   }
 
-  async #do(act: CaseAct, what: (revision: bigint) => Promise<unknown>): Promise<boolean> {
+  /** Gives up what is claimed, also where the claim has not landed yet: somebody else may have it at once. */
+  async leave(): Promise<void> {
+    this.#left = true;
+    const landed = await this.#claiming;
+    await this.#doing;
+    // Its own answer may have been read late or not at all.
+    if (landed && !this.isMine) await this.read();
+    // Once more where somebody or the clock did something meanwhile: the failure has told the present revision.
+    for (let tries = 0; tries < 2 && this.isMine; tries++) {
+      if (await this.act(CaseAct.RELEASE, { what: { case: 'release', value: {} } }, '')) return;
+    }
+  }
+
+  #claim(claiming: () => Promise<boolean>): Promise<boolean> {
+    this.#claiming ??= claiming().finally(() => {
+      this.#claiming = undefined;
+    });
+    return this.#claiming;
+  }
+
+  #do(act: CaseAct, what: (revision: bigint) => Promise<unknown>): Promise<boolean> {
     const before = this.told.value?.case;
-    if (this.busy.value || !before) return false;
+    if (this.busy.value || !before) return Promise.resolve(false);
+    const doing = this.#try(act, before, what);
+    this.#doing = doing;
+    return doing;
+  }
+
+  async #try(act: CaseAct, before: Case, what: (revision: bigint) => Promise<unknown>): Promise<boolean> {
     this.busy.value = true;
     this.outcome.value = undefined;
     try {

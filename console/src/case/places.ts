@@ -1,10 +1,11 @@
 // What the cameras of cases are called. A case names its camera by id; its alert knows the rest. What the feed does not have is asked
 // for once, in one call for many.
-import { ref } from 'vue';
+import { ref, watch } from 'vue';
 import { client } from '../bus/transport';
 import { rowById } from '../feed/feed';
 import { AlertService } from '../gen/xueliang/v1/alert_pb';
 import type { Case } from '../gen/xueliang/v1/case_pb';
+import { session } from '../session/here';
 
 export interface Where {
   camera: string;
@@ -22,6 +23,13 @@ const asked = new Set<string>();
 /** Changes when more is known. */
 const version = ref(0);
 
+// What was told is of one session, and of its rights.
+watch(session.seat, () => {
+  known.clear();
+  asked.clear();
+  version.value += 1;
+}, { flush: 'sync' });
+
 /** Where a case is, as far as that is known by now. */
 export function placeOf(one: Case): Where {
   const id = one.subject?.alertId ?? '';
@@ -38,8 +46,11 @@ export async function learnPlaces(cases: readonly Case[]): Promise<void> {
   const wanted = ids.filter((id) => id !== '' && !rowById(id) && !asked.has(id)).slice(0, A_CALL);
   if (wanted.length === 0) return;
   for (const id of wanted) asked.add(id);
+  const seat = session.seat.value;
   try {
     const told = await client(AlertService).listAlerts({ alertIds: wanted, pageSize: A_CALL }, { timeoutMs: 10_000 });
+    // An answer to somebody else.
+    if (seat !== session.seat.value) return;
     for (const { alert } of told.records) {
       if (!alert?.place) continue;
       const { cameraName: camera, divisionName: division, address } = alert.place;
@@ -52,6 +63,6 @@ export async function learnPlaces(cases: readonly Case[]): Promise<void> {
     version.value += 1;
   } catch {
     // The list shows ids until it is asked for again.
-    for (const id of wanted) asked.delete(id);
+    if (seat === session.seat.value) for (const id of wanted) asked.delete(id);
   }
 }

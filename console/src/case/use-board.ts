@@ -1,9 +1,11 @@
 // The cases that a page lists: all that are open, asked for every few seconds while somebody sees the page, and of those that are
 // over as many as were asked for.
 import { ConnectError } from '@connectrpc/connect';
-import { onBeforeUnmount, ref, shallowRef, type Ref, type ShallowRef } from 'vue';
+import { ref, shallowRef, type Ref, type ShallowRef } from 'vue';
 import { client } from '../bus/transport';
 import { CaseService, CaseState, type Case } from '../gen/xueliang/v1/case_pb';
+import { useRounds } from '../rounds';
+import { overWith } from './board';
 import { learnPlaces } from './places';
 import { OPEN_STATES } from './timers';
 
@@ -44,9 +46,6 @@ export function useBoard(wantsOver: () => boolean): Board {
   const failure = ref('');
   const atMs = ref(0);
   let overToken = '';
-  let gone = false;
-  let running = false;
-  let timer: ReturnType<typeof setTimeout> | undefined;
 
   async function readOpen(): Promise<void> {
     const found: Case[] = [];
@@ -61,23 +60,20 @@ export function useBoard(wantsOver: () => boolean): Board {
     more.value = pageToken !== '';
   }
 
-  /** The latest ones again; those that were asked for besides stay. */
-  async function readOver(): Promise<void> {
+  async function latestOver(): Promise<Case[]> {
     const told = await service.listCases({ states: OVER_STATES, pageSize: PAGE_OVER }, WITHIN);
-    const fresh = new Set(told.cases.map((one) => one.number));
     if (over.value.length <= told.cases.length) {
       overToken = told.nextPageToken;
       older.value = overToken !== '';
     }
-    over.value = [...told.cases, ...over.value.filter((one) => !fresh.has(one.number))].slice(0, MOST_OVER);
+    return told.cases;
   }
 
   async function askOlder(): Promise<void> {
     if (overToken === '') return;
     try {
       const told = await service.listCases({ states: OVER_STATES, pageSize: PAGE_OVER, pageToken: overToken }, WITHIN);
-      const known = new Set(over.value.map((one) => one.number));
-      over.value = [...over.value, ...told.cases.filter((one) => !known.has(one.number))].slice(0, MOST_OVER);
+      over.value = overWith(over.value, told.cases, open.value).slice(0, MOST_OVER);
       overToken = over.value.length >= MOST_OVER ? '' : told.nextPageToken;
       older.value = overToken !== '';
       void learnPlaces(told.cases);
@@ -86,43 +82,17 @@ export function useBoard(wantsOver: () => boolean): Board {
     }
   }
 
-  async function round(): Promise<void> {
-    if (running) return;
-    running = true;
+  const again = useRounds(async () => {
     try {
       await readOpen();
-      if (wantsOver()) await readOver();
+      // Those that were asked for besides stay.
+      over.value = overWith(wantsOver() ? await latestOver() : [], over.value, open.value).slice(0, MOST_OVER);
       failure.value = '';
       atMs.value = Date.now();
       void learnPlaces([...open.value, ...over.value]);
     } catch (error) {
       failure.value = ConnectError.from(error).rawMessage;
-    } finally {
-      running = false;
     }
-  }
-
-  function plan(afterMs: number): void {
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      const done = document.hidden ? Promise.resolve() : round();
-      void done.then(() => {
-        if (!gone) plan(EVERY_MS);
-      });
-    }, afterMs);
-  }
-  const again = (): void => {
-    plan(0);
-  };
-  const shown = (): void => {
-    if (!document.hidden) again();
-  };
-  document.addEventListener('visibilitychange', shown);
-  onBeforeUnmount(() => {
-    gone = true;
-    clearTimeout(timer);
-    document.removeEventListener('visibilitychange', shown);
-  });
-  again();
+  }, () => EVERY_MS);
   return { open, over, more, older, failure, atMs, again, askOlder };
 }

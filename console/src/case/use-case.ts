@@ -3,9 +3,9 @@
 import { onBeforeUnmount, watch } from 'vue';
 import { client } from '../bus/transport';
 import { serverNow } from '../feed/feed';
-import { CaseAct, CaseService } from '../gen/xueliang/v1/case_pb';
+import { CaseService } from '../gen/xueliang/v1/case_pb';
+import { useRounds } from '../rounds';
 import { session } from '../session/here';
-import { NOTHING_SAID, actionOf } from './acts';
 import { idleMs } from './idle';
 import { EVERY_MS, OpenCase, type Key } from './open-case';
 
@@ -29,32 +29,14 @@ export function useCase(key: Key, nudge: () => unknown): OpenCase {
     now: () => serverNow.value,
   });
   idleMs();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let gone = false;
-  const again = (afterMs: number): void => {
-    clearTimeout(timer);
-    timer = setTimeout(() => void round(), afterMs);
-  };
-  const round = async (): Promise<void> => {
-    if (!document.hidden && !one.busy.value) {
-      await one.read();
-      await one.renew(idleMs());
-    }
-    if (!gone) again(EVERY_MS);
-  };
-  const shown = (): void => {
-    if (!document.hidden) again(0);
-  };
+  const again = useRounds(async () => {
+    if (one.busy.value) return;
+    await one.read();
+    await one.renew(idleMs());
+  }, () => EVERY_MS, SETTLED_MS);
   watch(nudge, () => {
     again(SETTLED_MS);
-  }, { immediate: true });
-  document.addEventListener('visibilitychange', shown);
-  onBeforeUnmount(() => {
-    gone = true;
-    clearTimeout(timer);
-    document.removeEventListener('visibilitychange', shown);
-    // Somebody else may have it at once.
-    if (one.isMine) void one.act(CaseAct.RELEASE, actionOf(CaseAct.RELEASE, NOTHING_SAID), '');
   });
+  onBeforeUnmount(() => void one.leave());
   return one;
 }

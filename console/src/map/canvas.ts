@@ -40,6 +40,7 @@ const NEAR_ZOOM = 16;
 
 export class Canvas {
   readonly #map: L.Map;
+  #popup: L.Popup | undefined;
   readonly #marks = new Map<string, { marker: L.Marker; mark: Mark }>();
 
   constructor(element: HTMLElement, maxZoom: number, moved: () => void) {
@@ -97,10 +98,14 @@ export class Canvas {
   }
   /** Opens something at a place. */
   open(place: Place, content: HTMLElement): void {
-    L.popup({ maxHeight: 260, autoPan: true, closeButton: false }).setLatLng([place[1], place[0]]).setContent(content).openOn(this.#map);
+    this.#popup = L.popup({ maxHeight: 260, autoPan: true, closeButton: false }).setLatLng([place[1], place[0]]).setContent(content);
+    this.#popup.openOn(this.#map);
   }
-  close(): void {
+  /** Closes it; whether anything was open. */
+  close(): boolean {
+    const opened = this.#popup?.isOpen() ?? false;
     this.#map.closePopup();
+    return opened;
   }
 
   /** Draws these marks and no others. */
@@ -117,8 +122,11 @@ export class Canvas {
         known.mark = mark;
         known.marker.setLatLng([mark.place[1], mark.place[0]]);
       } else {
+        // Whoever came to it by key stays there.
+        const held = known !== undefined && known.marker.getElement() === document.activeElement;
         known?.marker.remove();
         this.#add(mark);
+        if (held) this.#marks.get(mark.key)?.marker.getElement()?.focus({ preventScroll: true });
       }
     }
   }
@@ -137,7 +145,10 @@ export class Canvas {
     marker.on('click', act);
     // Leaflet makes a click of it only where a popup is bound.
     marker.on('keypress', (event) => {
-      if (event.originalEvent.key === 'Enter') act();
+      if (event.originalEvent.key !== 'Enter' && event.originalEvent.key !== ' ') return;
+      // The space bar would move what scrolls.
+      event.originalEvent.preventDefault();
+      act();
     });
     if (mark.label !== '' && mark.act) {
       const label = document.createElement('span');

@@ -17,7 +17,8 @@ export function element(classes: string, text: string): HTMLElement {
 export interface Deeds {
   camera: (id: string) => string;
   group: (count: number, troubled: number) => string;
-  alert: (row: Row) => string;
+  /** `more`: how many others are there, as it stands on the mark; empty: none. */
+  alert: (row: Row, more: string) => string;
   openCamera: (id: string, place: Place) => void;
   openGroup: (key: number, place: Place) => void;
   openAlerts: (spot: AlertSpot) => void;
@@ -56,19 +57,20 @@ export function cameraMarks(spots: readonly Spot[], deeds: Deeds): Mark[] {
 
 export function alertMarks(spots: readonly AlertSpot[], deeds: Deeds): Mark[] {
   return spots.flatMap((spot): Mark[] => {
-    const [worst, ...more] = spot.rows;
+    const [worst, ...others] = spot.rows;
     if (!worst) return [];
+    const more = others.length > 0 ? `+${others.length}` : '';
     return [{
       key: `alert ${worst.id}`,
       place: spot.place,
-      look: `${worst.level} ${more.length}`,
+      look: `${worst.level}${more}`,
       make: () => {
         const made = element('flag', '');
         made.append(element(`shape l${worst.level}`, String(worst.level)));
-        if (more.length > 0) made.append(element('more', `+${more.length}`));
+        if (more !== '') made.append(element('more', more));
         return made;
       },
-      label: deeds.alert(worst),
+      label: deeds.alert(worst, more),
       named: worst.level <= Level.LEVEL_2,
       keyboard: true,
       above: 1000 - worst.level * 100,

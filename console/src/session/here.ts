@@ -31,6 +31,6 @@ export function follow(): void {
   });
   onSession((message) => {
     if (message.type === 'session') session.told(message.token, message.ended);
-    else void session.ask();
+    else session.changed();
   });
 }

@@ -165,3 +165,35 @@ test('without the rights nothing is asked for, and a password that is too old sa
   expect(session.state.value).toMatchObject({ type: 'in', who: { mustChange: true } });
   expect(told).toMatchObject([{ seated: { alerts: false, cameras: false } }]);
 });
+
+test('what one session was told goes with it, with its rights and with its part of the town, and not before', async () => {
+  const seats: number[] = [];
+  const sit = async (answer: GetSelfResponse): Promise<void> => {
+    answers.set('t', answer);
+    session.begin('t');
+    await settled();
+    seats.push(session.seat.value);
+  };
+  await sit(self());
+  await sit(self({ rights: ['ReadCameras', 'ReadAlerts'] }));
+  await sit(self({ rights: ['ReadAlerts'] }));
+  await sit(self({ rights: ['ReadAlerts'], divisions: ['330282'] }));
+  await session.leave();
+  seats.push(session.seat.value);
+  await sit(self({ rights: ['ReadAlerts'], divisions: ['330282'] }));
+  expect(seats).toEqual([1, 1, 2, 3, 4, 5]);
+});
+
+test('a call that is refused after the end, or a change of rights, leaves standing why the session ended', async () => {
+  answers.set('t', self());
+  session.begin('t');
+  await settled();
+  await session.leave();
+  asked = [];
+  told = [];
+  // As of a part of the page that gives something up when it is left.
+  session.refused('');
+  session.changed();
+  await settled();
+  expect([session.state.value, asked, told]).toEqual([{ type: 'out', ended: 'signed-out' }, [], []]);
+});

@@ -1,6 +1,6 @@
 // Who is signed in, as a page knows it. The worker holds the session of the browser; what may be seen and done the service says.
 import { Code, ConnectError } from '@connectrpc/connect';
-import { shallowRef } from 'vue';
+import { ref, shallowRef } from 'vue';
 import type { Ended, ToWorker } from '../bus/messages';
 import type { GetSelfResponse, Role } from '../gen/xueliang/v1/account_pb';
 
@@ -48,8 +48,12 @@ export interface Surroundings {
 
 export class Session {
   readonly state = shallowRef<State>({ type: 'asking', reason: '' });
+  /** Another number with another session, other rights or another part of the town: what was told before goes with it. */
+  readonly seat = ref(0);
   readonly #around: Surroundings;
   #token = '';
+  /** Who sits there, by all that decides what is told; empty: nobody. */
+  #seated = '';
   /** Of several questions under way only the latest counts. */
   #question = 0;
   /** What this page kept of a session no longer counts. */
@@ -85,6 +89,11 @@ export class Session {
     void this.ask();
   }
 
+  /** What may be done has changed, for whoever is in. */
+  changed(): void {
+    if (this.state.value.type !== 'out') void this.ask();
+  }
+
   /** Asks who this is and what they may do, until the service has answered. */
   async ask(): Promise<void> {
     clearTimeout(this.#again);
@@ -114,7 +123,8 @@ export class Session {
 
   /** The service refused a call with this token: its session is over, for all pages of the browser. */
   refused(token: string): void {
-    if (token !== this.#token) return;
+    // Who is out is not put out again by what they had asked before: the reason of their end stands.
+    if (token !== this.#token || (token === '' && this.state.value.type === 'out')) return;
     const ended = this.state.value.type === 'in' || this.#lapsed ? 'ended' : undefined;
     this.#lapsed = false;
     this.#around.tell({ type: 'signed-out', token, ended: 'ended' });
@@ -148,6 +158,7 @@ export class Session {
         scope: !account || account.wholeTown ? '' : account.divisions.join(' '),
       },
     });
+    this.#seat(JSON.stringify([this.#token, answer.name, [...rights].sort(), account?.wholeTown, account?.divisions]));
     const who = {
       name: answer.name,
       displayName: account?.displayName ?? '',
@@ -166,6 +177,13 @@ export class Session {
     this.#token = '';
     this.#around.carry('');
     this.#around.kept.set('');
+    this.#seat('');
     this.state.value = { type: 'out', ended };
+  }
+
+  #seat(seated: string): void {
+    if (seated === this.#seated) return;
+    this.#seated = seated;
+    this.seat.value += 1;
   }
 }
