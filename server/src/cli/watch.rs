@@ -156,7 +156,8 @@ pub async fn follow(what: Follow, enough: impl Future<Output = ()>) -> anyhow::R
             }
         };
         // What the libraries say of a certificate helps nobody at a terminal.
-        if let (Event::Lost { reason, .. }, Some(known)) = (&mut event, watcher.trouble().and_then(advice)) {
+        let known = watcher.trouble().and_then(|trouble| advice(trouble, &api));
+        if let (Event::Lost { reason, .. }, Some(known)) = (&mut event, known) {
             *reason = known.replace("{said}", reason);
         }
         let line = if what.json { json_line(&event, &what.timezone)? } else { terminal.line(&event) };
