@@ -60,7 +60,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// The same with its own place alone: what is said of a part of what it stands for is not said of it.
     pub(crate) fn own(mut self) -> Self {
-        self.path = self.path.split('|').next().unwrap_or_default();
+        self.path = reach::own(self.path);
         self
     }
     /// Whether its camera, or one that it stands for, is this one.

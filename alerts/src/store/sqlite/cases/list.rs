@@ -25,6 +25,7 @@ use crate::{
         may,
         on_duty::prefill,
     },
+    reach,
     error::{Error, Result},
     rights::Principal,
 };
@@ -91,7 +92,7 @@ fn damaged_case(db: &Connection, id: i64) -> Result<v1::Case> {
             kind_class: row.get(4)?,
             level: row.get(5)?,
             camera_id: row.get(6)?,
-            division_path: path.split('/').filter(|code| !code.is_empty()).map(str::to_owned).collect(),
+            division_path: reach::own_divisions(&path).map(str::to_owned).collect(),
             ..v1::CaseSubject::default()
         };
         Ok(v1::Case {

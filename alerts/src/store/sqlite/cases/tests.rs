@@ -2,7 +2,7 @@
 
 mod power;
 
-use xueliang_base::error::ErrorKind;
+use xueliang_base::{error::ErrorKind, point::PointClass};
 
 use super::*;
 use crate::{
@@ -39,7 +39,8 @@ fn asked(alert: AlertId, revision: u64, action: Action) -> ActOn {
 async fn a_history_that_was_changed_is_not_believed_and_troubles_no_other_case() {
     for edit in EDITS {
         let bench = Bench::new();
-        let (one, other) = (major(), major());
+        let (mut one, other) = (major(), major());
+        one.place.class = Some(PointClass::Third);
         bench.commit(&[one.clone(), other.clone()]).await;
         for alert in [&one, &other] {
             for (revision, action) in
@@ -76,6 +77,8 @@ async fn a_history_that_was_changed_is_not_believed_and_troubles_no_other_case()
         let subject = damaged.subject.as_ref().unwrap();
         assert_eq!(subject.camera_id, one.place.camera.as_str(), "{edit}");
         assert_eq!(whole.len(), 1, "{edit}");
+        let codes: Vec<_> = one.place.division_path.iter().map(ToString::to_string).collect();
+        assert_eq!(subject.division_path, codes, "{edit}");
         let counted = bench.bus.counts().case_damaged.load(std::sync::atomic::Ordering::Relaxed);
         assert_eq!(counted, 1, "{edit}");
     }
