@@ -310,6 +310,28 @@ async fn a_number_is_found_with_nothing_else_said_and_not_outside_ones_divisions
 }
 
 #[tokio::test]
+async fn a_page_token_tells_nothing_of_a_case_that_lies_elsewhere() {
+    let mut dice = Dice(3);
+    let bench = Bench::new();
+    let keys = town(&bench, &mut dice, 30, 150).await;
+    let all = cases(&bench, &keys).await;
+    let one = all.iter().filter_map(|told| told.case.as_ref()).find(|case| !case.number.is_empty()).unwrap();
+    let ask = |number: &str, code: &str| CaseQuery {
+        filter: Filter { within: Some(vec![code.parse().unwrap()]), ..Filter::default() },
+        before_exclusive: Some((Wall(one.opened_unix_us), number.to_owned())),
+        limit: 9,
+        ..CaseQuery::default()
+    };
+    let store = bench.bus.store();
+    let nobodys = format!("{}999999999", &one.number[..20]);
+    let path = &one.subject.as_ref().unwrap().division_path;
+    let elsewhere = STREETS.iter().find(|street| !path.iter().any(|code| code == *street)).unwrap();
+    let unknown = store.cases(ask(&nobodys, elsewhere)).await.unwrap_err();
+    assert_eq!(store.cases(ask(&one.number, elsewhere)).await.unwrap_err(), unknown);
+    assert!(store.cases(ask(&one.number, "33")).await.is_ok(), "its own token leads on");
+}
+
+#[tokio::test]
 async fn an_alert_that_cannot_be_read_keeps_no_service_from_starting() {
     let bench = Bench::new();
     let (broken, whole) = (major(), major());
