@@ -36,6 +36,9 @@ use crate::{
 /// Accounts that are kept at most: each is looked at once a second.
 pub(crate) const MOST: usize = 10_000;
 
+/// Divisions that an account may be bound to: each alert is held against all of them, with each of its classes.
+const MOST_DIVISIONS: usize = 512;
+
 /// How accounts are kept.
 #[derive(Debug, Clone)]
 pub struct AccountOptions {
@@ -130,6 +133,15 @@ fn name(text: &str) -> Result<String> {
 impl Profile {
     /// What someone asks for. What the service sets is not read.
     pub fn wanted(wire: &v1::Account) -> Result<Self> {
+        let asked = wire.divisions.len();
+        if asked > MOST_DIVISIONS {
+            return Err(Error::Invalid(format!(
+                "divisions: {asked} of them, at most {MOST_DIVISIONS} are allowed: name the division above them"
+            )));
+        }
+        Self::read(wire)
+    }
+    fn read(wire: &v1::Account) -> Result<Self> {
         let moment = |us: i64| (us != 0).then_some(Wall(us));
         let one = Self {
             name: name(&wire.name)?,
@@ -162,7 +174,7 @@ impl Profile {
             is_set_up: wire.is_set_up,
             has_totp: wire.has_totp,
             created: Wall(wire.created_unix_us),
-            ..Self::wanted(wire)?
+            ..Self::read(wire)?
         })
     }
     /// As the wire and the store have it.

@@ -201,6 +201,7 @@ pub(crate) struct Inner {
     sealer: Sealer,
     exports: Arc<Semaphore>,
     custodian_keys: custodians::SharedKeys,
+    damaged_cases: cases::Damaged,
 }
 
 /// The bus. Clones share it.
@@ -252,6 +253,7 @@ impl Bus {
             sealer,
             exports: Arc::new(Semaphore::new(EXPORTS)),
             custodian_keys: Arc::new(tokio::sync::Mutex::new(Keys::open(state_dir)?)),
+            damaged_cases: cases::Damaged::default(),
         })))
     }
     /// The store: for health, backup and audit.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use xueliang_base::{alert::EvidenceKind, time::Wall};
+use xueliang_base::{alert::EvidenceKind, time::Wall, wire};
 use xueliang_proto::v1::{self, ReleaseState, ViewingOutcome, ViewingRefusal, ViewingState, ViewingStep};
 
 use crate::error::{Error, Result};
@@ -142,7 +142,7 @@ pub fn usual_end(state: ViewingState) -> ViewingOutcome {
 
 /// The word of a state, as the audit has it.
 pub(crate) fn word(state: ViewingState) -> String {
-    state.as_str_name().trim_start_matches("VIEWING_STATE_").to_lowercase()
+    wire::word(state.as_str_name(), "VIEWING_STATE_")
 }
 
 #[cfg(test)]

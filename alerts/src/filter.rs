@@ -18,7 +18,7 @@ use crate::{
     reach::{self, Reach},
 };
 
-/// Entries a list of a filter may have.
+/// Entries a list of a filter may have, where somebody asks for it.
 const MAX_ENTRIES: usize = 512;
 
 /// What is wanted. Empty lists want all; conditions on different fields must all hold.
@@ -60,7 +60,7 @@ pub struct Facts<'a> {
 impl Facts<'_> {
     /// The same with its own place alone: what is said of a part of what it stands for is not said of it.
     pub(crate) fn own(mut self) -> Self {
-        self.path = self.path.split('|').next().unwrap_or_default();
+        self.path = reach::own(self.path);
         self
     }
     /// Whether its camera, or one that it stands for, is this one.
@@ -112,8 +112,11 @@ impl Filter {
     }
     /// What [`Self::stored`] gave.
     pub(crate) fn of_stored(wanted: v1::AlertFilter, within: Option<&str>) -> Result<Self> {
-        let codes = |text: &str| text.split(',').filter(|code| !code.is_empty()).map(str::to_owned).collect();
-        let parse = |text| parse_all("within", codes(text), |one: String| one.parse());
+        // As many as the rights of whoever asked had: what is stored was allowed.
+        let parse = |text: &str| {
+            let parts = text.split(',').filter(|part| !part.is_empty());
+            parse_each("within", parts, |part: &str| part.parse())
+        };
         Ok(Self { within: within.map(parse).transpose()?, ..Self::try_from(wanted)? })
     }
 }
@@ -130,6 +133,14 @@ fn parse_all<T, R>(what: &str, entries: Vec<R>, parse: impl Fn(R) -> Result<T, S
             "filter.{what}: {count} entries, at most {MAX_ENTRIES} are allowed"
         )));
     }
+    parse_each(what, entries, parse)
+}
+
+fn parse_each<T, R>(
+    what: &str,
+    entries: impl IntoIterator<Item = R>,
+    parse: impl Fn(R) -> Result<T, String>,
+) -> Result<Vec<T>> {
     let parsed = entries.into_iter().map(parse).collect::<Result<_, _>>();
     parsed.map_err(|fault| Error::Invalid(format!("filter.{what}: {fault}")))
 }
@@ -185,6 +196,10 @@ mod tests {
             Filter { within: Some(reaches(&["33"])), ..filter.clone() },
             Filter { within: Some(reaches(&["33", "34"])), ..filter.clone() },
             Filter { within: Some(reaches(&["33#2", "33#3"])), ..filter.clone() },
+            Filter {
+                within: Some((0..1000).map(|code| format!("{code:04}#3").parse().unwrap()).collect()),
+                ..filter.clone()
+            },
             // Kept in cursors and in the store: it must not change from release to release.
             filter,
         ];

@@ -95,6 +95,16 @@ pub(crate) fn path_of(alert: &Alert) -> String {
         .fold(own + "|/", |path, part| path + &part)
 }
 
+/// Of a path, where something lies itself, without what it stands for.
+pub(crate) fn own(path: &str) -> &str {
+    path.split('|').next().unwrap_or_default()
+}
+
+/// Codes of the divisions that something on this path lies in itself, from the root down.
+pub(crate) fn own_divisions(path: &str) -> impl Iterator<Item = &str> {
+    own(path).split('/').filter(|part| !part.is_empty() && !part.contains('#'))
+}
+
 /// Whether something on this path is within reach; `None` reaches everything.
 pub(crate) fn reaches(within: Option<&[Reach]>, path: &str) -> bool {
     within.is_none_or(|reaches| path.split('/').any(|part| reaches.iter().any(|one| one.as_str() == part)))
@@ -131,6 +141,14 @@ mod tests {
             for one in within.iter().flatten() {
                 assert_eq!(one.as_str().parse::<Reach>().as_ref(), Ok(one));
             }
+        }
+        for (path, divisions) in [
+            (third.as_str(), 2),
+            (none.as_str(), 2),
+            ("/33/3302/#3/33#3/3302#3/|/3301/#1/33#1/@gate-1/", 2),
+            ("/", 0),
+        ] {
+            assert_eq!(own_divisions(path).collect::<Vec<_>>(), ["33", "3302"][..divisions], "{path}");
         }
         for wrong in ["#7", "3302#", "#", "a b", "3302#3#3"] {
             assert!(wrong.parse::<Reach>().is_err(), "{wrong}");

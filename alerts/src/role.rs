@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use xueliang_base::wire;
 use xueliang_proto::v1;
 
 use crate::{
@@ -151,7 +152,7 @@ impl Role {
     }
     /// Its word, as people write it: `grid-worker`.
     pub fn word(self) -> String {
-        v1::Role::from(self).as_str_name().trim_start_matches("ROLE_").to_lowercase().replace('_', "-")
+        wire::word(v1::Role::from(self).as_str_name(), "ROLE_").replace('_', "-")
     }
     /// From its number on the wire.
     pub fn of_wire(number: i32) -> Result<Self> {

@@ -14,6 +14,11 @@ pub use enums::{
     stage_of, threshold_of,
 };
 
+/// The word of an enumeration's value: its name in the protocol in small letters, without the name of the enumeration.
+pub fn word(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_lowercase()
+}
+
 /// Everything that is wrong with a message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct WireError(Vec<String>);
@@ -92,5 +97,16 @@ impl Faults {
             Some(value) if self.0.is_empty() => Ok(value),
             _ => Err(WireError(self.0)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_is_a_name_without_its_enumeration() {
+        assert_eq!(word("KIND_CLASS_EVENT", "KIND_CLASS_"), "event");
+        assert_eq!(word("OTHER", "KIND_CLASS_"), "other");
     }
 }

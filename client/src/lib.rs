@@ -126,6 +126,8 @@ pub struct Watcher {
     backoff: Backoff,
     refused: Option<Status>,
     trouble: Option<Trouble>,
+    /// There was a stream.
+    was_open: bool,
     /// The bus closed the stream to have it opened again.
     renewing: bool,
     /// This stream got as far as a bookmark.
@@ -149,6 +151,7 @@ impl Watcher {
             backoff: Backoff::spread(FIRST_WAIT, LONGEST_WAIT, seed),
             refused: None,
             trouble: None,
+            was_open: false,
             renewing: false,
             worth: false,
             fresh_until: Instant::now() + STALE_AFTER,
@@ -213,7 +216,8 @@ impl Watcher {
                 Ok(None) => return self.lost("the bus ended the stream".to_owned()),
                 Err(status) => {
                     let reason = format!("{:?}: {}", status.code(), status.message());
-                    self.trouble = Some(Trouble::of(&status));
+                    let trouble = Trouble::of(&status);
+                    self.trouble = Some(if self.was_open { trouble.once_open() } else { trouble });
                     if for_good(status.code()) {
                         self.refused = Some(status);
                     }
@@ -236,6 +240,7 @@ impl Watcher {
             Item::Opened(opened) => {
                 self.acks.opened(opened);
                 (self.refused, self.trouble) = (None, None);
+                self.was_open = true;
                 self.worth = false;
                 if std::mem::take(&mut self.renewing) {
                     return None;
@@ -361,5 +366,26 @@ mod tests {
         watcher.fresh_until = Instant::now();
         assert!(matches!(watcher.next().await, Event::Stale));
         assert!(watcher.is_stale());
+    }
+
+    #[tokio::test]
+    async fn a_service_that_closes_at_once_may_want_tls_and_one_that_had_answered_has_gone() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let text = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            loop {
+                drop(listener.accept().await);
+            }
+        });
+        let channel = address(&text).unwrap().connect_lazy();
+        let mut watcher = Watcher::new(channel, v1::SubscribeRequest::default(), 1);
+        let trouble = async |watcher: &mut Watcher| {
+            while !matches!(watcher.next().await, Event::Lost { .. }) {}
+            watcher.trouble()
+        };
+        assert_eq!(trouble(&mut watcher).await, Some(Trouble::WantsTls));
+        watcher.note(Item::Opened(v1::Opened::default()));
+        assert_eq!(watcher.trouble(), None);
+        assert_eq!(trouble(&mut watcher).await, Some(Trouble::Other));
     }
 }

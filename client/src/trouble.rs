@@ -18,7 +18,7 @@ pub enum Trouble {
     OtherName,
     /// The service asks for a certificate of its clients, and got none that it takes.
     WantsCertificate,
-    /// The service speaks TLS, and was spoken to without.
+    /// The connection was closed before anything was answered: a service that speaks TLS does so to whoever speaks without.
     WantsTls,
     /// The service does not speak TLS.
     NoTls,
@@ -56,6 +56,11 @@ const WORDS: [(&str, Trouble); 19] = [
 ];
 
 impl Trouble {
+    /// The same of a service that had answered before: it was spoken to as it wants, and has gone since.
+    #[must_use]
+    pub fn once_open(self) -> Self {
+        if self == Self::WantsTls { Self::Other } else { self }
+    }
     /// Why a call came to nothing.
     pub fn of(status: &Status) -> Self {
         match status.code() {

@@ -268,6 +268,18 @@ impl Asked {
     }
 }
 
+/// Writes to standard output. Whoever stops reading, as `| head` does, has seen enough: that is no error.
+fn print(text: impl std::fmt::Display) -> anyhow::Result<()> {
+    print_to(&mut std::io::stdout(), text)
+}
+
+fn print_to(out: &mut impl Write, text: impl std::fmt::Display) -> anyhow::Result<()> {
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Runs a future on a runtime of two threads: enough for timers and sockets, since work over 1 ms has threads of
 /// its own.
 fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
@@ -290,6 +302,24 @@ mod tests {
             all(one, &name, names);
             names.insert(name);
         }
+    }
+
+    #[test]
+    fn whoever_reads_no_further_makes_no_command_fail_and_a_full_disk_does() {
+        struct Gone(std::io::ErrorKind);
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(self.0.into())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        assert!(print_to(&mut Gone(std::io::ErrorKind::BrokenPipe), "a line\n").is_ok());
+        assert!(print_to(&mut Gone(std::io::ErrorKind::StorageFull), "a line\n").is_err());
+        let mut out = Vec::new();
+        print_to(&mut out, "a line\n").unwrap();
+        assert_eq!(out, b"a line\n");
     }
 
     #[test]

@@ -123,6 +123,18 @@ async fn closed(console: &mut Console) -> CloseReason {
     }
 }
 
+#[test]
+fn an_account_is_asked_for_with_a_bounded_number_of_divisions_and_one_that_has_more_is_still_read() {
+    let many = |count: usize| v1::Account {
+        divisions: (0..count).map(|code| format!("{code}")).collect(),
+        ..wire("ana", &[Role::Judge])
+    };
+    assert!(Profile::wanted(&many(512)).is_ok());
+    let refused = Profile::wanted(&many(513)).unwrap_err().to_string();
+    assert!(refused.starts_with("divisions: ") && refused.contains("at most 512"), "{refused}");
+    assert_eq!(Profile::stored(&many(1000)).unwrap().divisions.unwrap().len(), 1000);
+}
+
 #[tokio::test]
 async fn a_new_service_is_set_up_once_with_its_token_and_has_no_default_password() {
     let desk = Desk::new().await;

@@ -143,19 +143,34 @@ fn rank(seen: Seen<'_>) -> u8 {
     }
 }
 
-/// What a map of all cameras needs of one.
+/// A camera without what a map of all cameras does not need, and what takes most of the room.
 fn brief(camera: &v1::CameraStatus) -> v1::CameraStatus {
+    // Every field by name: what is added is decided about here.
     v1::CameraStatus {
+        accounting: None,
+        coverage: Vec::new(),
+        sub_stream: None,
+        evidence: String::new(),
         camera_id: camera.camera_id.clone(),
         name: camera.name.clone(),
         division_path: camera.division_path.clone(),
+        signal: camera.signal,
         since_unix_us: camera.since_unix_us,
+        detail: camera.detail.clone(),
         not_looked: camera.not_looked,
+        last_unit_unix_us: camera.last_unit_unix_us,
+        last_look_unix_us: camera.last_look_unix_us,
+        connects: camera.connects,
         picture: camera.picture.clone(),
+        source: camera.source,
+        source_reason: camera.source_reason.clone(),
         acquisition: camera.acquisition,
+        patrol_interval_us: camera.patrol_interval_us,
+        point_class: camera.point_class,
         position: camera.position,
         address: camera.address.clone(),
-        ..v1::CameraStatus::default()
+        blind: camera.blind,
+        critical_lost: camera.critical_lost.clone(),
     }
 }
 
@@ -277,6 +292,32 @@ mod tests {
         assert_eq!((whole.blind, &whole.critical_lost[..]), (false, &[Kind::WaterZoneEntry.number()][..]));
         assert_eq!((brief.signal(), &brief.critical_lost), (Signal::Streaming, &whole.critical_lost));
         assert!(whole.accounting.is_some() && brief.accounting.is_none() && brief.coverage.is_empty());
+        let full = v1::CameraStatus {
+            since_unix_us: 1,
+            detail: "it is there".to_owned(),
+            last_unit_unix_us: 2,
+            last_look_unix_us: 3,
+            connects: 4,
+            source: v1::StreamSource::Retina.into(),
+            source_reason: "as it should".to_owned(),
+            patrol_interval_us: 5,
+            point_class: 3,
+            address: "1 Road".to_owned(),
+            accounting: Some(v1::Accounting::default()),
+            sub_stream: Some(v1::SubStream::default()),
+            evidence: "stills".to_owned(),
+            ..all[0].clone()
+        };
+        let query = Query { brief: true, ..Query::default() };
+        let told = query.page(std::iter::once(Seen { camera: &full, silent: false })).cameras.remove(0);
+        let less = v1::CameraStatus {
+            accounting: None,
+            coverage: Vec::new(),
+            sub_stream: None,
+            evidence: String::new(),
+            ..full
+        };
+        assert_eq!(told, less);
         let query = Query::default();
         let silent = query.page(std::iter::once(Seen { camera: &all[0], silent: true }));
         assert_eq!((silent.cameras[0].signal(), silent.cameras[0].blind), (Signal::Unspecified, true));

@@ -1,8 +1,12 @@
 //! Cases by request, and the look each second at those whose clock has something to say.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use xueliang_base::{
     id::AlertId,
     kind::{Class, Kind},
@@ -24,8 +28,21 @@ use crate::{
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Cases looked at in one look, of each sort: what is left comes with the next.
 const A_LOOK: usize = 64;
+/// Cases that are named in the log as damaged; how often lists tell of any is counted.
+const NAMED: usize = 1000;
 /// Characters of an idempotency key.
 const KEY: std::ops::RangeInclusive<usize> = 8..=64;
+
+/// Numbers of cases that the log has named as damaged since the start: lists are asked for all the time.
+#[derive(Debug, Default)]
+pub(super) struct Damaged(Mutex<BTreeSet<String>>);
+
+impl Damaged {
+    fn is_news(&self, number: &str) -> bool {
+        let mut named = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        named.len() < NAMED && named.insert(number.to_owned())
+    }
+}
 
 fn key(key: Option<v1::CaseKey>) -> Result<CaseKey> {
     match key.and_then(|key| key.by) {
@@ -145,8 +162,16 @@ impl Bus {
         check(principal, Right::ReadAlerts)?;
         let filter = Filter { within: principal.reach(), ..query.filter };
         let page = self.0.store.cases(CaseQuery { filter, ..query }).await?;
-        let damaged = page.cases.iter().filter(|case| case.damaged).count();
-        BusCounts::add(&self.0.counts.case_damaged, damaged as u64);
+        for case in page.cases.iter().filter(|case| case.damaged) {
+            BusCounts::add(&self.0.counts.case_damaged, 1);
+            if self.0.damaged_cases.is_news(&case.number) {
+                error!(
+                    case = case.number,
+                    "the history of a case is not what was written: compare it with a backup, and with the checksums of its \
+                     entries in the audit"
+                );
+            }
+        }
         Ok(page)
     }
     pub(super) async fn watch_cases(&self) {
@@ -192,5 +217,19 @@ impl Bus {
             |stage: DeliveryStage| matches!(stage, DeliveryStage::Displayed | DeliveryStage::Acknowledged);
         let all = self.0.store.deliveries(alert, 0).await?;
         Ok(all.iter().flat_map(|one| &one.stages).any(|reached| seen(reached.stage)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_damaged_case_is_named_in_the_log_once_and_not_by_every_list() {
+        let damaged = Damaged::default();
+        let told = |number: &str| damaged.is_news(number);
+        assert_eq!([told("1"), told("1"), told("2"), told("1")], [true, false, true, false]);
+        let named = (0..2 * NAMED).filter(|number| told(&format!("more-{number}"))).count();
+        assert_eq!(named, NAMED - 2, "a store that is damaged as a whole fills no log");
     }
 }

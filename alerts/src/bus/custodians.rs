@@ -1,8 +1,8 @@
 //! Custodians by request: masked to whoever reads them, in full past a right, a reason and the audit.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 use xueliang_base::id::CameraId;
 use xueliang_proto::v1;
 
@@ -78,7 +78,7 @@ impl Bus {
         self.0.store.audit(entry).await?;
         Ok(v1::RevealCustodianResponse { unit: one.unit, contact: Some(contact) })
     }
-    /// Puts the custodians of a file in the place of those that its cameras had.
+    /// Puts the custodians of a file in the place of those that its cameras had, also where the caller hangs up meanwhile.
     pub async fn import_custodians(
         &self,
         principal: &Principal,
@@ -93,15 +93,25 @@ impl Bus {
             there && self.sees_point(principal, camera)
         };
         let read = Rows::read(&request.csv, known);
-        let mut told = v1::ImportCustodiansResponse { faults: read.faults, ..Default::default() };
-        if !told.faults.is_empty() {
-            return Ok(told);
+        if !read.faults.is_empty() {
+            return Ok(v1::ImportCustodiansResponse { faults: read.faults, ..Default::default() });
         }
-        let keys = self.0.custodian_keys.lock().await;
+        let keys = Arc::clone(&self.0.custodian_keys).lock_owned().await;
+        let (bus, who) = (self.clone(), principal.name.clone());
+        whole(async move { bus.put_custodians(keys, &who, read.rows, request.dry_run).await }).await
+    }
+    async fn put_custodians(
+        &self,
+        keys: OwnedMutexGuard<Keys>,
+        who: &str,
+        read: BTreeMap<CameraId, Option<Custodian>>,
+        dry_run: bool,
+    ) -> Result<v1::ImportCustodiansResponse> {
+        let mut told = v1::ImportCustodiansResponse::default();
         // Once more, now that nobody else writes.
         let before = self.0.store.custodians().await?;
         let mut rows = Vec::new();
-        for (camera, wanted) in read.rows {
+        for (camera, wanted) in read {
             let at = before.binary_search_by(|one| one.camera.cmp(&camera));
             let had = at.ok().map(|at| &before[at]);
             // What cannot be opened any more is put anew.
@@ -126,20 +136,25 @@ impl Bus {
             let custodian = wanted.map(seal).transpose()?;
             rows.push(PutCustodian { camera, custodian });
         }
-        if request.dry_run || rows.is_empty() {
+        if dry_run || rows.is_empty() {
             return Ok(told);
         }
         let v1::ImportCustodiansResponse { added, changed, removed, .. } = &told;
         let subject = format!("custodians: {added} added, {changed} changed, {removed} removed");
-        let entry = AuditEntry { principal: principal.name.clone(), action: "custodians_imported", subject };
+        let entry = AuditEntry { principal: who.to_owned(), action: "custodians_imported", subject };
         self.0.store.put_custodians(rows, custodian::MOST, entry).await?;
         drop(keys);
         Ok(told)
     }
-    /// Makes a new key and seals every contact with it. Where that is cut off, both keys are known, and it can be done again.
+    /// Makes a new key and seals every contact with it, also where the caller hangs up. Where a stop of the service cuts that
+    /// off, both keys are known, and it can be done again.
     pub async fn rotate_custodian_key(&self, principal: &Principal) -> Result<u32> {
         check(principal, Right::RotateKeys)?;
         let keys = Arc::clone(&self.0.custodian_keys).lock_owned().await;
+        let (bus, who) = (self.clone(), principal.name.clone());
+        whole(async move { bus.reseal_custodians(keys, who).await }).await
+    }
+    async fn reseal_custodians(&self, keys: OwnedMutexGuard<Keys>, who: String) -> Result<u32> {
         let all = self.0.store.custodians().await?;
         // The file of keys is synced: a thread that may wait does it, and seals.
         let work = move || -> Result<_> {
@@ -155,12 +170,17 @@ impl Bus {
         let (mut keys, rows) = on_a_thread(work).await??;
         let sealed = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         let subject = format!("key of custodians: {sealed} contacts sealed anew");
-        let entry =
-            AuditEntry { principal: principal.name.clone(), action: "custodian_key_rotated", subject };
+        let entry = AuditEntry { principal: who, action: "custodian_key_rotated", subject };
         self.0.store.reseal_custodians(rows, entry).await?;
         on_a_thread(move || keys.forget_former()).await??;
         Ok(sealed)
     }
+}
+
+/// Runs to its end though its caller hangs up: with the keys, which must not be let go of before what they sealed is kept.
+async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    let done = tokio::spawn(work).await;
+    done.map_err(|_| Error::Internal("work on custodians panicked: see the log".to_owned()))?
 }
 
 /// Work on a thread of its own, which may wait for the disk. One at a time: whoever asks holds the keys.

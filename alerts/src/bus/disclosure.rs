@@ -90,6 +90,19 @@ impl Bus {
         let within = principal.reach();
         self.0.store.releases(ReleaseQuery { within, ..query }).await
     }
+    /// Where a camera lies: as the configuration has it, or else as its node reports it, or else, where it is gone, as its
+    /// latest alert has it. `None`: nobody knows of it.
+    async fn path_of(&self, camera: &str) -> Result<Option<String>> {
+        let Ok(id) = camera.parse() else { return Ok(None) };
+        if let Some(path) = self.0.options.points.path_of(&id) {
+            return Ok(Some(path.to_owned()));
+        }
+        if let Some((divisions, class)) = self.0.board.place_of(camera) {
+            return Ok(Some(reach::path(&divisions, class)));
+        }
+        let last = self.0.store.last_path_of(id).await?;
+        Ok(last.map(|path| reach::own(&path).to_owned()))
+    }
     /// Receives a request of somebody concerned.
     pub async fn receive_viewing(
         &self,
@@ -98,8 +111,7 @@ impl Bus {
     ) -> Result<v1::Viewing> {
         check(principal, Right::ExamineViewings)?;
         let unknown = || Error::NotFound(format!("camera_id: there is no camera {}", request.camera_id));
-        let (divisions, class) = self.0.board.place_of(&request.camera_id).ok_or_else(unknown)?;
-        let path = reach::path(&divisions, class);
+        let path = self.path_of(&request.camera_id).await?.ok_or_else(unknown)?;
         if !reach::reaches(principal.reach().as_deref(), &path) {
             return Err(unknown());
         }

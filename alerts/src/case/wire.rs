@@ -29,7 +29,6 @@ fn listed<T: Copy>(all: &[T], number: i32, field: &str) -> Result<T> {
 }
 
 /// A value of the protocol's own enumerations that is set.
-/// A value of an enumeration that was set.
 pub(crate) fn set<T: TryFrom<i32> + Into<i32> + Copy>(number: i32, field: &str) -> Result<T> {
     let known = T::try_from(number).ok().filter(|value| (*value).into() != 0);
     known.ok_or_else(|| Error::Invalid(format!("{field}: must be one of those known here")))

@@ -1,15 +1,17 @@
 //! Promises of what leaves: two accounts, only redacted pieces, only what was decided on.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use prost::Message as _;
-use xueliang_base::{alert::Sha256, id::AlertId};
+use xueliang_base::{alert::Sha256, config::Config, id::AlertId};
 use xueliang_proto::v1::{ViewingBasis, ViewingParty};
 
 use super::*;
 use crate::{
+    bus::BusOptions,
     evidence::Call,
+    point::Points,
     rights::{Principal, PrincipalKind, Right},
     store::{RegisterQuery, tests::audited},
     testing::{Bench, NOW, critical},
@@ -194,7 +196,7 @@ async fn a_release_takes_a_second_account_that_has_looked_at_the_very_piece() {
 }
 
 /// Changes the file of a piece behind the gateway's back.
-fn forge(folder: &std::path::Path, before: &[u8]) {
+fn forge(folder: &Path, before: &[u8]) {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -410,6 +412,41 @@ async fn a_request_shows_nothing_of_another_place_or_time_and_never_an_original(
     let query = crate::store::ViewingQuery { limit: 9, ..Default::default() };
     let viewings = bus.viewings(&prep(), query).await.unwrap();
     assert_eq!(viewings[0].state(), ViewingState::Granted);
+}
+
+#[tokio::test]
+async fn a_request_is_about_the_place_that_the_configuration_or_a_node_or_the_last_alert_says() {
+    let text = "site = \"Town\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\n\
+        [[division]]\ncode = \"33\"\nname = \"33\"\n[[division]]\ncode = \"3302\"\nname = \"3302\"\nparent = \"33\"\n\
+        [[camera]]\nid = \"gate\"\nname = \"Gate\"\ndivision = \"3302\"\nurl = \"rtsp://127.0.0.1/gate\"\n";
+    let points = Points::of(&Config::parse(text, Path::new("/")).unwrap());
+    let bench = Bench::with(BusOptions { points: Arc::new(points), ..crate::testing::options() });
+    // Its node says something else of the gate, and knows the pier; of the quay there is but an alert.
+    let status = |id: &str, code: &str| v1::CameraStatus {
+        camera_id: id.to_owned(),
+        division_path: vec!["33".to_owned(), code.to_owned()],
+        ..v1::CameraStatus::default()
+    };
+    let cameras = vec![status("gate", "3309"), status("pier", "3303")];
+    bench.bus.board().report("node-1", v1::ReportRequest { cameras, ..v1::ReportRequest::default() });
+    let mut alert = critical();
+    alert.place.camera = "quay".parse().unwrap();
+    alert.place.division_path = ["33", "3304"].map(|code| code.parse().unwrap()).into();
+    bench.commit(std::slice::from_ref(&alert)).await;
+    for (camera, own) in [("gate", "3302"), ("pier", "3303"), ("quay", "3304")] {
+        for code in ["3302", "3303", "3304", "3309"] {
+            let request = v1::ReceiveViewingRequest {
+                camera_id: camera.to_owned(),
+                from_unix_us: NOW.0 - 1_000_000,
+                to_unix_us: NOW.0,
+                basis: ViewingBasis::Property.into(),
+                party: ViewingParty::Concerned.into(),
+            };
+            let bound = Principal { divisions: Some(vec![code.parse().unwrap()]), ..prep() };
+            let received = bench.bus.receive_viewing(&bound, request).await;
+            assert_eq!(received.is_ok(), code == own, "{camera} by {code}: {received:?}");
+        }
+    }
 }
 
 #[tokio::test]

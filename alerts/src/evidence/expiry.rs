@@ -9,6 +9,7 @@ use xueliang_proto::v1::{self, DeletionProof};
 use super::{DAY, Evidence, KEEP_DAYS_FLOOR, KEY_POINT_DAYS};
 use crate::{
     error::{Error, Result},
+    register::words,
     rights::{Principal, Right, check, check_sees},
     store::{Certificate, DueEvidence, HoldQuery},
 };
@@ -133,7 +134,7 @@ impl Evidence {
         reason: &str,
     ) -> Result<(v1::LegalHold, u32)> {
         check(principal, Right::HoldEvidence)?;
-        let reason = reason_of(reason)?;
+        let reason = words(reason)?;
         check_sees(&*self.store, principal, alert).await?;
         if !self.store.exists(alert).await? {
             return Err(Error::NotFound(format!("there is no alert {alert}")));
@@ -168,17 +169,9 @@ impl Evidence {
                 return Err(Error::NotFound(format!("there is no hold {hold}")));
             }
         }
-        let lifted = self.store.lift_hold(hold, principal.name.clone(), reason_of(reason)?).await?;
+        let lifted = self.store.lift_hold(hold, principal.name.clone(), words(reason)?).await?;
         let lifted = lifted.ok_or_else(|| Error::NotFound(format!("there is no hold {hold}")))?;
         info!(alert = lifted.alert_id, by = lifted.lifted_by, hold, "a hold is lifted");
         Ok(lifted)
     }
-}
-
-fn reason_of(text: &str) -> Result<String> {
-    let text = text.trim();
-    if (4..=500).contains(&text.chars().count()) {
-        return Ok(text.to_owned());
-    }
-    Err(Error::Invalid("reason: a hold needs one of 4 to 500 characters".to_owned()))
 }

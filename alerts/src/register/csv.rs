@@ -1,26 +1,9 @@
 //! The ledger as CSV: columns and words in the language of whoever prints it.
 
-use xueliang_base::{time::Wall, vocabulary::ENUMERATIONS};
+use xueliang_base::{csv::harmless, language::Language, time::Wall};
 use xueliang_proto::v1;
 
 use crate::error::{Error, Result};
-
-/// In which language columns and words are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Language {
-    Chinese,
-    English,
-}
-
-impl Language {
-    pub(super) fn of_wire(text: &str) -> Result<Self> {
-        match text {
-            "" | "zh" => Ok(Self::Chinese),
-            "en" => Ok(Self::English),
-            _ => Err(Error::Invalid("language: say \"zh\" or \"en\"".to_owned())),
-        }
-    }
-}
 
 /// What columns are called.
 const COLUMNS: [(&str, &str); 15] = [
@@ -41,13 +24,9 @@ const COLUMNS: [(&str, &str); 15] = [
     ("查阅申请编号", "request"),
 ];
 
-/// So that spreadsheets read UTF-8.
-pub(super) const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
 /// The line of column names.
 pub(super) fn header(language: Language) -> Result<Vec<u8>> {
-    let pick = |(zh, en): (&'static str, &'static str)| if language == Language::Chinese { zh } else { en };
-    lines(std::iter::once(COLUMNS.map(|column| pick(column).to_owned())))
+    lines(std::iter::once(COLUMNS.map(|(zh, en)| language.of(zh, en).to_owned())))
 }
 
 /// Lines of entries; times in this IANA zone.
@@ -58,20 +37,16 @@ pub(super) fn rows(entries: &[v1::RegisterEntry], language: Language, zone: &str
 fn cells(one: &v1::RegisterEntry, language: Language, zone: &str) -> [String; COLUMNS.len()] {
     let number = |number: u64| if number == 0 { String::new() } else { number.to_string() };
     let is_clip = one.kind() == v1::EvidenceKind::Clip;
-    let outcome = match (one.granted, language) {
-        (true, Language::Chinese) => "已提供",
-        (true, Language::English) => "given",
-        (false, Language::Chinese) => "未提供",
-        (false, Language::English) => "refused",
-    };
+    let outcome =
+        if one.granted { language.of("已提供", "given") } else { language.of("未提供", "refused") };
     [
         one.entry_id.to_string(),
         Wall(one.at_unix_us).rfc3339(zone),
         one.principal.clone(),
         one.unit.clone(),
-        word("CallReason", one.call_reason, language),
+        language.word("CallReason", one.call_reason),
         one.reason.clone(),
-        word("EvidenceKind", one.kind, language),
+        language.word("EvidenceKind", one.kind),
         one.camera_id.clone(),
         one.alert_id.clone(),
         if is_clip { one.stretch.to_string() } else { String::new() },
@@ -83,14 +58,6 @@ fn cells(one: &v1::RegisterEntry, language: Language, zone: &str) -> [String; CO
     ]
 }
 
-/// What a value is called; empty for the unspecified one.
-fn word(enumeration: &str, number: i32, language: Language) -> String {
-    let known = ENUMERATIONS.iter().find(|one| one.name == enumeration);
-    let label = known.and_then(|one| one.labels.iter().find(|label| label.number == number));
-    let text = label.map_or("", |label| if language == Language::Chinese { label.zh } else { label.en });
-    text.to_owned()
-}
-
 fn lines(rows: impl Iterator<Item = [String; COLUMNS.len()]>) -> Result<Vec<u8>> {
     let fault = |fault: csv::Error| Error::Internal(format!("write the register as CSV: {fault}"));
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -100,9 +67,4 @@ fn lines(rows: impl Iterator<Item = [String; COLUMNS.len()]>) -> Result<Vec<u8>>
     writer
         .into_inner()
         .map_err(|error| Error::Internal(format!("write the register as CSV: {}", error.error())))
-}
-
-/// A cell that no spreadsheet takes for a formula.
-fn harmless(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
 }

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OwnedSemaphorePermit;
+use xueliang_base::{csv::BYTE_ORDER_MARK, language::Language};
 use xueliang_proto::v1;
 
 use super::{
-    csv::{BYTE_ORDER_MARK, Language, header, rows},
+    csv::{header, rows},
     told, words,
 };
 use crate::{
-    error::Result,
+    error::{Error, Result},
     rights::{Principal, Right, check},
     store::{AuditEntry, RegisterQuery, Store},
 };
@@ -51,7 +52,10 @@ impl Export {
     ) -> Result<Self> {
         check(principal, Right::ReadRegister)?;
         let reason = words(&request.reason)?;
-        let language = Language::of_wire(&request.language)?;
+        let language = match request.language.as_str() {
+            "" => Language::default(),
+            named => named.parse().map_err(|fault| Error::Invalid(format!("language: {fault}")))?,
+        };
         let filter = request.filter.unwrap_or_default();
         let mut query = RegisterQuery::of_wire(&filter)?;
         query.within = principal.reach();
@@ -86,7 +90,7 @@ impl Export {
             Next::Nothing => return Ok(None),
             Next::Head => {
                 self.next = Next::Rows;
-                [BYTE_ORDER_MARK, &header(self.language)?].concat()
+                [BYTE_ORDER_MARK.as_bytes(), &header(self.language)?].concat()
             }
             Next::Rows => {
                 let page = self.store.list_register(self.query.clone()).await?;

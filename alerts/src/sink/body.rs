@@ -4,7 +4,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use serde::Serialize;
-use xueliang_base::kind::Kind;
+use xueliang_base::{kind::Kind, wire::word};
 use xueliang_proto::v1;
 
 use crate::store::FeedRow;
@@ -81,11 +81,6 @@ struct Still<'a> {
     size_bytes: u64,
     taken_unix_us: i64,
     data_base64: String,
-}
-
-/// The word of an enumeration's value, without the name of the enumeration.
-pub(super) fn word(name: &str, prefix: &str) -> String {
-    name.trim_start_matches(prefix).to_lowercase()
 }
 
 /// Identifies one state at one sink: the same again is the same sending.

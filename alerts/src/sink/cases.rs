@@ -10,12 +10,11 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio_rustls::rustls::ClientConfig;
 use tracing::{info, warn};
-use xueliang_base::{backoff::Backoff, id::DivisionCode, time::Mono};
+use xueliang_base::{backoff::Backoff, id::DivisionCode, time::Mono, wire::word};
 use xueliang_proto::v1;
 
 use super::{
     Fault, Shared, SinkOptions,
-    body::word,
     send::{Letter, Sender, Sent},
 };
 use crate::{

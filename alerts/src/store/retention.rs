@@ -3,7 +3,7 @@
 
 use xueliang_base::{
     alert::{EvidenceKind, Sha256},
-    id::AlertId,
+    id::{AlertId, CameraId},
     time::Wall,
 };
 use xueliang_proto::v1;
@@ -99,6 +99,8 @@ pub struct Feed {
 pub trait RetentionStore: Send + Sync + 'static {
     /// The camera of an alert; `None` when there is no such alert.
     fn camera_of(&self, alert: AlertId) -> Answer<Option<String>>;
+    /// The path of the alert of a camera that changed last; `None` when it never had one.
+    fn last_path_of(&self, camera: CameraId) -> Answer<Option<String>>;
     /// Bytes of evidence kept.
     fn evidence_kept(&self) -> Answer<u64>;
     /// What evidence takes, what of it was stored since a moment, and what leaves on each of the days after `now`.

@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use xueliang_base::{id::DivisionCode, point::PointClass, time::Wall};
+use xueliang_base::{id::DivisionCode, point::PointClass, time::Wall, wire};
 use xueliang_proto::v1::{self, account_service_client::AccountServiceClient};
 
-use super::{block_on, reach::Reach, read_config};
+use super::{block_on, print, reach::Reach, read_config};
 use crate::state::StateDir;
 
 /// Arguments of `account`.
@@ -84,7 +84,7 @@ fn role(text: &str) -> Result<v1::Role, String> {
 
 /// A role as people write it.
 fn word(role: v1::Role) -> String {
-    role.as_str_name().trim_start_matches("ROLE_").to_lowercase().replace('_', "-")
+    wire::word(role.as_str_name(), "ROLE_").replace('_', "-")
 }
 
 /// Calls the service and prints.
@@ -100,7 +100,7 @@ pub fn run(args: AccountArgs) -> anyhow::Result<ExitCode> {
     }
     block_on(async move {
         let lines = call(&socket, args.what, &config.timezone).await?;
-        lines.iter().for_each(|line| println!("{line}"));
+        print(lines.join("\n") + "\n")?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use xueliang_base::time::Wall;
+use xueliang_base::{time::Wall, wire::word};
 use xueliang_proto::v1::{self, delivery_service_client::DeliveryServiceClient};
 
-use super::{block_on, reach::Reach};
+use super::{block_on, print, reach::Reach};
 
 mod verify;
 
@@ -60,7 +60,7 @@ pub fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
             Err(status) => return Err(args.reach.refused(&status)),
         };
         for line in reports.iter().flat_map(|report| lines(report, &args.timezone)) {
-            println!("{line}");
+            print(line + "\n")?;
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -69,7 +69,7 @@ pub fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
 fn lines(report: &v1::DeliveryReport, timezone: &str) -> Vec<String> {
     let name = if report.subscription.is_empty() { "-" } else { &report.subscription };
     let line = |stage: &v1::StageReport| {
-        let word = stage.stage().as_str_name().trim_start_matches("DELIVERY_STAGE_").to_lowercase();
+        let word = word(stage.stage().as_str_name(), "DELIVERY_STAGE_");
         let time = |unix_us| Wall(unix_us).rfc3339(timezone);
         let (from, to) = (time(stage.from_unix_us), time(stage.to_unix_us));
         format!("{}  {name}  {word}  {from}  {to}", report.principal)

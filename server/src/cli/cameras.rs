@@ -5,10 +5,10 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use tokio::time::{Instant, sleep};
-use xueliang_base::time::Wall;
+use xueliang_base::{time::Wall, wire};
 use xueliang_proto::v1::{self, camera_service_client::CameraServiceClient};
 
-use super::{Asked, block_on, reach::Reach};
+use super::{Asked, block_on, print, reach::Reach};
 
 /// All cameras of a large town.
 const MAX_ANSWER_BYTES: usize = 256 << 20;
@@ -81,7 +81,7 @@ async fn look(args: &LookArgs) -> anyhow::Result<ExitCode> {
         let (camera, zone) = state(args).await?;
         let line = words(&camera, &zone);
         if line != told {
-            println!("{line}");
+            print(format_args!("{line}\n"))?;
             told = line;
         }
         looked = looked.max(camera.last_look_unix_us);
@@ -117,7 +117,7 @@ async fn state(args: &LookArgs) -> anyhow::Result<(v1::CameraStatus, String)> {
 
 /// A camera's state in a line.
 fn words(camera: &v1::CameraStatus, zone: &str) -> String {
-    let signal = camera.signal().as_str_name().trim_start_matches("SIGNAL_").to_lowercase().replace('_', " ");
+    let signal = wire::word(camera.signal().as_str_name(), "SIGNAL_").replace('_', " ");
     let mut line = format!("{}: {signal}", camera.camera_id);
     if !camera.detail.is_empty() {
         line.push_str(&format!(" ({})", camera.detail));

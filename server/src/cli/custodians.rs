@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use xueliang_base::time::Wall;
 use xueliang_proto::v1::{self, custodian_service_client::CustodianServiceClient};
 
-use super::{block_on, reach::Reach};
+use super::{block_on, print, reach::Reach};
 
 /// Arguments of `custodians`.
 #[derive(Debug, Args)]
@@ -69,7 +69,9 @@ pub fn run(args: CustodiansArgs) -> anyhow::Result<ExitCode> {
                 let mut ask = v1::ListCustodiansRequest { page_size: 1000, ..Default::default() };
                 loop {
                     let page = reach.told(service.list_custodians(ask.clone()).await)?;
-                    page.custodians.iter().for_each(|one| println!("{}", line(one, &timezone)));
+                    for one in &page.custodians {
+                        print(line(one, &timezone) + "\n")?;
+                    }
                     if page.next_page_token.is_empty() {
                         return Ok(ExitCode::SUCCESS);
                     }
@@ -81,7 +83,7 @@ pub fn run(args: CustodiansArgs) -> anyhow::Result<ExitCode> {
                 let request = v1::RevealCustodianRequest { camera_id: camera, reason };
                 let answer = reach.told(service.reveal_custodian(request).await)?;
                 let contact = answer.contact.unwrap_or_default();
-                println!("{}  {}  {}", answer.unit, contact.name, contact.telephone);
+                print(format_args!("{}  {}  {}\n", answer.unit, contact.name, contact.telephone))?;
                 Ok(ExitCode::SUCCESS)
             }
             What::Import { file, dry_run, reach } => {
@@ -90,7 +92,7 @@ pub fn run(args: CustodiansArgs) -> anyhow::Result<ExitCode> {
                 let request = v1::ImportCustodiansRequest { csv: csv.into(), dry_run };
                 let answer = reach.told(service.import_custodians(request).await)?;
                 for fault in &answer.faults {
-                    println!("{}", fault_line(fault, &file.display().to_string()));
+                    print(fault_line(fault, &file.display().to_string()) + "\n")?;
                 }
                 if !answer.faults.is_empty() {
                     println!("nothing was changed");

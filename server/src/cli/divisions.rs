@@ -4,10 +4,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
-use xueliang_base::time::Wall;
+use xueliang_base::{time::Wall, wire::word};
 use xueliang_proto::v1::{self, division_service_client::DivisionServiceClient};
 
-use super::{block_on, reach::Reach};
+use super::{block_on, print, reach::Reach};
 
 /// Arguments of `divisions`.
 #[derive(Debug, Args)]
@@ -88,17 +88,12 @@ async fn list(args: &ListArgs) -> anyhow::Result<ExitCode> {
     let least = all.iter().map(|one| one.path_codes.len()).min().unwrap_or(1);
     for one in &all {
         if args.json {
-            println!("{}", json(one));
+            print(format_args!("{}\n", json(one)))?;
         } else {
-            println!("{}", line(one, least, &args.timezone));
+            print(line(one, least, &args.timezone) + "\n")?;
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The word of a value of an enumeration, without its prefix.
-fn word(name: &str, prefix: &str) -> String {
-    name.trim_start_matches(prefix).to_lowercase()
 }
 
 fn line(one: &v1::Division, least: usize, timezone: &str) -> String {
@@ -143,7 +138,7 @@ async fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         Err(status) => return Err(args.reach.refused(&status)),
     };
     for fault in &told.faults {
-        println!("{}", fault_line(fault, &args.file.display().to_string()));
+        print(fault_line(fault, &args.file.display().to_string()) + "\n")?;
     }
     if !told.faults.is_empty() {
         println!("nothing was changed");

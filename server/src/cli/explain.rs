@@ -9,7 +9,7 @@ use xueliang_proto::v1::{
     self, camera_service_client::CameraServiceClient, explain_service_client::ExplainServiceClient,
 };
 
-use super::{block_on, reach::Reach};
+use super::{block_on, print, reach::Reach};
 
 mod json;
 mod text;
@@ -74,7 +74,7 @@ pub fn run(args: ExplainArgs) -> anyhow::Result<ExitCode> {
             Err(status) => return Err(args.reach.refused(&status)),
         };
         let text = if args.json { json::of(&camera, zone)? } else { text::of(&camera, (from, to), zone) };
-        print!("{text}");
+        print(text)?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -94,11 +94,6 @@ async fn site_zone(args: &ExplainArgs) -> anyhow::Result<String> {
         bail!("there is no camera {}; there are: {}{more}", args.camera, known.join(", "));
     }
     Ok(if listed.timezone.is_empty() { "UTC".to_owned() } else { listed.timezone })
-}
-
-/// A wire's enumeration in words.
-fn word(name: &str, prefix: &str) -> String {
-    name.trim_start_matches(prefix).to_lowercase()
 }
 
 /// RFC 3339, where there is a time.

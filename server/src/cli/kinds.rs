@@ -8,6 +8,7 @@ use xueliang_inference::capability;
 
 use super::{
     check::{load_models, sees},
+    print,
     run::read_config,
 };
 
@@ -35,18 +36,18 @@ pub fn run(args: &KindsArgs) -> anyhow::Result<ExitCode> {
         None => Vec::new(),
     };
     if args.markdown {
-        print!("{}", markdown(&models));
+        print(markdown(&models))?;
         return Ok(ExitCode::SUCCESS);
     }
-    println!(
-        "{:<6}  {:<21}  {:<6}  {:<5}  {:<13}  name; what it takes",
+    print(format_args!(
+        "{:<6}  {:<21}  {:<6}  {:<5}  {:<13}  name; what it takes\n",
         "number", "code", "class", "level", "available"
-    );
+    ))?;
     for row in capability::table(&models) {
         let kind = row.kind;
         let class = format!("{:?}", kind.class()).to_lowercase();
-        println!(
-            "{:<6}  {:<21}  {class:<6}  {:<5}  {:<13}  {} {}; {}",
+        print(format_args!(
+            "{:<6}  {:<21}  {class:<6}  {:<5}  {:<13}  {} {}; {}\n",
             kind.number(),
             kind.code(),
             kind.default_level().to_string(),
@@ -54,7 +55,7 @@ pub fn run(args: &KindsArgs) -> anyhow::Result<ExitCode> {
             kind.zh(),
             kind.en(),
             row.how
-        );
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }

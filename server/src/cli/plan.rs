@@ -5,6 +5,7 @@ use std::{fs, path::PathBuf, process::ExitCode, time::Duration};
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::print;
 use crate::plan::{Costs, Mix, Order, costs::REFERENCE, plan};
 
 const HELP: &str = "\
@@ -77,9 +78,9 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     };
     let report = plan(&mix, &costs, order);
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?);
+        print(serde_json::to_string_pretty(&report)? + "\n")?;
     } else {
-        print!("{report}");
+        print(report)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 //! that leads nowhere. No secret is an argument: process lists show those to everybody.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
 };
@@ -18,7 +19,8 @@ const USUAL: &str = "http://127.0.0.1:8750";
 #[command(next_help_heading = "Reaching the service")]
 pub struct Reach {
     /// Address of the service: https://NAME:PORT, http://ADDRESS:PORT within this machine, or unix:/PATH. Or XUELIANG_API;
-    /// http://127.0.0.1:8750 where neither is given.
+    /// where neither is given, the socket in the state folder of --config, or http://127.0.0.1:8750 where the command takes
+    /// no configuration.
     #[arg(long, value_name = "ADDRESS")]
     api: Option<String>,
     /// PEM file of the authority that vouches for the service; this machine's authorities where it is left out. Or
@@ -58,9 +60,10 @@ impl Reach {
         if self.alone {
             return self.clone();
         }
-        self.filled_from(|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+        self.filled_from(|name| std::env::var_os(name))
     }
-    fn filled_from(&self, variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Self {
+    fn filled_from(&self, variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let variable = |name: &str| set(variable(name));
         let path =
             |given: &Option<PathBuf>, name| given.clone().or_else(|| variable(name).map(PathBuf::from));
         let api = || variable("XUELIANG_API").and_then(|text| text.into_string().ok());
@@ -99,6 +102,9 @@ impl Reach {
     }
     /// The connection, made with the first call.
     pub fn connect(&self) -> anyhow::Result<Connection> {
+        self.connected(|name| std::env::var_os(name))
+    }
+    fn connected(&self, variable: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Connection> {
         let mut access = self.nameless()?;
         match self.key_file() {
             Some(path) => {
@@ -109,7 +115,8 @@ impl Reach {
             }
             None if self.alone => {}
             None => {
-                if let Ok(key) = std::env::var("XUELIANG_KEY") {
+                if let Some(key) = set(variable("XUELIANG_KEY")) {
+                    let key = key.into_string().map_err(|_| anyhow!("XUELIANG_KEY is no text"))?;
                     access = access.bearing(&key).context("use XUELIANG_KEY")?;
                 }
             }
@@ -125,17 +132,27 @@ impl Reach {
     }
     /// What to tell whoever called, of a call that came to nothing.
     pub fn refused(&self, status: &Status) -> anyhow::Error {
+        self.explained(Trouble::of(status), status)
+    }
+    /// What to tell whoever called, of a stream that had been open.
+    pub fn broken(&self, status: &Status) -> anyhow::Error {
+        self.explained(Trouble::of(status).once_open(), status)
+    }
+    fn explained(&self, trouble: Trouble, status: &Status) -> anyhow::Error {
         let address = self.address();
-        match advice(Trouble::of(status)) {
+        match advice(trouble, &address) {
             Some(advice) => anyhow!("{address}: {}", advice.replace("{said}", status.message())),
             None => anyhow!("{}", status.message()),
         }
     }
 }
 
-/// What to do; `None` where the service said it.
-pub fn advice(trouble: Trouble) -> Option<&'static str> {
+/// What to do about trouble with the service at an address; `None` where the service said it.
+pub fn advice(trouble: Trouble, address: &str) -> Option<&'static str> {
+    // To any other address nobody speaks without TLS where it is wanted.
+    let plain = address.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
     Some(match trouble {
+        Trouble::WantsTls if !plain => return None,
         Trouble::Nobody => {
             "no service answers there: start it with `xueliang run --config FILE`, or say where it is with --api or \
              XUELIANG_API"
@@ -165,6 +182,11 @@ pub fn advice(trouble: Trouble) -> Option<&'static str> {
         Trouble::NotPermitted => "{said}; a security administrator gives rights (`docs/accounts.md`)",
         Trouble::Other => return None,
     })
+}
+
+/// What a variable of the environment says; an empty one says nothing.
+fn set(value: Option<OsString>) -> Option<OsString> {
+    value.filter(|value| !value.is_empty())
 }
 
 /// A PEM file that holds what it is named for.

@@ -9,10 +9,10 @@ use std::{
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use xueliang_base::time::Wall;
+use xueliang_base::{time::Wall, wire};
 use xueliang_proto::v1::{self, evidence_service_client::EvidenceServiceClient};
 
-use super::{block_on, reach::Reach};
+use super::{block_on, print, reach::Reach};
 
 /// Arguments of `register`.
 #[derive(Debug, Args)]
@@ -106,11 +106,11 @@ fn reason(text: &str) -> Result<v1::CallReason, String> {
     known.ok_or_else(|| format!("{text:?} is no reason, see `xueliang register list --help`"))
 }
 
-/// The word of a value of an enumeration, without its prefix; `-` for the unspecified one.
+/// The word of a value of an enumeration as people write it; `-` for the unspecified one.
 fn word(name: &str, prefix: &str) -> String {
-    match name.trim_start_matches(prefix) {
-        "UNSPECIFIED" => "-".to_owned(),
-        word => word.to_lowercase().replace('_', "-"),
+    match wire::word(name, prefix).as_str() {
+        "unspecified" => "-".to_owned(),
+        word => word.replace('_', "-"),
     }
 }
 
@@ -157,7 +157,9 @@ async fn list(args: &ListArgs) -> anyhow::Result<()> {
         ..v1::ListRegisterRequest::default()
     };
     let page = reach.told(service.list_register(request).await)?;
-    page.entries.iter().for_each(|one| println!("{}", line(one, &args.timezone)));
+    for one in &page.entries {
+        print(line(one, &args.timezone) + "\n")?;
+    }
     if !page.next_page_token.is_empty() {
         eprintln!(
             "there are more: say what is wanted, or take the register out with `xueliang register export`"
@@ -197,8 +199,7 @@ async fn export(args: &ExportArgs) -> anyhow::Result<()> {
             return Err(error);
         }
     };
-    println!("{shown}  {entries} entries  sha256 {sum}");
-    Ok(())
+    print(format_args!("{shown}  {entries} entries  sha256 {sum}\n"))
 }
 
 async fn receive(args: &ExportArgs, file: &mut BufWriter<File>) -> anyhow::Result<(u64, String)> {
@@ -211,7 +212,7 @@ async fn receive(args: &ExportArgs, file: &mut BufWriter<File>) -> anyhow::Resul
     };
     let mut pieces = reach.told(service.export_register(request).await)?;
     let mut end = None;
-    while let Some(piece) = pieces.message().await.map_err(|status| reach.refused(&status))? {
+    while let Some(piece) = pieces.message().await.map_err(|status| reach.broken(&status))? {
         file.write_all(&piece.csv).context("write the register")?;
         if !piece.sha256.is_empty() {
             end = Some((piece.entries, piece.sha256));

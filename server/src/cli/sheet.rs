@@ -3,9 +3,13 @@
 use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use anyhow::bail;
-use clap::{Args, Subcommand};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use xueliang_base::{
     config::{Config, Day},
+    language::Language,
     time::{Clock as _, SystemClock},
 };
 use xueliang_client::Connection;
@@ -13,9 +17,9 @@ use xueliang_proto::v1::{
     self, filing_service_client::FilingServiceClient, retention_service_client::RetentionServiceClient,
 };
 
-use super::{block_on, check::load_models, reach::Reach, read_config};
+use super::{block_on, check::load_models, print, reach::Reach, read_config};
 use crate::{
-    sheet::{Lang, assessment, capability, points, retention},
+    sheet::{assessment, capability, points, retention},
     state::StateDir,
 };
 
@@ -33,8 +37,8 @@ pub struct SheetArgs {
     #[arg(long, short)]
     config: PathBuf,
     /// Language of the sheet.
-    #[arg(long, value_enum, default_value_t = Lang::Zh, global = true)]
-    lang: Lang,
+    #[arg(long, value_parser = language(), default_value = "zh", global = true)]
+    lang: Language,
     #[command(subcommand)]
     what: What,
 }
@@ -88,6 +92,10 @@ enum What {
     Assessment,
 }
 
+fn language() -> impl TypedValueParser<Value = Language> {
+    PossibleValuesParser::new(["zh", "en"]).map(|text| text.parse().expect("both are languages"))
+}
+
 /// Makes the sheet and prints it.
 pub fn run(args: SheetArgs) -> anyhow::Result<ExitCode> {
     let config = read_config(&args.config)?;
@@ -112,11 +120,11 @@ pub fn run(args: SheetArgs) -> anyhow::Result<ExitCode> {
             block_on(ask(&reach, &config, args.what, lang))?
         }
     };
-    print!("{text}");
+    print(text)?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn ask(reach: &Reach, config: &Config, what: What, lang: Lang) -> anyhow::Result<String> {
+async fn ask(reach: &Reach, config: &Config, what: What, lang: Language) -> anyhow::Result<String> {
     let asked = Asked { reach, connection: reach.connect()? };
     match what {
         What::Filing { due, .. } => points::filing(&asked.points(due, false).await?, lang),

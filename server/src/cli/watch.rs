@@ -17,6 +17,7 @@ use xueliang_base::{
     id::DivisionCode,
     kind::{Kind, Level},
     time::Wall,
+    wire::word,
 };
 use xueliang_client::{Event, Watcher};
 use xueliang_proto::v1::{
@@ -155,7 +156,8 @@ pub async fn follow(what: Follow, enough: impl Future<Output = ()>) -> anyhow::R
             }
         };
         // What the libraries say of a certificate helps nobody at a terminal.
-        if let (Event::Lost { reason, .. }, Some(known)) = (&mut event, watcher.trouble().and_then(advice)) {
+        let known = watcher.trouble().and_then(|trouble| advice(trouble, &api));
+        if let (Event::Lost { reason, .. }, Some(known)) = (&mut event, known) {
             *reason = known.replace("{said}", reason);
         }
         let line = if what.json { json_line(&event, &what.timezone)? } else { terminal.line(&event) };
@@ -336,7 +338,7 @@ fn ages(delivery: &Delivery, alert: &v1::Alert) -> String {
         .iter()
         .chain(delivery.deliver.as_ref())
         .map(|stage| {
-            let word = stage.stage().as_str_name().trim_start_matches("STAGE_").to_lowercase();
+            let word = word(stage.stage().as_str_name(), "STAGE_");
             format!("{word} {:.1}", stage.duration_us as f64 / 1000.0)
         })
         .collect();
@@ -469,11 +471,6 @@ fn json_line(event: &Event, timezone: &str) -> anyhow::Result<Option<String>> {
     Ok(Some(serde_json::to_string(&line)?))
 }
 
-/// The word of an enumerator, without its prefix.
-fn word(name: &str, prefix: &str) -> String {
-    name.trim_start_matches(prefix).to_lowercase()
-}
-
 fn json_alert<'a>(delivery: &'a Delivery, timezone: &str) -> Option<JsonAlert<'a>> {
     let alert = delivery.record.as_ref()?.alert.as_ref()?;
     let place = alert.place.clone().unwrap_or_default();
@@ -505,7 +502,7 @@ fn json_alert<'a>(delivery: &'a Delivery, timezone: &str) -> Option<JsonAlert<'a
             .stages
             .iter()
             .chain(delivery.deliver.as_ref())
-            .map(|s| (s.stage().as_str_name().trim_start_matches("STAGE_").to_lowercase(), s.duration_us))
+            .map(|s| (word(s.stage().as_str_name(), "STAGE_"), s.duration_us))
             .collect(),
         age_us: delivery.age_us,
         late: delivery.late,

@@ -7,15 +7,16 @@ use xueliang_alerts::role::Role;
 use xueliang_base::{
     config::{Config, Retention, SignIn},
     kind::Kind,
+    language::Language,
     point::PointClass,
 };
 use xueliang_inference::model::Model;
 use xueliang_proto::v1;
 
-use super::{Lang, head, row};
+use super::{head, row};
 
 /// The sheet.
-pub fn sheet(config: &Config, models: &[Model], lang: Lang) -> String {
+pub fn sheet(config: &Config, models: &[Model], lang: Language) -> String {
     let open = lang.of("〔待填写〕", "[to be written]");
     let mut text = format!(
         "# {}: {}\n\n",
@@ -60,7 +61,7 @@ pub fn sheet(config: &Config, models: &[Model], lang: Lang) -> String {
     text
 }
 
-fn purpose(config: &Config, lang: Lang) -> String {
+fn purpose(config: &Config, lang: Language) -> String {
     let mut bases: BTreeMap<&str, usize> = BTreeMap::new();
     for camera in &config.cameras {
         *bases.entry(camera.filing.legal_basis.map_or("-", |basis| basis.word())).or_default() += 1;
@@ -80,7 +81,7 @@ fn purpose(config: &Config, lang: Lang) -> String {
     text
 }
 
-fn content(config: &Config, models: &[Model], lang: Lang) -> String {
+fn content(config: &Config, models: &[Model], lang: Language) -> String {
     let mut classes: BTreeMap<Option<PointClass>, (usize, usize, usize)> = BTreeMap::new();
     for camera in &config.cameras {
         let (points, masked, signless) = classes.entry(camera.class).or_default();
@@ -124,7 +125,7 @@ fn content(config: &Config, models: &[Model], lang: Lang) -> String {
     text
 }
 
-fn kept(config: &Config, lang: Lang) -> String {
+fn kept(config: &Config, lang: Language) -> String {
     let key = config.cameras.iter().filter(|camera| camera.retention == Retention::KeyPoint).count();
     let ordinary = config.cameras.len() - key;
     let days = config.evidence.keep_days;
@@ -146,7 +147,7 @@ fn kept(config: &Config, lang: Lang) -> String {
     text
 }
 
-fn access(config: &Config, lang: Lang) -> String {
+fn access(config: &Config, lang: Language) -> String {
     let mut text = lang
         .of("权限按角色、区划和点位类型限定,每次调阅原始图像均须登记。\n\n", "Access is bound by role, division and class of point; each opening of an original is registered.\n\n")
         .to_owned();
@@ -173,7 +174,7 @@ fn access(config: &Config, lang: Lang) -> String {
     text
 }
 
-fn receivers(config: &Config, lang: Lang) -> String {
+fn receivers(config: &Config, lang: Language) -> String {
     if config.sinks.is_empty() && config.publishers.is_empty() {
         return lang.of("无。\n", "Nobody.\n").to_owned();
     }
@@ -197,7 +198,7 @@ fn receivers(config: &Config, lang: Lang) -> String {
     text
 }
 
-fn risks(lang: Lang) -> String {
+fn risks(lang: Language) -> String {
     lang.of(
         "- 误报使无关人员受到打扰:所有告警由人研判后处置。\n- 图像泄露:默认脱敏,原始图像调阅有登记、可追溯。\n- 模型偏差:见能力声明中的实测数据。\n",
         "- False alarms trouble people: each alert is judged by somebody before anyone acts.\n- Pictures leak: they are redacted \
@@ -207,7 +208,7 @@ fn risks(lang: Lang) -> String {
     .to_owned()
 }
 
-fn measures(config: &Config, lang: Lang) -> String {
+fn measures(config: &Config, lang: Language) -> String {
     let sealed = config.audit.heads.is_some();
     let mut text = lang
         .of(
@@ -237,7 +238,7 @@ mod tests {
              retention = \"key_point\"\n[camera.filing]\nlegal_basis = \"7-2\"\n\
              [[camera]]\nid = \"pier\"\nname = \"Pier\"\ndivision = \"33\"\nurl = \"rtsp://127.0.0.1/pier\"\n";
         let config = Config::parse(text, Path::new("/")).unwrap();
-        let zh = sheet(&config, &[], Lang::Zh);
+        let zh = sheet(&config, &[], Language::Chinese);
         for said in [
             "| 三类点 | 1 | 0 | 1 |",
             "| 未登记 | 1 | 0 | 1 |",
@@ -252,9 +253,9 @@ mod tests {
         // No person is named in it, whatever the configuration holds: neither paths nor credentials either.
         assert!(!zh.contains("rtsp://"));
         for role in Role::ALL {
-            assert!(zh.contains(&Lang::Zh.word("Role", v1::Role::from(role).into())), "{role:?}");
+            assert!(zh.contains(&Language::Chinese.word("Role", v1::Role::from(role).into())), "{role:?}");
         }
-        let en = sheet(&config, &[], Lang::En);
+        let en = sheet(&config, &[], Language::English);
         let words = en.chars().filter(|c| ('\u{4e00}'..'\u{9fff}').contains(c)).count();
         assert_eq!(words, 0, "{en}");
     }

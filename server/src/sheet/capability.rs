@@ -1,12 +1,13 @@
 //! The capability statement: what the system can and cannot do, from the manifests of the loaded models and the rules of this
 //! version, as Markdown. What it cannot do by design is no setting, and is said first.
 
+use xueliang_base::language::Language;
 use xueliang_inference::{
     capability::{self, State},
     model::Model,
 };
 
-use super::{Lang, head, row};
+use super::{head, row};
 
 /// What no option of the product changes.
 const NEVER: [(&str, &str); 7] = [
@@ -29,7 +30,7 @@ const NEVER: [(&str, &str); 7] = [
 ];
 
 /// The sheet.
-pub fn sheet(site: &str, models: &[Model], lang: Lang) -> String {
+pub fn sheet(site: &str, models: &[Model], lang: Language) -> String {
     let mut text = format!("# {}: {site}\n\n", lang.of("系统能力声明", "Capability statement"));
     text += lang.of(
         "本系统只对事件告警,从不识别个人。下列各项不由设置决定,也无法通过设置开启;加载器拒绝带有人脸、号牌、属性或再识别输出的模型,\
@@ -91,8 +92,8 @@ mod tests {
     fn every_kind_stands_in_one_list_by_what_is_loaded_and_what_is_never_done_stands_first() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let model = Model::load(&root.join("models/centernet-mobilenetv3")).unwrap();
-        let (sum, with) = (model.sha256().to_owned(), sheet("Town", &[model], Lang::Zh));
-        let without = sheet("Town", &[], Lang::En);
+        let (sum, with) = (model.sha256().to_owned(), sheet("Town", &[model], Language::Chinese));
+        let without = sheet("Town", &[], Language::English);
         for kind in Kind::all() {
             let row = format!("| {} |", kind.number());
             assert_eq!((with.matches(&row).count(), without.matches(&row).count()), (1, 1), "{kind:?}");

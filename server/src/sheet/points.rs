@@ -2,15 +2,17 @@
 
 use anyhow::Context as _;
 use xueliang_alerts::point::values;
+use xueliang_base::{
+    csv::{BYTE_ORDER_MARK, harmless},
+    language::Language,
+};
 use xueliang_proto::v1::{self, FiledPoint, FilingStatus, PointField};
-
-use super::Lang;
 
 /// Days below which a recorder keeps less than the law asks for (Order 799, Art. 17).
 const LEAST_DAYS: u32 = 30;
 
 /// The sheet of all these points: what is filed of each, and how its filing stands.
-pub fn filing(points: &[FiledPoint], lang: Lang) -> anyhow::Result<String> {
+pub fn filing(points: &[FiledPoint], lang: Language) -> anyhow::Result<String> {
     let standing = [
         lang.of("备案状态", "filing"),
         lang.of("备案编号", "filing number"),
@@ -47,7 +49,7 @@ pub fn filing(points: &[FiledPoint], lang: Lang) -> anyhow::Result<String> {
 }
 
 /// The sheet of points in force that have no sign.
-pub fn signs(points: &[FiledPoint], lang: Lang) -> anyhow::Result<String> {
+pub fn signs(points: &[FiledPoint], lang: Language) -> anyhow::Result<String> {
     const FIELDS: [PointField; 6] = [
         PointField::CameraId,
         PointField::Name,
@@ -69,12 +71,12 @@ pub fn signs(points: &[FiledPoint], lang: Lang) -> anyhow::Result<String> {
     sheet.text()
 }
 
-fn field_word(field: PointField, lang: Lang) -> String {
+fn field_word(field: PointField, lang: Language) -> String {
     lang.word("PointField", field.into())
 }
 
 /// A value as people read it: numbers of lists keep their number, which is what the forms ask for.
-fn shown(field: PointField, value: String, lang: Lang) -> String {
+fn shown(field: PointField, value: String, lang: Language) -> String {
     match (field, value.parse()) {
         (PointField::PointClass, Ok(number)) => lang.word("PointClass", number),
         (PointField::KeyPoint, _) if value.is_empty() => lang.of("否", "no").to_owned(),
@@ -84,7 +86,7 @@ fn shown(field: PointField, value: String, lang: Lang) -> String {
 }
 
 /// What of a point is against the law by itself.
-fn note(point: &FiledPoint, lang: Lang) -> String {
+fn note(point: &FiledPoint, lang: Language) -> String {
     let facts = point.facts.clone().unwrap_or_default();
     let mut notes = Vec::new();
     if point.days_left.is_some_and(|days| days < 0) {
@@ -119,15 +121,8 @@ impl Sheet {
     }
     fn text(self) -> anyhow::Result<String> {
         let bytes = self.0.into_inner().map_err(csv::IntoInnerError::into_error).context("end the sheet")?;
-        // The mark says UTF-8 to spreadsheets, which take another encoding otherwise.
-        Ok("\u{feff}".to_owned() + &String::from_utf8(bytes).context("the sheet is UTF-8")?)
+        Ok(BYTE_ORDER_MARK.to_owned() + &String::from_utf8(bytes).context("the sheet is UTF-8")?)
     }
-}
-
-/// A cell that a spreadsheet would take for a formula is marked as a text: names come from whoever writes configurations.
-fn harmless(cell: String) -> String {
-    let number = cell.parse::<f64>().is_ok();
-    if !number && cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell }
 }
 
 #[cfg(test)]
@@ -162,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_filing_says_of_each_point_what_is_due_what_is_missing_and_what_is_against_the_law() {
-        let rows = cells(&filing(&[point()], Lang::Zh).unwrap());
+        let rows = cells(&filing(&[point()], Language::Chinese).unwrap());
         assert_eq!(rows.len(), 2);
         let value = |word: &str| {
             let at = rows[0].iter().position(|head| head == word).unwrap_or_else(|| panic!("{word}"));
@@ -178,7 +173,7 @@ mod tests {
             assert!(value("提示").contains(said), "{}", value("提示"));
         }
         assert!(value("点位名称").starts_with("'="), "no cell is a formula");
-        let english = filing(&[point()], Lang::En).unwrap();
+        let english = filing(&[point()], Language::English).unwrap();
         let words = english.chars().filter(|c| ('\u{4e00}'..'\u{9fff}').contains(c)).count();
         assert_eq!(words, 0, "{english}");
         assert!(english.contains("overdue") && english.contains("\"Market, east\""));
@@ -189,7 +184,7 @@ mod tests {
         let mut signed = point();
         signed.facts.as_mut().unwrap().sign_since = "2026-10-30".to_owned();
         let gone = FiledPoint { status: FilingStatus::Removed.into(), ..point() };
-        let rows = cells(&signs(&[point(), signed, gone], Lang::Zh).unwrap());
+        let rows = cells(&signs(&[point(), signed, gone], Language::Chinese).unwrap());
         assert_eq!(rows.len(), 2);
         assert_eq!((rows[0][0].as_str(), rows[1][0].as_str()), ("点位编号", "gate"));
     }

@@ -1,9 +1,9 @@
 //! How evidence is kept and what of it was deleted, for whoever asks to see it (Order 799, Art. 17): as Markdown.
 
-use xueliang_base::time::Wall;
+use xueliang_base::{language::Language, time::Wall};
 use xueliang_proto::v1;
 
-use super::{Lang, head, row};
+use super::{head, row};
 
 /// What the sheet tells.
 pub struct Facts {
@@ -24,7 +24,7 @@ pub struct Facts {
 }
 
 /// The sheet.
-pub fn sheet(facts: &Facts, lang: Lang) -> String {
+pub fn sheet(facts: &Facts, lang: Language) -> String {
     let Facts { site, timezone, at, retention, certificates, more, holds } = facts;
     let time = |us: i64| if us == 0 { "-".to_owned() } else { Wall(us).rfc3339(timezone) };
     let mut text =
@@ -126,7 +126,7 @@ mod tests {
             more: true,
             holds: vec![hold],
         };
-        let zh = sheet(&facts, Lang::Zh);
+        let zh = sheet(&facts, Language::Chinese);
         assert!(
             zh.contains(
                 "| 7 | a-1 | 原始录像 | ab12 | - | - | 2026-01-01T08:00:00.000+08:00 | 文件已不存在 |"
@@ -134,7 +134,7 @@ mod tests {
             "{zh}"
         );
         assert!(zh.contains("更早的证明未列出") && zh.contains("court \\| asks"));
-        let en = sheet(&Facts { more: false, certificates: Vec::new(), ..facts }, Lang::En);
+        let en = sheet(&Facts { more: false, certificates: Vec::new(), ..facts }, Language::English);
         assert!(
             en.ends_with("None.\n") && en.contains("| days kept at least (Art. 17: 30 or more) | 30 |"),
             "{en}"

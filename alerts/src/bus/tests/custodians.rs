@@ -1,6 +1,6 @@
 //! Contacts of custodians: sealed on the disk, masked to readers, told in full past a right, a reason and the audit.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use xueliang_base::config::Config;
@@ -116,6 +116,51 @@ async fn a_file_is_imported_whole_or_not_at_all_and_a_contact_that_is_over_is_go
     let bench = Bench { folder, clock, bus, options };
     assert_eq!(import(&bench, "gate,,,\n", false).await.removed, 1);
     assert!(import(&bench, "gate,Market,,\n", false).await.faults[0].message.contains("no camera gate"));
+}
+
+/// Lets go of a call at the moment at which it has waited so many times and waits again; whether it came to its end before.
+async fn hung_up_after<T>(waits: usize, call: impl Future<Output = T>) -> bool {
+    let (mut call, mut left) = (std::pin::pin!(call), waits);
+    std::future::poll_fn(move |context| match call.as_mut().poll(context) {
+        Poll::Ready(_) => Poll::Ready(true),
+        Poll::Pending if left == 0 => Poll::Ready(false),
+        Poll::Pending => {
+            left -= 1;
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn what_is_begun_with_the_keys_comes_to_its_end_though_the_caller_hangs_up() {
+    let bench = bench();
+    let keys = || bench.bus.0.custodian_keys.lock();
+    let import = |name: &str| v1::ImportCustodiansRequest {
+        csv: Bytes::from(format!("camera_id,unit,name,telephone\ngate,Market,{name},110\n")),
+        dry_run: false,
+    };
+    for (waits, name) in (0..6).zip(["Li", "Wu", "Qi", "An", "Bo", "Lu"]) {
+        let who = operator();
+        let ended = hung_up_after(waits, bench.bus.import_custodians(&who, import(name))).await;
+        let begun = bench.bus.0.custodian_keys.try_lock().is_err();
+        // Before it waited once it may have begun nothing.
+        assert!(begun || ended || waits == 0, "{waits}: the keys are held until all is kept");
+        drop(keys().await);
+        if begun || ended {
+            let full = reveal(&bench, &who, "the gate is blocked").await.unwrap();
+            assert_eq!(full.contact.unwrap().name, name);
+        }
+    }
+    let path = bench.folder.path().join(crate::custodian::key::KEY_FILE);
+    for waits in 0..6 {
+        let before = fs::read_to_string(&path).unwrap();
+        hung_up_after(waits, bench.bus.rotate_custodian_key(&operator())).await;
+        drop(keys().await);
+        let after = fs::read_to_string(&path).unwrap();
+        assert!(after.lines().count() == 1 && after != before, "{waits}: {} keys", after.lines().count());
+        assert!(reveal(&bench, &operator(), "the gate is blocked").await.is_ok(), "{waits}");
+    }
 }
 
 #[tokio::test]

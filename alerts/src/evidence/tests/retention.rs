@@ -169,6 +169,11 @@ async fn holds_need_a_right_and_a_reason_and_are_listed() {
         assert_eq!(refused.unwrap_err().code(), Code::PermissionDenied);
     }
     assert_eq!(code(set(PrincipalKind::Operator, " no ").await), Code::InvalidArgument);
+    // Numbers that tell who somebody is stand in no reason.
+    let numbers = ["ask 13812345678 first", "id 11010119900307451x", "浙A12345 was there"];
+    for reason in numbers {
+        assert_eq!(code(set(PrincipalKind::Operator, reason).await), Code::InvalidArgument, "{reason}");
+    }
     for number in 0..100 {
         let set = set(PrincipalKind::Operator, &format!("order {number}")).await.unwrap().into_inner();
         assert_eq!((set.hold.unwrap().hold_id, set.pieces), (number + 1, 0));
@@ -177,6 +182,11 @@ async fn holds_need_a_right_and_a_reason_and_are_listed() {
     let lift = v1::LiftLegalHoldRequest { hold_id: 100, reason: "case closed".into() };
     let lifted = api.lift_legal_hold(by(PrincipalKind::Operator, lift)).await.unwrap().into_inner();
     assert_eq!(lifted.hold.unwrap().lift_reason, "case closed");
+    for reason in numbers {
+        let lift = v1::LiftLegalHoldRequest { hold_id: 99, reason: reason.to_owned() };
+        let refused = api.lift_legal_hold(by(PrincipalKind::Operator, lift)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{reason}");
+    }
     let unknown = v1::LiftLegalHoldRequest { hold_id: 101, reason: "case closed".into() };
     let unknown = api.lift_legal_hold(by(PrincipalKind::Operator, unknown)).await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);

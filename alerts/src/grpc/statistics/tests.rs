@@ -1,6 +1,6 @@
 //! Statistics are what a plain look at every history finds, of one's own divisions alone, and never anybody's.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 use tonic::Code;
 use xueliang_base::time::Clock as _;
@@ -341,14 +341,19 @@ async fn what_would_tell_who_worked_is_refused_with_what_to_do() {
     assert_eq!(status.code(), Code::PermissionDenied);
 }
 
-/// Makes accounts of a unit.
-async fn people(bench: &Bench, unit: &str, accounts: usize) {
-    let accounts = (0..accounts).map(|number| v1::Account {
-        name: format!("{unit}-{number}"),
-        unit: unit.to_owned(),
-        ..v1::Account::default()
-    });
-    for account in accounts {
+/// Makes accounts of a unit, as they are when their owners may sign in, changed by this.
+async fn people(bench: &Bench, unit: &str, numbers: Range<usize>, change: impl Fn(&mut v1::Account)) {
+    for number in numbers {
+        let mut account = v1::Account {
+            name: format!("{unit}-{number}"),
+            display_name: "Somebody".to_owned(),
+            unit: unit.to_owned(),
+            roles: vec![v1::Role::Handler.into()],
+            whole_town: true,
+            is_set_up: true,
+            ..v1::Account::default()
+        };
+        change(&mut account);
         crate::store::tests::put_account(bench.folder.path(), &account);
     }
 }
@@ -374,14 +379,30 @@ async fn a_unit_of_few_people_is_never_told_apart_nor_left_over() {
     };
     // Nobody knows who they are: all of them together, and those of which nobody was asked.
     assert_eq!(told(&bench).await, ["", "others"]);
-    people(&bench, UNITS[0], 3).await;
-    people(&bench, UNITS[1], 4).await;
-    people(&bench, UNITS[2], 1).await;
+    people(&bench, UNITS[0], 0..3, |_| {}).await;
+    people(&bench, UNITS[1], 0..4, |_| {}).await;
+    people(&bench, UNITS[2], 0..1, |_| {}).await;
     // One alone would be left over: another joins it.
     let names = told(&bench).await;
     assert_eq!((names.len(), names[0].as_str()), (3, ""), "{names:?}");
     assert!(names.contains(&"others".to_owned()) && !names.contains(&UNITS[2].to_owned()), "{names:?}");
-    people(&bench, UNITS[2], 3).await;
+    // Nor do those count that nobody may use: never set up, over, without training, taken away, or a machine's.
+    let now = bench.clock.wall().0;
+    let unused: [&dyn Fn(&mut v1::Account); 5] = [
+        &|account| account.is_set_up = false,
+        &|account| account.valid_until_unix_us = now,
+        &|account| account.trained_until_unix_us = now,
+        &|account| account.disabled = true,
+        &|account| {
+            account.machine = true;
+            account.roles = vec![v1::Role::ExternalPlatform.into()];
+        },
+    ];
+    for (index, unused) in unused.into_iter().enumerate() {
+        people(&bench, UNITS[2], 10 + 3 * index..13 + 3 * index, unused).await;
+        assert_eq!(told(&bench).await, names);
+    }
+    people(&bench, UNITS[2], 0..3, |_| {}).await;
     assert_eq!(told(&bench).await, ["", UNITS[0], UNITS[2], UNITS[1]]);
 }
 

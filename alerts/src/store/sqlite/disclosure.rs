@@ -1,7 +1,7 @@
 //! Public releases, and requests of those concerned. What was decided is append-only; every write is audited with it.
 
 use rusqlite::{Connection, Row, params};
-use xueliang_base::time::Wall;
+use xueliang_base::{time::Wall, wire};
 use xueliang_proto::v1;
 
 use super::{
@@ -147,7 +147,7 @@ fn decide_release(db: &Connection, by: &Taker, decision: &ReleaseDecision, now: 
         return Err(Error::Conflict(format!(
             "release {}: look at the {} of alert {} before it is approved",
             found.release_id,
-            found.kind().as_str_name().trim_start_matches("EVIDENCE_KIND_").to_lowercase(),
+            wire::word(found.kind().as_str_name(), "EVIDENCE_KIND_"),
             found.alert_id
         )));
     }

@@ -66,10 +66,13 @@ impl Sql {
         self
     }
     /// Only what one of these parts of a path stands for.
-    pub(super) fn under<'a>(&mut self, parts: impl ExactSizeIterator<Item = &'a str>) {
-        let any = vec!["instr(a.path, ?) > 0"; parts.len()].join(" OR ");
-        let any = if any.is_empty() { "0" } else { &any };
-        self.add(&format!(" AND ({any})"), parts.map(|part| Value::from(format!("/{part}/"))));
+    pub(super) fn under<'a>(&mut self, parts: impl Iterator<Item = &'a str>) {
+        // One parameter however many there are: a statement takes no thousand of conditions. No part holds a quote.
+        let all: Vec<String> = parts.map(|part| format!("\"/{part}/\"")).collect();
+        self.add(
+            " AND EXISTS (SELECT 1 FROM json_each(?) WHERE instr(a.path, value) > 0)",
+            [Value::from(format!("[{}]", all.join(",")))],
+        );
     }
     /// Only rows about alerts within reach; `column` holds the alert's id.
     pub(super) fn about(&mut self, column: &str, within: Option<&Vec<Reach>>) -> &mut Self {

@@ -8,7 +8,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use xueliang_base::{
     alert::{EvidenceKind, Sha256},
-    id::AlertId,
+    id::{AlertId, CameraId},
     time::Wall,
 };
 use xueliang_proto::v1;
@@ -260,12 +260,26 @@ fn feed(db: &Connection) -> Result<Feed> {
     Ok(feed?)
 }
 
+fn last_path_of(db: &Connection, camera: &str) -> Result<Option<String>> {
+    // Alerts have no index by camera: of one that never had any, none is looked at.
+    let mut known = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM case_place WHERE camera = ?1)")?;
+    if !known.query_row([camera], |row| row.get(0))? {
+        return Ok(None);
+    }
+    let mut last =
+        db.prepare_cached("SELECT path FROM alert WHERE camera = ?1 ORDER BY change_seq DESC LIMIT 1")?;
+    Ok(last.query_row([camera], |row| row.get(0)).optional()?)
+}
+
 impl RetentionStore for SqliteStore {
     fn camera_of(&self, alert: AlertId) -> Answer<Option<String>> {
         self.read(move |db| {
             let mut query = db.prepare_cached("SELECT camera FROM alert WHERE alert_id = ?1")?;
             Ok(query.query_row([alert.to_string()], |row| row.get(0)).optional()?)
         })
+    }
+    fn last_path_of(&self, camera: CameraId) -> Answer<Option<String>> {
+        self.read(move |db| last_path_of(db, camera.as_str()))
     }
     fn evidence_kept(&self) -> Answer<u64> {
         self.read(|db| Ok(kept(db)?.iter().map(|(bytes, _)| bytes).sum()))

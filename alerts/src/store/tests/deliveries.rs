@@ -85,6 +85,34 @@ proptest! {
 }
 
 #[tokio::test]
+async fn deliveries_to_whoever_has_wide_rights_are_listed_and_what_they_reach_is_found() {
+    let bench = Bench::new();
+    let alert = critical();
+    bench.commit(std::slice::from_ref(&alert)).await;
+    let own = alert.place.division_path.last().unwrap().to_string();
+    // As of somebody bound to 1500 divisions and two classes, and to the alert's.
+    let parts = (0..1500).flat_map(|code| [format!("{code}#1"), format!("{code}#3")]).chain([own]);
+    let within: Vec<Reach> = parts.map(|part| part.parse().unwrap()).collect();
+    let filter = Arc::new(Filter { within: Some(within), ..Filter::default() });
+    let (principal, subscription) = ("c".to_owned(), "wide".to_owned());
+    let reader =
+        Arc::new(Reader { principal, subscription, mark: filter.mark(), filter: Arc::clone(&filter) });
+    let store = bench.bus.store();
+    store.save_deliveries(vec![note(&reader, 0, 1, 0)]).await.unwrap();
+    let told = store.deliveries(alert.id, 0).await.unwrap();
+    assert_eq!(told.iter().map(|one| &*one.subscription).collect::<Vec<_>>(), ["wide"]);
+    let query = ListQuery { filter: (*filter).clone(), limit: 9, ..ListQuery::default() };
+    assert_eq!(store.list(query).await.unwrap().len(), 1);
+    assert_eq!(store.snapshot_page(filter, 1, None, 9).await.unwrap().len(), 1);
+    let query = CaseQuery {
+        filter: Filter { within: Some(Vec::new()), ..Filter::default() },
+        limit: 9,
+        ..CaseQuery::default()
+    };
+    assert_eq!(store.cases(query).await.unwrap().cases, [], "who is bound to nothing sees nothing");
+}
+
+#[tokio::test]
 async fn a_busy_hour_of_deliveries_is_few_rows_and_old_ones_are_forgotten() {
     let bench = Bench::new();
     let alerts = [critical(), critical()];

@@ -1,10 +1,10 @@
 //! An explanation for programs: words for enumerations, RFC 3339 for moments, seconds for lengths.
 
 use serde_json::{Value, json};
-use xueliang_base::wire;
+use xueliang_base::wire::{self, word};
 use xueliang_proto::v1::{self, ExplainedVerdict};
 
-use super::{time, word};
+use super::time;
 
 /// All of it, on one line.
 pub(super) fn of(camera: &v1::ExplainedCamera, zone: &str) -> anyhow::Result<String> {

@@ -1,9 +1,10 @@
 //! An explanation for people, a hundred columns wide.
 
-use xueliang_base::{time::Wall, wire};
+use xueliang_base::{
+    time::Wall,
+    wire::{self, word},
+};
 use xueliang_proto::v1::{self, ExplainedLookKind, LookPurpose, Said, Signal, WakeReason};
-
-use super::word;
 
 /// Columns.
 const WIDTH: usize = 100;

@@ -21,6 +21,17 @@ fn what_is_given_goes_before_the_environment_and_that_before_what_is_usual() {
     assert!(Reach::at("unix:/x").filled().key_file.is_none());
 }
 
+#[tokio::test]
+async fn a_variable_that_is_empty_says_nothing() {
+    let empty = Reach::default().filled_from(|_| Some(OsString::new()));
+    assert!(empty.api.is_none() && empty.ca_file.is_none() && empty.key_file.is_none());
+    // As with nothing else in the environment.
+    let here = Reach { api: Some("http://127.0.0.1:1".into()), ..Reach::default() };
+    let key = |text: &str| here.connected(|name| (name == "XUELIANG_KEY").then(|| text.into()));
+    assert!(key("").is_ok());
+    assert!(key("no key").is_err(), "one that is set is used");
+}
+
 #[test]
 fn an_address_of_this_machine_is_taken_where_no_other_is_named_and_a_key_that_is_named_counts_there() {
     let named = Reach { api: Some("https://town:1".into()), ..Reach::default() };
@@ -45,7 +56,15 @@ fn every_trouble_but_what_the_service_says_itself_has_its_advice() {
         NotSignedIn,
         NotPermitted,
     ] {
-        assert!(advice(trouble).is_some_and(|advice| advice.len() > 20), "{trouble:?}");
+        let told = advice(trouble, "http://127.0.0.1:8750");
+        assert!(told.is_some_and(|advice| advice.len() > 20), "{trouble:?}");
     }
-    assert_eq!(advice(Other), None);
+    assert_eq!(advice(Other, "http://127.0.0.1:8750"), None);
+    for address in ["https://town:1", "unix:/run/api.sock", ""] {
+        assert_eq!(
+            advice(WantsTls, address),
+            None,
+            "{address}: nobody was spoken to without TLS that wants it"
+        );
+    }
 }

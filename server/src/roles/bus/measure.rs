@@ -26,6 +26,7 @@ use xueliang_base::{
     cursor::Cursor,
     metrics::{Counters, Gauges, Histograms, Metrics},
     shutdown::Stopping,
+    wire,
 };
 use xueliang_proto::v1::{Delivery, Stage, subscribe_response::Item};
 
@@ -321,7 +322,7 @@ fn observe(own: &BusMetrics, delivery: &Delivery) {
     age("committed", alert.stages.iter().map(|stage| stage.duration_us).sum());
     age("sent", delivery.age_us);
     for stage in alert.stages.iter().chain(delivery.deliver.as_ref()) {
-        let word = stage.stage().as_str_name().trim_start_matches("STAGE_").to_lowercase();
+        let word = wire::word(stage.stage().as_str_name(), "STAGE_");
         own.stages.get_or_create(&vec![("stage", word)]).observe(seconds(stage.duration_us));
     }
 }

@@ -18,12 +18,14 @@ use super::{
     search,
 };
 use crate::{
+    account::Profile,
     case::{
         fact::{Took, Verdict, bit},
         tally::{Counted, Names, Roster, Tally, Told},
         wire,
     },
     error::{Error, Result},
+    reach,
 };
 
 /// Cases that one answer counts: some seconds of reading, and how long each took in memory.
@@ -82,31 +84,27 @@ fn named<T>(db: &Connection, sql: &str, read: impl Fn(&Row<'_>) -> Result<T>) ->
     Ok(all.into_iter().collect())
 }
 
-/// Divisions of a place's own path, from the root down.
-fn divisions(path: &str) -> Vec<String> {
-    let own = path.split('|').next().unwrap_or_default();
-    own.split('/').filter(|code| !code.is_empty()).map(str::to_owned).collect()
-}
-
-/// How many people's accounts act for each unit: those that are in use, machines not counted.
-fn people(db: &Connection) -> Result<HashMap<String, usize>> {
+/// How many people's accounts act for each unit: those that may be used now, machines not counted.
+fn people(db: &Connection, now: Wall) -> Result<HashMap<String, usize>> {
     let mut people = HashMap::new();
     let all = Sql::new("SELECT content FROM account").all(db, |row| {
         let content = row.get_ref(0)?.as_blob().map_err(|_| damaged("account")())?;
-        v1::Account::decode(content).map_err(|_| damaged("account")())
+        let account = v1::Account::decode(content).map_err(|_| damaged("account")())?;
+        Profile::stored(&account).map_err(|_| damaged("account")())
     })?;
-    for account in all.into_iter().filter(|account| !account.disabled && !account.machine) {
+    for account in all.into_iter().filter(|account| account.in_use(now) && !account.machine) {
         *people.entry(account.unit).or_default() += 1;
     }
     Ok(people)
 }
 
-fn names(db: &Connection, rules: &Rules, query: &StatisticsQuery) -> Result<Names> {
+fn names(db: &Connection, rules: &Rules, query: &StatisticsQuery, now: Wall) -> Result<Names> {
     let by = |key| query.by.contains(&key);
     let zone = rules.policy.calendar.zone();
     let mut names = Names {
         places: named(db, "SELECT place, camera, path FROM case_place", |row| {
-            Ok((row.get(1)?, divisions(&row.get::<_, String>(2)?)))
+            let path: String = row.get(2)?;
+            Ok((row.get(1)?, reach::own_divisions(&path).map(str::to_owned).collect()))
         })?,
         sources: named(db, "SELECT source, rule, model FROM case_source", |row| {
             Ok((row.get(1)?, row.get(2)?))
@@ -118,7 +116,7 @@ fn names(db: &Connection, rules: &Rules, query: &StatisticsQuery) -> Result<Name
         depth: query.depth,
     };
     if by(StatisticsKey::Unit) {
-        names.people = people(db)?;
+        names.people = people(db, now)?;
     }
     if by(StatisticsKey::Shift) {
         let zone = zone.iana_name().unwrap_or("UTC");
@@ -147,7 +145,7 @@ fn each(
 /// Counts cases.
 pub(super) fn all(db: &Connection, rules: &Rules, query: &StatisticsQuery, now: Wall) -> Result<Told> {
     let once = db.unchecked_transaction()?;
-    let names = names(&once, rules, query)?;
+    let names = names(&once, rules, query, now)?;
     let wanted = CaseQuery {
         filter: query.filter.clone(),
         from_inclusive: Some(query.from_inclusive),

@@ -180,7 +180,7 @@ pub(in super::super) fn begin(db: &Connection) -> Result<()> {
     Ok(())
 }
 
-/// What raised each alert, and whether it is a drill.
+/// What raised each alert, and whether it is a drill. Of one whose state cannot be read neither is known.
 fn of_alerts(db: &Connection) -> Result<()> {
     let mut query = db.prepare(
         "SELECT a.alert_id, s.content FROM alert a JOIN alert_state s ON s.seq = a.change_seq \
@@ -193,14 +193,18 @@ fn of_alerts(db: &Connection) -> Result<()> {
         let mut some = Vec::new();
         while let Some(row) = rows.next()? {
             let content = row.get_ref(1)?.as_blob().map_err(|_| damaged("alert")())?;
-            let alert = v1::Alert::decode(content).map_err(|_| damaged("alert")())?;
-            some.push((row.get::<_, String>(0)?, alert));
+            some.push((row.get::<_, String>(0)?, v1::Alert::decode(content)));
         }
         drop(rows);
         let Some((end, _)) = some.last() else { return Ok(()) };
         last.clone_from(end);
         for (id, alert) in &some {
-            set.execute(params![id, source(db, alert)?, alert.drill])?;
+            match alert {
+                Ok(alert) => drop(set.execute(params![id, source(db, alert)?, alert.drill])?),
+                Err(error) => {
+                    warn!(alert = id, %error, "an alert cannot be read: statistics do not know what raised it")
+                }
+            }
         }
     }
 }

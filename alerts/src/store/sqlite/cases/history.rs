@@ -123,7 +123,13 @@ fn link(previous: &[u8; 32], content: &[u8]) -> [u8; 32] {
 
 impl File {
     pub(super) fn load(db: &Connection, id: i64) -> Result<Self> {
-        let broken = damaged("history of a case");
+        let broken = || {
+            Error::DataLoss(
+                "the history of this case is not what was written, it can be neither told nor acted on: ask whoever runs the \
+                 service, a backup holds it as it was, and the audit the checksum of each entry"
+                    .to_owned(),
+            )
+        };
         let mut query = db.prepare_cached("SELECT revision FROM case_file WHERE case_id = ?1")?;
         let revision: i64 = query.query_row([id], |row| row.get(0))?;
         let mut query = db.prepare_cached(

@@ -24,6 +24,7 @@ use crate::{
     case::{CaseNumber, State, fact::bit},
     error::{Error, Result},
     filter::Filter,
+    reach,
 };
 
 /// A condition that at most so many cases meet leads to them by its own index: to look each up and to sort them takes
@@ -192,10 +193,13 @@ impl Stretch {
         match &query.before_exclusive {
             None => {}
             Some((at, key)) if key.parse::<CaseNumber>().is_ok() => {
-                let mut find = db.prepare_cached("SELECT case_id FROM case_file WHERE number = ?1")?;
-                let id: Option<i64> = find.query_row([key], |row| row.get(0)).optional()?;
+                let mut find = db.prepare_cached("SELECT case_id, path FROM case_file WHERE number = ?1")?;
+                let found: Option<(i64, String)> =
+                    find.query_row([key], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+                // What whoever asks may not see is not told to be there.
+                let seen = found.filter(|(_, path)| reach::reaches(query.filter.within.as_deref(), path));
                 let unknown = || Error::Invalid("page_token: use one from an earlier answer".to_owned());
-                stretch.touched_before = Some((at.0, id.ok_or_else(unknown)?));
+                stretch.touched_before = Some((at.0, seen.ok_or_else(unknown)?.0));
                 stretch.untouched_upto = Some(at.0);
             }
             Some((at, key)) => {

@@ -2,7 +2,7 @@
 
 mod power;
 
-use xueliang_base::error::ErrorKind;
+use xueliang_base::{error::ErrorKind, point::PointClass};
 
 use super::*;
 use crate::{
@@ -39,7 +39,8 @@ fn asked(alert: AlertId, revision: u64, action: Action) -> ActOn {
 async fn a_history_that_was_changed_is_not_believed_and_troubles_no_other_case() {
     for edit in EDITS {
         let bench = Bench::new();
-        let (one, other) = (major(), major());
+        let (mut one, other) = (major(), major());
+        one.place.class = Some(PointClass::Third);
         bench.commit(&[one.clone(), other.clone()]).await;
         for alert in [&one, &other] {
             for (revision, action) in
@@ -61,6 +62,7 @@ async fn a_history_that_was_changed_is_not_believed_and_troubles_no_other_case()
         let store = bench.bus.store();
         let refused = store.case(CaseKey::Alert(one.id), None).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::DataLoss, "{edit}");
+        assert!(refused.to_string().contains("ask whoever runs the service"), "{edit}: {refused}");
         let urge = |alert| asked(alert, 3, Action::Urge);
         let refused = store.act_on_case(urge(one.id)).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Internal, "{edit}");
@@ -75,6 +77,8 @@ async fn a_history_that_was_changed_is_not_believed_and_troubles_no_other_case()
         assert!(!damaged.number.is_empty() && damaged.opened_unix_us > 0, "{edit}: {damaged:?}");
         let subject = damaged.subject.as_ref().unwrap();
         assert_eq!(subject.camera_id, one.place.camera.as_str(), "{edit}");
+        let codes: Vec<_> = one.place.division_path.iter().map(ToString::to_string).collect();
+        assert_eq!(subject.division_path, codes, "{edit}");
         assert_eq!(whole.len(), 1, "{edit}");
         let counted = bench.bus.counts().case_damaged.load(std::sync::atomic::Ordering::Relaxed);
         assert_eq!(counted, 1, "{edit}");

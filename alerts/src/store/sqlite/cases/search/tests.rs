@@ -10,6 +10,7 @@ use crate::{
     testing::{
         Bench, Dice, close,
         histories::{STREETS, cases, town},
+        major,
     },
 };
 
@@ -306,4 +307,53 @@ async fn a_number_is_found_with_nothing_else_said_and_not_outside_ones_divisions
     let page = bench.bus.store().cases(CaseQuery { filter: elsewhere, ..query }).await.unwrap();
     assert_eq!((page.cases, page.total), (Vec::new(), Some(0)), "not even how many there are");
     assert!(matches!(keys[0], CaseKey::Alert(_)));
+}
+
+#[tokio::test]
+async fn a_page_token_tells_nothing_of_a_case_that_lies_elsewhere() {
+    let mut dice = Dice(3);
+    let bench = Bench::new();
+    let keys = town(&bench, &mut dice, 30, 150).await;
+    let all = cases(&bench, &keys).await;
+    let one = all.iter().filter_map(|told| told.case.as_ref()).find(|case| !case.number.is_empty()).unwrap();
+    let ask = |number: &str, code: &str| CaseQuery {
+        filter: Filter { within: Some(vec![code.parse().unwrap()]), ..Filter::default() },
+        before_exclusive: Some((Wall(one.opened_unix_us), number.to_owned())),
+        limit: 9,
+        ..CaseQuery::default()
+    };
+    let store = bench.bus.store();
+    let nobodys = format!("{}999999999", &one.number[..20]);
+    let path = &one.subject.as_ref().unwrap().division_path;
+    let elsewhere = STREETS.iter().find(|street| !path.iter().any(|code| code == *street)).unwrap();
+    let unknown = store.cases(ask(&nobodys, elsewhere)).await.unwrap_err();
+    assert_eq!(store.cases(ask(&one.number, elsewhere)).await.unwrap_err(), unknown);
+    assert!(store.cases(ask(&one.number, "33")).await.is_ok(), "its own token leads on");
+}
+
+#[tokio::test]
+async fn an_alert_that_cannot_be_read_keeps_no_service_from_starting() {
+    let bench = Bench::new();
+    let (broken, whole) = (major(), major());
+    bench.commit(&[broken.clone(), whole.clone()]).await;
+    let Bench { folder, clock, bus, options } = bench;
+    close(bus).await;
+    let path = folder.path().join(STORE_FILE);
+    let db = Connection::open(&path).unwrap();
+    db.execute_batch("DROP TRIGGER alert_state_as_is").unwrap();
+    let named = "SELECT alert_id, source IS NOT NULL FROM alert ORDER BY source IS NOT NULL";
+    db.execute("UPDATE alert_state SET content = x'ff' WHERE alert_id = ?1", [broken.id.to_string()])
+        .unwrap();
+    db.execute_batch(
+        "UPDATE alert SET source = NULL; INSERT INTO meta (key, value) VALUES ('case_facts_begin', x'01');",
+    )
+    .unwrap();
+    drop(db);
+    let bus = crate::bus::Bus::open(folder.path(), clock.clone(), options.clone()).unwrap();
+    let db = Connection::open(&path).unwrap();
+    let mut query = db.prepare(named).unwrap();
+    let known = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, bool>(1)?))).unwrap();
+    let known: Vec<_> = known.map(Result::unwrap).collect();
+    assert_eq!(known, [(broken.id.to_string(), false), (whole.id.to_string(), true)]);
+    drop(bus);
 }
