@@ -145,7 +145,7 @@ impl Planner {
     pub fn hear(&mut self, now: Mono, id: &CameraId, heard: &Heard) {
         let Some(seat) = self.seats.get_mut(id) else { return };
         seat.hear(now, heard);
-        self.weigh |= seat.measure(heard.bits);
+        self.weigh |= seat.measure(now, heard.bits);
     }
 
     /// What changes now: who may connect, and who is to close.

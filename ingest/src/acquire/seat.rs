@@ -15,6 +15,8 @@ use crate::{
 
 /// A failed sign-in is not tried again before: three to five lock an account.
 const ACCOUNT: Duration = Duration::from_secs(300);
+/// A camera has to send less for so long until it is taken to: scenes come and go, and who keeps a session must not change with them.
+const FALLS: Duration = Duration::from_secs(600);
 
 /// Where a camera is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub(super) struct Seat {
     pub(super) failures: u32,
     stated: u64,
     measured: Option<u64>,
+    /// Since when it has sent clearly less, and the most of that.
+    less: Option<(Mono, u64)>,
     patience: Duration,
     /// When its next visit is due.
     due: Mono,
@@ -94,6 +98,7 @@ impl Default for Seat {
             failures: 0,
             stated: 0,
             measured: None,
+            less: None,
             patience: Duration::ZERO,
             due: Mono(0),
             not_before: Mono(0),
@@ -130,14 +135,22 @@ impl Seat {
     pub(super) fn bits(&self) -> u64 {
         self.measured.unwrap_or(self.stated)
     }
-    /// Takes a measurement; true where it says something new.
-    pub(super) fn measure(&mut self, bits: Option<u64>) -> bool {
+    /// Takes a measurement; true where it says something new: at once where it sends more, after [`FALLS`] where it sends less.
+    pub(super) fn measure(&mut self, now: Mono, bits: Option<u64>) -> bool {
         let Some(bits) = bits else { return false };
-        let news = bits.abs_diff(self.bits()) > self.bits() / 5;
-        if news {
-            self.measured = Some(bits);
+        let clearly = bits.abs_diff(self.bits()) > self.bits() / 5;
+        if clearly && bits < self.bits() {
+            let (since, most) = self.less.get_or_insert((now, bits));
+            *most = bits.max(*most);
+            if now.since(*since) < FALLS {
+                return false;
+            }
         }
-        news
+        let less = self.less.take();
+        if clearly {
+            self.measured = Some(less.map_or(bits, |(_, most)| most.max(bits)));
+        }
+        clearly
     }
     /// How it is taken.
     pub(super) fn granted(&self) -> Acquire {

@@ -305,10 +305,18 @@ fn bandwidth_is_shared_along_the_whole_chain_and_what_was_measured_counts() {
     // It sends more than was said: then only the other one fits beside somebody who takes turns.
     town.camera("k1").heard.bits = Some(7_000_000);
     town.pass(30.0);
-    let lacks = |id: &str| town.taken(id).crowded_out.map(|(_, lack)| lack);
-    assert_eq!((lacks("k1"), lacks("k2")), (Some(Lack::Bandwidth), Some(Lack::Bandwidth)));
+    let lacks = |town: &Town, id: &str| town.taken(id).crowded_out.map(|(_, lack)| lack);
+    assert_eq!((lacks(&town, "k1"), lacks(&town, "k2")), (Some(Lack::Bandwidth), Some(Lack::Bandwidth)));
+    // Scenes come and go: who keeps a session does not change with each of them.
+    for _ in 0..5 {
+        for (bits, seconds) in [(5_000_000, 400.0), (7_000_000, 40.0)] {
+            town.camera("k1").heard.bits = Some(bits);
+            town.pass(seconds);
+            assert_eq!(lacks(&town, "k1"), Some(Lack::Bandwidth));
+        }
+    }
     town.camera("k1").heard.bits = Some(5_000_000);
-    town.pass(120.0);
+    town.pass(660.0);
     assert_eq!(town.taken("k1").acquire, Acquire::Continuous);
 }
 
