@@ -159,18 +159,20 @@ impl Spare {
         }
         None
     }
-    /// The turn of this sub-stream has ended. After a failure its decoder is gone.
-    pub fn done(&mut self, now: Mono, id: &CameraId, succeeded: bool) {
-        let Some(seat) = self.seats.get_mut(id).filter(|seat| seat.due.is_none()) else { return };
+    /// The turn of this sub-stream has ended. After a failure its decoder is taken away: the worker that keeps it is to be told.
+    #[must_use]
+    pub fn done(&mut self, now: Mono, id: &CameraId, succeeded: bool) -> Option<WorkerId> {
+        let seat = self.seats.get_mut(id).filter(|seat| seat.due.is_none())?;
         if succeeded {
             seat.failures = 0;
             let next = seat.started.plus(EVERY).max(now);
             self.wait(id, next);
+            None
         } else {
             let pause = PAUSE.saturating_mul(1 << seat.failures.min(16)).min(LONGEST_PAUSE);
             seat.failures = seat.failures.saturating_add(1);
-            self.release(id);
             self.wait(id, now.plus(pause));
+            self.release(id)
         }
     }
     /// When to ask [`Spare::next`] again though no turn and no look has ended.

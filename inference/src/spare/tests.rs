@@ -68,7 +68,7 @@ impl Town {
         for now in from_ms..to_ms {
             if let Some((n, ends)) = under_way.filter(|(_, ends)| *ends <= now) {
                 let _: u64 = ends;
-                self.spare.done(at(now), &id(n), true);
+                assert_eq!(self.spare.done(at(now), &id(n), true), None);
                 under_way = None;
             }
             if under_way.is_none()
@@ -146,7 +146,8 @@ fn what_fails_is_tried_again_later_and_later_and_a_dead_worker_keeps_nothing() {
         }
         town.fed[0] = (None, None);
         pauses.push(now - since);
-        town.spare.done(at(now), &id(0), false);
+        let kept = town.spare.holder(&id(0));
+        assert_eq!(town.spare.done(at(now), &id(0), false), kept, "its worker is to be told");
         assert_eq!(town.spare.kept(), 0);
     }
     assert!(pauses.windows(2).all(|pair| pair[1] >= pair[0]), "{pauses:?}");
@@ -194,7 +195,8 @@ fn on_random_histories_a_turn_is_on_a_free_worker_that_keeps_the_decoder_and_a_c
                 if !succeeded {
                     town.fed[n] = (None, None);
                 }
-                town.spare.done(at(now), &id(n), succeeded);
+                let kept = town.spare.holder(&id(n)).filter(|_| !succeeded);
+                assert_eq!(town.spare.done(at(now), &id(n), succeeded), kept, "its worker is to be told");
             }
             match dice.random_range(0..60) {
                 0 => town.spare.worker_lost(WorkerId(dice.random_range(0..3))),

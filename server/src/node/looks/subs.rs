@@ -137,7 +137,8 @@ impl Looks {
                 return true;
             }
             // It left the ring in this moment.
-            self.spare.done(now, &turn.camera, true);
+            let kept = self.spare.done(now, &turn.camera, true);
+            debug_assert_eq!(kept, None, "only a failure takes a decoder away");
         }
     }
 
@@ -213,12 +214,16 @@ impl Looks {
         let Some(running) = self.cameras.get_mut(&done.camera) else { return };
         let same = running.cell.sub.as_ref().is_some_and(|sub| Arc::ptr_eq(sub, &done.sub));
         let Some(followed) = running.sub.as_mut().filter(|_| same) else { return };
-        self.spare.done(now, &done.camera, outcome.is_ok());
+        let kept = self.spare.done(now, &done.camera, outcome.is_ok());
         let Ok((pictures, glanced)) = outcome else {
             self.facts.subs.failed += 1;
             followed.forget();
             // Its keyframe may be what cannot be decoded: not the same again.
             followed.failed = done.span.units.last().map_or(followed.failed, |unit| unit.seq);
+            // A turn that took too long, or could not be read, leaves its decoder with the worker.
+            if let Some(worker) = kept {
+                self.release(&done.camera, worker, true);
+            }
             return;
         };
         match done.takes {
