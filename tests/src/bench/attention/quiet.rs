@@ -18,9 +18,10 @@ const OFF_MEASURED: Duration = Duration::from_secs(30);
 const QUIET: usize = 16;
 const MIXED: usize = 20;
 /// Backgrounds are learned, the encoded tier has had lessons, and places where something comes and goes are known to, which takes
-/// five minutes where that is the whole picture.
-const SETTLE: Duration = Duration::from_secs(480);
-const MEASURED: Duration = Duration::from_secs(60);
+/// five to ten minutes where that is the whole picture.
+const SETTLE: Duration = Duration::from_secs(900);
+/// A restless camera is woken once in some minutes: sixteen of them for a minute would be a handful of chances.
+const MEASURED: Duration = Duration::from_secs(180);
 
 /// The reference with one encoding.
 struct Off {
