@@ -102,7 +102,8 @@ fn some_action(dice: &mut Dice, case: &v1::Case, other: Option<String>, bench: &
         (_, CaseState::Verifying) => Action::Pass,
         _ => Action::Reopen,
     };
-    let person = dice.roll(3);
+    // Who has begun goes on, as a rule: others are refused most of what is next.
+    let person = if dice.roll(4) == 0 { dice.roll(3) } else { 0 };
     let actor = match action.capacity() {
         Some(crate::case::Capacity::Handled) => Actor::new(format!("{}-{person}", case.unit), &case.unit),
         Some(crate::case::Capacity::Verified) => Actor::new(format!("check-{person}"), "desk"),
