@@ -167,10 +167,10 @@ pub struct Analysis {
     pub device: Device,
 }
 
-/// With logbook, rules and tiers a camera then stays well under 4 MB beside its ring: some 370 looks, which is 20 minutes at rest and
-/// a little over one at five looks a second.
+/// With logbook, rules and tiers a camera then stays well under 4 MB beside its ring: some 300 looks of a still street, which is 20
+/// minutes at rest and one at five looks a second.
 fn journal_bytes() -> usize {
-    2_000_000
+    400_000
 }
 
 /// Six hours of a camera that rests take 100 to 200 KB; at five looks a second this is full after one to two hours.

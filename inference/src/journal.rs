@@ -1,7 +1,8 @@
 //! The journal: the bounded, ordered sequence of a camera's looks and what they saw. It is the only input of tracks and
 //! rules, so replaying it gives the same incidents, byte for byte. No track ids; never listed across cameras.
 //!
-//! It holds each look's thumbnail, so it reaches back for minutes to hours; [`crate::logbook`] holds none and reaches further.
+//! It holds each look's thumbnail, deflated, so it reaches back for minutes to hours; [`crate::logbook`] holds none and reaches
+//! further.
 //!
 //! # File format, version 1
 //!
@@ -14,14 +15,16 @@
 use std::{
     collections::VecDeque,
     io::{BufRead, BufReader, Read, Write},
+    mem,
     time::Duration,
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xueliang_base::{
     config::Camera,
     incident::{Edge, Incident},
-    look::Observation,
+    look::{Observation, Thumbnail},
 };
 
 use crate::{
@@ -29,6 +32,7 @@ use crate::{
     analyst::{Analyst, ModelMeanings, Reference},
 };
 
+mod cells;
 mod line;
 pub(crate) mod text;
 
@@ -49,7 +53,7 @@ pub struct JournalBounds {
 }
 
 impl Default for JournalBounds {
-    /// Six hours and 32 MiB: at a keyframe look every 4 s the time binds, at 5 Hz the bytes (20 minutes).
+    /// Six hours and 32 MiB.
     fn default() -> Self {
         Self { max_age: Duration::from_secs(6 * 3600), max_bytes: 32 << 20 }
     }
@@ -59,30 +63,65 @@ impl Default for JournalBounds {
 #[derive(Debug, Clone)]
 pub struct Journal {
     bounds: JournalBounds,
-    entries: VecDeque<(Observation, usize)>,
+    entries: VecDeque<Entry>,
+    /// The thumbnails before the oldest entry, and of the newest.
+    before: Thumbnail,
+    newest: Thumbnail,
     bytes: usize,
     dropped: u64,
+}
+
+/// An observation whose thumbnail stands beside it.
+#[derive(Debug, Clone)]
+struct Entry {
+    observation: Observation,
+    /// From the thumbnail before to its own, where a picture was seen.
+    cells: Option<Bytes>,
+}
+
+impl Entry {
+    /// Memory that it takes, approximately.
+    fn bytes(&self) -> usize {
+        let views = self.observation.outcome.iter().flat_map(|sight| &sight.views);
+        let views: usize =
+            views.map(|view| 64 + view.detections.len() * 24 + view.model.as_str().len()).sum();
+        size_of::<Self>() + views + self.cells.as_ref().map_or(0, Bytes::len)
+    }
+    /// Its thumbnail, where a picture was seen, from the one before.
+    fn thumbnail(&self, before: &Thumbnail) -> Option<Thumbnail> {
+        self.cells.as_ref().map(|difference| cells::after(before, difference))
+    }
 }
 
 impl Journal {
     /// An empty journal. Begin a new one with every configuration and every new analyst.
     pub fn new(bounds: JournalBounds) -> Self {
-        Self { bounds, entries: VecDeque::new(), bytes: 0, dropped: 0 }
+        let (before, newest) = (cells::blank(), cells::blank());
+        Self { bounds, entries: VecDeque::new(), before, newest, bytes: 0, dropped: 0 }
     }
     /// Appends what the analyst was given. The newest entry always stays.
-    pub fn push(&mut self, observation: Observation) {
-        let size = size_bytes(&observation);
+    pub fn push(&mut self, mut observation: Observation) {
         let now = observation.at;
-        self.entries.push_back((observation, size));
-        self.bytes += size;
+        let cells = observation.outcome.as_mut().ok().map(|sight| {
+            let thumbnail = mem::replace(&mut sight.scene.thumbnail, cells::blank());
+            let difference = cells::difference(&self.newest, &thumbnail);
+            self.newest = thumbnail;
+            difference
+        });
+        let entry = Entry { observation, cells };
+        self.bytes += entry.bytes();
+        self.entries.push_back(entry);
         while self.entries.len() > 1
-            && self.entries.front().is_some_and(|(oldest, _)| {
-                self.bytes > self.bounds.max_bytes || now.since(oldest.at) > self.bounds.max_age
+            && self.entries.front().is_some_and(|oldest| {
+                self.bytes > self.bounds.max_bytes || now.since(oldest.observation.at) > self.bounds.max_age
             })
         {
-            if let Some((_, size)) = self.entries.pop_front() {
-                self.bytes -= size;
+            if let Some(oldest) = self.entries.pop_front() {
+                self.bytes -= oldest.bytes();
                 self.dropped += 1;
+                if let Some(thumbnail) = oldest.thumbnail(&self.before) {
+                    self.before = thumbnail;
+                }
             }
         }
     }
@@ -102,9 +141,17 @@ impl Journal {
     pub fn dropped(&self) -> u64 {
         self.dropped
     }
-    /// Oldest first.
-    pub fn iter(&self) -> impl Iterator<Item = &Observation> {
-        self.entries.iter().map(|(observation, _)| observation)
+    /// Oldest first, each as it was appended.
+    pub fn iter(&self) -> impl Iterator<Item = Observation> {
+        let mut before = self.before.clone();
+        self.entries.iter().map(move |entry| {
+            let mut observation = entry.observation.clone();
+            if let (Ok(sight), Some(thumbnail)) = (&mut observation.outcome, entry.thumbnail(&before)) {
+                before = thumbnail.clone();
+                sight.scene.thumbnail = thumbnail;
+            }
+            observation
+        })
     }
     /// Writes the file. `reference` is the one the analyst began with, not the one it has learned since; `adopted` is
     /// [`Analyst::adopted`].
@@ -126,7 +173,7 @@ impl Journal {
         };
         write_line(&mut out, &head)?;
         for observation in self.iter() {
-            write_line(&mut out, &Line::of(observation))?;
+            write_line(&mut out, &Line::of(&observation))?;
         }
         write_line(&mut out, &End { end: self.entries.len() })?;
         out.flush().map_err(|e| fault(&e))
@@ -255,22 +302,6 @@ impl<R: Read> Lines<R> {
     fn parse<T: serde::de::DeserializeOwned>(&self, text: &[u8]) -> Result<T, Error> {
         serde_json::from_slice(text).map_err(|e| Error::Journal(format!("line {}: {e}", self.number)))
     }
-}
-
-/// What an observation takes in memory, approximately: the thumbnail outweighs the rest.
-fn size_bytes(observation: &Observation) -> usize {
-    let seen = match &observation.outcome {
-        Ok(sight) => {
-            let views: usize = sight
-                .views
-                .iter()
-                .map(|view| 64 + view.detections.len() * 24 + view.model.as_str().len())
-                .sum();
-            views + sight.scene.thumbnail.cells().len()
-        }
-        Err(_) => 0,
-    };
-    size_of::<Observation>() + seen
 }
 
 #[cfg(test)]

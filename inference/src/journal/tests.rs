@@ -130,14 +130,51 @@ proptest! {
         let journal = journal_of(steps);
         let camera = all_rules();
         let mut live = Analyst::new(&camera, None).with_models(&models());
-        let edges: Vec<Edge> = journal.iter().flat_map(|o| live.step(o)).collect();
+        let edges: Vec<Edge> = journal.iter().flat_map(|o| live.step(&o)).collect();
         let mut file = Vec::new();
         journal.write_to(&camera, live.models(), None, &[], &mut file).unwrap();
         let read = read_from(&file[..]).unwrap();
-        prop_assert!(read.observations.iter().eq(journal.iter()));
+        prop_assert!(read.observations.iter().cloned().eq(journal.iter()));
         prop_assert_eq!(&read.camera, &camera);
         prop_assert_eq!(bytes(&edges), bytes(&read.replay()));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn what_is_held_is_what_was_appended_last_whatever_has_left(
+        steps in prop::collection::vec((50u32..4000, observation()), 1..60),
+        max_bytes in 0usize..20_000,
+        max_age in 1u64..200,
+    ) {
+        let all: Vec<Observation> = journal_of(steps).iter().collect();
+        let mut journal = Journal::new(JournalBounds { max_age: Duration::from_secs(max_age), max_bytes });
+        for observation in &all {
+            journal.push(observation.clone());
+            prop_assert!(journal.bytes() <= max_bytes || journal.len() == 1);
+        }
+        let held = &all[usize::try_from(journal.dropped()).unwrap()..];
+        prop_assert_eq!(held.len(), journal.len());
+        prop_assert!(journal.iter().eq(held.iter().cloned()));
+        let bytes: usize = journal.entries.iter().map(Entry::bytes).sum();
+        prop_assert_eq!(journal.bytes(), bytes);
+    }
+}
+
+#[test]
+fn a_street_with_noise_takes_a_quarter_of_its_thumbnails() {
+    use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
+    let mut dice = SmallRng::seed_from_u64(7);
+    let mut journal = Journal::new(JournalBounds::default());
+    for t in 0..100 {
+        let mut shown = street(1);
+        for cell in &mut shown.cells {
+            *cell = cell.saturating_add_signed(dice.random_range(-1..=1));
+        }
+        journal.push(shown.at(f64::from(t)));
+    }
+    assert!(journal.bytes() < 100 * Thumbnail::WIDTH * Thumbnail::HEIGHT / 4, "{}", journal.bytes());
 }
 
 #[test]
@@ -154,7 +191,7 @@ fn a_staged_day_raises_updates_and_resolves_alike_live_and_replayed() {
         journal.push(shown.at(f64::from(t)));
     }
     let mut live = Analyst::new(&all_rules(), None).with_models(&models());
-    let edges: Vec<Edge> = journal.iter().flat_map(|o| live.step(o)).collect();
+    let edges: Vec<Edge> = journal.iter().flat_map(|o| live.step(&o)).collect();
     assert!(edges.iter().any(|edge| matches!(edge, Edge::Updated(_))));
     assert!(edges.iter().filter(|edge| matches!(edge, Edge::Resolved(..))).count() >= 3, "{}", edges.len());
     let mut file = Vec::new();

@@ -212,7 +212,7 @@ impl Stage {
     fn not_looked(&self) -> Vec<NotLooked> {
         let journal = &self.looks.cameras[&id()].journal;
         let mut reasons: Vec<NotLooked> =
-            journal.iter().filter_map(|o| o.outcome.as_ref().err().copied()).collect();
+            journal.iter().filter_map(|o| o.outcome.err()).collect();
         reasons.dedup();
         reasons
     }
@@ -721,14 +721,14 @@ async fn what_a_camera_keeps_beside_its_ring_stays_well_under_four_megabytes() {
     let running = &stage.looks.cameras[&id()];
     let (journal, logbook) = (&running.journal, &running.logbook);
     assert!(
-        journal.dropped() > 0 && journal.bytes() > 1_900_000,
+        journal.dropped() > 0 && journal.bytes() > 380_000,
         "the journal is full: {} looks",
         journal.len()
     );
     assert_eq!(logbook.len(), looks, "the logbook has all");
     let rest = running.analyst.bytes() + size_of::<Running>();
     let most = journal.bytes() + LogbookBounds::default().max_bytes + rest;
-    assert!(most < 3_000_000, "{} {} {rest}", journal.bytes(), logbook.bytes());
+    assert!(most < 1_400_000, "{} {} {rest}", journal.bytes(), logbook.bytes());
 }
 
 #[tokio::test]

@@ -1,0 +1,31 @@
+//! Thumbnails in little memory: of each the difference to the one before it, deflated. A camera that rests shows the same street
+//! again and again, and what differs is noise.
+
+use bytes::Bytes;
+use miniz_oxide::{deflate::compress_to_vec, inflate::decompress_to_vec_with_limit};
+use xueliang_base::look::Thumbnail;
+
+const CELLS: usize = Thumbnail::WIDTH * Thumbnail::HEIGHT;
+/// The fastest that still finds what is alike: noise hardly deflates further.
+const LEVEL: u8 = 1;
+
+/// What comes before the first.
+pub(super) fn blank() -> Thumbnail {
+    static BLANK: [u8; CELLS] = [0; CELLS];
+    Thumbnail::new(Bytes::from_static(&BLANK)).expect("it has as many cells as it must")
+}
+
+/// What makes `after` of `before`.
+pub(super) fn difference(before: &Thumbnail, after: &Thumbnail) -> Bytes {
+    let cells = before.cells().iter().zip(after.cells());
+    let differences: Vec<u8> = cells.map(|(before, after)| after.wrapping_sub(*before)).collect();
+    compress_to_vec(&differences, LEVEL).into()
+}
+
+/// The thumbnail that [`difference`] was made for.
+pub(super) fn after(before: &Thumbnail, difference: &[u8]) -> Thumbnail {
+    let differences = decompress_to_vec_with_limit(difference, CELLS).expect("it was deflated in this process");
+    let cells = before.cells().iter().zip(differences);
+    let cells: Vec<u8> = cells.map(|(before, difference)| before.wrapping_add(difference)).collect();
+    Thumbnail::new(cells.into()).expect("a difference has as many cells as a thumbnail")
+}
