@@ -1,10 +1,11 @@
 // Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
-// them, the map. What each needs stands with it.
+// them, the map, all cases of any time. What each needs stands with it.
 import { createRouter, createWebHistory } from 'vue-router';
 import CameraPage from './pages/CameraPage.vue';
 import CamerasPage from './pages/CamerasPage.vue';
 import CasesPage from './pages/CasesPage.vue';
 import DeskPage from './pages/DeskPage.vue';
+import HistoryPage from './pages/HistoryPage.vue';
 import MapPage from './pages/MapPage.vue';
 import type { Right } from './session/session';
 
@@ -23,6 +24,7 @@ export const router = createRouter({
     { path: '/cameras', name: 'cameras', component: CamerasPage, meta: { needs: 'ReadCameras' } },
     { path: '/cameras/:id', name: 'camera', component: CameraPage, props: true, meta: { needs: 'ReadCameras' } },
     { path: '/map', name: 'map', component: MapPage, meta: { needs: 'ReadCameras' } },
+    { path: '/history/:open?', name: 'history', component: HistoryPage, props: true, meta: { needs: 'ReadAlerts' } },
     { path: '/:rest(.*)*', redirect: '/hazards' },
   ],
 });
