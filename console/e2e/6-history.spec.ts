@@ -1,4 +1,4 @@
-// All cases of any time: searched for, listed as far as somebody scrolls, opened, and put into a file.
+// All cases of any time: searched for, listed as far as somebody scrolls, opened, and put into a file. Statistics of them.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
@@ -107,10 +107,42 @@ test('all that is found goes into a file, with places and units and without acco
   await close(ana);
 });
 
+test('statistics say what came of alerts by kind, place and time, as n of m, and lead to the cases behind a figure', async () => {
+  const ana = await as('ana', '/history');
+  const { page } = ana;
+  const scripts = (): Promise<string[]> => page.evaluate(() => performance.getEntriesByType('resource').map((one) => one.name));
+  expect((await scripts()).filter((name) => name.includes('StatisticsPage')), 'charts come when they are needed').toEqual([]);
+  await page.keyboard.press('7');
+  await page.locator('[data-part=time] table').waitFor();
+  expect((await scripts()).some((name) => name.includes('StatisticsPage'))).toBe(true);
+  for (const part of ['kind', 'division', 'hour', 'day']) {
+    await page.locator(`[data-part=${part}] [data-test=chart] canvas`).first().waitFor();
+    await page.locator(`[data-part=${part}] table`).waitFor();
+  }
+  const line = page.locator('[data-part=kind] tbody tr', { hasText: '物料' });
+  expect(await line.locator('td').first().textContent()).toMatch(/^2\s*$/);
+  // Judged: false or not. The untouched one is in neither number.
+  const camera = page.locator('[data-false=camera] tbody tr', { hasText: '东码头' });
+  expect(await camera.locator('td').first().textContent()).toMatch(/\d+ \/ \d+/);
+  await page.locator('[data-part=now]', { hasText: '全域覆盖' }).waitFor();
+  expect(await page.locator('.statistics-page').textContent(), 'by nobody').not.toMatch(/\bana\b|\bhugo\b/);
+  const download = page.waitForEvent('download');
+  await page.locator('[data-part=kind] [data-test=export-table]').click();
+  const text = readFileSync(await (await download).path(), 'utf8');
+  expect(text).toMatch(/^\ufeff告警类型,案件,立案,/);
+  await line.getByRole('link').click();
+  await row(page, fresh.alertId).waitFor();
+  expect(page.url()).toContain(`kind=${Kind.MATERIAL_PILED}`);
+  expect(await row(page, right.alertId).count()).toBe(0);
+  await page.goto(`${SECURED}/statistics?from=2025-01-01&to=2026-11-30`);
+  await page.getByText('一次最多统计 366 天').waitFor();
+  await close(ana);
+});
+
 const sizes = [{ width: 1366, height: 768 }, { width: 1920, height: 1080 }];
 
 test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, language }))))(
-  'past cases in $language at $size.width, without serious faults of accessibility',
+  'past cases and statistics in $language at $size.width, without serious faults of accessibility',
   async ({ size, language }) => {
     const ana = await as('ana', '/history', size);
     const { page } = ana;
@@ -127,6 +159,13 @@ test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, languag
     await take('history-case');
     await page.locator('[data-test=theme]').click();
     await take('history-light');
+    await page.keyboard.press('7');
+    await page.locator('[data-part=time] table').waitFor();
+    await take('statistics-light');
+    await page.locator('[data-test=theme]').click();
+    await take('statistics');
+    await page.locator('[data-part=false]').scrollIntoViewIfNeeded();
+    await take('statistics-false');
     await close(ana);
   },
 );

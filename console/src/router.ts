@@ -1,5 +1,6 @@
 // Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
-// them, the map, all cases of any time. What each needs stands with it.
+// them, the map, all cases of any time,
+// statistics. What each needs stands with it.
 import { createRouter, createWebHistory } from 'vue-router';
 import CameraPage from './pages/CameraPage.vue';
 import CamerasPage from './pages/CamerasPage.vue';
@@ -25,6 +26,8 @@ export const router = createRouter({
     { path: '/cameras/:id', name: 'camera', component: CameraPage, props: true, meta: { needs: 'ReadCameras' } },
     { path: '/map', name: 'map', component: MapPage, meta: { needs: 'ReadCameras' } },
     { path: '/history/:open?', name: 'history', component: HistoryPage, props: true, meta: { needs: 'ReadAlerts' } },
+    // Its library of charts comes when it is opened.
+    { path: '/statistics', name: 'statistics', component: () => import('./pages/StatisticsPage.vue'), meta: { needs: 'ReadAlerts' } },
     { path: '/:rest(.*)*', redirect: '/hazards' },
   ],
 });

@@ -212,6 +212,7 @@ export const en: Messages = {
     camerasPage: 'Cameras page',
     mapPage: 'Map',
     historyPage: 'Past cases',
+    statisticsPage: 'Statistics',
     help: 'This list',
     button: 'Keyboard help',
   },

@@ -211,6 +211,7 @@ export const zh = {
     camerasPage: '点位页',
     mapPage: '一张图',
     historyPage: '历史案件',
+    statisticsPage: '分析研判(统计)',
     help: '本说明',
     button: '键盘操作说明',
   },
