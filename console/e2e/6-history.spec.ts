@@ -1,12 +1,15 @@
-// All cases of any time: searched for, listed as far as somebody scrolls, opened, and put into a file. Statistics of them.
+// All cases of any time: searched for, listed as far as somebody scrolls, opened, and put into a file. Statistics of them, and a wall screen.
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createClient } from '@connectrpc/connect';
+import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serious } from './axe';
-import { Kind, Level } from '../src/gen/xueliang/v1/alert_pb';
+import { DeliveryStage, Kind, Level } from '../src/gen/xueliang/v1/alert_pb';
 import { CaseService, FalseAlarmReason } from '../src/gen/xueliang/v1/case_pb';
-import { SCREENSHOTS, SECURED, alert, clientOf, launch, live, open, publishTo, signIn, type Desk } from './town';
+import { DeliveryService } from '../src/gen/xueliang/v1/delivery_pb';
+import { CONSOLE, SCREENSHOTS, SECURED, alert, clientOf, launch, live, open, publish, publishTo, signIn, type Desk } from './town';
 
 let browser: Browser;
 /** Judged false, confirmed, and untouched; of kinds that nothing else here is of. */
@@ -139,6 +142,28 @@ test('statistics say what came of alerts by kind, place and time, as n of m, and
   await close(ana);
 });
 
+test('a wall screen shows what is severe, says since when it is old, goes on by itself, and acknowledges nothing', async () => {
+  const { page, context, faults } = await open(browser, '/wall');
+  await page.locator('[data-test=wall-live]').waitFor({ timeout: 30_000 });
+  expect(await page.locator('button, input, select, a').count(), 'without controls').toBe(0);
+  const one = alert(Kind.PERSON_IN_WATER, Level.LEVEL_2);
+  await publish(one);
+  await page.locator('[data-test=wall-alert]', { hasText: '东码头' }).first().waitFor();
+  const audit = createClient(DeliveryService, createGrpcWebTransport({ baseUrl: CONSOLE }));
+  const reached = async (): Promise<DeliveryStage[]> =>
+    (await audit.listDeliveries({ alertId: one.alertId })).reports.flatMap((report) => report.stages.map((stage) => stage.stage));
+  await expect.poll(reached).toContain(DeliveryStage.SENT);
+  expect(await reached(), 'nobody acts in front of it').not.toContain(DeliveryStage.DISPLAYED);
+  await context.setOffline(true);
+  await page.locator('[data-test=wall-stale]', { hasText: '起没有更新' }).waitFor({ timeout: 60_000 });
+  await context.setOffline(false);
+  await page.locator('[data-test=wall-live]').waitFor({ timeout: 60_000 });
+  await publish(alert(Kind.PERSON_IN_WATER, Level.LEVEL_2, { id: one.alertId, revision: 2, ended: true }));
+  await page.locator('[data-test=wall-alert].ended', { hasText: '东码头' }).first().waitFor();
+  expect(faults).toEqual([]);
+  await context.close();
+});
+
 const sizes = [{ width: 1366, height: 768 }, { width: 1920, height: 1080 }];
 
 test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, language }))))(
@@ -166,6 +191,10 @@ test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, languag
     await take('statistics');
     await page.locator('[data-part=false]').scrollIntoViewIfNeeded();
     await take('statistics-false');
+    await page.locator('[data-test=to-wall]').click();
+    await page.locator('[data-group=judge]').waitFor();
+    await page.locator('[data-test=wall-live]').waitFor();
+    await take('wall');
     await close(ana);
   },
 );

@@ -1,6 +1,6 @@
 // Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
 // them, the map, all cases of any time,
-// statistics. What each needs stands with it.
+// statistics, a wall screen. What each needs stands with it.
 import { createRouter, createWebHistory } from 'vue-router';
 import CameraPage from './pages/CameraPage.vue';
 import CamerasPage from './pages/CamerasPage.vue';
@@ -14,6 +14,8 @@ declare module 'vue-router' {
   interface RouteMeta {
     /** Who may not do this sees nothing there. */
     needs?: Right;
+    /** For a screen without controls: it stands there alone. */
+    alone?: boolean;
   }
 }
 
@@ -28,6 +30,7 @@ export const router = createRouter({
     { path: '/history/:open?', name: 'history', component: HistoryPage, props: true, meta: { needs: 'ReadAlerts' } },
     // Its library of charts comes when it is opened.
     { path: '/statistics', name: 'statistics', component: () => import('./pages/StatisticsPage.vue'), meta: { needs: 'ReadAlerts' } },
+    { path: '/wall', name: 'wall', component: () => import('./pages/WallPage.vue'), meta: { needs: 'ReadAlerts', alone: true } },
     { path: '/:rest(.*)*', redirect: '/hazards' },
   ],
 });

@@ -160,6 +160,21 @@ export const zh = {
     fileName: '统计',
     wall: '大屏',
   },
+  wall: {
+    live: '自动更新',
+    stale: '{time} 起没有更新({ago}),正在自动重连',
+    open: '未结案件',
+    more: '超过 {n}',
+    overdue: '{n} 件超时',
+    all: '合计',
+    alerts: '最近的 1–2 级告警',
+    noAlerts: '没有 1–2 级告警',
+    loading: '正在取得',
+    today: '今日',
+    closed: '办结',
+    cameras: '点位',
+    blind: '{blind} / {n} 路看不见',
+  },
 };
 
 /** The shape that both languages have. */
@@ -325,5 +340,20 @@ export const en: History = {
     export: 'Export CSV',
     fileName: 'statistics',
     wall: 'Wall screen',
+  },
+  wall: {
+    live: 'Updates by itself',
+    stale: 'Not updated since {time} ({ago}); reconnecting',
+    open: 'Open cases',
+    more: 'more than {n}',
+    overdue: '{n} overdue',
+    all: 'All',
+    alerts: 'Latest alerts of levels 1 and 2',
+    noAlerts: 'No alerts of levels 1 and 2',
+    loading: 'Getting it',
+    today: 'Today',
+    closed: 'Closed',
+    cameras: 'Cameras',
+    blind: '{blind} of {n} blind',
   },
 };
