@@ -3,7 +3,7 @@ import type { Right } from './session/session';
 
 export interface Place {
   /** Its name in the texts and of its route. */
-  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map';
+  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map' | 'history' | 'statistics';
   path: string;
   needs: Right;
   key: string;
@@ -15,6 +15,8 @@ export const PLACES: readonly Place[] = [
   { name: 'cases', path: '/cases', needs: 'ReadAlerts', key: '3' },
   { name: 'cameras', path: '/cameras', needs: 'ReadCameras', key: '4' },
   { name: 'map', path: '/map', needs: 'ReadCameras', key: '5' },
+  { name: 'history', path: '/history', needs: 'ReadAlerts', key: '6' },
+  { name: 'statistics', path: '/statistics', needs: 'ReadAlerts', key: '7' },
 ];
 
 /** Where somebody is led who is where they may not be; `undefined` where nothing is for them, or what they want is. */

@@ -1,10 +1,12 @@
 // Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
-// them, the map. What each needs stands with it.
+// them, the map, all cases of any time,
+// statistics, a wall screen. What each needs stands with it.
 import { createRouter, createWebHistory } from 'vue-router';
 import CameraPage from './pages/CameraPage.vue';
 import CamerasPage from './pages/CamerasPage.vue';
 import CasesPage from './pages/CasesPage.vue';
 import DeskPage from './pages/DeskPage.vue';
+import HistoryPage from './pages/HistoryPage.vue';
 import MapPage from './pages/MapPage.vue';
 import type { Right } from './session/session';
 
@@ -12,6 +14,8 @@ declare module 'vue-router' {
   interface RouteMeta {
     /** Who may not do this sees nothing there. */
     needs?: Right;
+    /** For a screen without controls: it stands there alone. */
+    alone?: boolean;
   }
 }
 
@@ -23,6 +27,10 @@ export const router = createRouter({
     { path: '/cameras', name: 'cameras', component: CamerasPage, meta: { needs: 'ReadCameras' } },
     { path: '/cameras/:id', name: 'camera', component: CameraPage, props: true, meta: { needs: 'ReadCameras' } },
     { path: '/map', name: 'map', component: MapPage, meta: { needs: 'ReadCameras' } },
+    { path: '/history/:open?', name: 'history', component: HistoryPage, props: true, meta: { needs: 'ReadAlerts' } },
+    // Its library of charts comes when it is opened.
+    { path: '/statistics', name: 'statistics', component: () => import('./pages/StatisticsPage.vue'), meta: { needs: 'ReadAlerts' } },
+    { path: '/wall', name: 'wall', component: () => import('./pages/WallPage.vue'), meta: { needs: 'ReadAlerts', alone: true } },
     { path: '/:rest(.*)*', redirect: '/hazards' },
   ],
 });
