@@ -1,17 +1,19 @@
 // Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
-// them, the map. What each needs stands with it.
+// them, the map, the register, the log of accounts. What each needs stands with it.
 import { createRouter, createWebHistory } from 'vue-router';
+import AuditPage from './pages/AuditPage.vue';
 import CameraPage from './pages/CameraPage.vue';
 import CamerasPage from './pages/CamerasPage.vue';
 import CasesPage from './pages/CasesPage.vue';
 import DeskPage from './pages/DeskPage.vue';
 import MapPage from './pages/MapPage.vue';
-import type { Right } from './session/session';
+import RegisterPage from './pages/RegisterPage.vue';
+import type { Needs } from './session/session';
 
 declare module 'vue-router' {
   interface RouteMeta {
     /** Who may not do this sees nothing there. */
-    needs?: Right;
+    needs?: Needs;
   }
 }
 
@@ -23,6 +25,8 @@ export const router = createRouter({
     { path: '/cameras', name: 'cameras', component: CamerasPage, meta: { needs: 'ReadCameras' } },
     { path: '/cameras/:id', name: 'camera', component: CameraPage, props: true, meta: { needs: 'ReadCameras' } },
     { path: '/map', name: 'map', component: MapPage, meta: { needs: 'ReadCameras' } },
+    { path: '/register', name: 'register', component: RegisterPage, meta: { needs: 'ReadRegister' } },
+    { path: '/audit', name: 'audit', component: AuditPage, meta: { needs: 'ReadAccounts' } },
     { path: '/:rest(.*)*', redirect: '/hazards' },
   ],
 });

@@ -1,10 +1,12 @@
 // English. What the protocol numbers (kinds, levels, states) is told by the service and does not stand here.
 import { en as pages } from './cameras';
+import { en as ledger } from './ledger';
 import { enCase } from './en-case';
 import type { Messages } from './zh';
 
 export const en: Messages = {
   ...pages,
+  ...ledger,
   brand: 'Xueliang',
   language: '中文',
   languageHint: '切换为中文',
@@ -209,6 +211,8 @@ export const en: Messages = {
     cameras: 'Blind cameras',
     camerasPage: 'Cameras page',
     mapPage: 'Map',
+    registerPage: 'Register of calls',
+    auditPage: 'Log of accounts',
     help: 'This list',
     button: 'Keyboard help',
   },
