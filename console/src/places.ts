@@ -1,9 +1,10 @@
 // The pages that the header leads to, what each needs, and its key.
+import { READS_EITHER } from './disclosure/acts';
 import { suffices, type Needs, type Right } from './session/session';
 
 export interface Place {
   /** Its name in the texts and of its route. */
-  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map' | 'register' | 'audit';
+  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map' | 'register' | 'audit' | 'disclosure';
   path: string;
   needs: Needs;
   key: string;
@@ -17,6 +18,7 @@ export const PLACES: readonly Place[] = [
   { name: 'map', path: '/map', needs: 'ReadCameras', key: '5' },
   { name: 'register', path: '/register', needs: 'ReadRegister', key: '8' },
   { name: 'audit', path: '/audit', needs: 'ReadAccounts', key: '9' },
+  { name: 'disclosure', path: '/disclosure', needs: READS_EITHER, key: '0' },
 ];
 
 /** Where somebody is led who is where they may not be; `undefined` where nothing is for them, or what they want is. */

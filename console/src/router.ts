@@ -1,13 +1,15 @@
 // Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
-// them, the map, the register, the log of accounts. What each needs stands with it.
+// them, the map, the register, the log of accounts, what leaves. What each needs stands with it.
 import { createRouter, createWebHistory } from 'vue-router';
 import AuditPage from './pages/AuditPage.vue';
 import CameraPage from './pages/CameraPage.vue';
 import CamerasPage from './pages/CamerasPage.vue';
 import CasesPage from './pages/CasesPage.vue';
 import DeskPage from './pages/DeskPage.vue';
+import DisclosurePage from './pages/DisclosurePage.vue';
 import MapPage from './pages/MapPage.vue';
 import RegisterPage from './pages/RegisterPage.vue';
+import { READS_EITHER } from './disclosure/acts';
 import type { Needs } from './session/session';
 
 declare module 'vue-router' {
@@ -27,6 +29,7 @@ export const router = createRouter({
     { path: '/map', name: 'map', component: MapPage, meta: { needs: 'ReadCameras' } },
     { path: '/register', name: 'register', component: RegisterPage, meta: { needs: 'ReadRegister' } },
     { path: '/audit', name: 'audit', component: AuditPage, meta: { needs: 'ReadAccounts' } },
+    { path: '/disclosure/:part(releases|requests)?', name: 'disclosure', component: DisclosurePage, props: true, meta: { needs: READS_EITHER } },
     { path: '/:rest(.*)*', redirect: '/hazards' },
   ],
 });

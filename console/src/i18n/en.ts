@@ -213,6 +213,7 @@ export const en: Messages = {
     mapPage: 'Map',
     registerPage: 'Register of calls',
     auditPage: 'Log of accounts',
+    disclosurePage: 'Releases and requests',
     help: 'This list',
     button: 'Keyboard help',
   },

@@ -212,6 +212,7 @@ export const zh = {
     mapPage: '一张图',
     registerPage: '调用登记',
     auditPage: '账号日志',
+    disclosurePage: '公开与查阅',
     help: '本说明',
     button: '键盘操作说明',
   },
