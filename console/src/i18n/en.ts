@@ -2,11 +2,13 @@
 import { en as pages } from './cameras';
 import { enCase } from './en-case';
 import { en as history } from './history';
+import { en as ledger } from './ledger';
 import type { Messages } from './zh';
 
 export const en: Messages = {
   ...pages,
   ...history,
+  ...ledger,
   brand: 'Xueliang',
   language: '中文',
   languageHint: '切换为中文',
@@ -213,6 +215,9 @@ export const en: Messages = {
     mapPage: 'Map',
     historyPage: 'Past cases',
     statisticsPage: 'Statistics',
+    registerPage: 'Register of calls',
+    auditPage: 'Log of accounts',
+    disclosurePage: 'Releases and requests',
     help: 'This list',
     button: 'Keyboard help',
   },
