@@ -56,11 +56,19 @@ export interface Desk {
   faults: string[];
 }
 
-/** Opens a page as one operator does, with a browser profile of its own; at the service of the town, or at another. */
+/**
+ * Opens a page as one operator does, with a browser profile of its own; at the service of the town, or at another. `token`: of a
+ * session that has begun already, as a tab keeps it over a reload.
+ */
 export async function open(
-  browser: Browser, path = '/', viewport = { width: 1366, height: 768 }, service = CONSOLE,
+  browser: Browser, path = '/', viewport = { width: 1366, height: 768 }, service = CONSOLE, token = '',
 ): Promise<Desk> {
   const context = await browser.newContext({ viewport, reducedMotion: 'reduce' });
+  if (token !== '') {
+    await context.addInitScript((kept) => {
+      sessionStorage.setItem('xueliang.session', kept);
+    }, token);
+  }
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(String(error)));

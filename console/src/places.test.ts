@@ -8,8 +8,11 @@ test('who may not be where they are is led to what is for them, and nobody is le
   expect(instead('ReadAlerts', may('ReadCameras'))?.path).toBe('/cameras');
   expect(instead('ReadCameras', may('ReadAlerts'))?.path).toBe('/hazards');
   expect(instead('ReadAlerts', may('ReadAlerts'))).toBeUndefined();
+  expect(instead('ReadAlerts', may('ReadRegister'))?.path).toBe('/register');
+  expect(instead('ReadAlerts', may('ReadAccounts'))?.path).toBe('/audit');
+  expect(instead('ReadAlerts', may('GrantViewings'))?.path, 'one of several rights is enough').toBe('/disclosure');
   expect(instead(undefined, may())).toBeUndefined();
-  expect(instead('ReadAlerts', may('ReadRegister')), 'nothing is for them').toBeUndefined();
+  expect(instead('ReadAlerts', may('Silence')), 'nothing is for them').toBeUndefined();
 });
 
 test('no two places have one key', () => {

@@ -1,11 +1,12 @@
 // The pages that the header leads to, what each needs, and its key.
-import type { Right } from './session/session';
+import { READS_EITHER } from './disclosure/acts';
+import { suffices, type Needs, type Right } from './session/session';
 
 export interface Place {
   /** Its name in the texts and of its route. */
-  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map';
+  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map' | 'history' | 'statistics' | 'register' | 'audit' | 'disclosure';
   path: string;
-  needs: Right;
+  needs: Needs;
   key: string;
 }
 
@@ -15,10 +16,15 @@ export const PLACES: readonly Place[] = [
   { name: 'cases', path: '/cases', needs: 'ReadAlerts', key: '3' },
   { name: 'cameras', path: '/cameras', needs: 'ReadCameras', key: '4' },
   { name: 'map', path: '/map', needs: 'ReadCameras', key: '5' },
+  { name: 'history', path: '/history', needs: 'ReadAlerts', key: '6' },
+  { name: 'statistics', path: '/statistics', needs: 'ReadAlerts', key: '7' },
+  { name: 'register', path: '/register', needs: 'ReadRegister', key: '8' },
+  { name: 'audit', path: '/audit', needs: 'ReadAccounts', key: '9' },
+  { name: 'disclosure', path: '/disclosure', needs: READS_EITHER, key: '0' },
 ];
 
 /** Where somebody is led who is where they may not be; `undefined` where nothing is for them, or what they want is. */
-export function instead(needs: Right | undefined, may: (right: Right) => boolean): Place | undefined {
-  if (needs === undefined || may(needs)) return undefined;
-  return PLACES.find((place) => may(place.needs));
+export function instead(needs: Needs | undefined, may: (right: Right) => boolean): Place | undefined {
+  if (needs === undefined || suffices(needs, may)) return undefined;
+  return PLACES.find((place) => suffices(place.needs, may));
 }

@@ -1,17 +1,25 @@
 // Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
-// them, the map. What each needs stands with it.
+// them, the map, all cases of any time, statistics, a wall screen, the register, the log of accounts, what leaves. What each needs
+// stands with it.
 import { createRouter, createWebHistory } from 'vue-router';
+import AuditPage from './pages/AuditPage.vue';
 import CameraPage from './pages/CameraPage.vue';
 import CamerasPage from './pages/CamerasPage.vue';
 import CasesPage from './pages/CasesPage.vue';
 import DeskPage from './pages/DeskPage.vue';
+import DisclosurePage from './pages/DisclosurePage.vue';
+import HistoryPage from './pages/HistoryPage.vue';
 import MapPage from './pages/MapPage.vue';
-import type { Right } from './session/session';
+import RegisterPage from './pages/RegisterPage.vue';
+import { READS_EITHER } from './disclosure/acts';
+import type { Needs } from './session/session';
 
 declare module 'vue-router' {
   interface RouteMeta {
     /** Who may not do this sees nothing there. */
-    needs?: Right;
+    needs?: Needs;
+    /** For a screen without controls: it stands there alone. */
+    alone?: boolean;
   }
 }
 
@@ -23,6 +31,13 @@ export const router = createRouter({
     { path: '/cameras', name: 'cameras', component: CamerasPage, meta: { needs: 'ReadCameras' } },
     { path: '/cameras/:id', name: 'camera', component: CameraPage, props: true, meta: { needs: 'ReadCameras' } },
     { path: '/map', name: 'map', component: MapPage, meta: { needs: 'ReadCameras' } },
+    { path: '/history/:open?', name: 'history', component: HistoryPage, props: true, meta: { needs: 'ReadAlerts' } },
+    // Its library of charts comes when it is opened.
+    { path: '/statistics', name: 'statistics', component: () => import('./pages/StatisticsPage.vue'), meta: { needs: 'ReadAlerts' } },
+    { path: '/wall', name: 'wall', component: () => import('./pages/WallPage.vue'), meta: { needs: 'ReadAlerts', alone: true } },
+    { path: '/register', name: 'register', component: RegisterPage, meta: { needs: 'ReadRegister' } },
+    { path: '/audit', name: 'audit', component: AuditPage, meta: { needs: 'ReadAccounts' } },
+    { path: '/disclosure/:part(releases|requests)?', name: 'disclosure', component: DisclosurePage, props: true, meta: { needs: READS_EITHER } },
     { path: '/:rest(.*)*', redirect: '/hazards' },
   ],
 });

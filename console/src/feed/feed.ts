@@ -129,6 +129,14 @@ function take(message: ToPage): void {
   }
 }
 
+/** Nobody acts in front of this page: what it shows is not acknowledged. */
+let nobody = false;
+
+export function unattended(is: boolean): void {
+  nobody = is;
+  if (!is) sayPainted();
+}
+
 let unpainted = 0;
 let saying = false;
 
@@ -139,14 +147,14 @@ function toPaint(upTo: number): void {
 
 /** Says what has been painted, once it has: the browser calls back before it paints, and once more when it has. */
 function sayPainted(): void {
-  if (saying || document.hidden || unpainted === 0) return;
+  if (saying || nobody || document.hidden || unpainted === 0) return;
   saying = true;
   requestAnimationFrame(() => {
     const upTo = unpainted;
     requestAnimationFrame(() => {
       saying = false;
       // Hidden in between: nobody has seen it.
-      if (document.hidden) return;
+      if (nobody || document.hidden) return;
       send({ type: 'painted', upTo });
       if (unpainted === upTo) unpainted = 0;
       else sayPainted();

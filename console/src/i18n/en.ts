@@ -1,10 +1,14 @@
 // English. What the protocol numbers (kinds, levels, states) is told by the service and does not stand here.
 import { en as pages } from './cameras';
 import { enCase } from './en-case';
+import { en as history } from './history';
+import { en as ledger } from './ledger';
 import type { Messages } from './zh';
 
 export const en: Messages = {
   ...pages,
+  ...history,
+  ...ledger,
   brand: 'Xueliang',
   language: '中文',
   languageHint: '切换为中文',
@@ -209,6 +213,11 @@ export const en: Messages = {
     cameras: 'Blind cameras',
     camerasPage: 'Cameras page',
     mapPage: 'Map',
+    historyPage: 'Past cases',
+    statisticsPage: 'Statistics',
+    registerPage: 'Register of calls',
+    auditPage: 'Log of accounts',
+    disclosurePage: 'Releases and requests',
     help: 'This list',
     button: 'Keyboard help',
   },

@@ -1,9 +1,13 @@
 // 中文。协议中的枚举(种类、级别、状态等)由服务给出,不写在这里。
 import { zh as pages } from './cameras';
+import { zh as history } from './history';
+import { zh as ledger } from './ledger';
 import { zhCase } from './zh-case';
 
 export const zh = {
   ...pages,
+  ...history,
+  ...ledger,
   brand: '雪亮',
   language: 'English',
   languageHint: 'Switch to English',
@@ -208,6 +212,11 @@ export const zh = {
     cameras: '看不见的点位',
     camerasPage: '点位页',
     mapPage: '一张图',
+    historyPage: '历史案件',
+    statisticsPage: '分析研判(统计)',
+    registerPage: '调用登记',
+    auditPage: '账号日志',
+    disclosurePage: '公开与查阅',
     help: '本说明',
     button: '键盘操作说明',
   },

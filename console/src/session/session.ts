@@ -10,7 +10,16 @@ export const AGAIN_MS = 2000;
 /** What may be done, by the words of the service. */
 export type Right =
   | 'ReadAlerts' | 'ReadCameras' | 'ConnectCameras' | 'ViewRedacted' | 'ViewOriginal' | 'ReadRegister' | 'Silence'
-  | 'Judge' | 'Dispatch' | 'Handle' | 'Verify' | 'Supervise' | 'Lead' | 'SetExtreme';
+  | 'Judge' | 'Dispatch' | 'Handle' | 'Verify' | 'Supervise' | 'Lead' | 'SetExtreme'
+  | 'ReadAccounts' | 'PrepareRelease' | 'ApproveRelease' | 'ExamineViewings' | 'GrantViewings';
+
+/** What something needs: a right, or any one of several. */
+export type Needs = Right | readonly Right[];
+
+/** Whether somebody with these rights has what is needed. */
+export function suffices(needs: Needs, may: (right: Right) => boolean): boolean {
+  return typeof needs === 'string' ? may(needs) : needs.some(may);
+}
 
 /** Who is signed in. */
 export interface Who {
@@ -65,8 +74,9 @@ export class Session {
   }
 
   /** Whether something may be done. */
-  may(right: Right): boolean {
-    return this.state.value.type === 'in' && this.state.value.who.rights.has(right);
+  may(needs: Needs): boolean {
+    const state = this.state.value;
+    return state.type === 'in' && suffices(needs, (right) => state.who.rights.has(right));
   }
 
   /** The worker has said what it knows. */

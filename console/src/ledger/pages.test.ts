@@ -1,0 +1,84 @@
+import { expect, test } from 'vitest';
+import { Pages, type Page } from './pages';
+
+interface Entry {
+  id: bigint;
+  word: string;
+}
+const entry = (id: number, word = 'read'): Entry => ({ id: BigInt(id), word });
+const pages = (): Pages<Entry> => new Pages<Entry>(String, (one) => one.id);
+const ids = (of: Pages<Entry>): number[] => of.rows.value.map((one) => Number(one.id));
+
+/** A service that holds entries, newest first, and tells two at once. */
+function service(held: Entry[]): (token: string) => Promise<Page<Entry>> {
+  return (token) => {
+    const from = token === '' ? held : held.filter((one) => one.id < BigInt(token));
+    const items = from.slice(0, 2);
+    return Promise.resolve({ items, next: from.length > 2 ? String(items.at(-1)?.id) : '' });
+  };
+}
+
+test('a list is read page by page to its end, each once', async () => {
+  const list = pages();
+  await list.begin(service([5, 4, 3, 2, 1].map((id) => entry(id))));
+  expect([ids(list), list.complete.value]).toEqual([[5, 4], false]);
+  await list.more();
+  await list.more();
+  expect([ids(list), list.complete.value]).toEqual([[5, 4, 3, 2, 1], true]);
+  await list.more();
+  expect(ids(list)).toEqual([5, 4, 3, 2, 1]);
+});
+
+test('what is new comes in front, what was read of the older stays, and the list goes on behind its end', async () => {
+  const held = [4, 3, 2, 1].map((id) => entry(id));
+  const list = pages();
+  await list.begin(service(held));
+  await list.more();
+  expect(list.complete.value).toBe(true);
+  held.unshift(entry(5));
+  held[1] = entry(4, 'changed');
+  await list.refresh();
+  expect([ids(list), list.complete.value]).toEqual([[5, 4, 3, 2, 1], true]);
+  expect(list.rows.value[1]?.word).toBe('changed');
+});
+
+test('more new ones than a page tells leave no hole', async () => {
+  const held = [2, 1].map((id) => entry(id));
+  const list = pages();
+  await list.begin(service(held));
+  held.unshift(entry(7), entry(6), entry(5), entry(4), entry(3));
+  await list.refresh();
+  while (!list.complete.value) await list.more();
+  expect(ids(list)).toEqual([7, 6, 5, 4, 3, 2, 1]);
+});
+
+test('an answer to an earlier question changes nothing, and a failure is told and can be tried again', async () => {
+  const list = pages();
+  let late: (page: Page<Entry>) => void = () => undefined;
+  const first = list.begin(() => new Promise((resolve) => {
+    late = resolve;
+  }));
+  let fails = true;
+  const second = list.begin(() => (fails ? Promise.reject(new Error('away')) : Promise.resolve({ items: [entry(1)], next: '' })));
+  late({ items: [entry(9)], next: '' });
+  await Promise.all([first, second]);
+  expect([ids(list), list.failure.value, list.loading.value]).toEqual([[], 'Error: away', false]);
+  fails = false;
+  await list.again();
+  expect([ids(list), list.failure.value, list.complete.value]).toEqual([[1], '', true]);
+});
+
+test('what was done is seen at once, and an answer from before that does not undo it', async () => {
+  let late: (page: Page<Entry>) => void = () => undefined;
+  const answers: Promise<Page<Entry>>[] = [service([entry(1)])(''), new Promise((resolve) => {
+    late = resolve;
+  })];
+  const list = pages();
+  await list.begin(() => answers.shift() ?? Promise.reject(new Error('asked too often')));
+  const refreshed = list.refresh();
+  list.put(entry(1, 'changed'));
+  list.put(entry(2, 'made'));
+  late({ items: [entry(1)], next: '' });
+  await refreshed;
+  expect(list.rows.value.map((one) => one.word)).toEqual(['made', 'changed']);
+});

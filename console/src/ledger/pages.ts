@@ -1,0 +1,117 @@
+// A list of the record that is read page by page, newest first, as far as somebody scrolls.
+import { ref, shallowRef } from 'vue';
+
+/** What the service tells at once. */
+export interface Page<T> {
+  items: T[];
+  /** For the next page; empty on the last. */
+  next: string;
+}
+
+/** Asks for the page that a token names; empty: the first. */
+export type AskPage<T> = (pageToken: string, signal: AbortSignal) => Promise<Page<T>>;
+
+export class Pages<T> {
+  /** Newest first, each once. */
+  readonly rows = shallowRef<T[]>([]);
+  /** Whether an answer is awaited. */
+  readonly loading = ref(false);
+  readonly failure = ref('');
+  /** Whether there is nothing older. */
+  readonly complete = ref(false);
+  /** When the newest was asked for, by this machine's clock; 0: never. */
+  readonly atMs = ref(0);
+  readonly #words: (error: unknown) => string;
+  readonly #number: (item: T) => bigint;
+  #ask: AskPage<T> | undefined;
+  #next = '';
+  #abort = new AbortController();
+
+  /** `number`: what an item is known by, greater for newer ones. */
+  constructor(words: (error: unknown) => string, number: (item: T) => bigint) {
+    this.#words = words;
+    this.#number = number;
+  }
+
+  /** Lists what `ask` tells from now on. */
+  async begin(ask: AskPage<T>): Promise<void> {
+    this.stop();
+    this.#ask = ask;
+    this.#next = '';
+    this.rows.value = [];
+    this.complete.value = false;
+    this.atMs.value = 0;
+    this.failure.value = '';
+    await this.#read('', (page) => {
+      this.rows.value = page.items;
+      this.#follow(page.next);
+    });
+  }
+
+  /** Brings the next page, where there is one. */
+  async more(): Promise<void> {
+    if (this.loading.value || this.complete.value || this.atMs.value === 0) return;
+    await this.#read(this.#next, (page) => {
+      const known = new Set(this.rows.value.map(this.#number));
+      this.rows.value = [...this.rows.value, ...page.items.filter((one) => !known.has(this.#number(one)))];
+      this.#follow(page.next);
+    });
+  }
+
+  /** Asks anew for the newest. What is older than these stays as it was read. */
+  async refresh(): Promise<void> {
+    if (this.loading.value || !this.#ask) return;
+    await this.#read('', (page) => {
+      const [first, last] = [this.rows.value[0], page.items.at(-1)];
+      // Where the newest do not reach down to what was read before, there may be others in between.
+      const meet = first !== undefined && last !== undefined && page.next !== '' && this.#number(last) <= this.#number(first);
+      const older = meet ? this.rows.value.filter((one) => this.#number(one) < this.#number(last)) : [];
+      this.rows.value = [...page.items, ...older];
+      if (older.length === 0) this.#follow(page.next);
+    });
+  }
+
+  /** Goes on after a failure. */
+  async again(): Promise<void> {
+    if (this.atMs.value === 0) await this.refresh();
+    else await this.more();
+  }
+
+  /** Something that was just changed or made, as it is now. What was asked for before that is let go: it may not know of it. */
+  put(item: T): void {
+    this.stop();
+    const number = this.#number(item);
+    const known = this.rows.value.some((one) => this.#number(one) === number);
+    this.rows.value = known ? this.rows.value.map((one) => (this.#number(one) === number ? item : one)) : [item, ...this.rows.value];
+  }
+
+  /** Waits for nothing any more. */
+  stop(): void {
+    this.#abort.abort();
+    this.#abort = new AbortController();
+    this.loading.value = false;
+  }
+
+  #follow(next: string): void {
+    this.#next = next;
+    this.complete.value = next === '';
+  }
+
+  async #read(pageToken: string, take: (page: Page<T>) => void): Promise<void> {
+    const ask = this.#ask;
+    if (!ask) return;
+    const { signal } = this.#abort;
+    this.loading.value = true;
+    try {
+      const page = await ask(pageToken, signal);
+      if (signal.aborted) return;
+      take(page);
+      if (pageToken === '') this.atMs.value = Date.now();
+      this.failure.value = '';
+    } catch (error) {
+      if (!signal.aborted) this.failure.value = this.#words(error);
+    } finally {
+      if (!signal.aborted) this.loading.value = false;
+    }
+  }
+}
