@@ -24,7 +24,8 @@ pub(super) fn difference(before: &Thumbnail, after: &Thumbnail) -> Bytes {
 
 /// The thumbnail that [`difference`] was made for.
 pub(super) fn after(before: &Thumbnail, difference: &[u8]) -> Thumbnail {
-    let differences = decompress_to_vec_with_limit(difference, CELLS).expect("it was deflated in this process");
+    let differences =
+        decompress_to_vec_with_limit(difference, CELLS).expect("it was deflated in this process");
     let cells = before.cells().iter().zip(differences);
     let cells: Vec<u8> = cells.map(|(before, difference)| before.wrapping_add(difference)).collect();
     Thumbnail::new(cells.into()).expect("a difference has as many cells as a thumbnail")

@@ -4397,7 +4397,7 @@ pub struct Coverage {
     /// What is granted.
     #[prost(enumeration = "Granted", tag = "3")]
     pub granted: i32,
-    /// The longest it may be blind.
+    /// The longest it may be blind, as promised now: at rest, and after a wake, what its rule asks at rest.
     #[prost(uint64, tag = "4")]
     pub blind_max_us: u64,
     /// The interval between looks as it is now.

@@ -211,8 +211,7 @@ impl Stage {
     /// What the journal says without a look, in order, each run of the same once.
     fn not_looked(&self) -> Vec<NotLooked> {
         let journal = &self.looks.cameras[&id()].journal;
-        let mut reasons: Vec<NotLooked> =
-            journal.iter().filter_map(|o| o.outcome.err()).collect();
+        let mut reasons: Vec<NotLooked> = journal.iter().filter_map(|o| o.outcome.err()).collect();
         reasons.dedup();
         reasons
     }
