@@ -7,6 +7,7 @@ use xueliang_base::{
     error::ErrorKind,
     incident::Resolution,
     kind::{Kind, Level},
+    point::PointClass,
     time::Clock as _,
 };
 use xueliang_proto::v1::{self, CaseState};
@@ -35,6 +36,11 @@ fn path(camera: u64) -> Vec<String> {
     ["33", "3301", &street[..6], street, &village].map(str::to_owned).into()
 }
 
+/// The class of a camera's point: those of the first street have none.
+pub(crate) fn class_of(camera: u64) -> Option<PointClass> {
+    [None, Some(PointClass::First), Some(PointClass::Third)][(camera % 3) as usize]
+}
+
 /// An alert of some place and kind.
 pub(crate) fn some_alert(dice: &mut Dice, bench: &Bench) -> Alert {
     let (kind, level) = KINDS[dice.roll(5) as usize];
@@ -44,6 +50,7 @@ pub(crate) fn some_alert(dice: &mut Dice, bench: &Bench) -> Alert {
     (one.started, one.last_seen, one.decided) = (now, now, now);
     one.place.camera = format!("camera-{camera}").parse().unwrap();
     one.place.division_path = path(camera).iter().map(|code| code.parse().unwrap()).collect();
+    one.place.class = class_of(camera);
     one.drill = dice.roll(9) == 0;
     one.explanation.rule = ["rule-a", "rule-b"][dice.roll(2) as usize].parse().unwrap();
     one.explanation.model = (dice.roll(3) > 0).then(|| ModelRef {
@@ -100,10 +107,11 @@ fn some_action(dice: &mut Dice, case: &v1::Case, other: Option<String>, bench: &
         (_, CaseState::Feedback) => Action::TakeUp,
         (_, CaseState::Verifying) if dice.roll(4) == 0 => Action::Rework,
         (_, CaseState::Verifying) => Action::Pass,
+        // What is over mostly stays so: else in the end nothing would be closed.
+        _ if dice.roll(8) > 0 => Action::Hold(dice.roll(2) == 0),
         _ => Action::Reopen,
     };
-    // Who has begun goes on, as a rule: others are refused most of what is next.
-    let person = if dice.roll(4) == 0 { dice.roll(3) } else { 0 };
+    let person = dice.roll(3);
     let actor = match action.capacity() {
         Some(crate::case::Capacity::Handled) => Actor::new(format!("{}-{person}", case.unit), &case.unit),
         Some(crate::case::Capacity::Verified) => Actor::new(format!("check-{person}"), "desk"),
@@ -179,7 +187,7 @@ async fn report(bench: &Bench, dice: &mut Dice, act: usize) -> CaseKey {
     let actor = Actor::new("grid-1", "grid");
     let report = ManualReport {
         subject,
-        class: None,
+        class: class_of(camera),
         actor,
         note: "smoke behind it".to_owned(),
         key: format!("report-{act}"),

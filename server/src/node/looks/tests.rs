@@ -716,7 +716,7 @@ async fn what_a_camera_keeps_beside_its_ring_stays_well_under_four_megabytes() {
     let cell = stage.cell(&config);
     stage.configure(&config, &cell, Vec::new());
     stage.signal(&cell, Signal::Streaming);
-    let (looks, _) = stage.watch(&cell, 1000, 1).await;
+    let (looks, _) = stage.watch(&cell, 3000, 1).await;
     let running = &stage.looks.cameras[&id()];
     let (journal, logbook) = (&running.journal, &running.logbook);
     assert!(

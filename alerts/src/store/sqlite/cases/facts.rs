@@ -202,7 +202,7 @@ fn of_alerts(db: &Connection) -> Result<()> {
             match alert {
                 Ok(alert) => drop(set.execute(params![id, source(db, alert)?, alert.drill])?),
                 Err(error) => {
-                    warn!(alert = id, %error, "an alert cannot be read: statistics do not know what raised it")
+                    warn!(alert = id, %error, "an alert cannot be read: statistics do not know what raised it");
                 }
             }
         }

@@ -237,6 +237,7 @@ async fn a_sub_stream_that_cannot_be_decoded_harms_nothing_and_is_tried_again_at
     let mut subbed = Subbed::new("enforce");
     subbed.stage.clock.advance(s(1.0));
     let (mut failed, mut turns) = (0, Vec::new());
+    let (mut kept, mut released) = (0, 0);
     for _ in 0..600 {
         subbed.stage.clock.advance(s(STEP));
         subbed.deliver();
@@ -245,12 +246,21 @@ async fn a_sub_stream_that_cannot_be_decoded_harms_nothing_and_is_tried_again_at
             tokio::task::yield_now().await;
         }
         let Ok(mut job) = subbed.stage.jobs.try_recv() else { continue };
-        let Some(Ask::Glance(glance)) = job.request.ask.take() else { panic!("there is nothing else") };
+        let glance = match job.request.ask.take() {
+            Some(Ask::Glance(glance)) => glance,
+            Some(Ask::Release(release)) if release.sub_stream => {
+                released += 1;
+                continue;
+            }
+            _ => panic!("there is nothing else"),
+        };
         failed += glance.units.len() as u64;
+        kept += u32::from(glance.continued);
         turns.push(glance.units[0].seq);
         assert!(job.answer.send(Err(NotLooked::Undecodable)).is_ok());
         subbed.stage.finish().await;
     }
+    assert!(kept > 0 && released == kept, "the worker forgets what it kept for it: {released} of {kept}");
     assert!((4..=8).contains(&turns.len()), "{turns:?}");
     assert!(turns.windows(2).all(|pair| pair[1] > pair[0]), "{turns:?}");
     let account = subbed.sub().ring.account();

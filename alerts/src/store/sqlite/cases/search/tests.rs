@@ -9,7 +9,7 @@ use crate::{
     store::{CaseKey, STORE_FILE, schema::STORE_STEPS},
     testing::{
         Bench, Dice, close,
-        histories::{STREETS, cases, town},
+        histories::{STREETS, cases, class_of, town},
         major,
     },
 };
@@ -28,12 +28,9 @@ fn some_query(dice: &mut Dice, all: &[v1::GetCaseResponse]) -> CaseQuery {
         match dice.roll(13) {
             0 => query.filter.divisions = codes(pick(dice, &[STREETS[0], STREETS[1], "330109", "33"])),
             1 => {
-                query.filter.within = Some(
-                    codes(pick(dice, &[STREETS[2], "330106", "330109001001"]))
-                        .iter()
-                        .map(Into::into)
-                        .collect(),
-                );
+                let parts = [STREETS[2], "330106", "330109001001", "#1", "330106#1", "33#3"];
+                query.filter.within =
+                    Some(pick(dice, &parts).into_iter().map(|part| part.parse().unwrap()).collect());
             }
             2 => query.filter.cameras = vec![format!("camera-{}", dice.roll(6)).parse().unwrap()],
             3 => query.filter.kinds = pick(dice, &[1101, 1201, 5102, 9101]),
@@ -107,7 +104,15 @@ fn is_wanted(query: &CaseQuery, told: &v1::GetCaseResponse) -> bool {
     let class = subject.kind_class;
     (query.filter.divisions.is_empty() || under(&query.filter.divisions))
         && query.filter.within.as_ref().is_none_or(|own| {
-            subject.division_path.iter().any(|code| own.iter().any(|one| one.as_str() == code))
+            let camera = subject.camera_id.rsplit('-').next().unwrap().parse().unwrap();
+            let class = class_of(camera).map(|class| class.number().to_string());
+            own.iter().any(|one| match one.as_str().split_once('#') {
+                None => subject.division_path.iter().any(|code| code == one.as_str()),
+                Some((code, number)) => {
+                    class.as_deref() == Some(number)
+                        && (code.is_empty() || subject.division_path.iter().any(|own| own == code))
+                }
+            })
         })
         && (query.filter.cameras.is_empty()
             || query.filter.cameras.iter().any(|id| id.as_str() == subject.camera_id))
