@@ -85,15 +85,15 @@ pub(crate) fn words(text: &str) -> Result<String> {
     if WORDS.contains(&text.chars().count()) {
         return Ok(text);
     }
-    Err(Error::Invalid("reason: say in 4 to 500 characters what it is for".to_owned()))
+    Err(Error::Invalid("reason: say in 4 to 500 characters why".to_owned()))
 }
 
 fn check_numbers(text: &str) -> Result<()> {
     match number_of(text) {
         None => Ok(()),
         Some(what) => Err(Error::Invalid(format!(
-            "reason: it holds what looks like the number of {what}: leave it out, the register keeps nothing that tells who \
-             was observed"
+            "reason: it holds what looks like the number of {what}: leave it out, nothing is kept that tells who was \
+             observed"
         ))),
     }
 }

@@ -180,7 +180,10 @@ impl Bus {
 /// Runs to its end though its caller hangs up: with the keys, which must not be let go of before what they sealed is kept.
 async fn whole<T: Send + 'static>(work: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
     let done = tokio::spawn(work).await;
-    done.map_err(|_| Error::Internal("work on custodians panicked: see the log".to_owned()))?
+    done.map_err(|error| {
+        let why = if error.is_panic() { "panicked: see the log" } else { "was ended: the service stops" };
+        Error::Internal(format!("work on custodians {why}"))
+    })?
 }
 
 /// Work on a thread of its own, which may wait for the disk. One at a time: whoever asks holds the keys.

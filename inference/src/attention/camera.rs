@@ -42,6 +42,8 @@ const HOPELESS: Duration = Duration::from_secs(7);
 /// A camera waits for the worker that holds its decoder until it is so many intervals late. Then a keyframe look
 /// elsewhere is better.
 pub(super) const PATIENCE: f64 = 2.0;
+/// Looks that failed in a row, from which on nothing that is promised depends on the next: it would fail, and be tried first again.
+const HOPEFUL: u32 = 3;
 /// What urgency is more at a camera that was never looked at: it goes before all that were, once.
 pub(super) const FIRST: f64 = 1e9;
 /// And then those without which a promise is broken: what whoever was woken asks for beyond its promise waits for them.
@@ -268,10 +270,11 @@ impl Seat {
             return 0.0;
         };
         let leased = self.lease.is_some() && self.floors.iter().any(Kept::promises_continued);
+        let cost = self.cost.of_models();
         let (cost, promised) = if leased {
-            (self.cost.every(promised, self.unit_gap), promised)
+            (cost.every(promised, self.unit_gap), promised)
         } else {
-            (self.cost.keyframe(), promised.max(self.offer.keyframe_interval_estimate.unwrap_or_default()))
+            (cost.keyframe(), promised.max(self.offer.keyframe_interval_estimate.unwrap_or_default()))
         };
         cost.as_secs_f64() / promised.as_secs_f64()
     }
@@ -421,7 +424,8 @@ impl Seat {
     /// Its promises that are broken unless its newest keyframe, or the next one, is looked at. Time alone changes nothing of them.
     fn at_stake(&self, limits: Limits) -> impl Iterator<Item = &Kept> {
         let two = self.two_keyframes();
-        let keyframe = self.offer.freshest_keyframe_arrival.filter(|_| limits.stakes);
+        let keyframe =
+            self.offer.freshest_keyframe_arrival.filter(|_| limits.stakes && self.failures < HOPEFUL);
         let broken = move |kept: &&Kept| keyframe.is_some_and(|arrival| kept.is_at_stake(arrival, two));
         self.floors.iter().filter(broken)
     }
@@ -499,7 +503,8 @@ impl Seat {
             }
             let stepped = self.seen.map_or(Duration::ZERO, |seen| flight.picture.since(seen));
             // Longer than any floor is no rhythm of looks: the camera was away, or no floor can be kept.
-            let longest = self.floors.iter().map(|kept| kept.floor.at_rest.max(kept.floor.blind_max)).max();
+            let served = self.floors.iter().filter(|kept| !kept.floor.unserved);
+            let longest = served.map(|kept| kept.floor.at_rest.max(kept.floor.blind_max)).max();
             let stepped =
                 if longest.is_some_and(|longest| stepped > longest) { Duration::ZERO } else { stepped };
             // Times differ where workers are short, and a floor that counts on the shorter ones is broken by the longer.

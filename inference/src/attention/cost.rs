@@ -18,8 +18,10 @@ pub(super) struct Cost {
     keyframe_us: f64,
     /// Decoding a unit of a continued look.
     unit_us: f64,
-    /// Preparing and running the models.
+    /// Preparing and running the models, of all looks: none run at a glance.
     infer_us: f64,
+    /// The same of looks at which models ran.
+    models_us: f64,
     /// Units of a continued look.
     units: f64,
     /// Looks measured, up to [`FIRST`].
@@ -30,7 +32,15 @@ impl Cost {
     pub(super) fn new(first: Duration) -> Self {
         let us = first.as_secs_f64() * 1e6;
         // A keyframe takes several times a predicted picture; one third of a look is decoding (toolchain.md §9).
-        Self { keyframe_us: us / 3.0, unit_us: us / 12.0, infer_us: us * 2.0 / 3.0, units: 4.0, measured: 0 }
+        let infer_us = us * 2.0 / 3.0;
+        Self {
+            keyframe_us: us / 3.0,
+            unit_us: us / 12.0,
+            infer_us,
+            models_us: infer_us,
+            units: 4.0,
+            measured: 0,
+        }
     }
     pub(super) fn learn(&mut self, kind: LookKind, cost: &LookCost, units: usize) {
         #[expect(clippy::cast_precision_loss, reason = "averages of microseconds")]
@@ -46,6 +56,9 @@ impl Cost {
                 };
         };
         learn(&mut self.infer_us, infer);
+        if cost.infer_us > 0 {
+            learn(&mut self.models_us, infer);
+        }
         match kind {
             LookKind::Keyframe => learn(&mut self.keyframe_us, decode),
             LookKind::Continued => {
@@ -54,6 +67,10 @@ impl Cost {
             }
         }
         self.measured = (measured + 1).min(FIRST);
+    }
+    /// Of looks at which models run.
+    pub(super) fn of_models(&self) -> Self {
+        Self { infer_us: self.models_us, ..self.clone() }
     }
     pub(super) fn keyframe(&self) -> Duration {
         us(self.keyframe_us + self.infer_us)
@@ -81,6 +98,17 @@ fn us(us: f64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn glances_make_no_look_of_the_models_cheaper() {
+        let mut cost = Cost::new(Duration::from_millis(60));
+        for look in 0..100 {
+            let infer_us = if look % 8 == 0 { 40_000 } else { 0 };
+            cost.learn(LookKind::Keyframe, &LookCost { decode_us: 10_000, preprocess_us: 0, infer_us }, 1);
+        }
+        assert!(cost.keyframe().as_millis() < 30, "{:?}", cost.keyframe());
+        assert_eq!(cost.of_models().keyframe().as_millis(), 50);
+    }
 
     #[test]
     fn what_the_first_look_loaded_is_soon_forgotten_and_later_spikes_count_little() {

@@ -31,8 +31,8 @@ pub(super) struct Load {
     needed: f64,
     /// Workers that would be needed if all who want one had a lease.
     wanted: f64,
-    /// Workers that are needed for what is promised alone.
-    pledged: f64,
+    /// Whether what is promised can be done, whatever else is asked for.
+    bears_promises: bool,
     /// Workers there are, and how many of them may be promised.
     workers: f64,
     promised: f64,
@@ -51,14 +51,17 @@ impl Load {
         #[expect(clippy::cast_precision_loss, reason = "workers of one machine")]
         let workers = params.workers as f64;
         (self.workers, self.promised) = (workers, workers * params.promised_share);
-        (self.needed, self.wanted, self.pledged) = (0.0, 0.0, 0.0);
+        (self.needed, self.wanted) = (0.0, 0.0);
+        let mut pledged = 0.0;
         for seat in seats.values().filter(|seat| seat.offer.blind.is_none()) {
             let needed = seat.load(seat.lease.is_some());
             self.needed += needed;
-            self.pledged += seat.promised_load();
+            pledged += seat.promised_load();
             self.wanted +=
                 if seat.continued == seat.lease.is_some() { needed } else { seat.load(seat.continued) };
         }
+        // Averages of costs drift: who goes first must not change with each.
+        self.bears_promises = pledged <= self.promised * if self.bears_promises { 1.1 } else { 1.0 };
         if let Some(look) = u32::try_from(self.landed).ok().and_then(|landed| self.busy.checked_div(landed)) {
             self.look = if self.look.is_zero() { look } else { (self.look * 3 + look) / 4 };
         }
@@ -88,7 +91,7 @@ impl Load {
     }
     /// Whether what is promised can be done, whatever else is asked for.
     pub(super) fn bears_promises(&self) -> bool {
-        self.pledged <= self.promised
+        self.bears_promises
     }
     /// Whether not even what is leased can be done.
     pub(super) fn is_unbearable(&self) -> bool {

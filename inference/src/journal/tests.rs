@@ -171,6 +171,29 @@ fn a_street_with_the_noise_of_a_live_sensor_takes_less_than_half_of_its_thumbnai
     assert!(journal.bytes() < 100 * Thumbnail::WIDTH * Thumbnail::HEIGHT / 2, "{}", journal.bytes());
 }
 
+proptest! {
+    #[test]
+    fn a_thumbnail_comes_back_whatever_it_was_and_came_after(
+        before in any::<u64>(),
+        after in any::<u64>(),
+        plain in any::<bool>(),
+    ) {
+        use rand::{RngCore as _, SeedableRng as _, rngs::SmallRng};
+        // Of some nothing deflates, of others all.
+        let shown = |seed: u64, plain: bool| {
+            let mut cells = vec![seed.to_le_bytes()[0]; Thumbnail::WIDTH * Thumbnail::HEIGHT];
+            if !plain {
+                SmallRng::seed_from_u64(seed).fill_bytes(&mut cells);
+            }
+            Thumbnail::new(cells.into()).unwrap()
+        };
+        let (before, after) = (shown(before, plain), shown(after, false));
+        for (one, next) in [(&before, &after), (&after, &before), (&before, &before)] {
+            prop_assert_eq!(&cells::after(one, &cells::difference(one, next)), next);
+        }
+    }
+}
+
 #[test]
 fn a_staged_day_raises_updates_and_resolves_alike_live_and_replayed() {
     let mut journal = Journal::new(JournalBounds::default());

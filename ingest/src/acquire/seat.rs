@@ -17,6 +17,10 @@ use crate::{
 const ACCOUNT: Duration = Duration::from_secs(300);
 /// A camera has to send less for so long until it is taken to: scenes come and go, and who keeps a session must not change with them.
 const FALLS: Duration = Duration::from_secs(600);
+/// Measurements further apart than this do not tell of the time between.
+const APART: Duration = Duration::from_secs(60);
+/// A camera that is only visited is never measured: after so long what it is stated to send counts again, and it may be tried.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
 
 /// Where a camera is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -46,6 +50,14 @@ struct Asked {
     gave_way: bool,
 }
 
+/// It sends clearly less than it was taken to.
+#[derive(Debug)]
+struct Less {
+    since: Mono,
+    /// The most of it.
+    most: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) acquire: Acquire,
@@ -65,8 +77,8 @@ pub(super) struct Seat {
     pub(super) failures: u32,
     stated: u64,
     measured: Option<u64>,
-    /// Since when it has sent clearly less, and the most of that.
-    less: Option<(Mono, u64)>,
+    measured_at: Mono,
+    less: Option<Less>,
     patience: Duration,
     /// When its next visit is due.
     due: Mono,
@@ -98,6 +110,7 @@ impl Default for Seat {
             failures: 0,
             stated: 0,
             measured: None,
+            measured_at: Mono(0),
             less: None,
             patience: Duration::ZERO,
             due: Mono(0),
@@ -135,22 +148,32 @@ impl Seat {
     pub(super) fn bits(&self) -> u64 {
         self.measured.unwrap_or(self.stated)
     }
-    /// Takes a measurement; true where it says something new: at once where it sends more, after [`FALLS`] where it sends less.
+    /// Takes a measurement; true where it says something new: at once where it is the first or more, after [`FALLS`] of less.
     pub(super) fn measure(&mut self, now: Mono, bits: Option<u64>) -> bool {
-        let Some(bits) = bits else { return false };
-        let clearly = bits.abs_diff(self.bits()) > self.bits() / 5;
-        if clearly && bits < self.bits() {
-            let (since, most) = self.less.get_or_insert((now, bits));
-            *most = bits.max(*most);
-            if now.since(*since) < FALLS {
-                return false;
+        let before = self.bits();
+        let Some(bits) = bits else {
+            if !self.holds && now.since(self.measured_at) >= FORGOTTEN {
+                (self.measured, self.less) = (None, None);
             }
+            return self.bits() != before;
+        };
+        let gap = now.since(std::mem::replace(&mut self.measured_at, now));
+        let clearly = bits.abs_diff(before) > before / 5;
+        if !clearly || self.measured.is_none() || bits > before {
+            self.less = None;
+            if clearly || self.measured.is_none() {
+                self.measured = Some(bits);
+            }
+            return clearly;
         }
-        let less = self.less.take();
-        if clearly {
-            self.measured = Some(less.map_or(bits, |(_, most)| most.max(bits)));
+        let less = self.less.take_if(|_| gap <= APART).unwrap_or(Less { since: now, most: bits });
+        let less = Less { most: less.most.max(bits), ..less };
+        if now.since(less.since) < FALLS {
+            self.less = Some(less);
+            return false;
         }
-        clearly
+        self.measured = Some(less.most);
+        true
     }
     /// How it is taken.
     pub(super) fn granted(&self) -> Acquire {

@@ -120,7 +120,8 @@ impl Town {
                 // The sub-stream's is open while its camera is held.
                 let held = self.cameras[&camera.id].held;
                 sessions += if held { camera.sessions(&self.config.analysis.rest) } else { 1 };
-                bits += camera.stated_bit_rate();
+                let measured = self.cameras[&camera.id].heard.bits.unwrap_or(u64::MAX);
+                bits += camera.stated_bit_rate().min(measured);
             }
             assert!(upstream.sessions.is_none_or(|most| sessions <= most), "{sessions} at {}", upstream.id);
             assert!(upstream.bandwidth.is_none_or(|most| bits <= most), "{bits} at {}", upstream.id);
@@ -318,6 +319,32 @@ fn bandwidth_is_shared_along_the_whole_chain_and_what_was_measured_counts() {
     town.camera("k1").heard.bits = Some(5_000_000);
     town.pass(660.0);
     assert_eq!(town.taken("k1").acquire, Acquire::Continuous);
+    // Whoever is only visited is not measured, and is tried again after an hour.
+    town.camera("k1").heard.bits = Some(7_000_000);
+    town.pass(30.0);
+    town.camera("k1").heard.bits = None;
+    town.pass(3500.0);
+    assert_eq!(lacks(&town, "k1"), Some(Lack::Bandwidth));
+    town.pass(200.0);
+    assert_eq!(town.taken("k1").acquire, Acquire::Continuous);
+}
+
+#[test]
+fn what_is_measured_first_counts_at_once_in_place_of_what_was_stated() {
+    let keys = "upstream = \"line\"\nbit_rate = \"7Mbit\"";
+    let text = upstream("line", "bandwidth = \"10Mbit\"") + &camera("k1", keys) + &camera("k2", keys);
+    let mut town = Town::new(&text);
+    town.pass(10.0);
+    let continuous = |town: &Town, id: &str| town.taken(id).acquire == Acquire::Continuous;
+    assert!(
+        !continuous(&town, "k1") && !continuous(&town, "k2"),
+        "beside one that takes turns there is no room"
+    );
+    for id in ["k1", "k2"] {
+        town.camera(id).heard.bits = Some(3_000_000);
+    }
+    town.pass(30.0);
+    assert!(continuous(&town, "k1") && continuous(&town, "k2"));
 }
 
 #[test]

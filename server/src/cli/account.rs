@@ -100,7 +100,9 @@ pub fn run(args: AccountArgs) -> anyhow::Result<ExitCode> {
     }
     block_on(async move {
         let lines = call(&socket, args.what, &config.timezone).await?;
-        print(lines.join("\n") + "\n")?;
+        for line in lines {
+            print(line + "\n")?;
+        }
         Ok(ExitCode::SUCCESS)
     })
 }

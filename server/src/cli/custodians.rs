@@ -95,20 +95,20 @@ pub fn run(args: CustodiansArgs) -> anyhow::Result<ExitCode> {
                     print(fault_line(fault, &file.display().to_string()) + "\n")?;
                 }
                 if !answer.faults.is_empty() {
-                    println!("nothing was changed");
+                    print("nothing was changed\n")?;
                     return Ok(ExitCode::FAILURE);
                 }
-                println!("{}", outcome(&answer, dry_run));
+                print(outcome(&answer, dry_run) + "\n")?;
                 Ok(ExitCode::SUCCESS)
             }
             What::RotateKey { reach } => {
                 let mut service = CustodianServiceClient::new(reach.connect()?);
                 let request = v1::RotateCustodianKeyRequest {};
                 let answer = reach.told(service.rotate_custodian_key(request).await)?;
-                println!(
-                    "{} contacts are sealed with a new key: back custodians.key up with the store",
-                    answer.sealed
-                );
+                let sealed = answer.sealed;
+                print(format!(
+                    "{sealed} contacts are sealed with a new key: back custodians.key up with the store\n"
+                ))?;
                 Ok(ExitCode::SUCCESS)
             }
         }

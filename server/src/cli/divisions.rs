@@ -141,10 +141,10 @@ async fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         print(fault_line(fault, &args.file.display().to_string()) + "\n")?;
     }
     if !told.faults.is_empty() {
-        println!("nothing was changed");
+        print("nothing was changed\n")?;
         return Ok(ExitCode::FAILURE);
     }
-    println!("{}", outcome(&told, args.dry_run));
+    print(outcome(&told, args.dry_run) + "\n")?;
     Ok(ExitCode::SUCCESS)
 }
 

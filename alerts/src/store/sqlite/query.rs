@@ -22,6 +22,9 @@ pub(in super::super) const SCAN: u64 = 5_000;
 /// States that [`history`] returns at most.
 const MAX_HISTORY: i64 = 1000;
 
+/// Parts of paths that are compared one by one, which is twice as fast as from a list; a statement takes no thousand of conditions.
+const FEW: usize = 500;
+
 /// A statement that grows, with its parameters.
 pub(super) struct Sql {
     text: String,
@@ -67,8 +70,15 @@ impl Sql {
     }
     /// Only what one of these parts of a path stands for.
     pub(super) fn under<'a>(&mut self, parts: impl Iterator<Item = &'a str>) {
-        // One parameter however many there are: a statement takes no thousand of conditions. No part holds a quote.
-        let all: Vec<String> = parts.map(|part| format!("\"/{part}/\"")).collect();
+        let all: Vec<&str> = parts.collect();
+        if all.len() <= FEW {
+            let any = vec!["instr(a.path, ?) > 0"; all.len()].join(" OR ");
+            let any = if any.is_empty() { "FALSE".to_owned() } else { any };
+            self.add(&format!(" AND ({any})"), all.into_iter().map(|part| Value::from(format!("/{part}/"))));
+            return;
+        }
+        // No part holds a quote.
+        let all: Vec<String> = all.into_iter().map(|part| format!("\"/{part}/\"")).collect();
         self.add(
             " AND EXISTS (SELECT 1 FROM json_each(?) WHERE instr(a.path, value) > 0)",
             [Value::from(format!("[{}]", all.join(",")))],

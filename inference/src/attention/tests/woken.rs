@@ -118,6 +118,23 @@ fn floors_at_rest_hold_where_keyframes_come_together_and_others_are_woken_all_th
     }
 }
 
+#[test]
+fn what_fails_again_and_again_takes_nothing_from_what_is_promised() {
+    let (resting_ones, broken_ones) = (160, 60);
+    let mut sim = bursts(resting_ones + broken_ones, 25);
+    let names: Vec<CameraId> = sim.cams.iter().map(|cam| cam.id.clone()).collect();
+    for (index, name) in names.iter().enumerate() {
+        sim.attention.set_camera(CameraNeed { id: name.clone(), ..resting() });
+        sim.cams[index].broken = index >= resting_ones;
+    }
+    sim.run(180.0);
+    for cam in &sim.cams[..resting_ones] {
+        let served = &cam.by_model["m"];
+        let longest = served.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap();
+        assert!(longest <= s(30.0), "{}: {longest:?}", cam.id);
+    }
+}
+
 /// Cameras that send their keyframes in four bursts every 2 s, for two workers.
 fn bursts(count: usize, cost_ms: u64) -> Sim {
     let mut cams = cams(count, 0.3, cost_ms);

@@ -9,7 +9,7 @@ use xueliang_alerts::{
 };
 use xueliang_base::time::{Clock as _, SystemClock};
 
-use crate::cli::read_config;
+use crate::cli::{print, read_config};
 
 /// Arguments of `audit verify`.
 #[derive(Debug, Args)]
@@ -47,9 +47,9 @@ pub fn run(args: &VerifyArgs) -> anyhow::Result<ExitCode> {
     let began = SystemClock.mono();
     let report = verify_audit(&state_dir, &exported, args.key)?;
     for line in told(&report, args.heads.is_some(), &args.timezone) {
-        println!("{line}");
+        print(line + "\n")?;
     }
-    println!("verified in {:.1} s", SystemClock.mono().since(began).as_secs_f64());
+    print(format!("verified in {:.1} s\n", SystemClock.mono().since(began).as_secs_f64()))?;
     Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
