@@ -83,5 +83,8 @@ test('keys act beside a checkbox, and nowhere where somebody writes', () => {
   }
   expect(press('j', new Element('BUTTON'))).toBe(true);
   expect(press('Enter', new Element('BUTTON'))).toBe(false);
+  expect(press('Enter', new Element('SUMMARY'))).toBe(false);
+  expect(press(' ', new Element('SUMMARY'))).toBe(false);
+  expect(press('j', new Element('SUMMARY'))).toBe(true);
   expect(press('Enter', new Element('DIV'))).toBe(true);
 });

@@ -12,7 +12,7 @@ import 'element-plus/theme-chalk/el-radio-button.css';
 import 'element-plus/theme-chalk/dark/css-vars.css';
 import './style.css';
 import App from './App.vue';
-import { connect, onFresh } from './feed/feed';
+import { connect, onFresh, unattended } from './feed/feed';
 import { ring } from './feed/bell';
 import { fresh } from './feed/popups';
 import { i18n, markDocument } from './i18n/i18n';
@@ -28,6 +28,11 @@ onFresh((rows) => {
   fresh(rows);
 });
 follow();
+// A wall screen acknowledges nothing, not even while it loads. Whoever is led from there to another place does.
+unattended(router.resolve(location.pathname).name === 'wall');
+router.afterEach((to, _, failure) => {
+  if (!failure) unattended(to.name === 'wall');
+});
 connect();
 void learn();
 createApp(App).use(i18n).use(router).mount('#app');

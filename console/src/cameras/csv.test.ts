@@ -12,6 +12,13 @@ test('nothing in a file is calculated, and what separates is quoted', () => {
   expect(file([['a', 1], ['b', 2]])).toBe('\ufeffa,1\r\nb,2\r\n');
 });
 
+test('a spreadsheet keeps every digit of a number of a case', () => {
+  expect(['33028220261130010200001', '330282000000', '33028200000', '330282000000a'].map(cell)).toEqual([
+    "'33028220261130010200001", "'330282000000", '33028200000', '330282000000a',
+  ]);
+  expect(cell(1_796_000_000_000)).toBe('1796000000000');
+});
+
 test('all that match are in the file, each once, whatever a page holds', async () => {
   const pages = [['a', 'b'], ['b', 'c'], ['d']];
   const told: number[] = [];

@@ -6,10 +6,13 @@ import { requestOf, type Choice } from './query';
 /** More than a service watches; whoever has more is told that some are missing. */
 export const MOST_ROWS = 100_000;
 
-/** One cell. What a spreadsheet would calculate is kept from it: names are written by people, and by their systems. */
+/**
+ * One cell. What a spreadsheet would calculate is kept from it: names are written by people, and by their systems. So are numbers
+ * of cases and codes of divisions, of which it would keep 15 digits at most.
+ */
 export function cell(value: string | number): string {
   if (typeof value === 'number') return String(value);
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  const safe = /^[=+\-@\t\r]|^\d{12,}$/.test(value) ? `'${value}` : value;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 

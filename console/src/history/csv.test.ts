@@ -48,6 +48,7 @@ test('a line names place and unit and no account, and nothing in it is calculate
   const [head = '', line = '', ...rest] = csv.fileOf(found, new Map()).split('\r\n');
   expect(head.startsWith('\ufeff案件编号,')).toBe(true);
   expect(line).toContain('33028220261130010200001,a,');
+  expect(line.startsWith("'33028220261130010200001,"), 'a spreadsheet keeps all its digits').toBe(true);
   expect(line).toContain('"东码头, 北",pond,浒山');
   expect(line).toContain("'=cmd");
   expect(line).not.toMatch(/hugo|ana/);

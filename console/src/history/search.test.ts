@@ -47,13 +47,13 @@ test('what is scrolled to is asked for, page by page, and each case stands there
   expect([numbers(found).length, found.total.value, found.complete.value], 'counted with the first page').toEqual([450, 450, true]);
 });
 
-test('what fails is told, and what was found stays; a later answer to another question is let go', async () => {
+test('what fails is told, and what was found for another question is gone; a later answer to another question is let go', async () => {
   const store = new Store(3);
   const found = search(store);
   await found.choose(question());
   store.fails = 'away';
-  await found.choose(question());
-  expect([found.failure.value, numbers(found).length, found.loading.value]).toEqual(['away', 3, false]);
+  await found.choose(question('n1'));
+  expect([found.failure.value, numbers(found), found.total.value, found.loading.value]).toEqual(['away', [], -1, false]);
   store.fails = '';
   const late = found.choose(question());
   await found.choose(question('n2'));

@@ -39,6 +39,9 @@ export class Search {
     this.stop();
     this.#question = question;
     this.#next = '';
+    this.cases.value = [];
+    this.total.value = -1;
+    this.totalIsMore.value = false;
     this.complete.value = false;
     await this.#load((answer) => {
       this.cases.value = answer.cases;

@@ -198,9 +198,9 @@ export const en: Messages = {
   },
   keys: {
     title: 'Keyboard',
-    next: 'Next alert',
-    previous: 'Previous alert',
-    open: 'Open the selected alert',
+    next: 'Next in the list',
+    previous: 'Previous in the list',
+    open: 'Open what is selected',
     close: 'Close',
     hazards: 'Hazard desk',
     ops: 'Operations desk',

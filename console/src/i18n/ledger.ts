@@ -12,7 +12,6 @@ export const zh = {
     clear: '清除条件',
     close: '关闭',
     cancel: '取消',
-    saved: '已保存',
     notWhole: '文件没有收完整,未保存,请重新导出',
   },
   register: {
@@ -30,6 +29,7 @@ export const zh = {
     kind: '影像',
     release: '公开发布编号',
     request: '查阅申请编号',
+    notANumber: '编号只含数字,最多 18 位:{fields}',
     refused: '只看未提供的',
     export: '导出',
     given: '已提供',
@@ -52,7 +52,6 @@ export const zh = {
     sameAlert: '此告警',
     sameRelease: '此次公开发布',
     sameRequest: '此查阅申请',
-    openAlert: '打开告警',
     exporting: {
       title: '导出信息调用登记',
       text: '按当前条件导出全部符合的登记(CSV,由旧到新)。用途和条件先写入审计,再给出第一个字节;条数和文件的 SHA-256 随后写入审计。',
@@ -249,7 +248,6 @@ export const en: Ledger = {
     clear: 'Clear filters',
     close: 'Close',
     cancel: 'Cancel',
-    saved: 'Saved',
     notWhole: 'The file did not come whole and was not saved: export it again',
   },
   register: {
@@ -267,6 +265,7 @@ export const en: Ledger = {
     kind: 'Footage',
     release: 'Release no.',
     request: 'Request no.',
+    notANumber: 'A number has digits only, 18 at most: {fields}',
     refused: 'Only refused',
     export: 'Export',
     given: 'Given',
@@ -289,7 +288,6 @@ export const en: Ledger = {
     sameAlert: 'About this alert',
     sameRelease: 'For this release',
     sameRequest: 'For this request',
-    openAlert: 'Open the alert',
     exporting: {
       title: 'Export the register',
       text: 'All entries that match now, as CSV, oldest first. What it is for and what was asked for stand in the audit before the first byte; the number of entries and the SHA-256 of the file after the last.',

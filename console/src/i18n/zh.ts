@@ -199,7 +199,7 @@ export const zh = {
     title: '键盘操作',
     next: '下一条',
     previous: '上一条',
-    open: '打开选中的告警',
+    open: '打开选中的一条',
     close: '关闭',
     hazards: '隐患告警台',
     ops: '设备运维台',

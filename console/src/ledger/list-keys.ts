@@ -13,6 +13,9 @@ export interface KeyedList<T> {
   close: () => void;
 }
 
+/** Keys that move through the list. In what is opened they scroll. */
+const MOVING = ['j', 'ArrowDown', 'k', 'ArrowUp'];
+
 export function useListKeys<T>(list: KeyedList<T>): void {
   const at = (): number => list.rows().findIndex((row) => list.idOf(row) === list.selected());
   function step(by: number): void {
@@ -24,6 +27,7 @@ export function useListKeys<T>(list: KeyedList<T>): void {
     else list.select(row);
   }
   useKeys((key) => {
+    if (MOVING.includes(key) && document.activeElement?.closest('.panel')) return false;
     switch (key) {
       case 'j':
       case 'ArrowDown':

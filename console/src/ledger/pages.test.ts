@@ -82,3 +82,44 @@ test('what was done is seen at once, and an answer from before that does not und
   await refreshed;
   expect(list.rows.value.map((one) => one.word)).toEqual(['made', 'changed']);
 });
+
+test('what is tried again is what failed: the newest, or the page that was scrolled to', async () => {
+  const held = [3, 2, 1].map((id) => entry(id));
+  const tell = service(held);
+  let fails = false;
+  const list = pages();
+  await list.begin((token) => (fails ? Promise.reject(new Error('away')) : tell(token)));
+  held.unshift(entry(4));
+  fails = true;
+  await list.refresh();
+  expect([ids(list), list.failure.value]).toEqual([[3, 2], 'Error: away']);
+  fails = false;
+  await list.again();
+  expect([ids(list), list.failure.value]).toEqual([[4, 3, 2], '']);
+  fails = true;
+  await list.more();
+  fails = false;
+  await list.again();
+  expect([ids(list), list.failure.value, list.complete.value]).toEqual([[4, 3, 2, 1], '', true]);
+});
+
+test('a refresh that failed is repeated where the whole list is there', async () => {
+  const held = [entry(1)];
+  let fails = false;
+  const list = pages();
+  await list.begin(() => (fails ? Promise.reject(new Error('away')) : service(held)('')));
+  held.unshift(entry(2));
+  fails = true;
+  await list.refresh();
+  fails = false;
+  await list.again();
+  expect([ids(list), list.failure.value]).toEqual([[2, 1], '']);
+});
+
+test('where there is nothing to ask for nothing is listed, and nothing asked', async () => {
+  const list = pages();
+  await list.begin(service([entry(1)]));
+  list.clear();
+  await Promise.all([list.refresh(), list.more(), list.again()]);
+  expect([ids(list), list.complete.value, list.loading.value]).toEqual([[], false, false]);
+});

@@ -25,6 +25,8 @@ export class Pages<T> {
   readonly #number: (item: T) => bigint;
   #ask: AskPage<T> | undefined;
   #next = '';
+  /** The page whose reading failed last; empty: the first. */
+  #failed = '';
   #abort = new AbortController();
 
   /** `number`: what an item is known by, greater for newer ones. */
@@ -35,13 +37,8 @@ export class Pages<T> {
 
   /** Lists what `ask` tells from now on. */
   async begin(ask: AskPage<T>): Promise<void> {
-    this.stop();
+    this.clear();
     this.#ask = ask;
-    this.#next = '';
-    this.rows.value = [];
-    this.complete.value = false;
-    this.atMs.value = 0;
-    this.failure.value = '';
     await this.#read('', (page) => {
       this.rows.value = page.items;
       this.#follow(page.next);
@@ -71,9 +68,9 @@ export class Pages<T> {
     });
   }
 
-  /** Goes on after a failure. */
+  /** Asks once more for what failed. */
   async again(): Promise<void> {
-    if (this.atMs.value === 0) await this.refresh();
+    if (this.#failed === '') await this.refresh();
     else await this.more();
   }
 
@@ -83,6 +80,17 @@ export class Pages<T> {
     const number = this.#number(item);
     const known = this.rows.value.some((one) => this.#number(one) === number);
     this.rows.value = known ? this.rows.value.map((one) => (this.#number(one) === number ? item : one)) : [item, ...this.rows.value];
+  }
+
+  /** Forgets what was read: there is nothing to ask for. */
+  clear(): void {
+    this.stop();
+    this.#ask = undefined;
+    this.#next = '';
+    this.rows.value = [];
+    this.complete.value = false;
+    this.atMs.value = 0;
+    this.failure.value = '';
   }
 
   /** Waits for nothing any more. */
@@ -109,7 +117,9 @@ export class Pages<T> {
       if (pageToken === '') this.atMs.value = Date.now();
       this.failure.value = '';
     } catch (error) {
-      if (!signal.aborted) this.failure.value = this.#words(error);
+      if (signal.aborted) return;
+      this.failure.value = this.#words(error);
+      this.#failed = pageToken;
     } finally {
       if (!signal.aborted) this.loading.value = false;
     }

@@ -17,9 +17,9 @@ export interface Choice {
   reason: CallReason | undefined;
   kind: EvidenceKind | undefined;
   refused: boolean;
-  /** Digits. */
+  /** Its number, as it was written. */
   release: string;
-  /** Digits. */
+  /** Its number, as it was written. */
   request: string;
 }
 
@@ -40,7 +40,12 @@ function number<T extends number>(value: string, most: T): T | undefined {
   return read > 0 && read <= most ? (read as T) : undefined;
 }
 
-/** As the address says; what it says wrongly is left out. */
+/** Fields that should hold a number and hold none: such a choice cannot be asked for. */
+export function faultsOf(choice: Choice): ('release' | 'request')[] {
+  return (['release', 'request'] as const).filter((name) => choice[name] !== '' && digits(choice[name], 18) === '');
+}
+
+/** As the address says; what it says wrongly is left out, but for numbers: `faultsOf` tells of these. */
 export function choiceOf(query: LocationQuery): Choice {
   const text = (name: string): string => {
     const value = query[name];
@@ -57,8 +62,8 @@ export function choiceOf(query: LocationQuery): Choice {
     reason: number<CallReason>(text('reason'), CallReason.OTHER),
     kind: number<EvidenceKind>(text('kind'), EvidenceKind.CLIP),
     refused: text('refused') === '1',
-    release: digits(text('release'), 18),
-    request: digits(text('request'), 18),
+    release: text('release'),
+    request: text('request'),
   };
 }
 
@@ -92,7 +97,7 @@ export function filterOf(choice: Choice): RegisterFilter {
     callReason: choice.reason ?? CallReason.UNSPECIFIED,
     kind: choice.kind ?? EvidenceKind.UNSPECIFIED,
     refusedOnly: choice.refused,
-    releaseId: BigInt(choice.release || 0),
-    requestId: BigInt(choice.request || 0),
+    releaseId: BigInt(digits(choice.release, 18) || 0),
+    requestId: BigInt(digits(choice.request, 18) || 0),
   });
 }

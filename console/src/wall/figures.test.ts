@@ -4,11 +4,12 @@ import { Level, ListAlertsResponseSchema } from '../gen/xueliang/v1/alert_pb';
 import { CaseSchema, CaseState } from '../gen/xueliang/v1/case_pb';
 import { newest, staleSince, waiting } from './figures';
 
-test('each open case stands in one line and one level', () => {
+test('each open case that is no drill stands in one line and one level', () => {
   const cases = [
     create(CaseSchema, { state: CaseState.NEW, level: Level.LEVEL_1, overdue: true }),
     create(CaseSchema, { state: CaseState.NEW, level: Level.LEVEL_4 }),
     create(CaseSchema, { state: CaseState.RETURNED, level: Level.LEVEL_2 }),
+    create(CaseSchema, { state: CaseState.NEW, level: Level.LEVEL_1, overdue: true, subject: { drill: true } }),
     create(CaseSchema, { state: CaseState.CLOSED, level: Level.LEVEL_2 }),
   ];
   const rows = waiting(cases);
