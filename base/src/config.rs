@@ -167,8 +167,8 @@ pub struct Analysis {
     pub device: Device,
 }
 
-/// With logbook, rules and tiers a camera then stays well under 4 MB beside its ring: some 300 looks of a still street, which is 20
-/// minutes at rest and one at five looks a second.
+/// With logbook, rules and tiers a camera then stays well under 4 MB beside its ring: some 250 looks of a still street, which is a
+/// quarter of an hour at rest and 50 s at five looks a second; 70 of a picture in which everything differs from the last.
 fn journal_bytes() -> usize {
     400_000
 }
