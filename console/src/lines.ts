@@ -14,6 +14,8 @@ export interface Listed<T> {
   selected: () => string | undefined;
   /** How far down the list begins, pixels. */
   beginPx?: number;
+  /** Hears that the last lines come near: where there are more, they are to be asked for before their place comes into view. */
+  end?: () => void;
 }
 
 /** A line that is in view, or near it. */
@@ -35,6 +37,8 @@ export interface Lines<T> {
 
 /** Lines that exist above and below those in view. */
 const BESIDE = 12;
+/** Lines below those that exist, from which on the end is near. */
+const AHEAD = 30;
 
 export function useLines<T>(listed: Listed<T>): Lines<T> {
   const { scroller } = listed;
@@ -68,6 +72,16 @@ export function useLines<T>(listed: Listed<T>): Lines<T> {
       return one === undefined ? [] : [{ one, key: listed.keyOf(one), index, start, size }];
     }),
   );
+  if (listed.end) {
+    watch(
+      shown,
+      (lines) => {
+        const last = lines.at(-1);
+        if (last && last.index >= items.value.length - AHEAD) listed.end?.();
+      },
+      { immediate: true },
+    );
+  }
   const active = computed(() => shown.value.find((line) => line.key === listed.selected())?.key);
   /** What was selected by key, or elsewhere, comes into view. */
   watch(

@@ -1,4 +1,4 @@
-// The columns of the file, in the language of the page, and the way to the disk.
+// The columns of the file, in the language of the page.
 import type { CameraStatus } from '../gen/xueliang/v1/camera_pb';
 import { i18n } from '../i18n/i18n';
 import { stamp } from '../times';
@@ -41,16 +41,4 @@ export function fileOf(cameras: readonly CameraStatus[], names: ReadonlyMap<stri
     return COLUMNS.map(([, of]) => of(camera, names.get(code) ?? code));
   };
   return file([head, ...cameras.map(line)]);
-}
-
-/** Has the browser save a text. */
-export function save(name: string, text: string): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type: 'text/csv;charset=utf-8' }));
-  link.download = name;
-  link.click();
-  // The browser has taken hold of it by the next turn.
-  setTimeout(() => {
-    URL.revokeObjectURL(link.href);
-  });
 }

@@ -1,4 +1,4 @@
-// Files that the service sends in pieces: put together byte for byte, with their checksums, and saved.
+// Files that the service sends in pieces: put together byte for byte, with their checksums.
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { ExportRegisterResponse } from '../gen/xueliang/v1/evidence_pb';
@@ -37,16 +37,4 @@ export async function receive(
   }
   if (sum === '' || sum !== bytesToHex(hash.digest())) throw new NotWhole();
   return { file: new Blob(parts, { type: 'text/csv;charset=utf-8' }), entries, sha256: sum };
-}
-
-/** Has the browser save a file. */
-export function save(name: string, file: Blob): void {
-  const link = document.createElement('a');
-  link.href = URL.createObjectURL(file);
-  link.download = name;
-  link.click();
-  // The browser has taken hold of it by the next turn.
-  setTimeout(() => {
-    URL.revokeObjectURL(link.href);
-  });
 }

@@ -1,8 +1,9 @@
 // What is asked for again and again, whatever came of it the last time.
-import { onBeforeUnmount, ref, shallowRef, type Ref, type ShallowRef } from 'vue';
+import { onScopeDispose, ref, shallowRef, type Ref, type ShallowRef } from 'vue';
 import { reasonOf } from '../alert/load';
+import { useRounds } from '../rounds';
 
-export interface Round<T> {
+export interface Answer<T> {
   value: ShallowRef<T | undefined>;
   /** When it last came, by this machine's clock; 0: never. */
   atMs: Ref<number>;
@@ -19,14 +20,13 @@ export interface Within {
 const WITHIN_MS = 20_000;
 
 /** Asks now and so long after each answer or failure, until the page is left. */
-export function useRounds<T>(ask: (within: Within) => Promise<T>, everyMs: number): Round<T> {
+export function useAnswer<T>(ask: (within: Within) => Promise<T>, everyMs: number): Answer<T> {
   const value = shallowRef<T>();
   const atMs = ref(0);
   const failure = ref('');
   const abort = new AbortController();
   const within: Within = { signal: abort.signal, timeoutMs: WITHIN_MS };
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  async function round(): Promise<void> {
+  useRounds(async () => {
     try {
       value.value = await ask(within);
       atMs.value = Date.now();
@@ -34,12 +34,9 @@ export function useRounds<T>(ask: (within: Within) => Promise<T>, everyMs: numbe
     } catch (error) {
       failure.value = reasonOf(error);
     }
-    if (!abort.signal.aborted) timer = setTimeout(() => void round(), everyMs);
-  }
-  void round();
-  onBeforeUnmount(() => {
+  }, () => everyMs);
+  onScopeDispose(() => {
     abort.abort();
-    clearTimeout(timer);
   });
   return { value, atMs, failure };
 }
