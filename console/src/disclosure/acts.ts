@@ -9,7 +9,7 @@ export const READS_RELEASES: Needs = ['PrepareRelease', 'ApproveRelease', 'ReadR
 /** Who may list requests. */
 export const READS_REQUESTS: Needs = ['ExamineViewings', 'GrantViewings', 'ReadRegister'];
 /** Who has something to see of either. */
-export const READS_EITHER: Needs = ['PrepareRelease', 'ApproveRelease', 'ExamineViewings', 'GrantViewings', 'ReadRegister'];
+export const READS_EITHER: readonly Right[] = ['PrepareRelease', 'ApproveRelease', 'ExamineViewings', 'GrantViewings', 'ReadRegister'];
 
 /** What can leave: there is no redacted form of a clip. */
 export const KINDS = [EvidenceKind.STILL, EvidenceKind.PREVIEW] as const;
