@@ -89,7 +89,7 @@ bench-activity: ## measure what encoded sizes and quantisers tell of movement
 
 # Likewise.
 .PHONY: bench-attention
-bench-attention: setup ## measure what attention saves and what it misses (ARGS=quiet,recall: some parts)
+bench-attention: setup ## measure what attention saves and what it misses (ARGS=tree,recall: some parts)
 	@tools/setup.sh --tests
 	cargo build --locked --release --workspace --bin xueliang --bin bench
 	"$(TARGET_DIR)/release/bench" attention $(ARGS)

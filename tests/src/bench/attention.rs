@@ -20,7 +20,7 @@ mod steps;
 mod town;
 
 /// What can be measured alone, in this order otherwise.
-pub const PARTS: [&str; 6] = ["quiet", "mixed", "recall", "overhead", "ages", "cameras"];
+pub const PARTS: [&str; 7] = ["lawn", "tree", "mixed", "recall", "overhead", "ages", "cameras"];
 
 /// Measures and prints all, or the parts that are named, with commas between them.
 pub async fn run(only: Option<&str>) -> anyhow::Result<Table> {
@@ -38,7 +38,7 @@ pub async fn run(only: Option<&str>) -> anyhow::Result<Table> {
         () => &footage::Shot::QUIET,
     };
     let clips = footage::prepare(&mut table, shots)?;
-    if wanted("quiet") || wanted("mixed") || wanted("overhead") {
+    if ["lawn", "tree", "mixed", "overhead"].into_iter().any(wanted) {
         quiet::rows(&mut table, &clips, &parts).await?;
     }
     if wanted("overhead") {

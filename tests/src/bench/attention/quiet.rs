@@ -32,17 +32,20 @@ struct Off {
     counts: bool,
 }
 
-/// What was asked for of: quiet, mixed, and the overhead of the reference.
+/// What was asked for of: quiet towns by what they show, the mixed one, and the overhead of the reference.
 pub(super) async fn rows(table: &mut Table, clips: &Clips, parts: &[&str]) -> anyhow::Result<()> {
-    let (quiet, mixed) = (parts.contains(&"quiet"), parts.contains(&"mixed"));
+    let shown =
+        [("lawn", Shot::Lawn), ("tree", Shot::Tree)].into_iter().filter(|(part, _)| parts.contains(part));
+    let quiet: Vec<Shot> = shown.map(|(_, shot)| shot).collect();
+    let mixed = parts.contains(&"mixed");
     let overhead = parts.contains(&"overhead");
-    let encodings = if quiet || mixed { &Encoding::ALL[..] } else { &Encoding::ALL[..1] };
+    let encodings = if !quiet.is_empty() || mixed { &Encoding::ALL[..] } else { &Encoding::ALL[..1] };
     let mut references = Vec::new();
     for (n, encoding) in encodings.iter().enumerate() {
         references.push(reference(table, clips, *encoding, overhead && n == 0).await?);
     }
-    if quiet || mixed {
-        towns(table, clips, &references, quiet, mixed).await?;
+    if !quiet.is_empty() || mixed {
+        towns(table, clips, &references, &quiet, mixed).await?;
     }
     Ok(())
 }
@@ -94,14 +97,14 @@ async fn towns(
     table: &mut Table,
     clips: &Clips,
     references: &[Off],
-    quiet: bool,
+    quiet: &[Shot],
     mixed: bool,
 ) -> anyhow::Result<()> {
     let mut towns = Vec::new();
     let mut told = Vec::new();
     for (n, encoding) in Encoding::ALL.into_iter().enumerate() {
         let own = |shot| clips.own(shot, encoding);
-        for shot in [Shot::Lawn, Shot::Tree].into_iter().filter(|_| quiet) {
+        for shot in quiet.iter().copied() {
             towns.push((town::cameras(&format!("q{}-", told.len()), &[own(shot)?], QUIET, town::mix), ON));
             let what = format!("quiet town, {}, {}", shot.name(), encoding.name());
             told.push((what, n, QUIET, 20.0, MIX.to_owned()));
