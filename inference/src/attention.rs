@@ -24,7 +24,7 @@
 //! the next is soon there. See [`load`].
 //!
 //! A camera may *rest* ([`CameraNeed::rest`]): then it has a glance now and then, which the picture suffices for, and each rule
-//! a look as often as its floor at rest asks. [`Attention::wake`] has it watched for a while; a rule that has seen something and
+//! a look as often as its floor at rest asks. [`Attention::wake`] has it watched for a while, [`Attention::calm`] for no longer; a rule that has seen something and
 //! is to decide gets what it asks for by itself ([`Attention::undecided`]) and gives it back. What wakes a camera is decided
 //! elsewhere: no tier takes a look away from a floor at rest. Nor does a wake promise anything: what is promised of a rule whose
 //! camera was woken is its floor at rest; what it asks for beyond is given as far as there is room, and counted where there is none.
@@ -163,6 +163,13 @@ impl Attention {
         if self.attend(now, id) {
             self.counters.woken += 1;
         }
+    }
+    /// What woke the camera has passed: its watch is over, and what its rules are to decide goes on.
+    pub fn calm(&mut self, now: Mono, id: &CameraId) {
+        self.rest(now);
+        let Some(until) = self.seats.get_mut(id).and_then(Seat::calm) else { return };
+        self.awake.remove(&(until, id.clone()));
+        self.attend(now, id);
     }
     /// The rules of the camera that have seen something and are to decide, or to see it end: each is looked at as often as
     /// it asks, until it stands here no more.

@@ -181,6 +181,10 @@ impl Seat {
         let news = self.awake_until.is_none_or(|before| until > before.plus(WAKES_APART));
         news.then(|| *self.awake_until.insert(until))
     }
+    /// What woke it has passed. Returns until when it would have been watched.
+    pub(super) fn calm(&mut self) -> Option<Mono> {
+        self.awake_until.take()
+    }
     pub(super) fn awake_until(&self) -> Option<Mono> {
         self.awake_until
     }

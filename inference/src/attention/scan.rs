@@ -194,6 +194,10 @@ impl History {
                 let index = self.dice.random_range(0..self.cameras.len());
                 attention.stir(now, &self.cameras[index].id);
             }
+            18..20 if !self.cameras.is_empty() => {
+                let index = self.dice.random_range(0..self.cameras.len());
+                attention.calm(now, &self.cameras[index].id);
+            }
             10..14 if !self.cameras.is_empty() => {
                 let index = self.dice.random_range(0..self.cameras.len());
                 let rules =

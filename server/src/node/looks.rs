@@ -421,9 +421,10 @@ impl Looks {
         });
         let (edges, noted) = running.analyst.step_noting(&observation);
         let states = running.analyst.rule_states();
-        if let (Ok(sight), Some(tiers)) = (&observation.outcome, &mut running.tiers) {
-            tiers.looked(sight, &states, &running.analyst.active());
-        }
+        let passed = match (&observation.outcome, &mut running.tiers) {
+            (Ok(sight), Some(tiers)) => tiers.looked(sight, &states, &running.analyst.active()),
+            _ => false,
+        };
         let arrival = observation.outcome.as_ref().ok().map(|sight| sight.arrival);
         // A look that was not made says nothing about what the rules have seen.
         let tells = arrival.is_some() || running.cell.live().signal.not_looked().is_some();
@@ -453,6 +454,8 @@ impl Looks {
         }
         if let Some((_, watch)) = watch {
             self.attention.wake(now, id, watch);
+        } else if passed {
+            self.attention.calm(now, id);
         }
         let attention = &self.attention;
         let setting = Setting {

@@ -88,6 +88,8 @@ struct Stage {
     dirty: Arc<Dirty>,
     revision: u64,
     seq: u64,
+    /// Something moves in the middle that no model sees.
+    branch: bool,
     _folder: tempfile::TempDir,
 }
 
@@ -119,6 +121,7 @@ impl Stage {
             dirty,
             revision: 0,
             seq: 0,
+            branch: false,
             _folder: folder,
         }
     }
@@ -181,7 +184,10 @@ impl Stage {
         self.clock.advance(s(after));
         self.unit(cell);
         let (look, job) = self.asked().await?;
-        let saw = saw(&look, persons);
+        let mut saw = saw(&look, persons);
+        if self.branch {
+            saw.thumbnail = cells(saw.seq, 1).into();
+        }
         assert!(job.answer.send(Ok(Answer::Saw(saw))).is_ok());
         self.finish().await;
         Some(look)
@@ -689,6 +695,29 @@ async fn a_resting_camera_is_glanced_at_wakes_when_something_moves_and_rests_aga
     for vigil in [v1::Vigil::Resting, v1::Vigil::Watching, v1::Vigil::Confirming] {
         assert!(told.vigil.iter().any(|part| part.vigil() == vigil), "{vigil:?} in {:?}", told.vigil);
     }
+}
+
+#[tokio::test]
+async fn what_moved_and_passed_with_nothing_found_is_watched_no_longer() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = resting_pond("enforce");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    stage.watch(&cell, 120, 0).await;
+    stage.branch = true;
+    stage.watch(&cell, 4, 0).await;
+    stage.branch = false;
+    // It has just moved; the looks that follow, two seconds apart, find nothing.
+    stage.watch(&cell, 4, 0).await;
+    assert_eq!(stage.vigil(), Some(Vigil::Watching));
+    stage.watch(&cell, 4, 0).await;
+    assert_eq!(stage.vigil(), Some(Vigil::Resting), "for 10 s at most, and no longer than there is cause");
+    // What is found is watched as long as before.
+    stage.watch(&cell, 4, 1).await;
+    stage.watch(&cell, 4, 0).await;
+    assert_ne!(stage.vigil(), Some(Vigil::Resting));
 }
 
 #[tokio::test]

@@ -30,12 +30,19 @@ use sub::SubGlances;
 /// How long a camera is watched for what stands still, or is everywhere: one look tells what it is.
 const JUDGED_WITHIN: Duration = Duration::from_secs(1);
 
+/// Once looks have found nothing for so long since anything moved, and there were so many of them, it is watched no longer.
+const PASSED_AFTER: Duration = Duration::from_secs(2);
+const PASSED_LOOKS: u32 = 3;
+
 pub(super) struct Tiers {
     gate: Gate,
     watch: Duration,
     glance: Glance,
     /// The pixel tier's other source, where the camera has a sub-stream.
     sub: Option<SubGlances>,
+    /// When something last moved, or was found by a look, and how many looks have found nothing since.
+    lively: Mono,
+    empty: u32,
     encoded: GateCounts,
     pixels: GateCounts,
     /// Meanings that rules weigh.
@@ -67,6 +74,8 @@ impl Tiers {
             watch: rest.watch,
             sub: camera.sub_stream.as_ref().map(|_| SubGlances::new(watch.clone(), rest.glance)),
             glance: Glance::new(watch),
+            lively: Mono::default(),
+            empty: 0,
             encoded: GateCounts::default(),
             pixels: GateCounts::default(),
             weighed: rules.flat_map(|rule| rule.condition.meanings()).collect(),
@@ -107,7 +116,10 @@ impl Tiers {
         }
         let reason = glimpse.wake()?.reason;
         let watch = match reason {
-            WakeReason::Moving => self.watch,
+            WakeReason::Moving => {
+                self.live(sight.arrival);
+                self.watch
+            }
             WakeReason::Staying | WakeReason::Global => JUDGED_WITHIN,
             // Its rule looks as often as it asks, and floors see to what no rule has.
             WakeReason::Kept => return None,
@@ -125,12 +137,20 @@ impl Tiers {
         }
         let reason = glimpse.wake()?.reason;
         let watch = if reason == WakeReason::Moving { self.watch } else { JUDGED_WITHIN };
-        sub.asks(at, reason).then_some(watch)
+        let asks = sub.asks(at, reason);
+        if reason == WakeReason::Moving {
+            self.live(at);
+        }
+        asks.then_some(watch)
     }
-    /// What a look of models found, after the rules have judged it.
-    pub(super) fn looked(&mut self, sight: &Sight, states: &[RuleState], active: &[&Incident]) {
+    fn live(&mut self, at: Mono) {
+        (self.lively, self.empty) = (self.lively.max(at), 0);
+    }
+    /// What a look of models found, after the rules have judged it. Returns whether what woke the camera has passed: looks find
+    /// nothing that rules weigh or hold, and nothing has moved meanwhile.
+    pub(super) fn looked(&mut self, sight: &Sight, states: &[RuleState], active: &[&Incident]) -> bool {
         if sight.views.is_empty() {
-            return;
+            return false;
         }
         let of_models = |state: &&RuleState| (1000..8000).contains(&state.kind.number());
         let sees = |state: &&RuleState| matches!(state.evidence, Some((_, Evidence::Seen)));
@@ -142,15 +162,22 @@ impl Tiers {
         self.encoded.looked(cause, found);
         self.pixels.looked(cause, found);
         let ran = |model: &ModelName| sight.views.iter().any(|view| view.model == *model);
-        if self.models.iter().all(ran) {
-            let detections = sight.views.iter().flat_map(|view| &view.detections);
-            let weighed = detections.filter(|one| self.weighed.contains(&one.meaning)).map(|one| one.rect);
-            let held = active.iter().flat_map(|incident| incident.regions.iter().copied());
-            let found: Vec<Rect> = weighed.chain(held).collect();
-            self.glance.teach(sight.arrival, &sight.scene.thumbnail, &found);
-            if let Some(sub) = &mut self.sub {
-                sub.learn(sight.arrival, found);
-            }
+        if !self.models.iter().all(ran) {
+            return false;
         }
+        let detections = sight.views.iter().flat_map(|view| &view.detections);
+        let weighed = detections.filter(|one| self.weighed.contains(&one.meaning)).map(|one| one.rect);
+        let held = active.iter().flat_map(|incident| incident.regions.iter().copied());
+        let found: Vec<Rect> = weighed.chain(held).collect();
+        self.glance.teach(sight.arrival, &sight.scene.thumbnail, &found);
+        if found.is_empty() {
+            self.empty = self.empty.saturating_add(1);
+        } else {
+            self.live(sight.arrival);
+        }
+        if let Some(sub) = &mut self.sub {
+            sub.learn(sight.arrival, found);
+        }
+        self.empty >= PASSED_LOOKS && sight.arrival.since(self.lively) >= PASSED_AFTER
     }
 }
