@@ -28,8 +28,8 @@ const APART: Duration = Duration::from_secs(6);
 const LONGEST: Duration = Duration::from_secs(10);
 /// A branch reaches a little further each time, by an eighth.
 const FURTHER: u16 = 8;
-/// One change in vain is forgotten after so long.
-const FORGOTTEN: Duration = Duration::from_secs(600);
+/// One change in vain is forgotten after so long, as the spread of a cell is: gusts come back.
+const FORGOTTEN: Duration = Duration::from_secs(1800);
 
 /// One region, and the change under way in it.
 #[derive(Debug, Clone, Copy, Default)]
