@@ -40,6 +40,9 @@ pub enum Error {
     /// Stored data is damaged.
     #[error("{0}")]
     DataLoss(String),
+    /// One record is damaged, and the storage is well.
+    #[error("{0}")]
+    Damaged(String),
     /// The file is of a later version.
     #[error(
         "{what} was written by a newer version (schema {found}, this version knows up to {known}): run that version, or restore a backup of this one"
@@ -68,7 +71,7 @@ impl Error {
             Error::Forbidden(_) => ErrorKind::Forbidden,
             Error::Unavailable(_) => ErrorKind::Unavailable,
             Error::Exhausted(_) | Error::TooMany { .. } => ErrorKind::Exhausted,
-            Error::DataLoss(_) => ErrorKind::DataLoss,
+            Error::DataLoss(_) | Error::Damaged(_) => ErrorKind::DataLoss,
             Error::Internal(_) => ErrorKind::Internal,
         }
     }

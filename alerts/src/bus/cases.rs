@@ -33,7 +33,8 @@ const NAMED: usize = 1000;
 /// Characters of an idempotency key.
 const KEY: std::ops::RangeInclusive<usize> = 8..=64;
 
-/// Numbers of cases that the log has named as damaged since the start: lists are asked for all the time.
+/// Numbers of cases, and alerts of those without one, that the log has named as damaged since the start: lists are asked for
+/// all the time.
 #[derive(Debug, Default)]
 pub(super) struct Damaged(Mutex<BTreeSet<String>>);
 
@@ -164,7 +165,12 @@ impl Bus {
         let page = self.0.store.cases(CaseQuery { filter, ..query }).await?;
         for case in page.cases.iter().filter(|case| case.damaged) {
             BusCounts::add(&self.0.counts.case_damaged, 1);
-            if self.0.damaged_cases.is_news(&case.number) {
+            let alert = case.subject.as_ref().map_or("", |subject| subject.alert_id.as_str());
+            let untouched = case.number.is_empty();
+            if !self.0.damaged_cases.is_news(if untouched { alert } else { &case.number }) {
+            } else if untouched {
+                error!(alert, "an alert that waits to be judged cannot be read: compare it with a backup");
+            } else {
                 error!(
                     case = case.number,
                     "the history of a case is not what was written: compare it with a backup, and with the checksums of its \

@@ -1,4 +1,5 @@
-//! Holds the audit and the register of a store to their chain and to signed heads. Reads only, beside a running service or
+//! Holds the audit and the register of a store to their chain and to signed heads, and the histories of cases to the audit
+//! ([`cases`]). Reads only, beside a running service or
 //! without one: who is to be checked is not asked.
 
 use std::{
@@ -20,6 +21,8 @@ use crate::{
     },
     error::{Error, Result},
 };
+
+mod cases;
 
 /// What is wrong, and where it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,16 +54,20 @@ pub struct AuditReport {
     pub false_heads: Vec<String>,
     /// The first entry that is wrong.
     pub wrong: Option<Wrong>,
+    /// Entries of the histories of cases that are what was written, up to the first that is not.
+    pub histories: u64,
+    /// The first entry of a history that is wrong.
+    pub wrong_history: Option<String>,
 }
 
 impl AuditReport {
     /// Whether nothing is wrong.
     pub fn holds(&self) -> bool {
-        self.wrong.is_none() && self.false_heads.is_empty()
+        self.wrong.is_none() && self.wrong_history.is_none() && self.false_heads.is_empty()
     }
 }
 
-/// Verifies the audit and the register of a state folder against its own heads, and against those that were exported.
+/// Verifies the audit, the register and the histories of cases of a state folder, the first two against its own heads, and against those that were exported.
 /// With a key only heads of that key are believed.
 pub fn verify_audit(state_dir: &Path, exported: &[Head], key: Option<Hash>) -> Result<AuditReport> {
     let path = state_dir.join(STORE_FILE);
@@ -94,6 +101,7 @@ pub(super) fn verify(db: &Connection, exported: &[Head], key: Option<Hash>) -> R
     let wrong = walk.run(db)?;
     walk.report.entries = walk.tree.size();
     walk.report.wrong = wrong;
+    (walk.report.histories, walk.report.wrong_history) = cases::verify(db)?;
     Ok(walk.report)
 }
 

@@ -40,7 +40,7 @@ enum What {
     ///
     /// Reads the store itself, beside a running service or without one. Entries are held to their chain, the chain to the
     /// signed heads in the store, and to those of a folder that heads were exported into: only these convict somebody who has
-    /// store and key. `docs/audit.md` says what each proves. Ends with status 1 when anything is wrong.
+    /// store and key. The histories of cases are held to the audit. `docs/audit.md` says what each proves. Ends with status 1 when anything is wrong.
     Verify(verify::VerifyArgs),
 }
 

@@ -279,7 +279,7 @@ pub(super) fn hear_of(
 /// Within the writer a damaged case is that case's trouble, not the storage's.
 pub(super) fn alone(error: Error) -> Error {
     match error {
-        Error::DataLoss(text) => Error::Internal(text),
+        Error::DataLoss(text) => Error::Damaged(text),
         other => other,
     }
 }

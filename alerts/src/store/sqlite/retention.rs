@@ -261,10 +261,11 @@ fn feed(db: &Connection) -> Result<Feed> {
 }
 
 fn last_path_of(db: &Connection, camera: &str) -> Result<Option<String>> {
-    // Alerts have no index by camera: of one that never had any, none is looked at.
-    let mut known = db.prepare_cached("SELECT EXISTS (SELECT 1 FROM case_place WHERE camera = ?1)")?;
-    if !known.query_row([camera], |row| row.get(0))? {
-        return Ok(None);
+    // Alerts have no index by camera: they are looked through for one that had them in several places, and for no other.
+    let mut known = db.prepare_cached("SELECT path FROM case_place WHERE camera = ?1 LIMIT 2")?;
+    let mut paths: Vec<String> = known.query_map([camera], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    if paths.len() < 2 {
+        return Ok(paths.pop());
     }
     let mut last =
         db.prepare_cached("SELECT path FROM alert WHERE camera = ?1 ORDER BY change_seq DESC LIMIT 1")?;

@@ -1,4 +1,4 @@
-//! `xueliang audit verify`: holds audit and register of a store to their chain and to signed heads.
+//! `xueliang audit verify`: holds audit and register of a store to their chain and to signed heads, and cases to the audit.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -68,7 +68,10 @@ fn told(report: &AuditReport, with_exported: bool, timezone: &str) -> Vec<String
         lines.push("heads are signed by several keys: say with --key which one you know".to_owned());
     }
     lines.extend(report.false_heads.iter().map(|fault| format!("WRONG: {fault}")));
+    lines.push(format!("{} entries of the histories of cases", report.histories));
+    lines.extend(report.wrong_history.iter().map(|fault| format!("WRONG among histories: {fault}")));
     match &report.wrong {
+        None if report.wrong_history.is_some() => {}
         None if report.false_heads.is_empty() => lines.push("nothing is wrong".to_owned()),
         None => {}
         Some(wrong) if wrong.first == wrong.last => {
@@ -93,14 +96,27 @@ mod tests {
         let mut report = AuditReport { entries: 10, of: [6, 4], heads: 2, ..AuditReport::default() };
         let all = told(&report, false, "UTC");
         assert_eq!(all[0], "10 entries: 6 of the audit, 4 of the register; 2 heads");
-        assert!(all[1].contains("no head vouches") && all[2] == "nothing is wrong");
+        assert!(all[1].contains("no head vouches") && all[2] == "0 entries of the histories of cases");
+        assert_eq!(all[3..], ["nothing is wrong"]);
+        report.histories = 3;
+        report.wrong_history = Some("entry 4 of the case 1 was taken out".to_owned());
+        let all = told(&report, false, "UTC");
+        assert_eq!(
+            all[2..],
+            [
+                "3 entries of the histories of cases",
+                "WRONG among histories: entry 4 of the case 1 was taken out"
+            ]
+        );
+        (report.histories, report.wrong_history) = (0, None);
         report.sealed = Some((8, Wall(0)));
         report.false_heads.push("a head".to_owned());
         report.wrong = Some(Wrong { first: 9, last: 9, what: "it is gone".to_owned() });
         let all = told(&report, true, "UTC");
         assert!(all[0].ends_with("2 heads, 0 exported ones") && all[1].starts_with("signed up to entry 8"));
-        assert_eq!(all[2..], ["WRONG: a head", "WRONG from entry 9 on: it is gone"]);
+        let histories = "0 entries of the histories of cases";
+        assert_eq!(all[2..], ["WRONG: a head", histories, "WRONG from entry 9 on: it is gone"]);
         report.wrong = Some(Wrong { first: 5, last: 8, what: "anew".to_owned() });
-        assert_eq!(told(&report, true, "UTC")[3], "WRONG among entries 5 to 8: anew");
+        assert_eq!(told(&report, true, "UTC")[4], "WRONG among entries 5 to 8: anew");
     }
 }

@@ -108,6 +108,40 @@ fn damaged_case(db: &Connection, id: i64) -> Result<v1::Case> {
     Ok(told)
 }
 
+fn of_alert(db: &Connection, rules: &Rules, alert: &str, since: Wall, now: Wall) -> Result<v1::Case> {
+    let facts = AlertFacts::read(db, alert_id(alert)?)?.ok_or_else(damaged("alert"))?;
+    let case = facts.untouched_case(rules, since)?;
+    Ok(untouched(&facts, &case, now))
+}
+
+/// A case that nobody has touched, of an alert that cannot be read, as the alert's row tells of it.
+fn damaged_alert(db: &Connection, alert: &str, since: Wall) -> Result<v1::Case> {
+    let mut query =
+        db.prepare_cached("SELECT kind, class, level, camera, path FROM alert WHERE alert_id = ?1")?;
+    let told = query.query_row([alert], |row| {
+        let path: String = row.get(4)?;
+        let level = row.get(2)?;
+        let subject = v1::CaseSubject {
+            alert_id: alert.to_owned(),
+            kind: row.get(0)?,
+            kind_class: row.get(1)?,
+            level,
+            camera_id: row.get(3)?,
+            division_path: reach::own_divisions(&path).map(str::to_owned).collect(),
+            ..v1::CaseSubject::default()
+        };
+        Ok(v1::Case {
+            state: v1::CaseState::New.into(),
+            level,
+            opened_unix_us: since.0,
+            subject: Some(subject),
+            damaged: true,
+            ..v1::Case::default()
+        })
+    })?;
+    Ok(told)
+}
+
 pub(super) fn all(db: &Connection, rules: &Rules, query: &CaseQuery, now: Wall) -> Result<CasePage> {
     let once = db.unchecked_transaction()?;
     let found = search::find(&once, query, now)?;
@@ -116,11 +150,10 @@ pub(super) fn all(db: &Connection, rules: &Rules, query: &CaseQuery, now: Wall) 
             Err(Error::DataLoss(_)) => damaged_case(&once, *id),
             told => told,
         },
-        Row::Untouched(alert) => {
-            let facts = AlertFacts::read(&once, alert_id(alert)?)?.ok_or_else(damaged("alert"))?;
-            let case = facts.untouched_case(rules, *since)?;
-            Ok(untouched(&facts, &case, now))
-        }
+        Row::Untouched(alert) => match of_alert(&once, rules, alert, *since, now) {
+            Err(Error::DataLoss(_)) => damaged_alert(&once, alert, *since),
+            told => told,
+        },
     };
     let cases = found.rows.iter().map(told).collect::<Result<_>>()?;
     Ok(CasePage { cases, total: found.total })

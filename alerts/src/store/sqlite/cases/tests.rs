@@ -52,11 +52,16 @@ async fn a_history_that_was_changed_is_not_believed_and_troubles_no_other_case()
         }
         let Bench { folder, clock, bus, options } = bench;
         close(bus).await;
+        let whole = crate::store::verify_audit(folder.path(), &[], None).unwrap();
+        assert!(whole.holds() && whole.histories >= 4, "{whole:?}");
         let db = Connection::open(folder.path().join(STORE_FILE)).unwrap();
         assert!(db.execute_batch(edit).is_err(), "{edit}: triggers forbid it");
         db.execute_batch("DROP TRIGGER case_event_as_is; DROP TRIGGER case_event_stays").unwrap();
         db.execute_batch(edit).unwrap();
         drop(db);
+        let report = crate::store::verify_audit(folder.path(), &[], None).unwrap();
+        let wrong = report.wrong_history.as_deref().unwrap_or_default();
+        assert!(report.wrong.is_none() && wrong.starts_with("entry "), "{edit}: {report:?}");
         let bus = crate::bus::Bus::open(folder.path(), clock.clone(), options.clone()).unwrap();
         let bench = Bench { folder, clock, bus, options };
         let store = bench.bus.store();
@@ -65,7 +70,8 @@ async fn a_history_that_was_changed_is_not_believed_and_troubles_no_other_case()
         assert!(refused.to_string().contains("ask whoever runs the service"), "{edit}: {refused}");
         let urge = |alert| asked(alert, 3, Action::Urge);
         let refused = store.act_on_case(urge(one.id)).await.unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::Internal, "{edit}");
+        assert_eq!(refused.kind(), ErrorKind::DataLoss, "{edit}");
+        assert!(refused.to_string().contains("ask whoever runs the service"), "{edit}: {refused}");
         store.act_on_case(urge(other.id)).await.unwrap();
         assert_eq!(store.health().failing, None, "{edit}: the storage is well");
         // A list tells both, and of the damaged one what its row says, and that it is damaged.
@@ -83,6 +89,32 @@ async fn a_history_that_was_changed_is_not_believed_and_troubles_no_other_case()
         let counted = bench.bus.counts().case_damaged.load(std::sync::atomic::Ordering::Relaxed);
         assert_eq!(counted, 1, "{edit}");
     }
+}
+
+#[tokio::test]
+async fn an_alert_that_cannot_be_read_is_listed_as_damaged_among_the_others() {
+    let bench = Bench::new();
+    let (one, other) = (major(), major());
+    bench.commit(&[one.clone(), other.clone()]).await;
+    let db = Connection::open(bench.folder.path().join(STORE_FILE)).unwrap();
+    let broken =
+        db.execute("UPDATE alert_state SET content = x'ff' WHERE alert_id = ?1", [one.id.to_string()]);
+    assert_eq!(broken, Ok(1));
+    let who = Principal::new("ana", PrincipalKind::Operator);
+    let query = CaseQuery { limit: 10, ..CaseQuery::default() };
+    let listed = bench.bus.cases(&who, query).await.unwrap();
+    let (damaged, whole): (Vec<_>, Vec<_>) = listed.cases.into_iter().partition(|case| case.damaged);
+    let ([damaged], [whole]) = (&damaged[..], &whole[..]) else { panic!("{damaged:?}, {whole:?}") };
+    let subject = damaged.subject.as_ref().unwrap();
+    assert_eq!(subject.alert_id, one.id.to_string());
+    assert_eq!(subject.camera_id, one.place.camera.as_str());
+    assert_eq!((subject.kind, damaged.level), (one.kind.number(), one.level.number()));
+    assert!(damaged.opened_unix_us > 0);
+    assert_eq!(whole.subject.as_ref().unwrap().alert_id, other.id.to_string());
+    let refused = bench.bus.store().act_on_case(asked(one.id, 0, Action::Confirm)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::DataLoss);
+    bench.bus.store().act_on_case(asked(other.id, 0, Action::Confirm)).await.unwrap();
+    assert_eq!(bench.bus.store().health().failing, None, "the storage is well");
 }
 
 #[tokio::test]
