@@ -8,14 +8,14 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 use serde::Deserialize;
 use xueliang_base::{
     alert::ModelRef,
-    config::{Analysis, Config},
+    config::{Acquire, Analysis, Config},
     id::ModelName,
     unit::Codec,
 };
 use xueliang_inference::attention::{CameraNeed, Floor};
 
 use super::Costs;
-use crate::node::looks::need_of;
+use crate::node::looks::{need_at, need_of};
 
 /// A town's cameras by share.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,14 +53,34 @@ pub struct CameraType {
     pub active_s: f64,
     /// Alerts with evidence of one camera in a day.
     pub alerts_per_day: f64,
+    /// Where it is on patrol.
+    pub patrol: Option<Patrol>,
     /// What its rules ask of attention; the camera's id is to be set.
     pub need: CameraNeed,
+}
+
+/// How a camera is visited that is not connected all the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patrol {
+    /// From one visit's picture to the next's.
+    pub every: Duration,
+    /// How long a visit takes: connecting, the wait for a keyframe, its look.
+    pub takes: Duration,
 }
 
 impl CameraType {
     /// The longest that a rule may be blind whatever happens: what it is at rest where the camera may rest.
     pub fn floor(&self, floor: &Floor) -> Duration {
-        if self.need.rest.is_some() { floor.at_rest } else { floor.blind_max }
+        if self.need.rest.is_some() && self.patrol.is_none() { floor.at_rest } else { floor.blind_max }
+    }
+    /// The time between two of its keyframes.
+    pub fn keyframes(&self) -> Duration {
+        self.patrol.map_or(Duration::from_secs_f64(self.group as f64 / self.fps), |patrol| patrol.every)
+    }
+    /// Share of the time for which it is connected.
+    pub fn connected(&self) -> f64 {
+        let share = |patrol: Patrol| patrol.takes.as_secs_f64() / patrol.every.as_secs_f64();
+        self.patrol.map_or(1.0, |patrol| share(patrol).min(1.0))
     }
 }
 
@@ -103,8 +123,10 @@ struct TypeTable {
     alerts_per_day: f64,
     #[serde(default = "one")]
     weight: f64,
-    #[serde(default)]
-    acquisition: Acquisition,
+    acquire: Option<String>,
+    patrol_every: Option<String>,
+    #[serde(default = "four")]
+    visit_s: f64,
     health: Option<toml::Value>,
     #[serde(default)]
     rule: Vec<toml::Table>,
@@ -119,14 +141,8 @@ fn one() -> f64 {
 fn twenty() -> f64 {
     20.0
 }
-
-/// How a camera's stream is taken.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Acquisition {
-    /// All the time: all that this version does.
-    #[default]
-    Continuous,
+fn four() -> f64 {
+    4.0
 }
 
 /// What is wrong with a mix.
@@ -189,8 +205,6 @@ fn within(value: f64, least: f64, most: f64) -> bool {
 
 impl TypeTable {
     fn check(&self, faults: &mut Vec<String>) {
-        // Nothing else can be read.
-        let Acquisition::Continuous = self.acquisition;
         let numbers = [
             ("share", self.share, 0.0, 1.0),
             ("width", f64::from(self.width), 16.0, 8192.0),
@@ -202,6 +216,7 @@ impl TypeTable {
             ("active_s", self.active_s, 0.5, 86_400.0),
             ("alerts_per_day", self.alerts_per_day, 0.0, 10_000.0),
             ("weight", self.weight, 0.1, 10.0),
+            ("visit_s", self.visit_s, 0.1, 600.0),
         ];
         let name = &self.name;
         for (key, value, least, most) in numbers {
@@ -239,7 +254,18 @@ impl TypeTable {
             let name = parsed.map_err(|error| vec![format!("[[model]] of the costs: {error}")])?;
             models.push((ModelRef { name, version: String::new(), sha256: None }, model.sees.clone()));
         }
-        let need = need_of(&camera, &analysis.rest, &models);
+        let patrol = match camera.acquire {
+            Acquire::Continuous => None,
+            Acquire::Patrol { every } => Some(Patrol { every, takes: Duration::from_secs_f64(self.visit_s) }),
+            Acquire::OnRequest => {
+                return Err(vec![format!(
+                    "type {name:?}: acquire: who is looked at on request alone takes nothing otherwise: leave it out"
+                )]);
+            }
+        };
+        let mut need = need_at(need_of(&camera, &analysis.rest, &models), camera.acquire);
+        // A visit ends with its keyframe.
+        need.floors.iter_mut().for_each(|floor| floor.continued &= patrol.is_none());
         let unserved = need.floors.iter().filter(|floor| floor.unserved);
         let mut faults: Vec<String> = unserved
             .map(|floor| {
@@ -267,6 +293,7 @@ impl TypeTable {
             active_share: self.active_share,
             active_s: self.active_s,
             alerts_per_day: self.alerts_per_day,
+            patrol,
             need,
             name: self.name,
         };
@@ -304,6 +331,9 @@ impl TypeTable {
         if !rules.is_empty() {
             camera.insert("rule".to_owned(), rules.into());
         }
+        let acquire = [("acquire", &self.acquire), ("patrol_every", &self.patrol_every)];
+        let acquire = acquire.into_iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+        camera.extend(acquire.map(|(key, value)| (key.to_owned(), value.as_str().into())));
         camera.extend(self.health.iter().map(|health| ("health".to_owned(), health.clone())));
         let division = table(vec![("code", "330282".into()), ("name", "town".into())]);
         table(vec![
@@ -384,7 +414,14 @@ kind = "FIRE_LANE_BLOCKED"
             ("\"FIRE_LANE_BLOCKED\"", "\"FIRE_LANE_BLOCKED\"\nblind_max = \"0s\"", "blind_max"),
             ("[[type]]", "[analysis]\nmax_age = \"1h\"\n[[type]]", "max_age"),
             ("[[type]]", "[uplink]\ncameras = 0\nmegabit_s = 10\n[[type]]", "uplink"),
-            ("name = \"street\"", "name = \"street\"\nacquisition = \"patrol\"", "patrol"),
+            (
+                "name = \"street\"",
+                "name = \"street\"\nacquire = \"at times\"",
+                "use \"continuous\", \"patrol\"",
+            ),
+            ("name = \"street\"", "name = \"street\"\npatrol_every = \"60s\"", "is for a camera on patrol"),
+            ("name = \"street\"", "name = \"street\"\nacquire = \"on-request\"", "leave it out"),
+            ("fps = 25", "fps = 25\nvisit_s = 0", "visit_s is 0"),
         ] {
             let fault = fault(from, to);
             assert!(fault.contains(told), "{to}: {fault}");

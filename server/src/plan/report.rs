@@ -144,6 +144,8 @@ pub struct TypeRow {
     pub age: Times,
     /// What they send, megabits a second.
     pub megabit_s: f64,
+    /// How many of them are connected at once, on the average.
+    pub connected: f64,
 }
 
 /// Processor cores, by what they are used for.
@@ -181,6 +183,8 @@ pub struct Memory {
 pub struct UplinkRow {
     /// What all cameras send, megabits a second.
     pub megabit_s: f64,
+    /// Cameras that are connected at once, on the average.
+    pub connected: f64,
     /// Ways of the mix's `[uplink]`, where it has one.
     pub uplinks: Option<u64>,
     /// Share of what one carries that its cameras take on the average.
@@ -209,6 +213,7 @@ pub fn plan(mix: &Mix, costs: &Costs, order: Order) -> Report {
     let megabit_s = types.iter().map(|row| row.megabit_s).sum();
     let uplink = UplinkRow {
         megabit_s,
+        connected: types.iter().map(|row| row.connected).sum(),
         uplinks: mix.uplink.map(|one| (order.cameras as u64).div_ceil(u64::from(one.cameras))),
         load: mix
             .uplink
@@ -255,7 +260,8 @@ fn type_row(of: &CameraType, one: &super::tally::TypeTally, time: Duration) -> T
         looks_per_s: (one.keyframe_looks + one.continued_looks) as f64 / time.as_secs_f64(),
         interval: Times::of(&one.intervals),
         age: Times::of(&one.ages),
-        megabit_s: of.kbit_s * one.cameras as f64 / 1000.0,
+        megabit_s: of.kbit_s * one.cameras as f64 / 1000.0 * of.connected(),
+        connected: one.cameras as f64 * of.connected(),
     }
 }
 
@@ -288,7 +294,7 @@ fn out_of_reach(mix: &Mix, plenty: &Tally) -> Vec<OutOfReach> {
                 kind: floor.kind.code().to_owned(),
                 blind_max_s: of.floor(floor).as_secs_f64(),
                 rules: came.breached,
-                keyframes_s: of.group as f64 / of.fps,
+                keyframes_s: of.keyframes().as_secs_f64(),
             });
         }
     }
@@ -299,6 +305,7 @@ fn cores(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Cores {
     let (mut receive, mut decide, mut evidence) = (0.0, 0.0, 0.0);
     for (of, one) in mix.types.iter().zip(&tally.types) {
         let cameras = one.cameras as f64;
+        let connected = cameras * of.connected();
         let looks = (one.keyframe_looks + one.continued_looks) as f64 / tally.time.as_secs_f64();
         let node = &costs.node;
         // A camera that rests is looked at more often while something moves.
@@ -307,7 +314,7 @@ fn cores(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Cores {
             None => of.active_share,
         };
         let rules = node.rules_still_us + (node.rules_active_us - node.rules_still_us) * active;
-        receive += cameras * of.fps * node.unit_us / 1e6;
+        receive += connected * of.fps * node.unit_us / 1e6;
         decide += looks * (node.look_us + rules) / 1e6;
         let decode = costs.decoding(of.codec, of.width, of.height).map_or(0.0, |row| row.unit.mean_us);
         let jpeg = costs.pixels(of.width, of.height).jpeg.mean_us;
@@ -321,10 +328,13 @@ fn cores(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Cores {
 fn memory(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Memory {
     let (mut rings, mut sessions) = (0.0, 0.0);
     for (of, one) in mix.types.iter().zip(&tally.types) {
-        let filled = of.kbit_s * 125.0 * mix.analysis.ring_seconds.as_secs_f64();
+        // A ring is emptied between two visits.
+        let kept = mix.analysis.ring_seconds;
+        let kept = of.patrol.map_or(kept, |patrol| kept.min(patrol.takes.mul_f64(of.connected())));
+        let filled = of.kbit_s * 125.0 * kept.as_secs_f64();
         let ring = filled.min(mix.analysis.ring_bytes as f64);
         rings += one.cameras as f64 * ring / f64::from(1 << 30);
-        sessions += one.cameras as f64 * costs.node.session_mib / MIB_IN_GIB;
+        sessions += one.cameras as f64 * of.connected() * costs.node.session_mib / MIB_IN_GIB;
     }
     let workers = (workers as f64 * costs.worker.base_mib
         + tally.most_leases as f64 * costs.worker.lease_mib)
@@ -383,5 +393,24 @@ mod tests {
             "a ring is bounded"
         );
         assert!(report.to_string().contains("TOO MUCH"));
+    }
+
+    #[test]
+    fn cameras_on_patrol_take_a_line_for_their_visits_and_give_what_a_visit_gives() {
+        let costs = Costs::parse(REFERENCE).unwrap();
+        let text = "[uplink]\ncameras = 10\nmegabit_s = 40\n[[type]]\nname = \"a\"\nshare = 1\ncodec = \"h264\"\nwidth = 1280\n\
+                    height = 720\nfps = 20\nkeyframes_s = 2\nkbit_s = 2000\nacquire = \"patrol\"\npatrol_every = \"40s\"\n\
+                    visit_s = 4\nhealth = []\n[[type.rule]]\nkind = \"FIRE_LANE_BLOCKED\"\nblind_max = \"60s\"\nmax_gap = \"90s\"\n\
+                    [[type.rule]]\nkind = \"CROWD_DENSITY\"\nblind_max = \"15s\"\n";
+        let mix = Mix::parse(text, &costs).unwrap();
+        let report = plan(&mix, &costs, order(400, None));
+        assert_eq!((report.uplink.connected, report.uplink.megabit_s), (40.0, 80.0));
+        assert!((report.types[0].looks_per_s - 10.0).abs() < 0.5, "one look a visit: {report}");
+        let row = |kind: &str| report.floors.iter().find(|row| row.kind == kind).unwrap();
+        let (lane, crowd) = (row("FIRE_LANE_BLOCKED"), row("CROWD_DENSITY"));
+        assert_eq!((lane.blind_max_s, lane.breached, crowd.kept), (60.0, 0, 0), "{report}");
+        let [out] = &report.out_of_reach[..] else { panic!("{report}") };
+        assert_eq!((out.kind.as_str(), out.keyframes_s), ("CROWD_DENSITY", 40.0));
+        assert!(report.to_string().contains("40 of them connected at once"), "{report}");
     }
 }

@@ -46,6 +46,8 @@ pub struct Options {
 
 /// What goes before and is not counted, at least.
 const WARM_UP: Duration = Duration::from_secs(60);
+/// And at most: patrols may go round in a day.
+const LONGEST_WARM_UP: Duration = Duration::from_secs(900);
 /// A keyframe that comes at most so many intervals before another is due is told to attention (its own margin is 1.1).
 const AHEAD: f64 = 1.2;
 /// The share of its interval after which a camera of continued looks is due; and, with a decoder of its own, the one after
@@ -105,8 +107,9 @@ impl<'a> Town<'a> {
             mix.types.iter().map(|of| Kind::of(of, costs, &names, params.breach_grace)).collect();
         let start = Mono(1_000_000_000_000);
         // Leases and averages settle before anything is counted, and every camera has had its turn twice.
-        let longest = kinds.iter().filter_map(|kind| kind.interval).max().unwrap_or_default();
-        let warm_up = WARM_UP.max(longest * 3);
+        let turn = |kind: &Kind<'_>| kind.interval.map(|interval| interval.max(kind.keyframes));
+        let longest = kinds.iter().filter_map(turn).max().unwrap_or_default();
+        let warm_up = WARM_UP.max((longest * 3).min(LONGEST_WARM_UP));
         let mut dice = SmallRng::seed_from_u64(options.seed);
         let mut attention = Attention::new(params);
         let mut tally = Tally { time: options.time, ..Tally::default() };
@@ -267,7 +270,7 @@ impl<'a> Town<'a> {
         let camera = &mut self.cameras[index];
         let kind = &self.kinds[camera.kind];
         let newest = camera.unit_at(kind.unit, self.now);
-        let keyframe = newest / kind.of.group * kind.of.group;
+        let keyframe = newest / kind.group * kind.group;
         let dice = &mut self.dice;
         let (taken, decode_us, units) = match decision.kind {
             LookKind::Keyframe => (keyframe, kind.decode_keyframe.draw(dice), 1),

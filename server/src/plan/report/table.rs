@@ -44,7 +44,7 @@ impl fmt::Display for Report {
             "cameras", "", "looks/s", "interval s p50/p99", "age ms p50/p99/max", "Mbit/s"
         )?;
         for row in &self.types {
-            let TypeRow { name, cameras, looks_per_s, interval, age, megabit_s } = row;
+            let TypeRow { name, cameras, looks_per_s, interval, age, megabit_s, .. } = row;
             let intervals = format!("{:.1}/{:.1}", interval.p50_s, interval.p99_s);
             writeln!(
                 f,
@@ -79,6 +79,9 @@ impl fmt::Display for Report {
              {base_gib:.1}"
         )?;
         write!(f, "uplink  {:>8.0}   Mbit/s", uplink.megabit_s)?;
+        if uplink.connected.round() < *cameras as f64 {
+            write!(f, ", {:.0} of them connected at once", uplink.connected)?;
+        }
         if let (Some(uplinks), Some(load)) = (uplink.uplinks, uplink.load) {
             write!(f, " over {uplinks} uplinks, each {:.0} % full on the average", load * 100.0)?;
             if load > 0.8 {

@@ -14,6 +14,8 @@ use super::{
 pub(super) struct Kind<'a> {
     pub(super) of: &'a CameraType,
     pub(super) unit: Duration,
+    /// Units from one keyframe to the next.
+    pub(super) group: u64,
     pub(super) keyframes: Duration,
     /// Shortest of its floors; `None` where it is never looked at.
     pub(super) interval: Option<Duration>,
@@ -50,7 +52,9 @@ pub(super) struct Camera {
 
 impl<'a> Kind<'a> {
     pub(super) fn of(of: &'a CameraType, costs: &Costs, models: &[&str], grace: Duration) -> Self {
-        let unit = Duration::from_secs_f64(1.0 / of.fps);
+        // Of a visit one keyframe is looked at, and what comes beside it is not.
+        let (unit, group) =
+            of.patrol.map_or((Duration::from_secs_f64(1.0 / of.fps), of.group), |patrol| (patrol.every, 1));
         let decode =
             costs.decoding(of.codec, of.width, of.height).expect("the mix was checked against these costs");
         let pixels = costs.pixels(of.width, of.height);
@@ -63,7 +67,8 @@ impl<'a> Kind<'a> {
         Self {
             of,
             unit,
-            keyframes: unit * u32::try_from(of.group).unwrap_or(u32::MAX),
+            group,
+            keyframes: unit * u32::try_from(group).unwrap_or(u32::MAX),
             interval: of.need.floors.iter().map(|floor| floor.blind_max).min(),
             continued: of.need.floors.iter().any(|floor| floor.continued),
             rests: of.need.rest.map(|_| Stretches::of(of)),
@@ -90,7 +95,7 @@ impl Camera {
     }
     pub(super) fn offer(&self, kind: &Kind<'_>, now: Mono) -> Offer {
         let newest = self.unit_at(kind.unit, now);
-        let keyframe = newest / kind.of.group * kind.of.group;
+        let keyframe = newest / kind.group * kind.group;
         let from = self.fed.unwrap_or(keyframe).min(newest);
         Offer {
             freshest_keyframe_arrival: (keyframe >= self.decided).then(|| self.arrival(kind.unit, keyframe)),
