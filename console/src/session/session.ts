@@ -163,6 +163,7 @@ export class Session {
       type: 'signed-in',
       seated: {
         token: this.#token,
+        account: answer.name,
         alerts: rights.has('ReadAlerts'),
         cameras: rights.has('ReadCameras'),
         scope: !account || account.wholeTown ? '' : account.divisions.join(' '),
