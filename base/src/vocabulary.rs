@@ -166,6 +166,13 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "DeletionProof",
+        labels: &[
+            label(1, "文件已不存在", "the file is gone"),
+            label(2, "相同内容仍为其他告警留存", "the same bytes are kept for another alert"),
+        ],
+    },
+    Enumeration {
         name: "DeliveryStage",
         labels: &[
             label(1, "已发送", "sent"),

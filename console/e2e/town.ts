@@ -1,6 +1,6 @@
 // The service and the browser that the specs use. tests/tests/browser.rs starts the service, with a town of simulated cameras
 // and an external publisher, and says where all that is.
-import { randomBytes } from 'node:crypto';
+import { createHmac, randomBytes } from 'node:crypto';
 import { readFileSync, readdirSync } from 'node:fs';
 import { create, type DescService } from '@bufbuild/protobuf';
 import { createClient, type Client, type Interceptor } from '@connectrpc/connect';
@@ -183,4 +183,15 @@ export async function untilItWorks<T>(what: () => Promise<T>): Promise<T> {
       await new Promise((resolve) => setTimeout(resolve, 200));
     }
   }
+}
+
+/** A code of a second factor (RFC 6238: SHA-1, six digits, 30 s), so many steps from now: each counts once. */
+export function totp(secret: string, steps = 0): string {
+  const bits = Array.from(secret.replace(/[\s=]/g, ''), (one) => 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'.indexOf(one).toString(2).padStart(5, '0')).join('');
+  const key = Buffer.from(bits.match(/.{8}/g)?.map((byte) => Number.parseInt(byte, 2)) ?? []);
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  const sum = createHmac('sha1', key).update(counter).digest();
+  const at = (sum.at(-1) ?? 0) & 15;
+  return String((sum.readUInt32BE(at) & 0x7fffffff) % 1_000_000).padStart(6, '0');
 }

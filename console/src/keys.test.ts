@@ -3,7 +3,10 @@ import { digitsWereTaken, listen } from './keys';
 
 class Element {
   isContentEditable = false;
-  constructor(readonly tagName: string) {}
+  constructor(readonly tagName: string, readonly map = false) {}
+  closest(): Element | null {
+    return this.map ? this : null;
+  }
 }
 class Input extends Element {
   constructor(readonly type: string) {
@@ -87,4 +90,10 @@ test('keys act beside a checkbox, and nowhere where somebody writes', () => {
   expect(press(' ', new Element('SUMMARY'))).toBe(false);
   expect(press('j', new Element('SUMMARY'))).toBe(true);
   expect(press('Enter', new Element('DIV'))).toBe(true);
+});
+
+test('a map that has the focus keeps the keys that zoom it, and no others', () => {
+  const map = new Element('DIV', true);
+  expect([press('-', map), press('=', map), press('4', map)]).toEqual([false, false, true]);
+  expect(press('-')).toBe(true);
 });

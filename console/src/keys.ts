@@ -24,6 +24,8 @@ function keeps(target: EventTarget | null, key: string): boolean {
     // Nobody writes into a checkbox: the space bar is all that it takes.
     return target.type !== 'checkbox' || key === ' ';
   }
+  // A map that has the focus is zoomed by them.
+  if (['-', '=', '+'].includes(key) && target.closest('.leaflet-container')) return true;
   // A button, a link or the head of a fold that has the focus is what Enter and the space bar mean.
   return (key === 'Enter' || key === ' ') && ['BUTTON', 'A', 'SUMMARY'].includes(target.tagName);
 }

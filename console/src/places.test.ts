@@ -11,6 +11,7 @@ test('who may not be where they are is led to what is for them, and nobody is le
   expect(instead('ReadAlerts', may('ReadRegister'))?.path).toBe('/register');
   expect(instead('ReadAlerts', may('ReadAccounts'))?.path).toBe('/audit');
   expect(instead('ReadAlerts', may('GrantViewings'))?.path, 'one of several rights is enough').toBe('/disclosure');
+  expect(instead('ReadAlerts', may('ReadCompliance'))?.path).toBe('/compliance');
   expect(instead(undefined, may())).toBeUndefined();
   expect(instead('ReadAlerts', may('Silence')), 'nothing is for them').toBeUndefined();
 });

@@ -1,13 +1,16 @@
 // The pages that the header leads to, what each needs, and its key.
+import { READS_COMPLIANCE } from './compliance/rights';
 import { READS_EITHER } from './disclosure/acts';
 import { suffices, type Needs, type Right } from './session/session';
 
 export interface Place {
   /** Its name in the texts and of its route. */
-  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map' | 'history' | 'statistics' | 'register' | 'audit' | 'disclosure';
+  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map' | 'history' | 'statistics' | 'register' | 'audit' | 'disclosure' | 'compliance' | 'handover';
   path: string;
   needs: Needs;
   key: string;
+  /** Led to from elsewhere: the header has no room for what is seldom opened. */
+  aside?: boolean;
 }
 
 export const PLACES: readonly Place[] = [
@@ -21,6 +24,8 @@ export const PLACES: readonly Place[] = [
   { name: 'register', path: '/register', needs: 'ReadRegister', key: '8' },
   { name: 'audit', path: '/audit', needs: 'ReadAccounts', key: '9' },
   { name: 'disclosure', path: '/disclosure', needs: READS_EITHER, key: '0' },
+  { name: 'compliance', path: '/compliance', needs: READS_COMPLIANCE, key: '-' },
+  { name: 'handover', path: '/handover', needs: 'ReadAlerts', key: '=', aside: true },
 ];
 
 /** Where somebody is led who is where they may not be; `undefined` where nothing is for them, or what they want is. */

@@ -1,16 +1,19 @@
 // Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
-// them, the map, all cases of any time, statistics, a wall screen, the register, the log of accounts, what leaves. What each needs
-// stands with it.
+// them, the map, all cases of any time, statistics, a wall screen, the register, the log of accounts, what leaves, what compliance asks
+// for, the sheet of a shift's end. What each needs stands with it.
 import { createRouter, createWebHistory } from 'vue-router';
 import AuditPage from './pages/AuditPage.vue';
 import CameraPage from './pages/CameraPage.vue';
 import CamerasPage from './pages/CamerasPage.vue';
 import CasesPage from './pages/CasesPage.vue';
+import CompliancePage from './pages/CompliancePage.vue';
 import DeskPage from './pages/DeskPage.vue';
 import DisclosurePage from './pages/DisclosurePage.vue';
+import HandoverPage from './pages/HandoverPage.vue';
 import HistoryPage from './pages/HistoryPage.vue';
 import MapPage from './pages/MapPage.vue';
 import RegisterPage from './pages/RegisterPage.vue';
+import { READS_COMPLIANCE } from './compliance/rights';
 import { READS_EITHER } from './disclosure/acts';
 import type { Needs } from './session/session';
 
@@ -38,6 +41,8 @@ export const router = createRouter({
     { path: '/register', name: 'register', component: RegisterPage, meta: { needs: 'ReadRegister' } },
     { path: '/audit', name: 'audit', component: AuditPage, meta: { needs: 'ReadAccounts' } },
     { path: '/disclosure/:part(releases|requests)?', name: 'disclosure', component: DisclosurePage, props: true, meta: { needs: READS_EITHER } },
+    { path: '/compliance/:part(retention|holds|points|filings)?', name: 'compliance', component: CompliancePage, props: true, meta: { needs: READS_COMPLIANCE } },
+    { path: '/handover', name: 'handover', component: HandoverPage, meta: { needs: 'ReadAlerts' } },
     { path: '/:rest(.*)*', redirect: '/hazards' },
   ],
 });

@@ -40,6 +40,13 @@ division = "330282"
 url = "rtsp://127.0.0.1:1/none"
 "#;
 
+/// What is filed of the camera that it stands behind: it ought to have been filed long ago.
+const FILING: &str = r#"
+[camera.filing]
+managing_unit = "水务站"
+in_use_since = "2025-05-01"
+"#;
+
 const TOKEN: &str = "browser-tests-0123456789abcdef0123456789";
 
 /// An external publisher, whose alerts come when a test says so.
@@ -62,12 +69,14 @@ position = [121.2571, 30.1803]
 const JUDGE: &str = "ana";
 const KEEPER: &str = "bo";
 /// Those who work on a case beside the judge, each with unit, name and role: nobody both asks, handles and checks (采办分离).
-const PEOPLE: [(&str, &str, &str, &str); 5] = [
+/// The last of them signs in with a second factor.
+const PEOPLE: [(&str, &str, &str, &str); 6] = [
     ("jan", "指挥中心", "江安", "judge"),
     ("dora", "指挥中心", "杜拉", "dispatcher"),
     ("hugo", "消防大队", "胡戈", "handler"),
     ("vera", "督查科", "薇拉", "verifier"),
     ("lea", "指挥中心", "李雅", "leader"),
+    ("tom", "指挥中心", "汤牧", "judge"),
 ];
 const PASSWORD: &str = "Nine-lamps-by-the-1-river";
 
@@ -154,7 +163,7 @@ async fn operators_see_judge_and_settle_what_happens_in_a_browser_whatever_happe
     let mut service = Service::prepare(cameras, "").await.unwrap();
     fs::write(service.folder.path().join("box-7.token"), TOKEN).unwrap();
     // With a rule of a severe kind: a blind camera and lost coverage.
-    service.edit(|text| format!("{text}{AWAY}{POND}{PUBLISHER}")).unwrap();
+    service.edit(|text| format!("{text}{AWAY}{POND}{FILING}{PUBLISHER}")).unwrap();
     service.run().await.unwrap();
     until("the page is served", MINUTE, async || {
         let address = service.console.trim_start_matches("http://");

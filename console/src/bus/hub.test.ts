@@ -10,7 +10,7 @@ import {
   SubscribeResponseSchema,
   type Record as AlertRecord,
 } from '../gen/xueliang/v1/alert_pb';
-import { Hub, MOST_ROWS, TELL_WITHIN_MS, type Page } from './hub';
+import { Hub, MOST_ROWS, TELL_WITHIN_MS, type Page, type Source } from './hub';
 import type { Row, Status, ToPage } from './messages';
 import type { Event } from './watcher';
 
@@ -60,6 +60,8 @@ interface Told1 {
 const record = (alertId: string, { revision = 1, level = Level.LEVEL_3, ended = false }: Told1): AlertRecord =>
   create(RecordSchema, {
     lane: Lane.MAJOR,
+    // Long before any bookmark.
+    committedUnixUs: 1_000_000n,
     alert: {
       alertId, level, revision: BigInt(revision), state: ended ? AlertState.RESOLVED : AlertState.FIRING,
       startedUnixUs: BigInt(Date.now()) * 1000n,
@@ -86,23 +88,35 @@ let hub: Hub;
 let shown: Event[];
 let fetched: string[][];
 let desk: Desk;
+let asked = 0;
+let failures = 0;
 
 beforeEach(() => {
   vi.useFakeTimers();
   hub = new Hub();
   shown = [];
   fetched = [];
-  hub.attach({
+  [asked, failures] = [0, 0];
+  hub.attach(source(false));
+  desk = new Desk();
+  hub.join(desk);
+});
+/** Of the service: what is lacking is asked for as often as that fails. */
+function source(resumed: boolean): Source {
+  return {
+    resumed,
+    active: () => {
+      asked += 1;
+      return asked > failures ? Promise.resolve([record('old', {}), record('new', {}), record('over', { ended: true })]) : Promise.reject(new Error('away'));
+    },
     shown: (event) => shown.push(event),
     ended: () => Promise.resolve([record('before', { ended: true }), record('gone', {})]),
     fetch: (ids) => {
       fetched.push(ids);
       return Promise.resolve(ids.map((id) => record(id, { level: Level.LEVEL_4 })));
     },
-  });
-  desk = new Desk();
-  hub.join(desk);
-});
+  };
+}
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -216,7 +230,7 @@ test('when somebody leaves nothing of theirs stays, and what was on its way to t
   await later();
   let answer: (records: AlertRecord[]) => void = () => undefined;
   hub.attach({
-    shown: (event) => shown.push(event),
+    ...source(false),
     ended: () => Promise.resolve([]),
     fetch: () => new Promise((resolve) => (answer = resolve)),
   });
@@ -233,4 +247,47 @@ test('when somebody leaves nothing of theirs stays, and what was on its way to t
   hub.event(delivery('b'));
   await later();
   expect([...desk.told.rows.keys()]).toEqual(['b']);
+});
+
+test('a stream that goes on where an earlier console was brings what fired before, and rings for what is new alone', async () => {
+  hub.attach(source(true));
+  hub.event(item({ item: { case: 'opened', value: { serverVersion: '1' } } }));
+  // What has happened since comes first: the list is not whole before it has.
+  hub.event(delivery('new'));
+  hub.event(bookmark([1]));
+  await later();
+  expect([asked, desk.told.status?.complete]).toEqual([0, false]);
+  failures = 1;
+  hub.event(bookmark([2]));
+  await later();
+  expect([asked, desk.told.status?.complete], 'what fails leaves it incomplete').toEqual([1, false]);
+  hub.event(bookmark([3]));
+  await later();
+  expect([asked, desk.told.status?.complete]).toEqual([2, true]);
+  await later();
+  expect([...desk.told.rows.keys()].sort()).toEqual(['before', 'new', 'old']);
+  expect(desk.told.fresh).toEqual(['new']);
+  hub.event(bookmark([4]));
+  await later();
+  expect(asked).toBe(2);
+});
+
+test('a gap and its snapshot stand for all that was lacking', async () => {
+  hub.attach(source(true));
+  hub.event(item({ item: { case: 'gap', value: { reason: GapReason.TRIMMED } } }));
+  hub.event(mark(true));
+  hub.event(delivery('fires', { inSnapshot: true }));
+  hub.event(mark(false));
+  hub.event(bookmark([2]));
+  await later();
+  expect([asked, desk.told.status?.complete, desk.told.status?.missed.length]).toEqual([0, true, 1]);
+  expect(desk.told.rows.has('old')).toBe(false);
+});
+
+test('what was asked for on behalf of somebody who has left is let go', async () => {
+  hub.attach(source(true));
+  hub.event(bookmark([1]));
+  hub.clear();
+  await later();
+  expect(desk.told.rows.size).toBe(0);
 });

@@ -3,6 +3,7 @@
 // Pages come and go; the stream, its cursor and what it said stay. An item is shown once a page that somebody sees has
 // painted it, and only then acknowledged.
 import { AlertState, type Record as AlertRecord } from '../gen/xueliang/v1/alert_pb';
+import { CatchingUp } from './catching-up';
 import { Clock } from './clock';
 import type { Row, Sight, Status, ToPage, ToWorker } from './messages';
 import { ms, rowOf } from './row';
@@ -41,6 +42,10 @@ export interface Source {
   fetch(ids: string[]): Promise<AlertRecord[]>;
   /** Alerts that have ended, the latest ones, of those that were shown. */
   ended(): Promise<AlertRecord[]>;
+  /** Whether the stream goes on where an earlier console was: it tells what has happened since, and not what fired before. */
+  resumed: boolean;
+  /** Alerts that fire, of those that are shown. */
+  active(): Promise<AlertRecord[]>;
 }
 
 interface PageState {
@@ -70,10 +75,15 @@ export class Hub {
   #waiting: string[] = [];
   #fetching = false;
   #source: Source | undefined;
+  /** Of a stream that goes on where an earlier console was, while the list lacks what fired before. */
+  #lacking: CatchingUp | undefined;
+  /** For whom that is being asked for. */
+  #restoring: Source | undefined;
 
   /** Where what follows comes from; before the first event of it. */
   attach(source: Source): void {
     this.#source = source;
+    this.#lacking = source.resumed ? new CatchingUp() : undefined;
   }
 
   /** Lets go of all that was told, of what waits for an answer too, and tells pages so: it was for somebody else. */
@@ -83,6 +93,7 @@ export class Hub {
     this.#status = { ...NO_STATUS, clockMs: this.#status.clockMs };
     this.#sight = NO_SIGHT;
     this.#snapshot = undefined;
+    this.#lacking = undefined;
     this.#unshown = [];
     this.#waiting = [];
     this.#changed.clear();
@@ -174,6 +185,7 @@ export class Hub {
         this.#setStatus({ connected: true, reason: '', refused: false, serverVersion: item.value.serverVersion });
         break;
       case 'delivery': {
+        this.#lacking?.delivery(ms(item.value.record?.committedUnixUs ?? 0n));
         const row = rowOf(item.value.record, item.value);
         if (row) {
           this.#snapshot?.add(row.id);
@@ -182,6 +194,8 @@ export class Hub {
         break;
       }
       case 'snapshot':
+        // It tells all that fires, whatever is lacking.
+        this.#lacking = undefined;
         if (item.value.begin) this.#snapshot = new Set();
         else this.#settle();
         this.#heard();
@@ -189,7 +203,10 @@ export class Hub {
       case 'bookmark':
         this.#clock.heard(ms(item.value.atUnixUs), Date.now());
         // A stream that goes on where it was has told everything, too. Inside a snapshot there is no cursor yet.
-        if (item.value.cursor.length > 0 && !this.#snapshot) this.#setStatus({ complete: true });
+        if (item.value.cursor.length > 0 && !this.#snapshot) {
+          if (!this.#lacking) this.#setStatus({ complete: true });
+          else if (this.#lacking.bookmark(ms(item.value.atUnixUs))) void this.#restore();
+        }
         this.#heard();
         break;
       case 'summary':
@@ -270,6 +287,29 @@ export class Hub {
     }
     this.#setStatus({ complete: true });
     void this.#recall();
+  }
+
+  /** Brings what fired before a stream that goes on where an earlier console was. What fails is asked for with a later bookmark. */
+  async #restore(): Promise<void> {
+    const source = this.#source;
+    if (!source || this.#restoring === source) return;
+    this.#restoring = source;
+    try {
+      const records = await source.active();
+      if (source !== this.#source || !this.#lacking) return;
+      for (const record of records) {
+        const row = rowOf(record);
+        const known = row && this.#rows.get(row.id);
+        if (row?.state === AlertState.FIRING && (!known || known.revision < row.revision)) this.#put(row, false);
+      }
+      this.#lacking = undefined;
+      this.#setStatus({ complete: true });
+      void this.#recall();
+    } catch {
+      // The list stays incomplete, and says so.
+    } finally {
+      if (this.#restoring === source) this.#restoring = undefined;
+    }
   }
 
   /** A snapshot is of what fires. What has ended meanwhile is asked for: it stands in the list, and rings no bell. */

@@ -112,6 +112,8 @@ export type Ended =
 export interface Seated {
   /** The session's token; empty where the service lets everybody in. */
   token: string;
+  /** Its account, or whoever the service takes everybody for. */
+  account: string;
   /** Whether alerts may be read. */
   alerts: boolean;
   /** Whether cameras may be seen. */

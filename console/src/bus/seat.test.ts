@@ -7,21 +7,24 @@ let carried: string;
 let cleared: number;
 let watched: { seated: Seated; stop: AbortSignal }[];
 let said: ToPage[];
+let forgotten: string[];
 
 beforeEach(() => {
   carried = 'none yet';
   cleared = 0;
   watched = [];
   said = [];
+  forgotten = [];
   seat = new Seat({
     carry: (token) => (carried = token),
     clear: () => (cleared += 1),
     watch: (seated, stop) => watched.push({ seated, stop }),
     say: (message) => said.push(message),
+    forget: (account) => forgotten.push(account),
   });
 });
 
-const ana: Seated = { token: 'a', alerts: true, cameras: true, scope: '' };
+const ana: Seated = { token: 'a', account: 'ana', alerts: true, cameras: true, scope: '' };
 const sit = (seated: Seated): void => {
   seat.heard({ type: 'signed-in', seated });
 };
@@ -79,4 +82,15 @@ test('a service that lets everybody in has a session without a token', () => {
   expect(watched.length).toBe(1);
   seat.left('', 'ended');
   expect(watched[0]?.stop.aborted).toBe(true);
+});
+
+test('what is kept beyond the pages goes with signing out, and not where a session has run out', () => {
+  sit(ana);
+  seat.left('a', 'ended');
+  expect(forgotten).toEqual([]);
+  sit(ana);
+  seat.left('b', 'signed-out');
+  expect(forgotten).toEqual([]);
+  seat.left('a', 'signed-out');
+  expect(forgotten).toEqual(['ana']);
 });

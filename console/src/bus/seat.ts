@@ -11,6 +11,8 @@ export interface Surroundings {
   watch(seated: Seated, stop: AbortSignal): void;
   /** Says something to all pages. */
   say(message: ToPage): void;
+  /** Wipes what the browser keeps of an account beyond its pages. */
+  forget(account: string): void;
 }
 
 export class Seat {
@@ -38,6 +40,8 @@ export class Seat {
   /** The session of a token is over. One that is not there any more changes nothing. */
   left(token: string, ended: Ended): void {
     if (this.#seated?.token !== token) return;
+    // A session that has run out is taken up again by the same account where it was.
+    if (ended === 'signed-out') this.#around.forget(this.#seated.account);
     this.#seated = undefined;
     this.#ended = ended;
     this.#rise();

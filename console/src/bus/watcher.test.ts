@@ -261,3 +261,22 @@ test('what was shown on a stream that was lost is acknowledged on the next', asy
   await vi.advanceTimersByTimeAsync(2000);
   expect(service.acknowledged.at(-1)).toBe(3);
 });
+
+test('a stored place that the service cannot read is told as a gap, and the next stream begins with none', async () => {
+  const service = new Scripted(
+    { items: [], end: new ConnectError('cursor: version 9', Code.InvalidArgument) },
+    stream('stays open', bookmark(4)),
+  );
+  desk = new Desk(service, place(2));
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(desk.told).toEqual(['gap', 'lost', 'opened', 'bookmark']);
+  expect(service.cursors).toEqual([[2], []]);
+  expect([...desk.watcher.cursor]).toEqual([4]);
+});
+
+test('what is refused for another reason is asked for at the same place again', async () => {
+  const service = new Scripted({ items: [], end: new ConnectError('no', Code.PermissionDenied) });
+  desk = new Desk(service, place(2));
+  await vi.advanceTimersByTimeAsync(REFUSED_WAIT_MS + 1);
+  expect(service.cursors).toEqual([[2], [2]]);
+});

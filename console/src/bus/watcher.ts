@@ -4,9 +4,11 @@
 // and revision, says when what is shown may be out of date, and tells of everything that a console must not overlook.
 // What a browser lacks is a connection that notices that its other end is gone: a stream without a sign of life is given up.
 import { Code, ConnectError } from '@connectrpc/connect';
+import { create } from '@bufbuild/protobuf';
 import {
   CloseReason,
   GapReason,
+  GapSchema,
   Lane,
   type AlertFilter,
   type Delivery,
@@ -70,6 +72,8 @@ export class Watcher {
   #refused = false;
   /** The bus closed the stream to have it opened again. */
   #renewing = false;
+  /** The service has taken no place yet: what is asked for is one that was stored. */
+  #stored: boolean;
   /** This stream got as far as a bookmark. */
   #worth = false;
   #stale = false;
@@ -83,6 +87,7 @@ export class Watcher {
     this.#random = random;
     this.#taken = wanted.cursor;
     this.#shown = wanted.cursor;
+    this.#stored = wanted.cursor.length > 0;
     this.#acks = new Acks(service.acknowledge);
   }
 
@@ -140,6 +145,7 @@ export class Watcher {
       if (abort.signal.aborted) return 'nothing has come for too long';
       const failure = ConnectError.from(error);
       this.#refused = forGood(failure.code);
+      if (this.#stored && failure.code === Code.InvalidArgument) this.#discard();
       return `${Code[failure.code]}: ${failure.rawMessage}`;
     } finally {
       clearTimeout(silence);
@@ -155,6 +161,7 @@ export class Watcher {
       case 'opened':
         this.#acks.opened(item.value);
         this.#refused = false;
+        this.#stored = false;
         this.#worth = false;
         if (this.#renewing) {
           this.#renewing = false;
@@ -202,6 +209,18 @@ export class Watcher {
       case undefined:
         return false;
     }
+  }
+
+  /**
+   * The service cannot read the place that was stored, as of another version. For a console that is as with another store: what was missed since
+   * nobody knows, and that is told.
+   */
+  #discard(): void {
+    this.#stored = false;
+    this.#refused = false;
+    this.#taken = new Uint8Array();
+    this.#forget();
+    this.#told({ type: 'item', item: { case: 'gap', value: create(GapSchema, { reason: GapReason.FOREIGN_EPOCH }) } });
   }
 
   #reach(cursor: Uint8Array): void {

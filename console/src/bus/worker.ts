@@ -4,12 +4,15 @@ import {
   AlertState,
   CloseReason,
   ListAlertsRequestSchema,
+  type ListAlertsResponse,
+  type Record as AlertRecord,
   type SubscribeResponse,
 } from '../gen/xueliang/v1/alert_pb';
 import { CameraService } from '../gen/xueliang/v1/camera_pb';
 import { create } from '@bufbuild/protobuf';
+import { KeptPlaces, database } from './kept-places';
 import { Hub, type Page } from './hub';
-import type { ToPage, ToWorker } from './messages';
+import type { Seated, ToPage, ToWorker } from './messages';
 import { ms } from './row';
 import { Seat } from './seat';
 import { carry, client, onRefused } from './transport';
@@ -19,21 +22,30 @@ import { Watcher } from './watcher';
 const SIGHT_EVERY_MS = 5000;
 /** Ended alerts that a page begins with: about what a shift leafs back through. */
 const ENDED = 200;
+/** Alerts that fire are asked for so many at once, and no further than this: the list counts what it has no room for. */
+const A_PAGE = 1000;
+const PAGES = 20;
 
 const alerts = client(AlertService);
 const cameras = client(CameraService);
 const hub = new Hub();
+const shared = self as { onconnect?: ((event: MessageEvent) => void) | null };
+/** Where the worker is not shared, each page has a place of its own, and none is kept. */
+const places = 'onconnect' in shared && 'indexedDB' in self ? new KeptPlaces(database()) : undefined;
 const seat = new Seat({
   carry,
   clear: () => {
     hub.clear();
   },
   watch: (seated, stop) => {
-    if (seated.alerts) watch(stop);
+    if (seated.alerts) void watch(seated, stop);
     if (seated.cameras) void look(stop);
   },
   say: (message) => {
     hub.say(message);
+  },
+  forget: (account) => {
+    places?.forget(account);
   },
 });
 onRefused((token) => {
@@ -49,26 +61,39 @@ async function* noting(items: AsyncIterable<SubscribeResponse>): AsyncIterable<S
   }
 }
 
-function watch(stop: AbortSignal): void {
+async function watch({ account, scope }: Seated, stop: AbortSignal): Promise<void> {
+  const cursor = (await places?.of(account, scope)) ?? new Uint8Array();
+  if (stop.aborted) return;
   const watcher = new Watcher(
     {
       subscribe: (wanted, signal) => noting(alerts.subscribe(wanted, { signal })),
       acknowledge: (one, withinMs) => alerts.acknowledge(one, { timeoutMs: withinMs }),
     },
-    // Without a name: each browser has a place of its own, and begins with what is active.
-    { subscription: '', cursor: new Uint8Array() },
+    // Without a name: each browser has a place of its own, where it goes on, or begins with what is active.
+    { subscription: '', cursor },
     (event) => {
       if (!stop.aborted) hub.event(event);
     },
   );
   hub.attach({
     shown: (event) => {
+      const before = watcher.cursor;
       watcher.shown(event);
+      if (watcher.cursor !== before) places?.keep(account, scope, watcher.cursor);
+    },
+    resumed: cursor.length > 0,
+    active: async () => {
+      const found: AlertRecord[] = [];
+      let pageToken = '';
+      for (let page = 0; page === 0 || (page < PAGES && pageToken !== ''); page++) {
+        const told = await alerts.listAlerts({ state: AlertState.FIRING, pageSize: A_PAGE, pageToken }, { signal: stop });
+        found.push(...shownOf(told));
+        pageToken = told.nextPageToken;
+      }
+      return found;
     },
     ended: async () => {
-      const told = await alerts.listAlerts({ state: AlertState.RESOLVED, pageSize: ENDED });
-      const suppressed = new Set(told.suppressedAlertIds);
-      return told.records.filter((one) => !suppressed.has(one.alert?.alertId ?? ''));
+      return shownOf(await alerts.listAlerts({ state: AlertState.RESOLVED, pageSize: ENDED }));
     },
     fetch: async (alertIds) => {
       const pageSize = alertIds.length;
@@ -76,6 +101,12 @@ function watch(stop: AbortSignal): void {
     },
   });
   void watcher.run(stop);
+}
+
+/** Those of an answer that are not held back. */
+function shownOf(told: ListAlertsResponse): AlertRecord[] {
+  const suppressed = new Set(told.suppressedAlertIds);
+  return told.records.filter((one) => !suppressed.has(one.alert?.alertId ?? ''));
 }
 
 async function look(stop: AbortSignal): Promise<void> {
@@ -129,9 +160,8 @@ function connect(line: Line): void {
   page.post(seat.greeting);
 }
 
-const scope = self as { onconnect?: ((event: MessageEvent) => void) | null };
-if ('onconnect' in scope) {
-  scope.onconnect = (event) => {
+if ('onconnect' in shared) {
+  shared.onconnect = (event) => {
     const port = event.ports[0];
     if (port) connect(port);
   };

@@ -162,6 +162,9 @@ function sayPainted(): void {
   });
 }
 
+/** Alerts that were told and are not on disk yet. */
+export const volatileCount = computed(() => [...rows.value.values()].filter((row) => row.volatile).length);
+
 /** The desk that an alert belongs to; `undefined` for one that is not in the list. */
 export function deskById(id: string): DeskName | undefined {
   const row = rows.value.get(id);

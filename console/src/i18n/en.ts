@@ -1,6 +1,8 @@
 // English. What the protocol numbers (kinds, levels, states) is told by the service and does not stand here.
 import { en as pages } from './cameras';
 import { enCase } from './en-case';
+import { en as compliance } from './compliance';
+import { en as handover } from './handover';
 import { en as history } from './history';
 import { en as ledger } from './ledger';
 import type { Messages } from './zh';
@@ -8,6 +10,8 @@ import type { Messages } from './zh';
 export const en: Messages = {
   ...pages,
   ...history,
+  ...compliance,
+  ...handover,
   ...ledger,
   brand: 'Xueliang',
   language: '中文',
@@ -196,6 +200,19 @@ export const en: Messages = {
     noAlerts: 'This account has no alerts to look after',
     noAlertsHint: 'None of its roles may see alerts. Ask your security administrator if it should.',
   },
+  totp: {
+    title: 'Second factor',
+    has: 'Signing in takes a code',
+    text: 'An authenticator on a telephone (any that knows TOTP) makes codes of six digits. From then on each sign-in takes one. Whoever has lost the telephone is helped by a security administrator, who resets the account.',
+    make: 'Make one',
+    scan: 'Scan this code with the authenticator:',
+    drawing: 'QR code of the secret below',
+    orType: 'Or type the secret (by time, six digits, 30 s):',
+    once: 'The secret is shown this once. Take no picture of it, and hand it to nobody.',
+    code: 'The six digits that the authenticator shows now',
+    confirm: 'Use it',
+    done: 'The second factor counts from the next sign-in on; sessions elsewhere have ended',
+  },
   keys: {
     title: 'Keyboard',
     next: 'Next in the list',
@@ -218,6 +235,8 @@ export const en: Messages = {
     registerPage: 'Register of calls',
     auditPage: 'Log of accounts',
     disclosurePage: 'Releases and requests',
+    compliancePage: 'Compliance: retention, holds, filings',
+    handoverPage: 'Shift hand-over',
     help: 'This list',
     button: 'Keyboard help',
   },

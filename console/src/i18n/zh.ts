@@ -1,5 +1,7 @@
 // 中文。协议中的枚举(种类、级别、状态等)由服务给出,不写在这里。
 import { zh as pages } from './cameras';
+import { zh as compliance } from './compliance';
+import { zh as handover } from './handover';
 import { zh as history } from './history';
 import { zh as ledger } from './ledger';
 import { zhCase } from './zh-case';
@@ -7,6 +9,8 @@ import { zhCase } from './zh-case';
 export const zh = {
   ...pages,
   ...history,
+  ...compliance,
+  ...handover,
   ...ledger,
   brand: '雪亮',
   language: 'English',
@@ -195,6 +199,19 @@ export const zh = {
     noAlerts: '此账号不处理告警',
     noAlertsHint: '账号的角色中没有查看告警的权限。需要时请联系安全管理员。',
   },
+  totp: {
+    title: '动态验证码',
+    has: '登录需要动态验证码',
+    text: '用手机上的验证器(任何支持 TOTP 的应用)生成 6 位动态验证码。启用后每次登录都需要它;手机遗失时由安全管理员重置账号。',
+    make: '生成',
+    scan: '用验证器扫描此二维码:',
+    drawing: '二维码,内容即下面的密钥',
+    orType: '不能扫描时,手工输入密钥(基于时间,6 位,30 秒):',
+    once: '密钥只显示这一次。请勿拍照或转发。',
+    code: '验证器上现在的 6 位数字',
+    confirm: '启用',
+    done: '动态验证码已启用,下次登录时需要;在其他地方的登录已结束',
+  },
   keys: {
     title: '键盘操作',
     next: '下一条',
@@ -217,6 +234,8 @@ export const zh = {
     registerPage: '调用登记',
     auditPage: '账号日志',
     disclosurePage: '公开与查阅',
+    compliancePage: '合规:留存、保全、备案',
+    handoverPage: '交接班清单',
     help: '本说明',
     button: '键盘操作说明',
   },

@@ -123,3 +123,44 @@ test('where there is nothing to ask for nothing is listed, and nothing asked', a
   await Promise.all([list.refresh(), list.more(), list.again()]);
   expect([ids(list), list.complete.value, list.loading.value]).toEqual([[], false, false]);
 });
+
+test('as many pages as were read are read anew, and no more than are allowed', async () => {
+  const held = [6, 5, 4, 3, 2, 1].map((id) => entry(id));
+  const list = pages();
+  let asked = 0;
+  const told = service(held);
+  await list.begin((token) => {
+    asked += 1;
+    return told(token);
+  });
+  await list.more();
+  await list.more();
+  const change = (at: number, word: string): void => {
+    held[at] = entry(6 - at, word);
+  };
+  change(4, 'changed');
+  asked = 0;
+  await list.refresh(10);
+  expect([asked, list.rows.value[4]?.word, list.complete.value]).toEqual([3, 'changed', true]);
+  // One that is no longer listed goes.
+  held.splice(3, 1);
+  await list.refresh(10);
+  expect(ids(list)).toEqual([6, 5, 4, 2, 1]);
+  change(0, 'new');
+  held[4] = entry(1, 'late');
+  asked = 0;
+  await list.refresh(2);
+  expect([asked, list.rows.value[0]?.word, list.rows.value[4]?.word]).toEqual([2, 'new', 'read']);
+});
+
+test('of a list of which little was read little is asked for anew', async () => {
+  const list = pages();
+  let asked = 0;
+  const told = service([6, 5, 4, 3, 2, 1].map((id) => entry(id)));
+  await list.begin((token) => {
+    asked += 1;
+    return told(token);
+  });
+  await list.refresh(10);
+  expect([asked, ids(list), list.complete.value]).toEqual([2, [6, 5], false]);
+});

@@ -55,9 +55,13 @@ export class Pages<T> {
     });
   }
 
-  /** Asks anew for the newest. What is older than these stays as it was read. */
-  async refresh(): Promise<void> {
+  /**
+   * Asks anew for the newest, and for as much of what was read before as so many pages hold. What is older than these stays as it was
+   * read.
+   */
+  async refresh(pages = 1): Promise<void> {
     if (this.loading.value || !this.#ask) return;
+    const wanted = this.rows.value.length;
     await this.#read('', (page) => {
       const [first, last] = [this.rows.value[0], page.items.at(-1)];
       // Where the newest do not reach down to what was read before, there may be others in between.
@@ -65,7 +69,7 @@ export class Pages<T> {
       const older = meet ? this.rows.value.filter((one) => this.#number(one) < this.#number(last)) : [];
       this.rows.value = [...page.items, ...older];
       if (older.length === 0) this.#follow(page.next);
-    });
+    }, (ask, signal) => joined(ask, signal, pages, wanted));
   }
 
   /** Asks once more for what failed. */
@@ -105,13 +109,16 @@ export class Pages<T> {
     this.complete.value = next === '';
   }
 
-  async #read(pageToken: string, take: (page: Page<T>) => void): Promise<void> {
+  async #read(
+    pageToken: string, take: (page: Page<T>) => void,
+    how = (ask: AskPage<T>, signal: AbortSignal): Promise<Page<T>> => ask(pageToken, signal),
+  ): Promise<void> {
     const ask = this.#ask;
     if (!ask) return;
     const { signal } = this.#abort;
     this.loading.value = true;
     try {
-      const page = await ask(pageToken, signal);
+      const page = await how(ask, signal);
       if (signal.aborted) return;
       take(page);
       if (pageToken === '') this.atMs.value = Date.now();
@@ -124,4 +131,16 @@ export class Pages<T> {
       if (!signal.aborted) this.loading.value = false;
     }
   }
+}
+
+/** Pages from the first on as one, until so many items are there; no more pages than `most`. */
+async function joined<T>(ask: AskPage<T>, signal: AbortSignal, most: number, wanted: number): Promise<Page<T>> {
+  const items: T[] = [];
+  let next = '';
+  for (let page = 0; page < most && (page === 0 || (next !== '' && items.length < wanted)); page++) {
+    const told = await ask(next, signal);
+    items.push(...told.items);
+    next = told.next;
+  }
+  return { items, next };
 }

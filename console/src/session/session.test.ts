@@ -57,7 +57,7 @@ test('where everybody is let in the page goes straight on', async () => {
   await settled();
   expect(session.state.value).toMatchObject({ type: 'in', who: { name: 'local', session: false } });
   expect([session.may('Silence'), session.may('ViewRedacted')]).toEqual([true, false]);
-  expect(told).toEqual([{ type: 'signed-in', seated: { token: '', alerts: true, cameras: false, scope: '' } }]);
+  expect(told).toEqual([{ type: 'signed-in', seated: { token: '', account: 'local', alerts: true, cameras: false, scope: '' } }]);
 });
 
 test('where nobody is let in one signs in, and what a reload needs is kept in the tab', async () => {

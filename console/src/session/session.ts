@@ -11,7 +11,7 @@ export const AGAIN_MS = 2000;
 export type Right =
   | 'ReadAlerts' | 'ReadCameras' | 'ConnectCameras' | 'ViewRedacted' | 'ViewOriginal' | 'ReadRegister' | 'Silence'
   | 'Judge' | 'Dispatch' | 'Handle' | 'Verify' | 'Supervise' | 'Lead' | 'SetExtreme'
-  | 'ReadAccounts' | 'PrepareRelease' | 'ApproveRelease' | 'ExamineViewings' | 'GrantViewings';
+  | 'HoldEvidence' | 'ReadCompliance' | 'FilePoints' | 'ReadAccounts' | 'PrepareRelease' | 'ApproveRelease' | 'ExamineViewings' | 'GrantViewings';
 
 /** What something needs: a right, or any one of several. */
 export type Needs = Right | readonly Right[];
@@ -30,6 +30,8 @@ export interface Who {
   rights: ReadonlySet<string>;
   /** Whether there is a session that can be ended. There is none where the service lets everybody in. */
   session: boolean;
+  /** Whether signing in takes a code of a second factor. */
+  hasTotp: boolean;
   /** Nothing else is allowed until the password was changed. */
   mustChange: boolean;
 }
@@ -163,6 +165,7 @@ export class Session {
       type: 'signed-in',
       seated: {
         token: this.#token,
+        account: answer.name,
         alerts: rights.has('ReadAlerts'),
         cameras: rights.has('ReadCameras'),
         scope: !account || account.wholeTown ? '' : account.divisions.join(' '),
@@ -176,6 +179,7 @@ export class Session {
       roles: account?.roles ?? [],
       rights,
       session: answer.session !== undefined,
+      hasTotp: account?.hasTotp ?? false,
       mustChange: answer.mustChangePassword,
     };
     this.state.value = { type: 'in', who };
