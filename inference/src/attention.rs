@@ -171,12 +171,18 @@ impl Attention {
         self.awake.remove(&(until, id.clone()));
         self.attend(now, id);
     }
-    /// The rules of the camera that have seen something and are to decide, or to see it end: each is looked at as often as
-    /// it asks, until it stands here no more.
-    pub fn undecided(&mut self, now: Mono, id: &CameraId, rules: BTreeSet<RuleId>) {
+    /// The rules of the camera that have seen something and are to decide, and those that hold and are to see it end: each is
+    /// looked at as often as it asks, until it stands here no more.
+    pub fn undecided(
+        &mut self,
+        now: Mono,
+        id: &CameraId,
+        deciding: BTreeSet<RuleId>,
+        holding: BTreeSet<RuleId>,
+    ) {
         self.rest(now);
         if let Some(seat) = self.seats.get_mut(id) {
-            seat.undecided(rules);
+            seat.undecided(deciding, holding);
             self.attend(now, id);
         }
     }

@@ -94,6 +94,8 @@ pub(super) struct Seat {
     stirred: Option<Mono>,
     /// Rules that have seen something and are to decide, or to see it end.
     undecided: BTreeSet<RuleId>,
+    /// Of these, those that do not hold yet.
+    deciding: BTreeSet<RuleId>,
     /// When the scheduler first saw it.
     born: Option<Mono>,
     /// Arrival of the last picture seen.
@@ -122,6 +124,7 @@ impl Seat {
             awake_until: None,
             stirred: None,
             undecided: BTreeSet::new(),
+            deciding: BTreeSet::new(),
             born: None,
             seen: None,
             stepped: Duration::ZERO,
@@ -144,7 +147,8 @@ impl Seat {
             })
             .collect();
         self.rest = rest;
-        self.undecided.retain(|rule| self.floors.iter().any(|kept| kept.floor.rule == *rule));
+        let (deciding, holding) = (std::mem::take(&mut self.deciding), std::mem::take(&mut self.undecided));
+        self.undecided(deciding, holding);
         self.attend(now.max(self.born.unwrap_or_default()));
     }
     /// Looks at each rule as closely as what is known now asks for. Returns whether that is a change.
@@ -156,12 +160,13 @@ impl Seat {
             let undecided = self.undecided.contains(&kept.floor.rule);
             let woken = self.rest.is_some() && !rests && !undecided;
             changed |= kept.rest(now, rests && !undecided, woken);
+            changed |= kept.decide(self.deciding.contains(&kept.floor.rule));
         }
         // Nothing is looked at more often than pictures come.
         let least = Duration::from_millis(20);
         let pause = |rest: Rest| if self.stirred.is_some() { STIRRED } else { rest.glance };
         let glance = self.rest.map(pause).filter(|_| self.floors.iter().any(|kept| kept.resting));
-        let floor = self.floors.iter().map(|kept| kept.blind_max().max(least)).min();
+        let floor = self.floors.iter().map(|kept| kept.asks().max(least)).min();
         self.glancing = glance.is_some_and(|glance| floor.is_some_and(|floor| glance < floor));
         let interval = if self.glancing { glance } else { floor };
         changed |= interval != self.interval;
@@ -188,10 +193,13 @@ impl Seat {
     pub(super) fn awake_until(&self) -> Option<Mono> {
         self.awake_until
     }
-    /// Says which rules are to decide.
-    pub(super) fn undecided(&mut self, mut rules: BTreeSet<RuleId>) {
-        rules.retain(|rule| self.floors.iter().any(|kept| kept.floor.rule == *rule));
-        self.undecided = rules;
+    /// Says which rules are to decide, and which hold and are to be seen to end.
+    pub(super) fn undecided(&mut self, mut deciding: BTreeSet<RuleId>, mut holding: BTreeSet<RuleId>) {
+        let known = |rule: &RuleId| self.floors.iter().any(|kept| kept.floor.rule == *rule);
+        deciding.retain(known);
+        holding.retain(known);
+        holding.extend(deciding.iter().cloned());
+        (self.undecided, self.deciding) = (holding, deciding);
     }
     pub(super) fn vigil(&self) -> Vigil {
         let resting = |kept: &Kept| kept.resting;

@@ -18,6 +18,8 @@ pub(super) struct Kept {
     pub(super) mended: bool,
     /// Whether it is looked at as at rest.
     pub(super) resting: bool,
+    /// Whether it has seen something and is to decide.
+    deciding: bool,
     /// Since when it is looked at more closely only because something woke its camera: what is promised is its floor at rest.
     woken: Option<Mono>,
     /// When less was promised for the last time: what was right then is no lateness now.
@@ -32,6 +34,7 @@ impl Kept {
             late_since: None,
             mended: false,
             resting: false,
+            deciding: false,
             woken: None,
             roused: None,
         }
@@ -57,6 +60,10 @@ impl Kept {
     pub(super) fn blind_max(&self) -> Duration {
         if self.resting { self.floor.at_rest } else { self.floor.blind_max }
     }
+    /// The time between two of its pictures that it asks for now.
+    pub(super) fn asks(&self) -> Duration {
+        if self.deciding { self.floor.deciding.min(self.blind_max()) } else { self.blind_max() }
+    }
     /// Whether keyframes do not suffice now.
     pub(super) fn continued(&self) -> bool {
         self.floor.continued && !self.resting
@@ -81,7 +88,7 @@ impl Kept {
     /// Whether it would be broken before a picture that comes so long after this one.
     pub(super) fn breaks(&self, picture: Mono, step: Duration) -> bool {
         let next = picture.plus(step);
-        !self.floor.unserved && self.served.is_none_or(|served| served.plus(self.blind_max()) < next)
+        !self.floor.unserved && self.served.is_none_or(|served| served.plus(self.asks()) < next)
     }
     /// Whether what is promised is broken unless this picture, or one that comes so long after it, is looked at.
     pub(super) fn is_at_stake(&self, picture: Mono, step: Duration) -> bool {
@@ -91,6 +98,10 @@ impl Kept {
     /// Whether a picture would be due at rest too.
     pub(super) fn is_owed(&self, picture: Mono) -> bool {
         self.served.is_none_or(|served| picture.since(served) >= self.floor.at_rest.mul_f64(0.9))
+    }
+    /// Is to decide, or is not any more. Returns whether that is a change.
+    pub(super) fn decide(&mut self, deciding: bool) -> bool {
+        std::mem::replace(&mut self.deciding, deciding) != deciding
     }
     /// Rests, or does not any more; `woken` where something woke its camera, and nothing else asks for looks. Returns whether it is
     /// looked at otherwise than before.
@@ -162,6 +173,7 @@ mod tests {
             rule: "r".parse().unwrap(),
             kind: Kind::ZoneIntrusion,
             blind_max: s(blind_max_s),
+            deciding: s(blind_max_s),
             at_rest: s(blind_max_s),
             continued: false,
             models: models.iter().map(|name| name.parse().unwrap()).collect(),

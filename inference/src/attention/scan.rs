@@ -99,6 +99,7 @@ impl History {
                     rule: format!("r{index}").parse().unwrap(),
                     kind: Kind::ZoneIntrusion,
                     blind_max,
+                    deciding: blind_max / 3,
                     at_rest: blind_max.max(Duration::from_secs(10)),
                     continued: dice.random_bool(0.3),
                     models: vec![format!("m{index}").parse().unwrap()],
@@ -200,10 +201,12 @@ impl History {
             }
             10..14 if !self.cameras.is_empty() => {
                 let index = self.dice.random_range(0..self.cameras.len());
-                let rules =
-                    (0..3).filter(|_| self.dice.random_bool(0.4)).map(|n| format!("r{n}").parse().unwrap());
-                let rules = rules.collect();
-                attention.undecided(now, &self.cameras[index].id, rules);
+                let mut rules = || {
+                    let some = (0..3).filter(|_| self.dice.random_bool(0.3));
+                    some.map(|n| format!("r{n}").parse().unwrap()).collect()
+                };
+                let (deciding, holding) = (rules(), rules());
+                attention.undecided(now, &self.cameras[index].id, deciding, holding);
             }
             _ => {}
         }

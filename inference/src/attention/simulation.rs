@@ -152,6 +152,7 @@ impl Sim {
                         rule: format!("r{index}").parse().unwrap(),
                         kind: Kind::ZoneIntrusion,
                         blind_max,
+                        deciding: blind_max,
                         at_rest: blind_max,
                         continued: cam.continued && index == 0,
                         models: vec![format!("m{index}").parse().unwrap()],

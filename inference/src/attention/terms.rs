@@ -63,6 +63,8 @@ pub struct Floor {
     pub kind: Kind,
     /// The longest time between two pictures looked at for it.
     pub blind_max: Duration,
+    /// The same while it has seen something and has not decided; not more, and no promise.
+    pub deciding: Duration,
     /// The same while its camera rests; not less. Then keyframes suffice.
     pub at_rest: Duration,
     /// Whether keyframes do not suffice.

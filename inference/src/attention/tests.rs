@@ -28,6 +28,7 @@ fn need(name: &str, weight: f32, blind_max_s: f64, continued: bool) -> CameraNee
         rule,
         kind: Kind::WrongWay,
         blind_max: s(blind_max_s),
+        deciding: s(blind_max_s),
         at_rest: s(blind_max_s),
         continued,
         models: Vec::new(),
@@ -540,15 +541,40 @@ fn a_rule_that_is_to_decide_gets_what_it_asks_and_gives_it_back() {
     let start = Mono(1_000_000_000_000);
     watch(&mut attention, start, 10.0);
     let found = start.plus(s(10.0));
-    attention.undecided(found, &id("c"), ["r".parse().unwrap()].into());
+    attention.undecided(found, &id("c"), ["r".parse().unwrap()].into(), BTreeSet::new());
     assert_eq!(attention.vigil(&id("c")), Some(Vigil::Confirming));
     assert!(watch(&mut attention, found, 5.0).len() > 15);
     let rows = attention.coverage(&id("c"));
     assert_eq!((rows[0].blind_max, rows[1].blind_max), (s(0.3), s(30.0)), "the other rule rests: {rows:?}");
     let decided = found.plus(s(5.0));
-    attention.undecided(decided, &id("c"), BTreeSet::new());
+    attention.undecided(decided, &id("c"), BTreeSet::new(), BTreeSet::new());
     assert_eq!(attention.vigil(&id("c")), Some(Vigil::Resting));
     assert!(watch(&mut attention, decided, 8.0).len() <= 3);
+}
+
+#[test]
+fn a_slow_rule_has_looks_enough_to_decide_and_no_more_once_it_holds() {
+    for rests in [true, false] {
+        let mut need = resting();
+        (need.floors[0].blind_max, need.floors[0].continued) = (s(10.0), false);
+        (need.floors[0].deciding, need.floors[0].at_rest) = (s(2.0), s(30.0));
+        need.rest = need.rest.filter(|_| rests);
+        let mut attention = Attention::new(params(1));
+        attention.set_camera(need);
+        let models = |looks: Vec<(f64, LookKind, bool)>| looks.iter().filter(|(.., model)| *model).count();
+        let mut now = Mono(1_000_000_000_000);
+        watch(&mut attention, now, 40.0);
+        now = now.plus(s(40.0));
+        let rule = || BTreeSet::from(["r".parse().unwrap()]);
+        attention.undecided(now, &id("c"), rule(), BTreeSet::new());
+        let deciding = models(watch(&mut attention, now, 20.0));
+        assert!((9..=11).contains(&deciding), "{deciding}, every keyframe");
+        assert_eq!(attention.coverage(&id("c"))[0].blind_max, s(10.0), "that is no promise");
+        now = now.plus(s(20.0));
+        attention.undecided(now, &id("c"), BTreeSet::new(), rule());
+        let holding = models(watch(&mut attention, now, 40.0));
+        assert!((4..=6).contains(&holding), "{holding}, as often as it asks");
+    }
 }
 
 #[test]

@@ -442,15 +442,16 @@ impl Looks {
                 || running.analyst.active().iter().any(offline);
         let now = self.spec.clock.mono();
         // What has seen something is to decide; what holds is to be seen to end.
-        let open = |state: &RuleState| {
-            let seen = matches!(state.evidence, Some((_, Evidence::Seen)));
-            (seen || state.active).then(|| state.rule.clone())
-        };
         // Between two visits nobody can look more often than they come.
         let between = reason == Some(NotLooked::NotConnected);
-        let undecided = states.iter().filter(|_| !between).filter_map(open).collect();
+        let open = |wanted: fn(&RuleState) -> bool| {
+            let open = states.iter().filter(|state| !between && wanted(state));
+            open.map(|state| state.rule.clone()).collect()
+        };
         if tells {
-            self.attention.undecided(now, id, undecided);
+            let (deciding, holding) =
+                (open(|state| seen(state) && !state.active), open(|state| state.active));
+            self.attention.undecided(now, id, deciding, holding);
         }
         if let Some((_, watch)) = watch {
             self.attention.wake(now, id, watch);
@@ -568,6 +569,10 @@ impl Looks {
             );
         });
     }
+}
+
+fn seen(state: &RuleState) -> bool {
+    matches!(state.evidence, Some((_, Evidence::Seen)))
 }
 
 /// Whether a rule has seen something, or seen it end, and has not decided.

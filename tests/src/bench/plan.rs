@@ -63,6 +63,7 @@ fn decision_us(cameras: usize) -> anyhow::Result<f64> {
             rule: "r".parse()?,
             kind: Kind::CamCovered,
             blind_max: FLOOR,
+            deciding: FLOOR,
             at_rest: FLOOR,
             continued: false,
             models: Vec::new(),

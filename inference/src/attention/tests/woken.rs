@@ -82,14 +82,14 @@ fn a_rule_that_has_seen_something_is_promised_what_it_asks() {
     let mut attention = town(2);
     let now = alarm(&mut attention, 2, Mono(1_000_000_000_000), 20, &[]);
     let without = (0..2).map(camera).find(|id| attention.lease(id).is_none()).unwrap();
-    attention.undecided(now, &without, ["r".parse().unwrap()].into());
+    attention.undecided(now, &without, ["r".parse().unwrap()].into(), BTreeSet::new());
     assert_eq!(attention.breaches(now), [], "what was right when it was woken is no lateness now");
     let row = &attention.coverage(&without)[0];
     assert_eq!((row.granted, row.blind_max), (Granted::NotCovered(Why::NoLease), s(0.3)), "{row:?}");
     let later = alarm(&mut attention, 2, now, 5, &[]);
     let breaches = attention.breaches(later);
     assert_eq!(breaches.iter().map(|breach| &breach.camera).collect::<Vec<_>>(), [&without]);
-    attention.undecided(later, &without, BTreeSet::new());
+    attention.undecided(later, &without, BTreeSet::new(), BTreeSet::new());
     assert_eq!(attention.breaches(later), [], "it has decided");
 }
 
@@ -163,7 +163,7 @@ fn where_floors_at_rest_take_all_there_is_nobody_else_is_left_out() {
     sim.cams[resting_ones + 2].broken = false;
     let rules = || ["r".parse().unwrap()].into();
     for _ in 0..120 {
-        sim.attention.undecided(sim.now, &deciding, rules());
+        sim.attention.undecided(sim.now, &deciding, rules(), BTreeSet::new());
         sim.run(1.0);
     }
     for name in [unresting, deciding, failing] {

@@ -15,6 +15,11 @@ use xueliang_inference::attention::{CameraNeed, Floor, Rest};
 /// less cannot be served by keyframes, unless the camera is set to send them more often.
 pub const USUAL_KEYFRAMES: Duration = Duration::from_secs(2);
 
+/// A rule is to decide by so many looks within its dwell at least: what comes by twice and looks alike is no state. It is not
+/// looked at more often than each second for that.
+const LOOKS_TO_DECIDE: u32 = 8;
+const LEAST_DECIDING: Duration = Duration::from_secs(1);
+
 /// What a camera's rules ask of attention, whatever models there will be.
 pub fn need(camera: &Camera, rest: &RestOptions) -> CameraNeed {
     ask(camera, rest, |_| Some(Vec::new()))
@@ -50,6 +55,7 @@ fn ask(
             rule: rule.id.clone(),
             kind: rule.kind,
             blind_max,
+            deciding: blind_max.min(LEAST_DECIDING.max(rule.timing.dwell / LOOKS_TO_DECIDE)),
             at_rest,
             continued: !rule.condition.keyframes_suffice() || blind_max < USUAL_KEYFRAMES,
             unserved: models.is_none(),
