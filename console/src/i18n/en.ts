@@ -3,12 +3,14 @@ import { en as pages } from './cameras';
 import { enCase } from './en-case';
 import { en as history } from './history';
 import { en as ledger } from './ledger';
+import { en as links } from './links';
 import type { Messages } from './zh';
 
 export const en: Messages = {
   ...pages,
   ...history,
   ...ledger,
+  ...links,
   brand: 'Xueliang',
   language: '中文',
   languageHint: '切换为中文',

@@ -2,12 +2,14 @@
 import { zh as pages } from './cameras';
 import { zh as history } from './history';
 import { zh as ledger } from './ledger';
+import { zh as links } from './links';
 import { zhCase } from './zh-case';
 
 export const zh = {
   ...pages,
   ...history,
   ...ledger,
+  ...links,
   brand: '雪亮',
   language: 'English',
   languageHint: 'Switch to English',
