@@ -7,6 +7,8 @@ export default defineConfig({
     // Of its own, so that a folder without a build is told from one with it (server/src/page.rs).
     outDir: 'embed/app',
     emptyOutDir: true,
+    // The operators' page, and the one that a handler's link opens.
+    rollupOptions: { input: ['index.html', 'h.html'] },
     // What control rooms run: kernels of domestic browsers are some years behind.
     target: 'chrome109',
     // Nothing may stand in the page itself: its policy allows no inline script and no data: font.

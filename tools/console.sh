@@ -27,7 +27,7 @@ fail() {
 # What the page is made of: its sources, its packages, and the protocol. fingerprint [what belongs to it besides]
 fingerprint() {
   node --version
-  find console/src console/public console/tools console/index.html console/package.json console/package-lock.json \
+  find console/src console/public console/tools console/index.html console/h.html console/package.json console/package-lock.json \
     console/*.ts console/tsconfig.json proto/src/gen/xueliang.v1.bin tools/console.sh "$@" \
     -path console/src/gen -prune -o -type f -print0 | sort -z | xargs -0 sha256sum
 }

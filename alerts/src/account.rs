@@ -19,6 +19,7 @@ use std::{
 use xueliang_base::{alert::Sha256, id::DivisionCode, point::PointClass, time::Wall};
 use xueliang_proto::v1;
 
+pub(crate) use self::lockout::Lockout;
 pub use self::{
     directory::{AccountCounts, Accounts, Caller},
     manage::Handed,

@@ -13,11 +13,13 @@ mod credit;
 mod custodians;
 mod deliver;
 mod disclosure;
+mod drill;
 mod duty;
 mod explain;
 mod filings;
 pub(crate) mod hub;
 mod lanes;
+mod links;
 mod publish;
 mod registry;
 mod seal;
@@ -170,6 +172,8 @@ pub struct BusCounts {
     pub case_escalations: AtomicU64,
     /// Times that a list told of a case whose history is damaged.
     pub case_damaged: AtomicU64,
+    /// Tokens of handlers' links that are nobody's.
+    pub links_unknown: AtomicU64,
 }
 
 impl BusCounts {
@@ -202,6 +206,7 @@ pub(crate) struct Inner {
     exports: Arc<Semaphore>,
     custodian_keys: custodians::SharedKeys,
     damaged_cases: cases::Damaged,
+    drills: drill::Drills,
 }
 
 /// The bus. Clones share it.
@@ -254,6 +259,7 @@ impl Bus {
             exports: Arc::new(Semaphore::new(EXPORTS)),
             custodian_keys: Arc::new(tokio::sync::Mutex::new(Keys::open(state_dir)?)),
             damaged_cases: cases::Damaged::default(),
+            drills: drill::Drills::default(),
         })))
     }
     /// The store: for health, backup and audit.
@@ -339,6 +345,7 @@ impl Bus {
             () = self.watch_clock() => {}
             () = self.watch_suppressed() => {}
             () = self.watch_cases() => {}
+            () = self.watch_drills() => {}
             () = self.seal_now_and_then() => {}
             () = self.keep_house() => {}
         }

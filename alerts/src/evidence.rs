@@ -7,6 +7,7 @@
 mod disclosure;
 mod expiry;
 pub(crate) mod files;
+pub(crate) mod proof;
 pub(crate) mod reserve;
 mod space;
 

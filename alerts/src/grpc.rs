@@ -14,12 +14,14 @@ mod clock;
 mod custodian;
 mod delivery;
 mod disclosure;
+mod drill;
 mod duty;
 mod encoded;
 mod evidence;
 mod explain;
 mod filing;
 mod guard;
+mod handler;
 #[cfg(test)]
 mod matrix;
 mod node;
@@ -48,11 +50,13 @@ use xueliang_proto::v1::{
     case_service_server::CaseServiceServer, clock_service_server::ClockServiceServer,
     custodian_service_server::CustodianServiceServer, delivery_service_server::DeliveryServiceServer,
     disclosure_service_server::DisclosureServiceServer, division_service_server::DivisionServiceServer,
-    duty_service_server::DutyServiceServer, evidence_service_server::EvidenceServiceServer,
-    explain_service_server::ExplainServiceServer, filing_service_server::FilingServiceServer,
-    node_service_server::NodeServiceServer, retention_service_server::RetentionServiceServer,
-    sink_service_server::SinkServiceServer, statistics_service_server::StatisticsServiceServer,
-    suppression_service_server::SuppressionServiceServer, vocabulary_service_server::VocabularyServiceServer,
+    drill_service_server::DrillServiceServer, duty_service_server::DutyServiceServer,
+    evidence_service_server::EvidenceServiceServer, explain_service_server::ExplainServiceServer,
+    filing_service_server::FilingServiceServer, handler_service_server::HandlerServiceServer,
+    link_service_server::LinkServiceServer, node_service_server::NodeServiceServer,
+    retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
+    statistics_service_server::StatisticsServiceServer, suppression_service_server::SuppressionServiceServer,
+    vocabulary_service_server::VocabularyServiceServer,
 };
 
 pub use self::{
@@ -64,12 +68,14 @@ pub use self::{
     custodian::CustodianApi,
     delivery::DeliveryApi,
     disclosure::DisclosureApi,
+    drill::DrillApi,
     duty::{DivisionApi, DutyApi},
     encoded::AlertServer,
     evidence::EvidenceApi,
     explain::ExplainApi,
     filing::FilingApi,
     guard::Guard,
+    handler::{HandlerApi, LinkApi},
     node::NodeApi,
     retention::RetentionApi,
     sink::SinkApi,
@@ -83,12 +89,15 @@ use crate::{
     bus::Bus,
     error::{Error, Result},
     evidence::MAX_PIECE_BYTES,
+    link::photo::MOST_BYTES,
     rights::Principal,
     sink::Sinks,
 };
 
 /// Bytes of a request: 256 alerts of a few KiB each, and room.
 const MAX_REQUEST_BYTES: usize = 4 << 20;
+/// Bytes of what comes from nobody whom a session names: one photo, and room.
+const MAX_PHOTO_REQUEST_BYTES: usize = MOST_BYTES + (64 << 10);
 /// Bytes of an answer: a page of alerts, a preview, a still.
 const MAX_RESPONSE_BYTES: usize = MAX_PIECE_BYTES + (1 << 20);
 
@@ -152,6 +161,16 @@ impl Bus {
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }
+    /// Drills.
+    pub fn drill_service(&self) -> DrillServiceServer<DrillApi> {
+        DrillServiceServer::new(DrillApi(self.clone())).max_decoding_message_size(MAX_REQUEST_BYTES)
+    }
+    /// Handlers' links, for those on duty.
+    pub fn link_service(&self) -> LinkServiceServer<LinkApi> {
+        LinkServiceServer::new(LinkApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
     /// What was raised, and what people made of it.
     pub fn statistics_service(&self) -> StatisticsServiceServer<StatisticsApi> {
         StatisticsServiceServer::new(StatisticsApi(self.clone()))
@@ -207,6 +226,12 @@ impl Accounts {
     pub fn service(&self) -> AccountServiceServer<AccountApi> {
         AccountServiceServer::new(AccountApi(self.clone()))
             .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// What handlers' links open.
+    pub fn handler_service(&self) -> HandlerServiceServer<HandlerApi> {
+        HandlerServiceServer::new(HandlerApi::new(self))
+            .max_decoding_message_size(MAX_PHOTO_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }
 }

@@ -21,10 +21,15 @@ pub(crate) const WORDS: std::ops::RangeInclusive<usize> = 4..=500;
 
 /// The reason that a purpose stands for, where none is picked.
 pub(crate) fn picked(call: &Call) -> CallReason {
-    if call.call_reason != CallReason::Unspecified {
-        return call.call_reason;
+    reason_for(call.purpose, call.call_reason)
+}
+
+/// Likewise of what is no piece of an alert.
+pub(crate) fn reason_for(purpose: Purpose, picked: CallReason) -> CallReason {
+    if picked != CallReason::Unspecified {
+        return picked;
     }
-    match call.purpose {
+    match purpose {
         Purpose::Unspecified => CallReason::Unspecified,
         Purpose::Judge => CallReason::CheckAlert,
         Purpose::Handle => CallReason::HandleIncident,
@@ -47,12 +52,24 @@ pub(crate) fn kept(call: &Call) -> String {
     }
 }
 
+/// What the register keeps of the words by which a photo of a case is asked for, with the case that it is of.
+pub(crate) fn kept_of_case(number: &str, reason: &str) -> String {
+    let text = plain(reason);
+    let text = if number_of(&text).is_some() { String::new() } else { text };
+    format!("case {number} {text}").trim().chars().take(*WORDS.end()).collect()
+}
+
 /// Refuses a reason that is not enough for an original.
 pub(crate) fn check_original(call: &Call) -> Result<()> {
-    let text = plain(&call.reason);
+    check_words(call.call_reason, &call.reason)
+}
+
+/// Likewise of what is no piece of an alert.
+pub(crate) fn check_words(call_reason: CallReason, reason: &str) -> Result<()> {
+    let text = plain(reason);
     check_numbers(&text)?;
     let length = text.chars().count();
-    match call.call_reason {
+    match call_reason {
         CallReason::PartyConcerned | CallReason::PublicRelease => {
             return Err(Error::Invalid(
                 "call_reason: originals are neither released nor shown to those concerned: DisclosureService gives what is \
@@ -71,7 +88,7 @@ pub(crate) fn check_original(call: &Call) -> Result<()> {
     if WORDS.contains(&length) {
         return Ok(());
     }
-    let hint = match call.call_reason {
+    let hint = match call_reason {
         CallReason::StateOrgan => ": the number of the document by which it is asked for",
         _ => "",
     };

@@ -31,6 +31,8 @@ pub enum PrincipalKind {
     Operator,
     /// A sink of ours, which takes redacted stills from the gateway and nothing else.
     Sink,
+    /// Whoever holds a handler's link: it opens one case, and no call but those of links.
+    Handler,
 }
 
 /// What can be allowed.
@@ -171,7 +173,7 @@ impl Principal {
                 ReadCompliance,
                 FilePoints,
             ],
-            PrincipalKind::Sink => &[ViewRedacted],
+            PrincipalKind::Sink | PrincipalKind::Handler => &[ViewRedacted],
         };
         let rights = rights.iter().copied().collect();
         Self { name: name.into(), kind, unit: None, rights, divisions: None, classes: None }

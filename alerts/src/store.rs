@@ -15,6 +15,7 @@ mod duty;
 #[cfg(any(test, feature = "faulty-disk"))]
 pub mod faulty_disk;
 mod filings;
+mod links;
 mod retention;
 mod schema;
 pub mod sinks;
@@ -53,6 +54,7 @@ pub use delivery::{Delivered, DeliveryNote, Reached, Reader};
 pub use disclosure::{DisclosureStore, ReleaseDecision, ReleaseQuery, Taker, ViewingQuery};
 pub use duty::DutyStore;
 pub use filings::{FilingQuery, FilingStore};
+pub use links::{ActByLink, DuePhoto, GiveLink, LinkStore, NewPhoto, Opened};
 pub use retention::{
     Certificate, CertificateQuery, DueEvidence, EvidenceBytes, Feed, HoldQuery, RetentionStore,
 };
@@ -267,8 +269,8 @@ pub struct RegisterQuery {
     pub camera: Option<String>,
     /// Only for this reason.
     pub call_reason: Option<v1::CallReason>,
-    /// Only of this kind of evidence.
-    pub kind: Option<EvidenceKind>,
+    /// Only of this kind of evidence, photos of handled cases among them.
+    pub kind: Option<v1::EvidenceKind>,
     /// Only what was refused.
     pub refused_only: bool,
     /// Only for this public release.
@@ -334,6 +336,7 @@ pub trait Store:
     + DisclosureStore
     + CustodianStore
     + FilingStore
+    + LinkStore
 {
     /// The life of the feed.
     fn epoch(&self) -> Epoch;

@@ -115,6 +115,7 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(34, "逐级通知", "escalate"),
             label(35, "知悉", "acknowledge"),
             label(36, "外部平台回报", "heard from another system"),
+            label(37, "发出处置链接", "handler's link given"),
         ],
     },
     Enumeration {
@@ -182,6 +183,22 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "DrillStep",
+        labels: &[
+            label(1, "发出演练告警", "raised"),
+            label(2, "入库", "recorded"),
+            label(3, "本账号的值班台已显示", "shown on a console of this account"),
+            label(4, "研判立案", "judged"),
+            label(5, "派单", "dispatched"),
+            label(6, "发出处置链接", "link given"),
+            label(7, "手机打开链接", "link opened"),
+            label(8, "签收", "accepted"),
+            label(9, "到场处置", "arrived"),
+            label(10, "反馈（附照片）", "handed back"),
+            label(11, "核查办结", "verified and closed"),
+        ],
+    },
+    Enumeration {
         name: "EscalationCause",
         labels: &[
             label(1, "无席位显示", "no desk displayed it"),
@@ -195,6 +212,7 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(1, "脱敏截图", "redacted still"),
             label(2, "脱敏动态预览", "redacted preview"),
             label(3, "原始录像", "original clip"),
+            label(4, "处置照片", "photo of the handling"),
         ],
     },
     Enumeration {
@@ -262,6 +280,14 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "HandlerAct",
+        labels: &[
+            label(1, "签收", "accept"),
+            label(2, "到场处置", "arrived, start work"),
+            label(3, "反馈", "hand back"),
+        ],
+    },
+    Enumeration {
         name: "KindClass",
         labels: &[label(1, "事件", "event"), label(2, "状态", "state"), label(3, "设备", "device")],
     },
@@ -285,6 +311,16 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(2, "工作分钟", "office min"),
             label(3, "工作日", "working days"),
             label(4, "天", "days"),
+        ],
+    },
+    Enumeration {
+        name: "LinkState",
+        labels: &[
+            label(1, "有效", "counts"),
+            label(2, "已反馈，待核查", "handed back, being checked"),
+            label(3, "已过期", "time is over"),
+            label(4, "已撤销", "ended"),
+            label(5, "案件已不在该单位", "no longer with the unit"),
         ],
     },
     Enumeration {

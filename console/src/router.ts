@@ -1,6 +1,6 @@
 // Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
-// them, the map, all cases of any time, statistics, a wall screen, the register, the log of accounts, what leaves, what compliance asks
-// for, the sheet of a shift's end. What each needs stands with it.
+// them, the map, all cases of any time, statistics, a wall screen, a drill, the register, the log of accounts, what leaves, what
+// compliance asks for, the sheet of a shift's end. What each needs stands with it.
 import { createRouter, createWebHistory } from 'vue-router';
 import AuditPage from './pages/AuditPage.vue';
 import CameraPage from './pages/CameraPage.vue';
@@ -9,6 +9,7 @@ import CasesPage from './pages/CasesPage.vue';
 import CompliancePage from './pages/CompliancePage.vue';
 import DeskPage from './pages/DeskPage.vue';
 import DisclosurePage from './pages/DisclosurePage.vue';
+import DrillPage from './pages/DrillPage.vue';
 import HandoverPage from './pages/HandoverPage.vue';
 import HistoryPage from './pages/HistoryPage.vue';
 import MapPage from './pages/MapPage.vue';
@@ -38,6 +39,7 @@ export const router = createRouter({
     // Its library of charts comes when it is opened.
     { path: '/statistics', name: 'statistics', component: () => import('./pages/StatisticsPage.vue'), meta: { needs: 'ReadAlerts' } },
     { path: '/wall', name: 'wall', component: () => import('./pages/WallPage.vue'), meta: { needs: 'ReadAlerts', alone: true } },
+    { path: '/drill', name: 'drill', component: DrillPage, meta: { needs: 'ReadAlerts' } },
     { path: '/register', name: 'register', component: RegisterPage, meta: { needs: 'ReadRegister' } },
     { path: '/audit', name: 'audit', component: AuditPage, meta: { needs: 'ReadAccounts' } },
     { path: '/disclosure/:part(releases|requests)?', name: 'disclosure', component: DisclosurePage, props: true, meta: { needs: READS_EITHER } },

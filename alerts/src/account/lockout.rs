@@ -71,20 +71,20 @@ struct Tried {
 
 /// A try that counts as failed until [`Lockout::passed`] takes it back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Try {
+pub(crate) struct Try {
     name: Tried,
     address: Option<Tried>,
 }
 
 /// All counters.
-pub(super) struct Lockout {
+pub(crate) struct Lockout {
     hasher: RandomState,
     names: Vec<Counter>,
     addresses: Vec<Counter>,
 }
 
 impl Lockout {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let counters = || vec![Counter::default(); COUNTERS];
         Self { hasher: RandomState::new(), names: counters(), addresses: counters() }
     }
@@ -102,7 +102,7 @@ impl Lockout {
     }
     /// Lets a try pass and counts it as failed until [`Lockout::passed`] says otherwise, so that many tries at once are no
     /// way around; or says how long to wait.
-    pub(super) fn begin(&mut self, name: &str, address: Option<IpAddr>, now: Mono) -> Result<Try, Duration> {
+    pub(crate) fn begin(&mut self, name: &str, address: Option<IpAddr>, now: Mono) -> Result<Try, Duration> {
         let (name, address) = self.places(name, address);
         let waits = [self.names[name].wait(now), address.and_then(|place| self.addresses[place].wait(now))];
         if let Some(wait) = waits.into_iter().flatten().max() {

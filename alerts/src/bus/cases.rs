@@ -45,7 +45,8 @@ impl Damaged {
     }
 }
 
-fn key(key: Option<v1::CaseKey>) -> Result<CaseKey> {
+/// Which case is meant.
+pub(super) fn key(key: Option<v1::CaseKey>) -> Result<CaseKey> {
     match key.and_then(|key| key.by) {
         Some(v1::case_key::By::Number(number)) => {
             let number = number.parse().map_err(|fault| Error::Invalid(format!("key.number: {fault}")))?;
@@ -66,10 +67,11 @@ impl Bus {
         request: v1::ActOnCaseRequest,
     ) -> Result<v1::Case> {
         let action = Action::try_from(request.action.unwrap_or_default())?;
-        let asked = matches!(action, Action::Claim(_));
+        let asked = matches!(action, Action::Claim(_) | Action::GiveLink(..));
         if asked || action.rights().is_empty() {
             return Err(Error::Invalid(format!(
-                "action: a case is not {} by ActOnCase: use ClaimCase to claim, and leave to the clock what is the clock's",
+                "action: a case is not {} by ActOnCase: use ClaimCase to claim and GiveLink to give a link, and leave to the clock \
+                 what is the clock's",
                 action.word()
             )));
         }

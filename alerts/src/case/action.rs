@@ -90,6 +90,8 @@ pub enum Action {
     Acknowledge,
     /// Another system reported what it did.
     Heard(Heard),
+    /// A handler's link was given, by its number, until then.
+    GiveLink(u64, Wall),
 }
 
 /// What another system did with an alert.
@@ -126,9 +128,11 @@ impl Action {
             | Action::Clear => &[Right::Judge],
             Action::Regrade(level) if *level == Level::EXTREME => &[Right::SetExtreme],
             Action::Regrade(_) => &[Right::Judge],
-            Action::Dispatch(..) | Action::Suspend | Action::Extend | Action::Whistle(_) => {
-                &[Right::Dispatch]
-            }
+            Action::Dispatch(..)
+            | Action::GiveLink(..)
+            | Action::Suspend
+            | Action::Extend
+            | Action::Whistle(_) => &[Right::Dispatch],
             Action::Return
             | Action::Accept
             | Action::Start
@@ -156,9 +160,11 @@ impl Action {
     /// In which capacity one acts with it; `None`: in none.
     pub fn capacity(&self) -> Option<Capacity> {
         match self {
-            Action::Open(..) | Action::Dispatch(..) | Action::Suspend | Action::Extend => {
-                Some(Capacity::Requested)
-            }
+            Action::Open(..)
+            | Action::Dispatch(..)
+            | Action::GiveLink(..)
+            | Action::Suspend
+            | Action::Extend => Some(Capacity::Requested),
             Action::Return
             | Action::Accept
             | Action::Start
@@ -227,6 +233,7 @@ impl Action {
             Action::DueSoon(_) | Action::Overdue(_) | Action::Escalate(..) => "timed",
             Action::Acknowledge => "acknowledged",
             Action::Heard(_) => "reported about",
+            Action::GiveLink(..) => "given a handler's link",
         }
     }
 }

@@ -21,6 +21,7 @@ fn samples(case: &Case, at: Wall) -> Vec<(v1::CaseAct, Action)> {
         (Act::Regrade, Action::Regrade(Level::GENERAL)),
         (Act::Regrade, Action::Regrade(Level::EXTREME)),
         (Act::Dispatch, Action::Dispatch(String::new(), Vec::new())),
+        (Act::GiveLink, Action::GiveLink(0, at)),
         (Act::Return, Action::Return),
         (Act::Accept, Action::Accept),
         (Act::Start, Action::Start),

@@ -39,6 +39,7 @@ pub fn next(state: State, action: &Action) -> Option<State> {
         (Action::Regrade(_), New | Confirmed | Reopened) => state,
         (Action::Dispatch(..), Confirmed | Dispatched | Returned | Reopened) => Dispatched,
         (Action::Return, Dispatched) => Returned,
+        (Action::GiveLink(..), Dispatched | Accepted | Handling | Rework) => state,
         (Action::Accept, Dispatched) => Accepted,
         (Action::Start, Accepted | Rework) => Handling,
         (Action::AskSuspension(_), Handling) => Handling,

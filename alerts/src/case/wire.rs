@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use prost::Message as _;
 use xueliang_base::{
     alert::Sha256,
     kind::{Kind, Level},
@@ -247,8 +248,21 @@ impl From<&Action> for v1::CaseAction {
                 stage: heard.stage.into(),
                 closes: heard.closes,
             }),
+            Action::GiveLink(link, until) => {
+                What::GiveLink(v1::CaseGiveLink { link_id: *link, until_unix_us: until.0 })
+            }
         };
         Self { what: Some(what) }
+    }
+}
+
+impl Action {
+    /// Its number in the protocol, which is that of its field.
+    pub(crate) fn act(&self) -> v1::CaseAct {
+        let bytes = v1::CaseAction::from(self).encode_to_vec();
+        let key = prost::encoding::decode_varint(&mut bytes.as_slice()).unwrap_or(0);
+        let number = i32::try_from(key >> 3).unwrap_or(0);
+        v1::CaseAct::try_from(number).unwrap_or(v1::CaseAct::Unspecified)
     }
 }
 
@@ -319,6 +333,7 @@ impl TryFrom<v1::CaseAction> for Action {
                 case_id: one.case_id,
                 closes: one.closes,
             }),
+            What::GiveLink(one) => Action::GiveLink(one.link_id, Wall(one.until_unix_us)),
         })
     }
 }

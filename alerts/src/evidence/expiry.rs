@@ -86,7 +86,7 @@ impl Evidence {
             self.sweep_failures.fetch_add(failed as u64, Ordering::Relaxed);
             error!(pieces = failed, error = %error, "evidence past its time cannot be deleted");
         }
-        Ok(gone)
+        Ok(gone + self.sweep_photos(now).await?)
     }
     async fn settle(&self, due: DueEvidence, now: Wall) -> Result<Settled> {
         let DueEvidence { row, camera } = due;

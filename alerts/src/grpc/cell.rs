@@ -60,7 +60,7 @@ pub fn is_of_places(path: &str) -> bool {
 pub fn may(role: Role, path: &str) -> bool {
     let has = |right: &Right| role.rights().contains(right);
     let ruled = match rule::of(path) {
-        None => false,
+        None | Some(Rule::Link) => false,
         Some(Rule::Open | Rule::SignedIn) => true,
         Some(Rule::Needs(right) | Rule::Recorded(right)) => has(&right),
     };
@@ -127,6 +127,12 @@ pub struct Place {
     pub release_id: u64,
     /// A granted request of somebody concerned about its camera.
     pub viewing_id: u64,
+    /// An alert whose case is handled by a link; empty: none is.
+    pub linked_id: String,
+    /// That link.
+    pub link_id: u64,
+    /// Sum of a photo that came by it.
+    pub proof: String,
 }
 
 impl Place {
@@ -163,7 +169,18 @@ impl Place {
         let camera_id = self.camera();
         let key = Some(v1::CaseKey { by: Some(v1::case_key::By::AlertId(alert_id.clone())) });
         let (within_code, zone) = (code.clone(), self.zone());
+        let linked = Some(v1::CaseKey { by: Some(v1::case_key::By::AlertId(self.linked_id.clone())) });
         Some(match name(path) {
+            "GiveLink" | "EndLink" | "ListLinks" | "GetProof" if self.linked_id.is_empty() => return None,
+            "GiveLink" => v1::GiveLinkRequest { key: linked, life_s: 0 }.encode_to_vec(),
+            "EndLink" => v1::EndLinkRequest { link_id: self.link_id }.encode_to_vec(),
+            "ListLinks" => v1::ListLinksRequest { key: linked }.encode_to_vec(),
+            "GetProof" => {
+                let sha256 = self.proof.clone();
+                v1::GetProofRequest { key: linked, sha256, purpose, reason, ..Default::default() }
+                    .encode_to_vec()
+            }
+            "StartDrill" => v1::StartDrillRequest { camera_id }.encode_to_vec(),
             "GetAlert" => v1::GetAlertRequest { alert_id }.encode_to_vec(),
             "GetStill" => v1::GetStillRequest { alert_id, purpose }.encode_to_vec(),
             "GetPreview" => v1::GetPreviewRequest { alert_id, purpose }.encode_to_vec(),

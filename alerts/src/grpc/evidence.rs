@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
-use xueliang_base::{time::Wall, wire};
+use xueliang_base::time::Wall;
 use xueliang_proto::v1::{self, evidence_service_server::EvidenceService};
 
 use super::{alert_id, page_size, page_start, principal};
@@ -59,8 +59,8 @@ impl RegisterQuery {
         let kind = match filter.kind {
             0 => None,
             kind => Some(
-                wire::evidence_kind_of(kind)
-                    .map_err(|fault| Error::Invalid(format!("filter.kind: {fault}")))?,
+                v1::EvidenceKind::try_from(kind)
+                    .map_err(|_| Error::Invalid("filter.kind: is not known here".to_owned()))?,
             ),
         };
         Ok(Self {

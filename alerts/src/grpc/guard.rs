@@ -13,7 +13,10 @@ use tonic::{
 };
 use tower::Layer;
 
-use super::rule::{self, Rule};
+use super::{
+    handler::shown,
+    rule::{self, Rule},
+};
 use crate::{
     account::Caller,
     bus::Bus,
@@ -61,6 +64,13 @@ where
         self.inner.poll_ready(context)
     }
     fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
+        // Whoever shows a link is nobody that a listener knows, and is known to these calls alone.
+        if rule::of(request.uri().path()) == Some(Rule::Link)
+            && let Some(link) = shown(request.headers())
+        {
+            request.extensions_mut().insert(link);
+            return Either::Left(self.inner.call(request));
+        }
         let caller = (self.guard.who)(request.headers());
         match caller.and_then(|caller| admit(&self.guard.bus, request.uri().path(), caller)) {
             Ok(None) => {}
@@ -84,6 +94,7 @@ fn admit(bus: &Bus, path: &str, caller: Option<Caller>) -> Result<Option<Caller>
     let lacks = match rule {
         Some(Rule::Open | Rule::SignedIn | Rule::Recorded(_)) => return Ok(Some(caller)),
         Some(Rule::Needs(right)) => bus.rights().check(&caller.principal, right),
+        Some(Rule::Link) => Err(Error::Forbidden(format!("{path} is for whoever holds a handler's link"))),
         None => Err(Error::Forbidden(format!("nobody may call {path}: it has no rule here"))),
     };
     match lacks {

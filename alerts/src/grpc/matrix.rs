@@ -51,6 +51,9 @@ impl Served {
             .add_service(bus.retention_service())
             .add_service(bus.camera_service())
             .add_service(bus.case_service())
+            .add_service(bus.link_service())
+            .add_service(bus.drill_service())
+            .add_service(accounts.handler_service())
             .add_service(bus.statistics_service())
             .add_service(bus.division_service())
             .add_service(bus.duty_service())
@@ -66,38 +69,7 @@ impl Served {
     pub(super) async fn call(&self, path: &str, message: &[u8], who: Option<&Caller>) -> (Code, Bytes) {
         let who = who.cloned();
         let guard = Guard::new(self.town.bench.bus.clone(), move |_: &http::HeaderMap| Ok(who.clone()));
-        let mut frame = BytesMut::new();
-        frame.put_u8(0);
-        frame.put_u32(u32::try_from(message.len()).unwrap());
-        frame.put_slice(message);
-        let request = http::Request::post(path)
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(Body::new(Full::new(frame.freeze())))
-            .unwrap();
-        let answer = guard.layer(self.routes.clone()).call(request).await.unwrap();
-        let code = |headers: &http::HeaderMap| {
-            headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
-        };
-        let mut said = BytesMut::new();
-        if let Some(code) = code(answer.headers()) {
-            return (code, said.freeze());
-        }
-        let mut body = answer.into_body();
-        for _ in 0..FRAMES {
-            let next = tokio::time::timeout(Duration::from_secs(10), body.frame()).await;
-            let Some(frame) = next.expect("the stream gives no frame") else { break };
-            let frame = frame.unwrap();
-            match frame.into_data() {
-                Ok(data) => said.extend_from_slice(&data),
-                Err(frame) => {
-                    let trailers = frame.into_trailers().unwrap();
-                    return (code(&trailers).expect("trailers say how it went"), said.freeze());
-                }
-            }
-        }
-        // A stream that goes on.
-        (Code::Ok, said.freeze())
+        ask(&self.routes, guard, path, message, &[]).await
     }
     /// What lies in our division.
     fn ours(&self) -> Place {
@@ -110,6 +82,9 @@ impl Served {
             hold_id: ours.hold,
             release_id: ours.release,
             viewing_id: ours.viewing,
+            linked_id: ours.linked.id.to_string(),
+            link_id: ours.link,
+            proof: ours.proof.clone(),
             // The first that was made.
             rule_id: 1,
         }
@@ -132,6 +107,51 @@ impl Served {
         };
         self.ours().asked_by(path, state, bench.clock.wall())
     }
+}
+
+/// What services behind a guard answer to a call: its code and all that it says.
+pub(super) async fn ask<W>(
+    routes: &Routes,
+    guard: Guard<W>,
+    path: &str,
+    message: &[u8],
+    headers: &[(&str, &str)],
+) -> (Code, Bytes)
+where
+    W: Fn(&http::HeaderMap) -> Result<Option<Caller>> + Clone,
+{
+    let mut frame = BytesMut::new();
+    frame.put_u8(0);
+    frame.put_u32(u32::try_from(message.len()).unwrap());
+    frame.put_slice(message);
+    let mut request =
+        http::Request::post(path).header("content-type", "application/grpc").header("te", "trailers");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Body::new(Full::new(frame.freeze()))).unwrap();
+    let answer = guard.layer(routes.clone()).call(request).await.unwrap();
+    let code =
+        |headers: &http::HeaderMap| headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()));
+    let mut said = BytesMut::new();
+    if let Some(code) = code(answer.headers()) {
+        return (code, said.freeze());
+    }
+    let mut body = answer.into_body();
+    for _ in 0..FRAMES {
+        let next = tokio::time::timeout(Duration::from_secs(10), body.frame()).await;
+        let Some(frame) = next.expect("the stream gives no frame") else { break };
+        let frame = frame.unwrap();
+        match frame.into_data() {
+            Ok(data) => said.extend_from_slice(&data),
+            Err(frame) => {
+                let trailers = frame.into_trailers().unwrap();
+                return (code(&trailers).expect("trailers say how it went"), said.freeze());
+            }
+        }
+    }
+    // A stream that goes on.
+    (Code::Ok, said.freeze())
 }
 
 /// Someone bound to a division, and to a class of points where one is named.

@@ -16,6 +16,8 @@ pub(super) enum Rule {
     Needs(Right),
     /// Likewise, and the handler refuses by itself: its refusal stands in the register or the audit, or says what to do.
     Recorded(Right),
+    /// Whoever shows a handler's link, and nobody else; who shows one may make no other call.
+    Link,
 }
 
 /// Package and service with their calls.
@@ -23,12 +25,12 @@ type Service = (&'static str, &'static [(&'static str, Rule)]);
 
 const ALL: &[Service] = {
     use Right::{
-        ApproveRelease, ConnectCameras, ExamineViewings, FilePoints, GrantViewings, HoldEvidence, Judge,
-        ManageAccounts, ManageCustodians, ManageDivisions, ManageDuty, PrepareRelease, Publish, ReadAccounts,
-        ReadAlerts, ReadCameras, ReadCompliance, ReadCustodians, ReadRegister, ReportExternal,
+        ApproveRelease, ConnectCameras, Dispatch, ExamineViewings, FilePoints, GrantViewings, HoldEvidence,
+        Judge, ManageAccounts, ManageCustodians, ManageDivisions, ManageDuty, PrepareRelease, Publish,
+        ReadAccounts, ReadAlerts, ReadCameras, ReadCompliance, ReadCustodians, ReadRegister, ReportExternal,
         ReportManually, RevealCustodians, RotateKeys, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
     };
-    use Rule::{Needs, Open, Recorded, SignedIn};
+    use Rule::{Link, Needs, Open, Recorded, SignedIn};
     &[
         (
             "AccountService",
@@ -103,6 +105,7 @@ const ALL: &[Service] = {
                 ("ImportGrid", Needs(ManageDivisions)),
             ],
         ),
+        ("DrillService", &[("StartDrill", Needs(Dispatch)), ("GetDrill", Needs(ReadAlerts))]),
         (
             "DutyService",
             &[
@@ -147,6 +150,20 @@ const ALL: &[Service] = {
                 ("ListPoints", Needs(ReadCompliance)),
                 ("FilePoints", Needs(FilePoints)),
                 ("ListFilings", Needs(ReadCompliance)),
+            ],
+        ),
+        // The handlers know whether it is one.
+        (
+            "HandlerService",
+            &[("OpenLink", Link), ("GetLinkStill", Link), ("PutProof", Link), ("ActByLink", Link)],
+        ),
+        (
+            "LinkService",
+            &[
+                ("GiveLink", Needs(Dispatch)),
+                ("EndLink", Needs(Dispatch)),
+                ("ListLinks", Needs(ReadAlerts)),
+                ("GetProof", Recorded(ViewOriginal)),
             ],
         ),
         (

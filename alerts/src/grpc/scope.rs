@@ -12,9 +12,9 @@ use xueliang_proto::v1::{
     delivery_service_server::DeliveryService as _, disclosure_service_server::DisclosureService as _,
     division_service_server::DivisionService as _, duty_service_server::DutyService as _,
     evidence_service_server::EvidenceService as _, filing_service_server::FilingService as _,
-    retention_service_server::RetentionService as _, sink_service_server::SinkService as _,
-    statistics_service_server::StatisticsService as _, subscribe_response::Item,
-    suppression_service_server::SuppressionService as _,
+    link_service_server::LinkService as _, retention_service_server::RetentionService as _,
+    sink_service_server::SinkService as _, statistics_service_server::StatisticsService as _,
+    subscribe_response::Item, suppression_service_server::SuppressionService as _,
 };
 
 use self::town::{Division, at, operator};
@@ -26,7 +26,7 @@ use super::{
 use crate::testing::critical;
 
 /// Calls that tell of no alert, camera or scope, or not to consoles: which these are is decided here, by name.
-const WITHOUT: [&str; 29] = [
+const WITHOUT: [&str; 35] = [
     // The key is of no division.
     "RotateCustodianKey",
     // Accounts are of no division: who manages them manages all.
@@ -49,6 +49,14 @@ const WITHOUT: [&str; 29] = [
     // They take a node: their own test holds them to divisions.
     "ConnectCamera",
     "Explain",
+    // They are of the link that is shown.
+    "OpenLink",
+    "GetLinkStill",
+    "PutProof",
+    "ActByLink",
+    // One in a minute: their own test holds them to divisions.
+    "StartDrill",
+    "GetDrill",
     "Publish",
     "Acknowledge",
     "AcknowledgeStream",
@@ -73,6 +81,9 @@ impl Town {
         let cases = CaseApi(bus.clone());
         let key = |one: &Division| {
             Some(v1::CaseKey { by: Some(v1::case_key::By::AlertId(one.alert.id.to_string())) })
+        };
+        let linked = |one: &Division| {
+            Some(v1::CaseKey { by: Some(v1::case_key::By::AlertId(one.linked.id.to_string())) })
         };
         let sinks = SinkApi(self.sinks.clone());
         let (divisions, duty) = (DivisionApi(bus.clone()), DutyApi(bus.clone()));
@@ -293,6 +304,28 @@ impl Town {
                 idempotency_key: format!("report-{}-{}", who.reach().is_some(), one.code),
                 ..v1::ReportManuallyRequest::default()
             }),
+            "GiveLink" => {
+                let links = LinkApi(bus.clone());
+                each!(links, give_link, |one| v1::GiveLinkRequest { key: linked(one), life_s: 0 })
+            }
+            "EndLink" => {
+                let links = LinkApi(bus.clone());
+                each!(links, end_link, |one| v1::EndLinkRequest { link_id: one.link })
+            }
+            "ListLinks" => {
+                let links = LinkApi(bus.clone());
+                each!(links, list_links, |one| v1::ListLinksRequest { key: linked(one) })
+            }
+            "GetProof" => {
+                let links = LinkApi(bus.clone());
+                each!(links, get_proof, |one| v1::GetProofRequest {
+                    key: linked(one),
+                    sha256: one.proof.clone(),
+                    purpose,
+                    reason: "is it swept".to_owned(),
+                    ..v1::GetProofRequest::default()
+                })
+            }
             "CreateSilence" => {
                 each!(suppression, create_silence, |one| silence(one.code, self.bench.clock.wall()))
             }

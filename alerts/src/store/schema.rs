@@ -497,6 +497,39 @@ CREATE INDEX point_filing_by_camera ON point_filing (camera, filing_id);
 CREATE TRIGGER point_filing_stays BEFORE DELETE ON point_filing BEGIN SELECT RAISE(ABORT, 'what was filed is never deleted'); END;
 CREATE TRIGGER point_filing_as_is BEFORE UPDATE ON point_filing BEGIN SELECT RAISE(ABORT, 'what was filed never changes'); END;
 ",
+    r"
+-- Links by which handlers act on a case without an account: a digest of the token, and the revision of the dispatch that it is for.
+CREATE TABLE handler_link (
+    link_id INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL UNIQUE, case_id INTEGER NOT NULL, unit TEXT NOT NULL,
+    dispatched INTEGER NOT NULL, given_by TEXT NOT NULL, given_unit TEXT NOT NULL, given_us INTEGER NOT NULL,
+    until_us INTEGER NOT NULL
+) STRICT;
+CREATE INDEX handler_link_by_case ON handler_link (case_id, link_id);
+CREATE TRIGGER handler_link_stays BEFORE DELETE ON handler_link BEGIN SELECT RAISE(ABORT, 'links are append-only'); END;
+CREATE TRIGGER handler_link_as_is BEFORE UPDATE ON handler_link BEGIN SELECT RAISE(ABORT, 'links are append-only'); END;
+CREATE TABLE handler_link_opened (link_id INTEGER PRIMARY KEY, opened_us INTEGER NOT NULL) STRICT;
+CREATE TRIGGER handler_link_opened_stays BEFORE DELETE ON handler_link_opened
+    BEGIN SELECT RAISE(ABORT, 'links are append-only'); END;
+CREATE TRIGGER handler_link_opened_as_is BEFORE UPDATE ON handler_link_opened
+    BEGIN SELECT RAISE(ABORT, 'links are append-only'); END;
+CREATE TABLE handler_link_end (
+    link_id INTEGER PRIMARY KEY, ended_us INTEGER NOT NULL, ended_by TEXT NOT NULL, ended_unit TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER handler_link_end_stays BEFORE DELETE ON handler_link_end
+    BEGIN SELECT RAISE(ABORT, 'links are append-only'); END;
+CREATE TRIGGER handler_link_end_as_is BEFORE UPDATE ON handler_link_end
+    BEGIN SELECT RAISE(ABORT, 'links are append-only'); END;
+
+-- Photos that came by links; the bytes lie with evidence. after: the revision of the case when it came.
+CREATE TABLE case_photo (
+    photo_id INTEGER PRIMARY KEY AUTOINCREMENT, case_id INTEGER NOT NULL, sha256 TEXT NOT NULL, size_bytes INTEGER NOT NULL,
+    link_id INTEGER NOT NULL, after INTEGER NOT NULL, stored_us INTEGER NOT NULL, keep_until_us INTEGER NOT NULL,
+    deleted INTEGER NOT NULL DEFAULT 0, UNIQUE (case_id, sha256)
+) STRICT;
+CREATE INDEX case_photo_by_end ON case_photo (keep_until_us) WHERE deleted = 0;
+CREATE INDEX case_photo_by_sum ON case_photo (sha256);
+CREATE TRIGGER case_photo_stays BEFORE DELETE ON case_photo BEGIN SELECT RAISE(ABORT, 'photos are marked, never forgotten'); END;
+",
 ];
 
 /// The steps of a node's spool.

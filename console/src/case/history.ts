@@ -29,6 +29,7 @@ export function detailsOf(action: CaseAction | undefined): string {
       const { stage, cause, desk } = what.value;
       return `${word('CaseStage', stage)} · ${word('EscalationCause', cause)} → ${desk}`;
     }
+    case 'giveLink': return `link:${what.value.linkId} · ${moment(ms(what.value.untilUnixUs))}`;
     case 'heard': return `${what.value.system} ${what.value.caseId} · ${word('ExternalStage', what.value.stage)}`;
     default: return '';
   }

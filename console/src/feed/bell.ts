@@ -100,7 +100,8 @@ export function ring(fresh: Row[]): void {
 }
 
 function notify(row: Row): void {
-  const title = `${word('Level', row.level)} · ${kindWord(row.kind)}`;
+  const drill = row.drill ? `${i18n.global.t('list.drill')} · ` : '';
+  const title = `${drill}${word('Level', row.level)} · ${kindWord(row.kind)}`;
   const where = row.zone === '' ? '' : ` · ${i18n.global.t('list.zone', { zone: row.zone })}`;
   const notification = new Notification(title, { body: `${row.cameraName}${where}`, tag: row.id });
   notification.onclick = () => {

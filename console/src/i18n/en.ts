@@ -5,6 +5,7 @@ import { en as compliance } from './compliance';
 import { en as handover } from './handover';
 import { en as history } from './history';
 import { en as ledger } from './ledger';
+import { en as links } from './links';
 import type { Messages } from './zh';
 
 export const en: Messages = {
@@ -13,6 +14,7 @@ export const en: Messages = {
   ...compliance,
   ...handover,
   ...ledger,
+  ...links,
   brand: 'Xueliang',
   language: '中文',
   languageHint: '切换为中文',

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { en } from './en';
+import * as phone from './phone';
 import { zh } from './zh';
 
 /** Every text by its path. */
@@ -20,7 +21,7 @@ const slots = (text: string): string[] =>
   [...new Set([...text.matchAll(/\{(\w+)\}/g)].map((match) => match[1] ?? ''))].sort();
 
 test('both languages say the same things, with the same figures in them', () => {
-  const [chinese, english] = [texts(zh), texts(en)];
+  const [chinese, english] = [texts({ ...zh, phone: phone.zh }), texts({ ...en, phone: phone.en })];
   expect([...english.keys()]).toEqual([...chinese.keys()]);
   expect(chinese.size).toBeGreaterThan(100);
   for (const [key, text] of chinese) {

@@ -4,6 +4,7 @@ import { zh as compliance } from './compliance';
 import { zh as handover } from './handover';
 import { zh as history } from './history';
 import { zh as ledger } from './ledger';
+import { zh as links } from './links';
 import { zhCase } from './zh-case';
 
 export const zh = {
@@ -12,6 +13,7 @@ export const zh = {
   ...compliance,
   ...handover,
   ...ledger,
+  ...links,
   brand: '雪亮',
   language: 'English',
   languageHint: 'Switch to English',

@@ -1616,6 +1616,8 @@ pub enum EvidenceKind {
     Preview = 2,
     /// Original footage.
     Clip = 3,
+    /// A photo by which a unit proves how it handled a case (LinkService). In the register and on certificates only: no alert has one.
+    Proof = 4,
 }
 impl EvidenceKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1628,6 +1630,7 @@ impl EvidenceKind {
             Self::Still => "EVIDENCE_KIND_STILL",
             Self::Preview => "EVIDENCE_KIND_PREVIEW",
             Self::Clip => "EVIDENCE_KIND_CLIP",
+            Self::Proof => "EVIDENCE_KIND_PROOF",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1637,6 +1640,7 @@ impl EvidenceKind {
             "EVIDENCE_KIND_STILL" => Some(Self::Still),
             "EVIDENCE_KIND_PREVIEW" => Some(Self::Preview),
             "EVIDENCE_KIND_CLIP" => Some(Self::Clip),
+            "EVIDENCE_KIND_PROOF" => Some(Self::Proof),
             _ => None,
         }
     }
@@ -8758,13 +8762,23 @@ pub struct CaseHeard {
     #[prost(bool, tag = "4")]
     pub closes: bool,
 }
+/// A link was given by which a handler of the unit acts on the case without an account.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseGiveLink {
+    /// Number of the link: its handler acts as `link:NUMBER`.
+    #[prost(uint64, tag = "1")]
+    pub link_id: u64,
+    /// Until when it counts.
+    #[prost(int64, tag = "2")]
+    pub until_unix_us: i64,
+}
 /// Something that happened to a case.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CaseAction {
     /// What.
     #[prost(
         oneof = "case_action::What",
-        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36"
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37"
     )]
     pub what: ::core::option::Option<case_action::What>,
 }
@@ -8881,6 +8895,9 @@ pub mod case_action {
         /// Another system reported what it did.
         #[prost(message, tag = "36")]
         Heard(super::CaseHeard),
+        /// A handler's link was given.
+        #[prost(message, tag = "37")]
+        GiveLink(super::CaseGiveLink),
     }
 }
 /// An entry of a case's history. Entries are never changed or removed.
@@ -9749,6 +9766,8 @@ pub enum CaseAct {
     Acknowledge = 35,
     /// Another system reported what it did.
     Heard = 36,
+    /// A handler's link was given.
+    GiveLink = 37,
 }
 impl CaseAct {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -9794,6 +9813,7 @@ impl CaseAct {
             Self::Escalate => "CASE_ACT_ESCALATE",
             Self::Acknowledge => "CASE_ACT_ACKNOWLEDGE",
             Self::Heard => "CASE_ACT_HEARD",
+            Self::GiveLink => "CASE_ACT_GIVE_LINK",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -9836,6 +9856,7 @@ impl CaseAct {
             "CASE_ACT_ESCALATE" => Some(Self::Escalate),
             "CASE_ACT_ACKNOWLEDGE" => Some(Self::Acknowledge),
             "CASE_ACT_HEARD" => Some(Self::Heard),
+            "CASE_ACT_GIVE_LINK" => Some(Self::GiveLink),
             _ => None,
         }
     }
@@ -13176,6 +13197,512 @@ pub mod disclosure_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "xueliang.v1.DisclosureService";
     impl<T> tonic::server::NamedService for DisclosureServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// A step of a drill.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DrillMark {
+    /// Which.
+    #[prost(enumeration = "DrillStep", tag = "1")]
+    pub step: i32,
+    /// When it was first done; 0: not yet.
+    #[prost(int64, tag = "2")]
+    pub at_unix_us: i64,
+    /// The unit that did it; empty: no unit did.
+    #[prost(string, tag = "3")]
+    pub unit: ::prost::alloc::string::String,
+}
+/// Asks for a drill.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartDrillRequest {
+    /// The camera that it is said to be at.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+}
+/// It is on disk.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartDrillResponse {
+    /// The alert.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+}
+/// Asks for a drill.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDrillRequest {
+    /// Its alert; empty: the latest one that the caller may see.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+}
+/// How far it has come.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetDrillResponse {
+    /// Its alert; empty: there was none.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// The camera.
+    #[prost(string, tag = "2")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// What the camera is called.
+    #[prost(string, tag = "3")]
+    pub camera_name: ::prost::alloc::string::String,
+    /// Every step in order.
+    #[prost(message, repeated, tag = "4")]
+    pub marks: ::prost::alloc::vec::Vec<DrillMark>,
+    /// Where its case stands.
+    #[prost(enumeration = "CaseState", tag = "5")]
+    pub state: i32,
+    /// The alert has ended.
+    #[prost(bool, tag = "6")]
+    pub ended: bool,
+}
+/// What a drill goes through, in order. What a camera, a node and its models do comes before the first, and is shown by none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DrillStep {
+    /// Not set.
+    Unspecified = 0,
+    /// The bus raised it.
+    Raised = 1,
+    /// It is on disk.
+    Recorded = 2,
+    /// A console of the asking account displayed it.
+    Shown = 3,
+    /// It was judged true.
+    Judged = 4,
+    /// A unit was asked.
+    Dispatched = 5,
+    /// A handler's link was given.
+    LinkGiven = 6,
+    /// The link was opened.
+    LinkOpened = 7,
+    /// The unit took it.
+    Accepted = 8,
+    /// The unit was there and began.
+    Started = 9,
+    /// The unit handed it back with proof.
+    FedBack = 10,
+    /// It was checked and closed.
+    Verified = 11,
+}
+impl DrillStep {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DRILL_STEP_UNSPECIFIED",
+            Self::Raised => "DRILL_STEP_RAISED",
+            Self::Recorded => "DRILL_STEP_RECORDED",
+            Self::Shown => "DRILL_STEP_SHOWN",
+            Self::Judged => "DRILL_STEP_JUDGED",
+            Self::Dispatched => "DRILL_STEP_DISPATCHED",
+            Self::LinkGiven => "DRILL_STEP_LINK_GIVEN",
+            Self::LinkOpened => "DRILL_STEP_LINK_OPENED",
+            Self::Accepted => "DRILL_STEP_ACCEPTED",
+            Self::Started => "DRILL_STEP_STARTED",
+            Self::FedBack => "DRILL_STEP_FED_BACK",
+            Self::Verified => "DRILL_STEP_VERIFIED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DRILL_STEP_UNSPECIFIED" => Some(Self::Unspecified),
+            "DRILL_STEP_RAISED" => Some(Self::Raised),
+            "DRILL_STEP_RECORDED" => Some(Self::Recorded),
+            "DRILL_STEP_SHOWN" => Some(Self::Shown),
+            "DRILL_STEP_JUDGED" => Some(Self::Judged),
+            "DRILL_STEP_DISPATCHED" => Some(Self::Dispatched),
+            "DRILL_STEP_LINK_GIVEN" => Some(Self::LinkGiven),
+            "DRILL_STEP_LINK_OPENED" => Some(Self::LinkOpened),
+            "DRILL_STEP_ACCEPTED" => Some(Self::Accepted),
+            "DRILL_STEP_STARTED" => Some(Self::Started),
+            "DRILL_STEP_FED_BACK" => Some(Self::FedBack),
+            "DRILL_STEP_VERIFIED" => Some(Self::Verified),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod drill_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Drills, for whoever dispatches.
+    #[derive(Debug, Clone)]
+    pub struct DrillServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl DrillServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> DrillServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> DrillServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            DrillServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Raises a drill alert at a camera. The bus raises it, as a publisher would: no camera, node or model has a part in it.
+        pub async fn start_drill(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartDrillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartDrillResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DrillService/StartDrill",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DrillService", "StartDrill"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How far a drill has come.
+        pub async fn get_drill(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetDrillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDrillResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.DrillService/GetDrill",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.DrillService", "GetDrill"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod drill_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with DrillServiceServer.
+    #[async_trait]
+    pub trait DrillService: std::marker::Send + std::marker::Sync + 'static {
+        /// Raises a drill alert at a camera. The bus raises it, as a publisher would: no camera, node or model has a part in it.
+        async fn start_drill(
+            &self,
+            request: tonic::Request<super::StartDrillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartDrillResponse>,
+            tonic::Status,
+        >;
+        /// How far a drill has come.
+        async fn get_drill(
+            &self,
+            request: tonic::Request<super::GetDrillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDrillResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Drills, for whoever dispatches.
+    #[derive(Debug)]
+    pub struct DrillServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> DrillServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for DrillServiceServer<T>
+    where
+        T: DrillService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.DrillService/StartDrill" => {
+                    #[allow(non_camel_case_types)]
+                    struct StartDrillSvc<T: DrillService>(pub Arc<T>);
+                    impl<
+                        T: DrillService,
+                    > tonic::server::UnaryService<super::StartDrillRequest>
+                    for StartDrillSvc<T> {
+                        type Response = super::StartDrillResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StartDrillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DrillService>::start_drill(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StartDrillSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.DrillService/GetDrill" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetDrillSvc<T: DrillService>(pub Arc<T>);
+                    impl<
+                        T: DrillService,
+                    > tonic::server::UnaryService<super::GetDrillRequest>
+                    for GetDrillSvc<T> {
+                        type Response = super::GetDrillResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetDrillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as DrillService>::get_drill(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetDrillSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for DrillServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.DrillService";
+    impl<T> tonic::server::NamedService for DrillServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
@@ -16675,6 +17202,1430 @@ pub mod filing_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "xueliang.v1.FilingService";
     impl<T> tonic::server::NamedService for FilingServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// A link that was given. The token stands nowhere.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HandlerLink {
+    /// Its number. Its handler acts as the account `link:NUMBER`.
+    #[prost(uint64, tag = "1")]
+    pub link_id: u64,
+    /// The case.
+    #[prost(string, tag = "2")]
+    pub case_number: ::prost::alloc::string::String,
+    /// The unit that its handler acts for.
+    #[prost(string, tag = "3")]
+    pub unit: ::prost::alloc::string::String,
+    /// Who gave it.
+    #[prost(message, optional, tag = "4")]
+    pub given_by: ::core::option::Option<CaseActor>,
+    /// When.
+    #[prost(int64, tag = "5")]
+    pub given_unix_us: i64,
+    /// Until when it counts at most.
+    #[prost(int64, tag = "6")]
+    pub until_unix_us: i64,
+    /// When it was first opened; 0: never.
+    #[prost(int64, tag = "7")]
+    pub opened_unix_us: i64,
+    /// Who ended it; not set: nobody.
+    #[prost(message, optional, tag = "8")]
+    pub ended_by: ::core::option::Option<CaseActor>,
+    /// When; 0: nobody did.
+    #[prost(int64, tag = "9")]
+    pub ended_unix_us: i64,
+    /// Whether it counts.
+    #[prost(enumeration = "LinkState", tag = "10")]
+    pub state: i32,
+}
+/// A photo by which a unit proves what it did.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseProof {
+    /// SHA-256 of its bytes, 64 hexadecimal digits: a feedback names it by that.
+    #[prost(string, tag = "1")]
+    pub sha256: ::prost::alloc::string::String,
+    /// How many bytes.
+    #[prost(uint64, tag = "2")]
+    pub size_bytes: u64,
+    /// The link that it came by.
+    #[prost(uint64, tag = "3")]
+    pub link_id: u64,
+    /// When it came.
+    #[prost(int64, tag = "4")]
+    pub stored_unix_us: i64,
+    /// It was deleted after its time.
+    #[prost(bool, tag = "5")]
+    pub deleted: bool,
+}
+/// Asks for a link.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GiveLinkRequest {
+    /// The case.
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<CaseKey>,
+    /// For how long it counts, in seconds, at most 7 days; 0: a day.
+    #[prost(uint32, tag = "2")]
+    pub life_s: u32,
+}
+/// The link.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GiveLinkResponse {
+    /// What it is.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<HandlerLink>,
+    /// Its token, told here once.
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    /// The case as it stands now.
+    #[prost(message, optional, tag = "3")]
+    pub case: ::core::option::Option<Case>,
+}
+/// Ends a link.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndLinkRequest {
+    /// Which.
+    #[prost(uint64, tag = "1")]
+    pub link_id: u64,
+}
+/// It has ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EndLinkResponse {
+    /// As it stands.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<HandlerLink>,
+}
+/// Asks for the links of a case.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListLinksRequest {
+    /// Which case.
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<CaseKey>,
+}
+/// Links and photos.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListLinksResponse {
+    /// Newest first, at most 100.
+    #[prost(message, repeated, tag = "1")]
+    pub links: ::prost::alloc::vec::Vec<HandlerLink>,
+    /// Newest first, at most 32.
+    #[prost(message, repeated, tag = "2")]
+    pub proofs: ::prost::alloc::vec::Vec<CaseProof>,
+}
+/// Asks for a photo.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetProofRequest {
+    /// The case.
+    #[prost(message, optional, tag = "1")]
+    pub key: ::core::option::Option<CaseKey>,
+    /// Which photo.
+    #[prost(string, tag = "2")]
+    pub sha256: ::prost::alloc::string::String,
+    /// What for.
+    #[prost(enumeration = "Purpose", tag = "3")]
+    pub purpose: i32,
+    /// Why, of the register's list.
+    #[prost(enumeration = "CallReason", tag = "4")]
+    pub call_reason: i32,
+    /// Why, in words; as with original footage.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// A photo.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetProofResponse {
+    /// JPEG, as the unit took it: not redacted.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub jpeg: ::prost::bytes::Bytes,
+    /// Facts about it.
+    #[prost(message, optional, tag = "2")]
+    pub proof: ::core::option::Option<CaseProof>,
+}
+/// Opens a link, and looks again.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct OpenLinkRequest {}
+/// A link and its case.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OpenLinkResponse {
+    /// Whether it counts.
+    #[prost(enumeration = "LinkState", tag = "1")]
+    pub state: i32,
+    /// The case; not set where the link has ended.
+    #[prost(message, optional, tag = "2")]
+    pub case: ::core::option::Option<HandledCase>,
+    /// IANA name of the site's zone, in which people name times.
+    #[prost(string, tag = "3")]
+    pub timezone: ::prost::alloc::string::String,
+    /// The service's clock.
+    #[prost(int64, tag = "4")]
+    pub now_unix_us: i64,
+}
+/// A case, as far as its handler needs it. Nothing of it is about a person.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HandledCase {
+    /// Its number.
+    #[prost(string, tag = "1")]
+    pub number: ::prost::alloc::string::String,
+    /// Its revision, to act on it.
+    #[prost(uint64, tag = "2")]
+    pub revision: u64,
+    /// Where it stands.
+    #[prost(enumeration = "CaseState", tag = "3")]
+    pub state: i32,
+    /// What it is about.
+    #[prost(enumeration = "Kind", tag = "4")]
+    pub kind: i32,
+    /// How severe it is now.
+    #[prost(enumeration = "Level", tag = "5")]
+    pub level: i32,
+    /// Part of a drill.
+    #[prost(bool, tag = "6")]
+    pub drill: bool,
+    /// The unit that is asked.
+    #[prost(string, tag = "7")]
+    pub unit: ::prost::alloc::string::String,
+    /// The place: what the camera is called, or its id.
+    #[prost(string, tag = "8")]
+    pub place: ::prost::alloc::string::String,
+    /// Its division's name.
+    #[prost(string, tag = "9")]
+    pub division: ::prost::alloc::string::String,
+    /// Its address; empty: none is known.
+    #[prost(string, tag = "10")]
+    pub address: ::prost::alloc::string::String,
+    /// When it began.
+    #[prost(int64, tag = "11")]
+    pub started_unix_us: i64,
+    /// Since when its condition has ended; 0: it lasts, or nobody knows.
+    #[prost(int64, tag = "12")]
+    pub condition_ended_unix_us: i64,
+    /// Limits that run.
+    #[prost(message, repeated, tag = "13")]
+    pub timers: ::prost::alloc::vec::Vec<CaseTimer>,
+    /// What the dispatcher said, or the one whose check failed; empty: nothing.
+    #[prost(string, tag = "14")]
+    pub asked: ::prost::alloc::string::String,
+    /// What was done last, by people.
+    #[prost(enumeration = "CaseAct", tag = "15")]
+    pub last_act: i32,
+    /// The unit that did it.
+    #[prost(string, tag = "16")]
+    pub last_unit: ::prost::alloc::string::String,
+    /// When.
+    #[prost(int64, tag = "17")]
+    pub last_unix_us: i64,
+    /// It was done by this link.
+    #[prost(bool, tag = "18")]
+    pub last_is_own: bool,
+    /// Whether there is an alert, which may have a still.
+    #[prost(bool, tag = "19")]
+    pub has_alert: bool,
+    /// Photos that came since the work began, to be handed back with.
+    #[prost(message, repeated, tag = "20")]
+    pub proofs: ::prost::alloc::vec::Vec<CaseProof>,
+    /// What can be done now.
+    #[prost(enumeration = "HandlerAct", repeated, tag = "21")]
+    pub may: ::prost::alloc::vec::Vec<i32>,
+}
+/// Asks for the still.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLinkStillRequest {}
+/// The redacted still.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetLinkStillResponse {
+    /// JPEG.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub jpeg: ::prost::bytes::Bytes,
+}
+/// Brings a photo.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutProofRequest {
+    /// JPEG, at most 1 MiB. What cameras write beside the picture (place, device, time) is taken out before it is kept.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub jpeg: ::prost::bytes::Bytes,
+}
+/// The photo is on disk.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PutProofResponse {
+    /// As it is kept.
+    #[prost(message, optional, tag = "1")]
+    pub proof: ::core::option::Option<CaseProof>,
+}
+/// Does something with the case.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ActByLinkRequest {
+    /// The revision that the handler has seen.
+    #[prost(uint64, tag = "1")]
+    pub revision: u64,
+    /// What.
+    #[prost(enumeration = "HandlerAct", tag = "2")]
+    pub act: i32,
+    /// What was done, 4 to 500 characters, without line breaks and without numbers of documents, telephones or vehicles; needed to hand it back.
+    #[prost(string, tag = "3")]
+    pub note: ::prost::alloc::string::String,
+    /// Photos that prove it, by their sums; at least one to hand it back.
+    #[prost(string, repeated, tag = "4")]
+    pub proof_sha256: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// It is done, and on disk.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ActByLinkResponse {
+    /// As it stands now.
+    #[prost(message, optional, tag = "1")]
+    pub link: ::core::option::Option<OpenLinkResponse>,
+}
+/// Whether a link counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum LinkState {
+    /// Not set.
+    Unspecified = 0,
+    /// It counts: the case is in the unit's hands.
+    Live = 1,
+    /// The work was handed back and is being checked: it shows that, and nothing can be done until it comes back.
+    Checked = 2,
+    /// Its time is over.
+    Expired = 3,
+    /// Somebody ended it, or gave another.
+    Ended = 4,
+    /// The case is no longer in the unit's hands.
+    Left = 5,
+}
+impl LinkState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "LINK_STATE_UNSPECIFIED",
+            Self::Live => "LINK_STATE_LIVE",
+            Self::Checked => "LINK_STATE_CHECKED",
+            Self::Expired => "LINK_STATE_EXPIRED",
+            Self::Ended => "LINK_STATE_ENDED",
+            Self::Left => "LINK_STATE_LEFT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "LINK_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "LINK_STATE_LIVE" => Some(Self::Live),
+            "LINK_STATE_CHECKED" => Some(Self::Checked),
+            "LINK_STATE_EXPIRED" => Some(Self::Expired),
+            "LINK_STATE_ENDED" => Some(Self::Ended),
+            "LINK_STATE_LEFT" => Some(Self::Left),
+            _ => None,
+        }
+    }
+}
+/// What a handler may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HandlerAct {
+    /// Not set.
+    Unspecified = 0,
+    /// Takes the case (签收).
+    Accept = 1,
+    /// Is there and goes to work (处置中).
+    Start = 2,
+    /// Hands it back, done (反馈).
+    Feedback = 3,
+}
+impl HandlerAct {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HANDLER_ACT_UNSPECIFIED",
+            Self::Accept => "HANDLER_ACT_ACCEPT",
+            Self::Start => "HANDLER_ACT_START",
+            Self::Feedback => "HANDLER_ACT_FEEDBACK",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HANDLER_ACT_UNSPECIFIED" => Some(Self::Unspecified),
+            "HANDLER_ACT_ACCEPT" => Some(Self::Accept),
+            "HANDLER_ACT_START" => Some(Self::Start),
+            "HANDLER_ACT_FEEDBACK" => Some(Self::Feedback),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod link_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Links, for those on duty: who dispatches gives and ends them.
+    #[derive(Debug, Clone)]
+    pub struct LinkServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl LinkServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> LinkServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> LinkServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            LinkServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Gives a link for the unit that the case was dispatched to; it stands in the case's history. The link that was given before ends.
+        pub async fn give_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GiveLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GiveLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.LinkService/GiveLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.LinkService", "GiveLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a link.
+        pub async fn end_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EndLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EndLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.LinkService/EndLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.LinkService", "EndLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The links that were ever given for a case, and the photos that came by them, newest first. It tells no token.
+        pub async fn list_links(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListLinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLinksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.LinkService/ListLinks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.LinkService", "ListLinks"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// A photo by which a unit proves what it did. It is not redacted: it needs the right on originals and a reason, and the
+        /// register's entry is on disk before the first byte.
+        pub async fn get_proof(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetProofRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProofResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.LinkService/GetProof",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.LinkService", "GetProof"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod link_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with LinkServiceServer.
+    #[async_trait]
+    pub trait LinkService: std::marker::Send + std::marker::Sync + 'static {
+        /// Gives a link for the unit that the case was dispatched to; it stands in the case's history. The link that was given before ends.
+        async fn give_link(
+            &self,
+            request: tonic::Request<super::GiveLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GiveLinkResponse>,
+            tonic::Status,
+        >;
+        /// Ends a link.
+        async fn end_link(
+            &self,
+            request: tonic::Request<super::EndLinkRequest>,
+        ) -> std::result::Result<tonic::Response<super::EndLinkResponse>, tonic::Status>;
+        /// The links that were ever given for a case, and the photos that came by them, newest first. It tells no token.
+        async fn list_links(
+            &self,
+            request: tonic::Request<super::ListLinksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListLinksResponse>,
+            tonic::Status,
+        >;
+        /// A photo by which a unit proves what it did. It is not redacted: it needs the right on originals and a reason, and the
+        /// register's entry is on disk before the first byte.
+        async fn get_proof(
+            &self,
+            request: tonic::Request<super::GetProofRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetProofResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Links, for those on duty: who dispatches gives and ends them.
+    #[derive(Debug)]
+    pub struct LinkServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> LinkServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for LinkServiceServer<T>
+    where
+        T: LinkService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.LinkService/GiveLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct GiveLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::GiveLinkRequest>
+                    for GiveLinkSvc<T> {
+                        type Response = super::GiveLinkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GiveLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::give_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GiveLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.LinkService/EndLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct EndLinkSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::EndLinkRequest>
+                    for EndLinkSvc<T> {
+                        type Response = super::EndLinkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EndLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::end_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EndLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.LinkService/ListLinks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListLinksSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::ListLinksRequest>
+                    for ListLinksSvc<T> {
+                        type Response = super::ListLinksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListLinksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::list_links(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListLinksSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.LinkService/GetProof" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetProofSvc<T: LinkService>(pub Arc<T>);
+                    impl<
+                        T: LinkService,
+                    > tonic::server::UnaryService<super::GetProofRequest>
+                    for GetProofSvc<T> {
+                        type Response = super::GetProofResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetProofRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LinkService>::get_proof(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetProofSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for LinkServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.LinkService";
+    impl<T> tonic::server::NamedService for LinkServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// Generated client implementations.
+pub mod handler_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// What a handler's link opens. A wrong token is told from nothing; too many of them make their address wait.
+    #[derive(Debug, Clone)]
+    pub struct HandlerServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl HandlerServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> HandlerServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> HandlerServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            HandlerServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// The case, as far as its handler needs it.
+        pub async fn open_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::OpenLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.HandlerService/OpenLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.HandlerService", "OpenLink"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The redacted still of the case's alert. Stands in the register, with the link as who asked.
+        pub async fn get_link_still(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetLinkStillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLinkStillResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.HandlerService/GetLinkStill",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.HandlerService", "GetLinkStill"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Keeps a photo as proof, for the feedback that follows.
+        pub async fn put_proof(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutProofRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutProofResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.HandlerService/PutProof",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.HandlerService", "PutProof"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Accepts, begins, or hands back.
+        pub async fn act_by_link(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ActByLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ActByLinkResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.HandlerService/ActByLink",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.HandlerService", "ActByLink"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod handler_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with HandlerServiceServer.
+    #[async_trait]
+    pub trait HandlerService: std::marker::Send + std::marker::Sync + 'static {
+        /// The case, as far as its handler needs it.
+        async fn open_link(
+            &self,
+            request: tonic::Request<super::OpenLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OpenLinkResponse>,
+            tonic::Status,
+        >;
+        /// The redacted still of the case's alert. Stands in the register, with the link as who asked.
+        async fn get_link_still(
+            &self,
+            request: tonic::Request<super::GetLinkStillRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetLinkStillResponse>,
+            tonic::Status,
+        >;
+        /// Keeps a photo as proof, for the feedback that follows.
+        async fn put_proof(
+            &self,
+            request: tonic::Request<super::PutProofRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutProofResponse>,
+            tonic::Status,
+        >;
+        /// Accepts, begins, or hands back.
+        async fn act_by_link(
+            &self,
+            request: tonic::Request<super::ActByLinkRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ActByLinkResponse>,
+            tonic::Status,
+        >;
+    }
+    /// What a handler's link opens. A wrong token is told from nothing; too many of them make their address wait.
+    #[derive(Debug)]
+    pub struct HandlerServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> HandlerServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for HandlerServiceServer<T>
+    where
+        T: HandlerService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.HandlerService/OpenLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct OpenLinkSvc<T: HandlerService>(pub Arc<T>);
+                    impl<
+                        T: HandlerService,
+                    > tonic::server::UnaryService<super::OpenLinkRequest>
+                    for OpenLinkSvc<T> {
+                        type Response = super::OpenLinkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::OpenLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HandlerService>::open_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = OpenLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.HandlerService/GetLinkStill" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetLinkStillSvc<T: HandlerService>(pub Arc<T>);
+                    impl<
+                        T: HandlerService,
+                    > tonic::server::UnaryService<super::GetLinkStillRequest>
+                    for GetLinkStillSvc<T> {
+                        type Response = super::GetLinkStillResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetLinkStillRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HandlerService>::get_link_still(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetLinkStillSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.HandlerService/PutProof" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutProofSvc<T: HandlerService>(pub Arc<T>);
+                    impl<
+                        T: HandlerService,
+                    > tonic::server::UnaryService<super::PutProofRequest>
+                    for PutProofSvc<T> {
+                        type Response = super::PutProofResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutProofRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HandlerService>::put_proof(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutProofSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.HandlerService/ActByLink" => {
+                    #[allow(non_camel_case_types)]
+                    struct ActByLinkSvc<T: HandlerService>(pub Arc<T>);
+                    impl<
+                        T: HandlerService,
+                    > tonic::server::UnaryService<super::ActByLinkRequest>
+                    for ActByLinkSvc<T> {
+                        type Response = super::ActByLinkResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ActByLinkRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HandlerService>::act_by_link(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ActByLinkSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for HandlerServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.HandlerService";
+    impl<T> tonic::server::NamedService for HandlerServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -52,6 +52,10 @@ pub(in super::super) struct Division {
     /// An approved release, and a granted request.
     pub(in super::super) release: u64,
     pub(in super::super) viewing: u64,
+    /// An alert whose case is being handled by a link, with the link and a photo that came by it.
+    pub(in super::super) linked: Alert,
+    pub(in super::super) link: u64,
+    pub(in super::super) proof: String,
 }
 
 pub(in super::super) struct Town {
@@ -150,6 +154,35 @@ pub(in super::super) async fn viewing(bus: &Bus, code: &str, upto: v1::ViewingSt
     request_id
 }
 
+/// Has a case handled by a link, so far that a photo came: the link, and the photo's sum.
+async fn handle(bus: &Bus, alert: &Alert, code: &str) -> (u64, String) {
+    let key = || Some(v1::CaseKey { by: Some(v1::case_key::By::AlertId(alert.id.to_string())) });
+    let unit = format!("unit-{code}");
+    let dispatch = v1::CaseDispatch { unit, assisting_units: Vec::new() };
+    for what in
+        [v1::case_action::What::Confirm(v1::CaseConfirm {}), v1::case_action::What::Dispatch(dispatch)]
+    {
+        let case = bus.case(&other("asks"), key()).await.unwrap().case.unwrap();
+        let action = Some(v1::CaseAction { what: Some(what) });
+        let request =
+            v1::ActOnCaseRequest { key: key(), revision: case.revision, action, note: String::new() };
+        bus.act_on_case(&other("asks"), request).await.unwrap();
+    }
+    let given = bus.give_link(&other("asks"), v1::GiveLinkRequest { key: key(), life_s: 0 }).await.unwrap();
+    let digest = crate::link::digest(&given.token).unwrap();
+    for act in [v1::HandlerAct::Accept, v1::HandlerAct::Start] {
+        let opened = bus.open_link(digest).await.unwrap().unwrap();
+        let request =
+            v1::ActByLinkRequest { revision: opened.case.revision, act: act.into(), ..Default::default() };
+        bus.act_by_link(digest, request).await.unwrap();
+    }
+    let inside = format!("{PIXELS}{code}-photo");
+    let jpeg = [&[0xff, 0xd8, 0xff, 0xda, 0, 2][..], inside.as_bytes(), &[0xff, 0xd9]];
+    let opened = bus.open_link(digest).await.unwrap().unwrap();
+    let proof = bus.prove_by_link(digest, &opened, &jpeg.concat()).await.unwrap().proof.unwrap();
+    (given.link.unwrap().link_id, proof.sha256)
+}
+
 /// A division with a county, a township and a village below it, a rule and a shift.
 async fn divide(bus: &Bus, town: &Principal, code: &str) {
     let divisions = DivisionApi(bus.clone());
@@ -183,6 +216,8 @@ impl Town {
         for (code, word) in [OURS, THEIRS] {
             let (alert, suppressed) = (at(critical(), code), at(major(), code));
             bench.commit(std::slice::from_ref(&alert)).await;
+            let linked = at(critical(), code);
+            bench.commit(std::slice::from_ref(&linked)).await;
             let silence =
                 bench.bus.create_silence(&town, silence(code, bench.clock.wall())).await.unwrap().silence_id;
             bench.commit(std::slice::from_ref(&suppressed)).await;
@@ -241,6 +276,9 @@ impl Town {
                 hold: hold.hold_id,
                 release: 0,
                 viewing: 0,
+                linked,
+                link: 0,
+                proof: String::new(),
             });
         }
         let (custodians, filings) = (CustodianApi(bench.bus.clone()), FilingApi(bench.bus.clone()));
@@ -262,6 +300,7 @@ impl Town {
         for one in &mut all {
             one.release = release(&bench.bus, &one.alert, true).await;
             one.viewing = viewing(&bench.bus, one.code, v1::ViewingState::Granted).await;
+            (one.link, one.proof) = handle(&bench.bus, &one.linked, one.code).await;
         }
         Self { bench, sinks, all }
     }
@@ -270,7 +309,9 @@ impl Town {
         let word = |text: &str| {
             let owner = self.all.iter().find(|one| {
                 text.ends_with(one.code)
-                    || [&one.alert, &one.suppressed].iter().any(|alert| alert.id.to_string() == text)
+                    || [&one.alert, &one.suppressed, &one.linked]
+                        .iter()
+                        .any(|alert| alert.id.to_string() == text)
             });
             owner.unwrap_or_else(|| panic!("whose is {text}?")).word
         };

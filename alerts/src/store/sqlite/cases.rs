@@ -7,6 +7,7 @@
 mod count;
 pub(super) mod facts;
 mod history;
+mod links;
 mod list;
 mod notice;
 mod search;

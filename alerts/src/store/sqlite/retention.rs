@@ -119,7 +119,11 @@ fn evidence_shared(db: &Connection, sha256: Sha256, alert: AlertId, kind: Eviden
     )?;
     let others: i64 = query
         .query_row(params![sha256.to_string(), alert.to_string(), evidence_number(kind)], |row| row.get(0))?;
-    Ok(others > 0)
+    // Photos lie in the same folder.
+    let mut photos =
+        db.prepare_cached("SELECT count(*) FROM case_photo WHERE sha256 = ?1 AND deleted = 0")?;
+    let photos: i64 = photos.query_row([sha256.to_string()], |row| row.get(0))?;
+    Ok(others + photos > 0)
 }
 
 fn certify(db: &Connection, gone: &Certificate) -> Result<()> {

@@ -198,15 +198,17 @@ mod tests {
         assert_eq!(callers.who(&none, Nameless::Operator).unwrap().unwrap().principal, local);
         assert_eq!(callers.who(&none, Nameless::Nobody).unwrap(), None);
         let wrong = TOKEN.replace('f', "e");
-        for said in
-            [format!("Bearer {wrong}"), format!("Basic {TOKEN}"), TOKEN.to_owned(), "Bearer ".to_owned()]
-        {
+        // Nobody is who holds a handler's link: the guard lets it to the calls of links without asking here.
+        let link = format!("Bearer xlh_{TOKEN}{TOKEN}");
+        let others =
+            [format!("Bearer {wrong}"), format!("Basic {TOKEN}"), TOKEN.to_owned(), "Bearer ".to_owned()];
+        for said in others.into_iter().chain([link]) {
             // Never the operator, even where whoever names nobody is.
             let refused = who(&callers, &said).unwrap_err();
             assert_eq!(refused.kind(), ErrorKind::Unauthenticated);
             assert!(!refused.to_string().contains(&wrong), "{refused}");
         }
-        assert_eq!(callers.external.unknown_tokens.load(Ordering::Relaxed), 4);
+        assert_eq!(callers.external.unknown_tokens.load(Ordering::Relaxed), 5);
     }
 
     #[test]

@@ -230,6 +230,7 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
     total(&own.cases, "what", "ticks", read(&counts.case_ticks));
     total(&own.cases, "what", "escalations", read(&counts.case_escalations));
     total(&own.cases, "what", "damaged", read(&counts.case_damaged));
+    total(&own.cases, "what", "unknown_links", read(&counts.links_unknown));
     if let Some(feed) = *shared.feed.lock().expect("no code panics while it holds this lock") {
         set(&own.feed, "what", "records", float(feed.records));
         let oldest = feed

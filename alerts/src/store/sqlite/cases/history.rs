@@ -62,6 +62,14 @@ impl AlertFacts {
             state: v1::Alert::decode(content).map_err(|_| damaged("alert")())?,
         }))
     }
+    /// Where it is, in words.
+    pub(super) fn place(&self) -> Option<&v1::Place> {
+        self.state.place.as_ref()
+    }
+    /// When it began.
+    pub(super) fn started(&self) -> i64 {
+        self.state.started_unix_us
+    }
     pub(super) fn ended(&self) -> Option<Wall> {
         (self.state.resolved_unix_us != 0).then_some(Wall(self.state.resolved_unix_us))
     }
@@ -317,10 +325,11 @@ impl File {
     }
 }
 
-/// What stands in nobody's way: notes of the clock and of other systems that change no state.
+/// What stands in nobody's way: notes of the clock and of other systems that change no state, and links that were given.
 fn is_quiet(event: &Event) -> bool {
     match &event.action {
         Action::Heard(heard) => !heard.closes,
+        Action::GiveLink(..) => true,
         Action::Open(..)
         | Action::DueSoon(_)
         | Action::Overdue(_)
