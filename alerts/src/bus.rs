@@ -18,6 +18,7 @@ mod explain;
 mod filings;
 pub(crate) mod hub;
 mod lanes;
+mod picture;
 mod publish;
 mod registry;
 mod seal;
@@ -39,7 +40,12 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
-use xueliang_base::{config::MapTiles, cursor::Cursor, shutdown::Stopping, time::SharedClock};
+use xueliang_base::{
+    config::{AlertOptions, MapTiles},
+    cursor::Cursor,
+    shutdown::Stopping,
+    time::SharedClock,
+};
 use xueliang_proto::v1::CloseReason;
 
 pub(crate) use self::deliver::Handed;
@@ -61,6 +67,7 @@ use crate::{
     evidence::{Evidence, EvidenceOptions},
     explain::Explainer,
     external::External,
+    live::Live,
     point::Points,
     rights::{Grant, Rights},
     store::{Acked, Answer, DeliveryNote, SqliteOptions, SqliteStore, Store},
@@ -99,6 +106,8 @@ pub struct BusOptions {
     pub timezone: String,
     /// The map that places are drawn on.
     pub map: Option<MapTiles>,
+    /// Cameras within so many metres of an alert's may be looked at while it lasts; 0: none.
+    pub nearby_m: u32,
     /// External publishers.
     pub external: Arc<External>,
     /// Camera points of the configuration in force.
@@ -125,6 +134,7 @@ impl Default for BusOptions {
             site: String::new(),
             timezone: "UTC".to_owned(),
             map: None,
+            nearby_m: AlertOptions::default().nearby_m,
             external: Arc::default(),
             points: Arc::default(),
             audit: AuditOptions::default(),
@@ -193,6 +203,7 @@ pub(crate) struct Inner {
     pub(crate) board: CameraBoard,
     pub(crate) evidence: Evidence,
     explainer: Arc<Explainer>,
+    live: Live,
     rights: Rights,
     admission: admission::Admission,
     unsaved: Mutex<Unsaved>,
@@ -240,6 +251,7 @@ impl Bus {
             hub,
             boot_began,
             board: CameraBoard::new(Arc::clone(&clock)),
+            live: Live::new(Arc::clone(&clock)),
             clock,
             registry: Registry::new(options.max_subscriptions),
             options,

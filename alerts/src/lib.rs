@@ -21,6 +21,7 @@ pub mod flood;
 pub mod grpc;
 mod hop;
 pub mod inhibit;
+pub mod live;
 pub mod point;
 pub mod publisher;
 pub mod reach;

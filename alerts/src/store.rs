@@ -267,8 +267,8 @@ pub struct RegisterQuery {
     pub camera: Option<String>,
     /// Only for this reason.
     pub call_reason: Option<v1::CallReason>,
-    /// Only of this kind of evidence.
-    pub kind: Option<EvidenceKind>,
+    /// Only of this kind of evidence, or of what is given and never stored.
+    pub kind: Option<v1::EvidenceKind>,
     /// Only what was refused.
     pub refused_only: bool,
     /// Only for this public release.

@@ -198,11 +198,12 @@ fn pixels_are_read_by_the_gateway_and_asked_for_by_no_command() {
         sources(&root().join(krate).join("src"), &mut files);
     }
     // What gives, reads or asks for stored pixels, and where alone it may stand.
-    let words: [(&str, &[&str]); 6] = [
+    let words: [(&str, &[&str]); 7] = [
         ("evidence_service_client", &["server/src/cli/register.rs"]),
         ("disclosure_service_client", &[]),
         ("GetStillResponse", &["alerts/src/grpc/evidence.rs"]),
         ("GetClipResponse", &["alerts/src/grpc/evidence.rs"]),
+        ("GetPictureResponse", &["alerts/src/bus/picture.rs", "alerts/src/grpc/evidence.rs"]),
         ("GetReleaseResponse", &["alerts/src/grpc/disclosure.rs"]),
         ("ShowViewingResponse", &["alerts/src/evidence/disclosure.rs", "alerts/src/grpc/disclosure.rs"]),
     ];
@@ -226,7 +227,9 @@ fn pixels_are_read_by_the_gateway_and_asked_for_by_no_command() {
             }
         }
         if name.starts_with("server/src/cli") {
-            for call in ["get_still(", "get_preview(", "get_clip(", "get_release(", "show_viewing("] {
+            for call in
+                ["get_still(", "get_preview(", "get_clip(", "get_picture(", "get_release(", "show_viewing("]
+            {
                 assert!(!text.contains(call), "{name} asks for pictures: no command shows any");
             }
         }

@@ -31,10 +31,11 @@ enum Bytes {
     Other(&'static str),
 }
 
-const BYTES: [(&str, &str, Bytes); 12] = [
+const BYTES: [(&str, &str, Bytes); 13] = [
     ("GetStill", "jpeg", Bytes::Pixels),
     ("GetPreview", "pictures.jpeg", Bytes::Pixels),
     ("GetClip", "data", Bytes::Pixels),
+    ("GetPicture", "jpeg", Bytes::Pixels),
     ("GetRelease", "data", Bytes::Pixels),
     ("ShowViewing", "pictures.jpeg", Bytes::Pixels),
     ("Subscribe", "delivery.cursor", CURSOR),

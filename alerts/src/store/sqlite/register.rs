@@ -6,7 +6,7 @@ use xueliang_proto::v1;
 use super::{
     super::RegisterQuery,
     chain,
-    convert::{evidence_number, limit, signed, unsigned},
+    convert::{limit, signed, unsigned},
     query::{Sql, int},
 };
 use crate::{audit::chain::Source, error::Result};
@@ -74,7 +74,7 @@ pub(super) fn list(db: &Connection, query: &RegisterQuery) -> Result<Vec<v1::Reg
     }
     let numbers = [
         ("call_reason", query.call_reason.map(|one| i64::from(i32::from(one)))),
-        ("kind", query.kind.map(|one| i64::from(evidence_number(one)))),
+        ("kind", query.kind.map(|one| i64::from(i32::from(one)))),
         ("release_id", query.release.map(signed)),
         ("request_id", query.request.map(signed)),
     ];
