@@ -3,6 +3,7 @@ import { en as pages } from './cameras';
 import { enCase } from './en-case';
 import { en as history } from './history';
 import { en as ledger } from './ledger';
+import { en as picture } from './picture';
 import type { Messages } from './zh';
 
 export const en: Messages = {
@@ -205,6 +206,8 @@ export const en: Messages = {
     hazards: 'Hazard desk',
     ops: 'Operations desk',
     preview: 'Still or moving preview',
+    now: 'Picture now; again to end it',
+    nearby: 'Picture now: next camera nearby',
     silence: 'Silence the opened alert',
     cases: 'Cases',
     groups: 'Cases: group before and after',
@@ -222,5 +225,6 @@ export const en: Messages = {
     button: 'Keyboard help',
   },
   case: enCase,
+  picture,
   time: { now: 'just now', seconds: '{n} s', minutes: '{n} min', hours: '{n} h', days: '{n} d', ago: '{time} ago' },
 };
