@@ -1,5 +1,6 @@
 //! Cameras as their nodes reported them last: kept in memory, since a node reports every two seconds.
 
+mod near;
 mod query;
 mod summary;
 

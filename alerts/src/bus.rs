@@ -20,6 +20,7 @@ mod filings;
 pub(crate) mod hub;
 mod lanes;
 mod links;
+mod picture;
 mod publish;
 mod registry;
 mod seal;
@@ -41,7 +42,12 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
-use xueliang_base::{config::MapTiles, cursor::Cursor, shutdown::Stopping, time::SharedClock};
+use xueliang_base::{
+    config::{AlertOptions, MapTiles},
+    cursor::Cursor,
+    shutdown::Stopping,
+    time::SharedClock,
+};
 use xueliang_proto::v1::CloseReason;
 
 pub(crate) use self::deliver::Handed;
@@ -63,6 +69,7 @@ use crate::{
     evidence::{Evidence, EvidenceOptions},
     explain::Explainer,
     external::External,
+    live::Live,
     point::Points,
     rights::{Grant, Rights},
     store::{Acked, Answer, DeliveryNote, SqliteOptions, SqliteStore, Store},
@@ -101,6 +108,8 @@ pub struct BusOptions {
     pub timezone: String,
     /// The map that places are drawn on.
     pub map: Option<MapTiles>,
+    /// Cameras within so many metres of an alert's may be looked at while it lasts; 0: none.
+    pub nearby_m: u32,
     /// External publishers.
     pub external: Arc<External>,
     /// Camera points of the configuration in force.
@@ -127,6 +136,7 @@ impl Default for BusOptions {
             site: String::new(),
             timezone: "UTC".to_owned(),
             map: None,
+            nearby_m: AlertOptions::default().nearby_m,
             external: Arc::default(),
             points: Arc::default(),
             audit: AuditOptions::default(),
@@ -197,6 +207,7 @@ pub(crate) struct Inner {
     pub(crate) board: CameraBoard,
     pub(crate) evidence: Evidence,
     explainer: Arc<Explainer>,
+    live: Live,
     rights: Rights,
     admission: admission::Admission,
     unsaved: Mutex<Unsaved>,
@@ -245,6 +256,7 @@ impl Bus {
             hub,
             boot_began,
             board: CameraBoard::new(Arc::clone(&clock)),
+            live: Live::new(Arc::clone(&clock)),
             clock,
             registry: Registry::new(options.max_subscriptions),
             options,

@@ -7,6 +7,7 @@
 mod disclosure;
 mod expiry;
 pub(crate) mod files;
+mod live;
 pub(crate) mod proof;
 pub(crate) mod reserve;
 mod space;
@@ -277,26 +278,32 @@ impl Evidence {
         };
         let refusal = found.as_ref().err().map(ToString::to_string).unwrap_or_default();
         let entry = v1::RegisterEntry {
-            at_unix_us: self.clock.wall().0,
-            principal: principal.name.clone(),
-            unit: principal.unit.clone().unwrap_or_default(),
-            alert_id: call.alert.to_string(),
             camera_id: self.store.camera_of(call.alert).await?.unwrap_or_default(),
             kind: v1::EvidenceKind::from(kind).into(),
             stretch: u32::try_from(stretch).unwrap_or(u32::MAX),
             sha256: found.as_ref().map(|(facts, _)| facts.sha256.clone()).unwrap_or_default(),
-            purpose: call.purpose.into(),
-            call_reason: register::picked(call).into(),
-            reason: register::kept(call),
             granted: found.is_ok(),
             refusal,
-            ..v1::RegisterEntry::default()
+            ..self.entry(principal, call)
         };
         self.store.register(entry).await?;
         if let Err(Error::DataLoss(text)) = &found {
             error!(alert = %call.alert, kind = kind.word(), error = %text, "evidence is damaged");
         }
         found
+    }
+    /// The entry of a call, before it is said of what, and what became of it.
+    fn entry(&self, principal: &Principal, call: &Call) -> v1::RegisterEntry {
+        v1::RegisterEntry {
+            at_unix_us: self.clock.wall().0,
+            principal: principal.name.clone(),
+            unit: principal.unit.clone().unwrap_or_default(),
+            alert_id: call.alert.to_string(),
+            purpose: call.purpose.into(),
+            call_reason: register::picked(call).into(),
+            reason: register::kept(call),
+            ..v1::RegisterEntry::default()
+        }
     }
     async fn fetch(
         &self,

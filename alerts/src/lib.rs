@@ -22,6 +22,7 @@ pub mod grpc;
 mod hop;
 pub mod inhibit;
 pub mod link;
+pub mod live;
 pub mod point;
 pub mod publisher;
 pub mod reach;

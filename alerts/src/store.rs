@@ -269,7 +269,7 @@ pub struct RegisterQuery {
     pub camera: Option<String>,
     /// Only for this reason.
     pub call_reason: Option<v1::CallReason>,
-    /// Only of this kind of evidence, photos of handled cases among them.
+    /// Only of this kind of evidence, of photos of handled cases, or of what is given and never stored.
     pub kind: Option<v1::EvidenceKind>,
     /// Only what was refused.
     pub refused_only: bool,

@@ -218,6 +218,8 @@ pub struct AlertOptions {
     pub flood_window: Duration,
     /// A group ends when no more than the limit came within this time. At least the window.
     pub flood_quiet: Duration,
+    /// Whoever judges an alert may look at cameras within so many metres of its own while it lasts; 0: at none.
+    pub nearby_m: u32,
 }
 
 impl Default for AlertOptions {
@@ -230,6 +232,8 @@ impl Default for AlertOptions {
             flood_per_division: 20,
             flood_window: Duration::from_secs(60),
             flood_quiet: Duration::from_secs(300),
+            // The other side of a crossing, the next gate of a yard: what a camera there sees may be the same thing.
+            nearby_m: 150,
         }
     }
 }

@@ -213,6 +213,7 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(2, "脱敏动态预览", "redacted preview"),
             label(3, "原始录像", "original clip"),
             label(4, "处置照片", "photo of the handling"),
+            label(5, "实时画面(脱敏)", "redacted live picture"),
         ],
     },
     Enumeration {
@@ -377,6 +378,20 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(14, "计划内关闭", "off as planned"),
             label(15, "未到分析时间", "not due"),
             label(16, "未连接", "not connected"),
+        ],
+    },
+    Enumeration {
+        name: "PictureRefusal",
+        labels: &[
+            label(1, "该点位的分析节点不在线", "the camera’s node is away"),
+            label(2, "该点位当前未接入", "not connected now"),
+            label(3, "该点位当前没有画面", "the camera delivers nothing"),
+            label(4, "最近的画面过旧或无法解码", "its latest picture is too old or cannot be decoded"),
+            label(5, "无法脱敏,不提供画面", "it cannot be redacted"),
+            label(6, "分析资源不足,告警优先", "no capacity: alerts go first"),
+            label(7, "已超出告警时段", "the alert’s time is over"),
+            label(8, "同时查看的画面过多", "too many pictures are open"),
+            label(9, "本次查看已结束", "this viewing has ended"),
         ],
     },
     Enumeration {

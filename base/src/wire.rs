@@ -44,6 +44,9 @@ pub enum EnumError {
     /// The number is of a later version, or of none.
     #[error("{0} is newer than this version of the bus knows: update the bus, or publish what it knows")]
     Newer(i32),
+    /// The number names what is given while it is, and kept nowhere.
+    #[error("{0} is never stored: it stands in the register alone")]
+    NotStored(i32),
 }
 
 /// Collects faults while a message is read.

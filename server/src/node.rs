@@ -8,6 +8,7 @@
 //! - `alerting` mints alerts from incidents and spools them;
 //! - `explain` answers what a camera did and why there was no alert;
 //! - `footage` makes evidence: redacted stills and previews, original clips;
+//! - `picture` answers with a redacted picture of the moment, made as evidence is and after it;
 //! - `report` tells the bus how the cameras are;
 //! - `wire` is the language of workers.
 
@@ -17,6 +18,7 @@ pub mod control;
 pub mod explain;
 pub mod footage;
 pub mod looks;
+pub mod picture;
 pub mod pool;
 pub mod report;
 pub mod sub_stream;

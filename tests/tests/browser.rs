@@ -20,6 +20,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Somebody walks through it all the time, and at a pond that is a severe alert.
 const POND: &str = r#"position = [121.2312, 30.1744]
+address = "塘边路 1 号"
 [[camera.zone]]
 id = "bank"
 polygon = [[0.62, 0.40], [0.90, 0.40], [0.90, 0.74], [0.62, 0.74]]
@@ -27,6 +28,9 @@ polygon = [[0.62, 0.40], [0.90, 0.40], [0.90, 0.74], [0.62, 0.74]]
 kind = "WATER_ZONE_ENTRY"
 zone = "bank"
 "#;
+
+/// Beside it, and nobody has said where exactly.
+const PARK: &str = "address = \"塘边路 1 号\"\n";
 
 /// On the map beside it.
 const SQUARE: &str = "position = [121.2486, 30.1691]\n";
@@ -158,7 +162,7 @@ async fn operators_see_judge_and_settle_what_happens_in_a_browser_whatever_happe
     let cameras = vec![
         TestCamera::new("pond", footage.clone(), POND),
         TestCamera::new("square", footage, SQUARE),
-        TestCamera::new("park", tree, ""),
+        TestCamera::new("park", tree, PARK),
     ];
     let mut service = Service::prepare(cameras, "").await.unwrap();
     fs::write(service.folder.path().join("box-7.token"), TOKEN).unwrap();

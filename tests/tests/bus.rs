@@ -82,8 +82,7 @@ async fn attached(socket: &Path) -> Option<u64> {
     let request = AttachRequest {
         node_id: "node-1".to_owned(),
         version: "test".to_owned(),
-        explains: false,
-        connects: false,
+        ..AttachRequest::default()
     };
     let mut assigned = client.attach(request).await.ok()?.into_inner();
     Some(assigned.message().await.ok()??.config_revision)

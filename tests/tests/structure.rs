@@ -198,11 +198,12 @@ fn pixels_are_read_by_the_gateway_and_asked_for_by_no_command() {
         sources(&root().join(krate).join("src"), &mut files);
     }
     // What gives, reads or asks for stored pixels, and where alone it may stand.
-    let words: [(&str, &[&str]); 8] = [
+    let words: [(&str, &[&str]); 9] = [
         ("evidence_service_client", &["server/src/cli/register.rs"]),
         ("disclosure_service_client", &[]),
         ("GetStillResponse", &["alerts/src/grpc/evidence.rs"]),
         ("GetClipResponse", &["alerts/src/grpc/evidence.rs"]),
+        ("GetPictureResponse", &["alerts/src/bus/picture.rs", "alerts/src/grpc/evidence.rs"]),
         ("GetReleaseResponse", &["alerts/src/grpc/disclosure.rs"]),
         ("GetProofResponse", &["alerts/src/bus/links.rs", "alerts/src/grpc/handler.rs"]),
         ("GetLinkStillResponse", &["alerts/src/bus/links.rs", "alerts/src/grpc/handler.rs"]),
@@ -229,7 +230,15 @@ fn pixels_are_read_by_the_gateway_and_asked_for_by_no_command() {
         }
         if name.starts_with("server/src/cli") {
             for call in
-                ["get_still(", "get_preview(", "get_clip(", "get_release(", "show_viewing(", "get_proof("]
+                [
+                    "get_still(",
+                    "get_preview(",
+                    "get_clip(",
+                    "get_picture(",
+                    "get_release(",
+                    "show_viewing(",
+                    "get_proof(",
+                ]
             {
                 assert!(!text.contains(call), "{name} asks for pictures: no command shows any");
             }

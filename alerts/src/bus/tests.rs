@@ -8,6 +8,7 @@ mod entitled;
 mod filings;
 mod group;
 mod model;
+mod picture;
 mod suppression;
 mod watch_bugs;
 

@@ -5,6 +5,8 @@ use xueliang_base::error::ErrorKind;
 
 use super::*;
 
+const ALL: Takes = Takes { explains: true, connects: true, pictures: true };
+
 fn request() -> v1::ExplainRequest {
     v1::ExplainRequest { camera_id: "gate".into(), from_unix_us: 1, to_unix_us: 2 }
 }
@@ -16,7 +18,7 @@ fn answer(question_id: u64) -> v1::AnswerExplainRequest {
 #[tokio::test]
 async fn a_question_goes_down_the_stream_and_its_answer_to_whoever_asked() {
     let explainer = Arc::new(Explainer::new());
-    let mut questions = explainer.attach("node-1", true);
+    let mut questions = explainer.attach("node-1", ALL);
     let asking = explainer.ask("node-1", request());
     let answering = async {
         let question = questions.next().await.unwrap().explain.unwrap();
@@ -33,7 +35,7 @@ async fn a_question_goes_down_the_stream_and_its_answer_to_whoever_asked() {
 #[tokio::test]
 async fn a_refusal_keeps_its_reason() {
     let explainer = Arc::new(Explainer::new());
-    let mut questions = explainer.attach("node-1", true);
+    let mut questions = explainer.attach("node-1", ALL);
     for (refusal, kind) in [
         (ExplainRefusal::UnknownCamera, ErrorKind::NotFound),
         (ExplainRefusal::Invalid, ErrorKind::InvalidInput),
@@ -63,10 +65,10 @@ async fn a_node_that_is_away_goes_or_says_nothing_keeps_nobody_waiting() {
     let away = explainer.ask("node-1", request()).await.unwrap_err();
     assert!(away.kind() == ErrorKind::Unavailable && away.to_string().contains("node-1 is away"), "{away}");
     // It goes while it is asked; a newer stream of its own stays.
-    let mut questions = explainer.attach("node-1", true);
+    let mut questions = explainer.attach("node-1", ALL);
     let newer = async {
         let _asked = questions.next().await.unwrap();
-        let newer = explainer.attach("node-1", true);
+        let newer = explainer.attach("node-1", ALL);
         drop(questions);
         newer
     };
@@ -83,7 +85,7 @@ async fn a_node_that_is_away_goes_or_says_nothing_keeps_nobody_waiting() {
 #[tokio::test]
 async fn few_questions_are_under_way_at_once() {
     let explainer = Arc::new(Explainer::new());
-    let mut questions = explainer.attach("node-1", true);
+    let mut questions = explainer.attach("node-1", ALL);
     let ask = || {
         let explainer = Arc::clone(&explainer);
         tokio::spawn(async move { explainer.ask("node-1", request()).await })
@@ -106,5 +108,38 @@ async fn few_questions_are_under_way_at_once() {
     questions.next().await.unwrap();
     gone.abort();
     drop(gone.await);
+    assert!(explainer.state().open.is_empty());
+}
+
+#[tokio::test]
+async fn a_picture_goes_to_whoever_asked_for_it_and_to_nobody_who_asked_for_something_else() {
+    let explainer = Arc::new(Explainer::new());
+    let asked = || v1::PictureQuestion { camera_id: "gate".into(), ..v1::PictureQuestion::default() };
+    let no = |answer: Result<_, NoPicture>| answer.unwrap_err().refusal;
+    assert_eq!(no(explainer.picture("node-1", asked()).await), PictureRefusal::Away);
+    // A node of an earlier version is never asked.
+    let older = explainer.attach("node-1", Takes { pictures: false, ..ALL });
+    assert_eq!(no(explainer.picture("node-1", asked()).await), PictureRefusal::Away);
+    drop(older);
+    let mut questions = explainer.attach("node-1", ALL);
+    for refusal in [PictureRefusal::Unspecified, PictureRefusal::NotRedacted] {
+        let answering = async {
+            let question = questions.next().await.unwrap().picture.unwrap();
+            assert_eq!(question.camera_id, "gate");
+            let answer = v1::AnswerPictureRequest {
+                question_id: question.question_id,
+                jpeg: "jpeg".into(),
+                refusal: refusal.into(),
+                ..v1::AnswerPictureRequest::default()
+            };
+            explainer.answer_picture("node-2", answer.clone());
+            explainer.answer("node-1", self::answer(question.question_id));
+            explainer.answer_picture("node-1", answer);
+        };
+        match tokio::join!(explainer.picture("node-1", asked()), answering).0 {
+            Ok(answer) => assert_eq!((answer.jpeg, refusal), ("jpeg".into(), PictureRefusal::Unspecified)),
+            Err(none) => assert_eq!(none.refusal, refusal),
+        }
+    }
     assert!(explainer.state().open.is_empty());
 }

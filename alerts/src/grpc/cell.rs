@@ -187,6 +187,8 @@ impl Place {
             "GetClip" => {
                 v1::GetClipRequest { alert_id, purpose, reason, ..Default::default() }.encode_to_vec()
             }
+            "GetPicture" => v1::GetPictureRequest { alert_id, purpose, ..Default::default() }.encode_to_vec(),
+            "ListNearbyCameras" => v1::ListNearbyCamerasRequest { alert_id }.encode_to_vec(),
             "PrepareRelease" => {
                 let kind = v1::EvidenceKind::Still.into();
                 v1::PrepareReleaseRequest { alert_id, kind, reason }.encode_to_vec()

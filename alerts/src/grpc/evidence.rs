@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use tokio::sync::mpsc;
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tonic::{Request, Response, Status};
-use xueliang_base::time::Wall;
+use xueliang_base::{id::CameraId, time::Wall};
 use xueliang_proto::v1::{self, evidence_service_server::EvidenceService};
 
 use super::{alert_id, page_size, page_start, principal};
@@ -56,13 +56,8 @@ impl RegisterQuery {
         };
         let time = |unix_us: i64| Some(Wall(unix_us)).filter(|time| time.0 != 0);
         let number = |number: u64| Some(number).filter(|number| *number != 0);
-        let kind = match filter.kind {
-            0 => None,
-            kind => Some(
-                v1::EvidenceKind::try_from(kind)
-                    .map_err(|_| Error::Invalid("filter.kind: is not known here".to_owned()))?,
-            ),
-        };
+        let kind = v1::EvidenceKind::try_from(filter.kind)
+            .map_err(|_| Error::Invalid("filter.kind: is not known here".to_owned()))?;
         Ok(Self {
             alert: text("alert_id", &filter.alert_id)?.map(|id| alert_id(&id)).transpose()?,
             from_inclusive: time(filter.from_unix_us),
@@ -72,7 +67,7 @@ impl RegisterQuery {
             camera: text("camera_id", &filter.camera_id)?,
             call_reason: Some(reason_of(filter.call_reason)?)
                 .filter(|one| *one != v1::CallReason::Unspecified),
-            kind,
+            kind: Some(kind).filter(|one| *one != v1::EvidenceKind::Unspecified),
             refused_only: filter.refused_only,
             release: number(filter.release_id),
             request: number(filter.request_id),
@@ -174,6 +169,30 @@ impl EvidenceService for EvidenceApi {
         tokio::spawn(send(clip, pieces));
         let whole = ReceiverStream::new(read);
         Ok(Response::new(whole.boxed()))
+    }
+
+    async fn get_picture(
+        &self,
+        request: Request<v1::GetPictureRequest>,
+    ) -> Result<Response<v1::GetPictureResponse>, Status> {
+        let principal = principal(&self.0, request.extensions())?;
+        let request = request.into_inner();
+        if !request.opening.is_empty() {
+            return Ok(Response::new(self.0.next_picture(&principal, &request.opening).await?));
+        }
+        let call = call(&request.alert_id, request.purpose, request.call_reason, String::new())?;
+        let nearby = Some(request.camera_id).filter(|id| !id.is_empty()).map(|id| id.parse::<CameraId>());
+        let nearby = nearby.transpose().map_err(|fault| Error::Invalid(format!("camera_id: {fault}")))?;
+        Ok(Response::new(self.0.open_picture(&principal, &call, nearby).await?))
+    }
+
+    async fn list_nearby_cameras(
+        &self,
+        request: Request<v1::ListNearbyCamerasRequest>,
+    ) -> Result<Response<v1::ListNearbyCamerasResponse>, Status> {
+        let principal = principal(&self.0, request.extensions())?;
+        let alert = alert_id(&request.get_ref().alert_id)?;
+        Ok(Response::new(self.0.nearby_cameras(&principal, alert).await?))
     }
 
     async fn list_register(

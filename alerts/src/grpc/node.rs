@@ -15,6 +15,7 @@ use crate::{
     board::MAX_CAMERAS,
     bus::Bus,
     error::{Error, Result},
+    explain::Takes,
     rights::{Principal, Right, check},
     store::ListQuery,
 };
@@ -53,8 +54,7 @@ impl From<Assignment> for v1::AttachResponse {
             config_revision: assignment.revision.0,
             config_json: assignment.config_json,
             credentials: assignment.credentials.into_iter().map(credential).collect(),
-            explain: None,
-            connect: None,
+            ..Self::default()
         }
     }
 }
@@ -71,11 +71,12 @@ impl NodeService for NodeApi {
         tracing::info!(node = principal.name, version = request.get_ref().version, "node attached");
         let assignments = WatchStream::new(self.assignments.clone());
         let answers = assignments.filter_map(|one| ready(one.map(v1::AttachResponse::from))).map(Ok);
-        if !request.get_ref().explains {
+        let v1::AttachRequest { explains, connects, pictures, .. } = *request.get_ref();
+        if !explains && !pictures {
             return Ok(Response::new(answers.boxed()));
         }
-        let connects = request.get_ref().connects;
-        let questions = self.bus.explainer().attach(&principal.name, connects).map(Ok);
+        let takes = Takes { explains, connects, pictures };
+        let questions = self.bus.explainer().attach(&principal.name, takes).map(Ok);
         // It ends with the assignments: questions may always come.
         let assignments = answers.map(Some).chain(stream::once(ready(None)));
         let all = stream::select(assignments, questions.map(Some));
@@ -89,6 +90,15 @@ impl NodeService for NodeApi {
         let principal = node(&self.bus, request.extensions(), Some(&request.get_ref().node_id))?;
         self.bus.explainer().answer(&principal.name, request.into_inner());
         Ok(Response::new(v1::AnswerExplainResponse {}))
+    }
+
+    async fn answer_picture(
+        &self,
+        request: Request<v1::AnswerPictureRequest>,
+    ) -> Result<Response<v1::AnswerPictureResponse>, Status> {
+        let principal = node(&self.bus, request.extensions(), Some(&request.get_ref().node_id))?;
+        self.bus.explainer().answer_picture(&principal.name, request.into_inner());
+        Ok(Response::new(v1::AnswerPictureResponse {}))
     }
 
     async fn report(

@@ -31,10 +31,11 @@ enum Bytes {
     Other(&'static str),
 }
 
-const BYTES: [(&str, &str, Bytes); 14] = [
+const BYTES: [(&str, &str, Bytes); 15] = [
     ("GetStill", "jpeg", Bytes::Pixels),
     ("GetPreview", "pictures.jpeg", Bytes::Pixels),
     ("GetClip", "data", Bytes::Pixels),
+    ("GetPicture", "jpeg", Bytes::Pixels),
     ("GetRelease", "data", Bytes::Pixels),
     ("ShowViewing", "pictures.jpeg", Bytes::Pixels),
     ("GetProof", "jpeg", Bytes::Pixels),

@@ -139,6 +139,8 @@ const ALL: &[Service] = {
                 ("GetStill", Recorded(ViewRedacted)),
                 ("GetPreview", Recorded(ViewRedacted)),
                 ("GetClip", Recorded(ViewOriginal)),
+                ("GetPicture", Recorded(ViewRedacted)),
+                ("ListNearbyCameras", Needs(ViewRedacted)),
                 ("ListRegister", Needs(ReadRegister)),
                 ("ExportRegister", Needs(ReadRegister)),
             ],
@@ -174,6 +176,7 @@ const ALL: &[Service] = {
                 ("PutEvidence", Needs(RunNode)),
                 ("ListActive", Needs(RunNode)),
                 ("AnswerExplain", Needs(RunNode)),
+                ("AnswerPicture", Needs(RunNode)),
             ],
         ),
         (

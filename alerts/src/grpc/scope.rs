@@ -26,7 +26,7 @@ use super::{
 use crate::testing::critical;
 
 /// Calls that tell of no alert, camera or scope, or not to consoles: which these are is decided here, by name.
-const WITHOUT: [&str; 35] = [
+const WITHOUT: [&str; 36] = [
     // The key is of no division.
     "RotateCustodianKey",
     // Accounts are of no division: who manages them manages all.
@@ -46,6 +46,7 @@ const WITHOUT: [&str; 35] = [
     "SignOut",
     "UpdateAccount",
     "AnswerExplain",
+    "AnswerPicture",
     // They take a node: their own test holds them to divisions.
     "ConnectCamera",
     "Explain",
@@ -200,6 +201,16 @@ impl Town {
                 reason: "judging".to_owned(),
                 ..v1::GetClipRequest::default()
             }),
+            "GetPicture" => each!(evidence, get_picture, |one| v1::GetPictureRequest {
+                alert_id: one.alert.id.to_string(),
+                purpose,
+                ..v1::GetPictureRequest::default()
+            }),
+            "ListNearbyCameras" => {
+                each!(evidence, list_nearby_cameras, |one| v1::ListNearbyCamerasRequest {
+                    alert_id: one.alert.id.to_string()
+                })
+            }
             "ListRegister" => list!(evidence, list_register, ListRegisterRequest, entries, alert_id),
             "ExportRegister" => {
                 let reason = "for the inspection".to_owned();

@@ -223,6 +223,12 @@ impl node_service_server::NodeService for Slow {
     ) -> Result<Response<v1::AnswerExplainResponse>, Status> {
         Ok(Response::new(v1::AnswerExplainResponse {}))
     }
+    async fn answer_picture(
+        &self,
+        _: Request<v1::AnswerPictureRequest>,
+    ) -> Result<Response<v1::AnswerPictureResponse>, Status> {
+        Ok(Response::new(v1::AnswerPictureResponse {}))
+    }
 }
 
 #[tokio::test]

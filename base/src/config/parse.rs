@@ -301,6 +301,7 @@ fn read_alerts(root: &Section<'_>) -> AlertOptions {
             flood_per_division: limit("flood_per_division", d.flood_per_division),
             flood_window: s.or("flood_window", d.flood_window, &time),
             flood_quiet: s.or("flood_quiet", d.flood_quiet, &time),
+            nearby_m: s.opt("nearby_m", whole(0, 1000)).map_or(d.nearby_m, |n| n as u32),
         };
         if options.flood_quiet < options.flood_window {
             s.fault_at(

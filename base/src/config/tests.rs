@@ -162,6 +162,15 @@ fn floods_have_limits_that_can_be_set_and_none_is_off() {
 }
 
 #[test]
+fn cameras_near_an_alert_are_those_within_150_m_unless_something_else_is_said() {
+    let read = |text: &str| Config::parse(&format!("{GOOD}\n[alerts]\n{text}\n"), Path::new("/etc/xueliang"));
+    assert_eq!(read("").unwrap().alerts.nearby_m, 150);
+    assert_eq!(read("nearby_m = 0").unwrap().alerts.nearby_m, 0);
+    let fault = read("nearby_m = 1001").unwrap_err().to_string();
+    assert!(fault.contains("alerts.nearby_m"), "{fault}");
+}
+
+#[test]
 fn the_audit_is_sealed_every_ten_minutes_unless_something_else_is_said() {
     let read = |section: &str| {
         let text = GOOD.replacen("[[division]]", &format!("{section}\n[[division]]"), 1);

@@ -48,7 +48,7 @@ impl From<Level> for v1::Level {
 }
 
 macro_rules! both_ways {
-    ($ours:ident, $wire:ident, $reader:ident, $doc:literal, { $($left:ident = $right:ident),* $(,)? } $(but $other:ident)*) => {
+    ($ours:ident, $wire:ident, $reader:ident, $doc:literal, { $($left:ident = $right:ident),* $(,)? } $(not stored: $($other:ident),+)?) => {
         impl From<$ours> for v1::$wire {
             fn from(value: $ours) -> Self {
                 match value { $($ours::$left => v1::$wire::$right),* }
@@ -59,9 +59,8 @@ macro_rules! both_ways {
             fn try_from(value: v1::$wire) -> Result<Self, EnumError> {
                 match value {
                     v1::$wire::Unspecified => Err(EnumError::Unspecified),
-                    // What is said elsewhere only.
-                    $(v1::$wire::$other => Err(EnumError::Newer(value as i32)),)*
-                    $(v1::$wire::$right => Ok($ours::$left)),*
+                    $(v1::$wire::$right => Ok($ours::$left),)*
+                    $($(v1::$wire::$other => Err(EnumError::NotStored(value as i32)),)+)?
                 }
             }
         }
@@ -97,7 +96,7 @@ both_ways!(Stage, Stage, stage_of, "The stage of a wire number.", {
 });
 both_ways!(EvidenceKind, EvidenceKind, evidence_kind_of, "The kind of evidence of a wire number.", {
     Still = Still, Preview = Preview, Clip = Clip,
-} but Proof);
+} not stored: Proof, Live);
 both_ways!(NotLooked, NotLooked, not_looked_of, "The reason of a wire number.", {
     Connecting = Connecting, Offline = Offline, Stalled = Stalled, TooOld = TooOld, Busy = Busy,
     Deadline = Deadline, WorkerLost = WorkerLost, Undecodable = Undecodable, TooLarge = TooLarge,

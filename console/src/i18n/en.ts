@@ -6,6 +6,7 @@ import { en as handover } from './handover';
 import { en as history } from './history';
 import { en as ledger } from './ledger';
 import { en as links } from './links';
+import { en as picture } from './picture';
 import type { Messages } from './zh';
 
 export const en: Messages = {
@@ -224,6 +225,8 @@ export const en: Messages = {
     hazards: 'Hazard desk',
     ops: 'Operations desk',
     preview: 'Still or moving preview',
+    now: 'Picture now; again to end it',
+    nearby: 'Picture now: next camera nearby',
     silence: 'Silence the opened alert',
     cases: 'Cases',
     groups: 'Cases: group before and after',
@@ -243,5 +246,6 @@ export const en: Messages = {
     button: 'Keyboard help',
   },
   case: enCase,
+  picture,
   time: { now: 'just now', seconds: '{n} s', minutes: '{n} min', hours: '{n} h', days: '{n} d', ago: '{time} ago' },
 };

@@ -5,6 +5,7 @@ import { zh as handover } from './handover';
 import { zh as history } from './history';
 import { zh as ledger } from './ledger';
 import { zh as links } from './links';
+import { zh as picture } from './picture';
 import { zhCase } from './zh-case';
 
 export const zh = {
@@ -223,6 +224,8 @@ export const zh = {
     hazards: '隐患告警台',
     ops: '设备运维台',
     preview: '截图与动态预览切换',
+    now: '实时画面(再按结束)',
+    nearby: '实时画面:下一个附近点位',
     silence: '静默打开的告警',
     cases: '案件',
     groups: '案件:前后一组',
@@ -242,6 +245,7 @@ export const zh = {
     button: '键盘操作说明',
   },
   case: zhCase,
+  picture,
   time: { now: '刚刚', seconds: '{n} 秒', minutes: '{n} 分', hours: '{n} 小时', days: '{n} 天', ago: '{time}前' },
 };
 

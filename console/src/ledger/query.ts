@@ -60,7 +60,7 @@ export function choiceOf(query: LocationQuery): Choice {
     camera: text('camera'),
     alert: text('alert'),
     reason: number<CallReason>(text('reason'), CallReason.OTHER),
-    kind: number<EvidenceKind>(text('kind'), EvidenceKind.CLIP),
+    kind: number<EvidenceKind>(text('kind'), EvidenceKind.LIVE),
     refused: text('refused') === '1',
     release: text('release'),
     request: text('request'),

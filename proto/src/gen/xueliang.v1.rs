@@ -1618,6 +1618,8 @@ pub enum EvidenceKind {
     Clip = 3,
     /// A photo by which a unit proves how it handled a case (LinkService). In the register and on certificates only: no alert has one.
     Proof = 4,
+    /// Redacted pictures of the moment, while somebody looks. They are given and never stored: no alert has any.
+    Live = 5,
 }
 impl EvidenceKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1631,6 +1633,7 @@ impl EvidenceKind {
             Self::Preview => "EVIDENCE_KIND_PREVIEW",
             Self::Clip => "EVIDENCE_KIND_CLIP",
             Self::Proof => "EVIDENCE_KIND_PROOF",
+            Self::Live => "EVIDENCE_KIND_LIVE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1641,6 +1644,7 @@ impl EvidenceKind {
             "EVIDENCE_KIND_PREVIEW" => Some(Self::Preview),
             "EVIDENCE_KIND_CLIP" => Some(Self::Clip),
             "EVIDENCE_KIND_PROOF" => Some(Self::Proof),
+            "EVIDENCE_KIND_LIVE" => Some(Self::Live),
             _ => None,
         }
     }
@@ -13787,6 +13791,92 @@ pub struct GetClipResponse {
     #[prost(message, optional, tag = "2")]
     pub evidence: ::core::option::Option<EvidenceRef>,
 }
+/// Asks for a picture of this moment.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPictureRequest {
+    /// From an earlier answer: goes on with what was opened then, and nothing else is read. Empty: it is opened now.
+    #[prost(string, tag = "1")]
+    pub opening: ::prost::alloc::string::String,
+    /// Which alert.
+    #[prost(string, tag = "2")]
+    pub alert_id: ::prost::alloc::string::String,
+    /// A camera near that of the alert; empty: its own.
+    #[prost(string, tag = "3")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// Why.
+    #[prost(enumeration = "Purpose", tag = "4")]
+    pub purpose: i32,
+    /// Of the pick list; not set: as the purpose says.
+    #[prost(enumeration = "CallReason", tag = "5")]
+    pub call_reason: i32,
+}
+/// A picture of this moment, or why there is none.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetPictureResponse {
+    /// JPEG, redacted; empty where it is refused.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub jpeg: ::prost::bytes::Bytes,
+    /// Its arrival at the node.
+    #[prost(int64, tag = "2")]
+    pub arrived_unix_us: i64,
+    /// How old it is, from its arrival until this was answered, microseconds.
+    #[prost(uint64, tag = "3")]
+    pub age_us: u64,
+    /// Why there is none.
+    #[prost(enumeration = "PictureRefusal", tag = "4")]
+    pub refusal: i32,
+    /// The same in words, with what to do.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+    /// Goes on with this; empty where nothing is open.
+    #[prost(string, tag = "6")]
+    pub opening: ::prost::alloc::string::String,
+    /// When to ask again, microseconds from now; within a second of the picture before it is refused.
+    #[prost(uint64, tag = "7")]
+    pub next_us: u64,
+    /// How long the opening lasts, microseconds from now.
+    #[prost(uint64, tag = "8")]
+    pub left_us: u64,
+}
+/// Asks for cameras near that of an alert.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListNearbyCamerasRequest {
+    /// Which alert.
+    #[prost(string, tag = "1")]
+    pub alert_id: ::prost::alloc::string::String,
+}
+/// A camera near that of an alert.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct NearbyCamera {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// What operators call it.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// From the alert's camera, metres; 0 where one of the two has no position.
+    #[prost(uint32, tag = "3")]
+    pub distance_m: u32,
+    /// Whether it has the same street address.
+    #[prost(bool, tag = "4")]
+    pub same_address: bool,
+    /// Whether it delivers.
+    #[prost(enumeration = "Signal", tag = "5")]
+    pub signal: i32,
+}
+/// Cameras near that of an alert.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListNearbyCamerasResponse {
+    /// Nearest first; at most 12. None once the alert's time is over.
+    #[prost(message, repeated, tag = "1")]
+    pub cameras: ::prost::alloc::vec::Vec<NearbyCamera>,
+    /// Until when pictures of them can be had; 0 while the alert fires.
+    #[prost(int64, tag = "2")]
+    pub until_unix_us: i64,
+    /// How far away they may be, metres, as configured; 0: pictures of nearby cameras are not given.
+    #[prost(uint32, tag = "3")]
+    pub within_m: u32,
+}
 /// Reads the register.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListRegisterRequest {
@@ -14054,6 +14144,67 @@ impl CallReason {
         }
     }
 }
+/// Why there is no picture of this moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum PictureRefusal {
+    /// There is one.
+    Unspecified = 0,
+    /// No node runs the camera, or its node is away.
+    Away = 1,
+    /// The camera is not connected now, as its acquisition says: have it connected first.
+    NotConnected = 2,
+    /// The camera delivers nothing now.
+    Blind = 3,
+    /// What the camera sent last is too old, or could not be decoded.
+    Undecodable = 4,
+    /// It cannot be redacted: no loaded model finds persons and vehicles, or looking for them failed.
+    NotRedacted = 5,
+    /// There is no capacity: looks and evidence go first.
+    Busy = 6,
+    /// The time of the alert is over.
+    Over = 7,
+    /// The account, or all together, have as many open as may be.
+    TooMany = 8,
+    /// What was opened is closed: its time is up, or nobody asked for a while. Open it again.
+    Closed = 9,
+}
+impl PictureRefusal {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PICTURE_REFUSAL_UNSPECIFIED",
+            Self::Away => "PICTURE_REFUSAL_AWAY",
+            Self::NotConnected => "PICTURE_REFUSAL_NOT_CONNECTED",
+            Self::Blind => "PICTURE_REFUSAL_BLIND",
+            Self::Undecodable => "PICTURE_REFUSAL_UNDECODABLE",
+            Self::NotRedacted => "PICTURE_REFUSAL_NOT_REDACTED",
+            Self::Busy => "PICTURE_REFUSAL_BUSY",
+            Self::Over => "PICTURE_REFUSAL_OVER",
+            Self::TooMany => "PICTURE_REFUSAL_TOO_MANY",
+            Self::Closed => "PICTURE_REFUSAL_CLOSED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PICTURE_REFUSAL_UNSPECIFIED" => Some(Self::Unspecified),
+            "PICTURE_REFUSAL_AWAY" => Some(Self::Away),
+            "PICTURE_REFUSAL_NOT_CONNECTED" => Some(Self::NotConnected),
+            "PICTURE_REFUSAL_BLIND" => Some(Self::Blind),
+            "PICTURE_REFUSAL_UNDECODABLE" => Some(Self::Undecodable),
+            "PICTURE_REFUSAL_NOT_REDACTED" => Some(Self::NotRedacted),
+            "PICTURE_REFUSAL_BUSY" => Some(Self::Busy),
+            "PICTURE_REFUSAL_OVER" => Some(Self::Over),
+            "PICTURE_REFUSAL_TOO_MANY" => Some(Self::TooMany),
+            "PICTURE_REFUSAL_CLOSED" => Some(Self::Closed),
+            _ => None,
+        }
+    }
+}
 /// Generated client implementations.
 pub mod evidence_service_client {
     #![allow(
@@ -14221,6 +14372,59 @@ pub mod evidence_service_client {
                 .insert(GrpcMethod::new("xueliang.v1.EvidenceService", "GetClip"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// A redacted picture of this moment: of an alert's camera, or of one near it while the alert lasts. The first call opens
+        /// it, and its register entry is on disk before the first byte; those that follow give the pictures that come.
+        pub async fn get_picture(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetPictureRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPictureResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.EvidenceService/GetPicture",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.EvidenceService", "GetPicture"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Cameras near that of an alert, of which pictures can be had while it lasts.
+        pub async fn list_nearby_cameras(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListNearbyCamerasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNearbyCamerasResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.EvidenceService/ListNearbyCameras",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("xueliang.v1.EvidenceService", "ListNearbyCameras"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// The register of calls (信息调用登记), newest first.
         pub async fn list_register(
             &mut self,
@@ -14315,6 +14519,23 @@ pub mod evidence_service_server {
             &self,
             request: tonic::Request<super::GetClipRequest>,
         ) -> std::result::Result<tonic::Response<Self::GetClipStream>, tonic::Status>;
+        /// A redacted picture of this moment: of an alert's camera, or of one near it while the alert lasts. The first call opens
+        /// it, and its register entry is on disk before the first byte; those that follow give the pictures that come.
+        async fn get_picture(
+            &self,
+            request: tonic::Request<super::GetPictureRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetPictureResponse>,
+            tonic::Status,
+        >;
+        /// Cameras near that of an alert, of which pictures can be had while it lasts.
+        async fn list_nearby_cameras(
+            &self,
+            request: tonic::Request<super::ListNearbyCamerasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListNearbyCamerasResponse>,
+            tonic::Status,
+        >;
         /// The register of calls (信息调用登记), newest first.
         async fn list_register(
             &self,
@@ -14547,6 +14768,97 @@ pub mod evidence_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.EvidenceService/GetPicture" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetPictureSvc<T: EvidenceService>(pub Arc<T>);
+                    impl<
+                        T: EvidenceService,
+                    > tonic::server::UnaryService<super::GetPictureRequest>
+                    for GetPictureSvc<T> {
+                        type Response = super::GetPictureResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetPictureRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EvidenceService>::get_picture(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetPictureSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.EvidenceService/ListNearbyCameras" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListNearbyCamerasSvc<T: EvidenceService>(pub Arc<T>);
+                    impl<
+                        T: EvidenceService,
+                    > tonic::server::UnaryService<super::ListNearbyCamerasRequest>
+                    for ListNearbyCamerasSvc<T> {
+                        type Response = super::ListNearbyCamerasResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListNearbyCamerasRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as EvidenceService>::list_nearby_cameras(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListNearbyCamerasSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -18644,6 +18956,9 @@ pub struct AttachRequest {
     /// Whether it takes AttachResponse.connect; a node that does not is never told.
     #[prost(bool, tag = "4")]
     pub connects: bool,
+    /// Whether it answers AttachResponse.picture; a node that does not is never asked.
+    #[prost(bool, tag = "5")]
+    pub pictures: bool,
 }
 /// A node's work, or a question to it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -18666,6 +18981,9 @@ pub struct AttachResponse {
     /// Set: this asks for a camera, and is no assignment; nothing else is set.
     #[prost(message, optional, tag = "5")]
     pub connect: ::core::option::Option<ConnectOrder>,
+    /// Set: this asks for a picture, and is no assignment; nothing else is set.
+    #[prost(message, optional, tag = "6")]
+    pub picture: ::core::option::Option<PictureQuestion>,
 }
 /// Has a camera connected for a while. What comes of it stands in the node's reports.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -18709,6 +19027,50 @@ pub struct AnswerExplainRequest {
 /// Nothing to say. An answer that nobody waits for any more is dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AnswerExplainResponse {}
+/// Asks a node for a redacted picture of this moment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PictureQuestion {
+    /// To be given back with the answer.
+    #[prost(uint64, tag = "1")]
+    pub question_id: u64,
+    /// The camera's id.
+    #[prost(string, tag = "2")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// What may be shown less coarsely than the rest, as in the still of an alert; empty: nothing.
+    #[prost(message, repeated, tag = "3")]
+    pub regions: ::prost::alloc::vec::Vec<Region>,
+    /// Corners of the zone, which may be as well; empty: none.
+    #[prost(message, repeated, tag = "4")]
+    pub zone_outline: ::prost::alloc::vec::Vec<Point>,
+}
+/// A node's answer.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerPictureRequest {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    /// Which question.
+    #[prost(uint64, tag = "2")]
+    pub question_id: u64,
+    /// JPEG, redacted; empty where it is refused.
+    #[prost(bytes = "bytes", tag = "3")]
+    pub jpeg: ::prost::bytes::Bytes,
+    /// Arrival of the picture.
+    #[prost(int64, tag = "4")]
+    pub arrived_unix_us: i64,
+    /// From then until it was sent, microseconds.
+    #[prost(uint64, tag = "5")]
+    pub age_us: u64,
+    /// Why it is refused.
+    #[prost(enumeration = "PictureRefusal", tag = "6")]
+    pub refusal: i32,
+    /// The same in words, with what to do.
+    #[prost(string, tag = "7")]
+    pub message: ::prost::alloc::string::String,
+}
+/// Nothing to say. An answer that nobody waits for any more is dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerPictureResponse {}
 /// A camera's user and password.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Credential {
@@ -19058,6 +19420,31 @@ pub mod node_service_client {
                 .insert(GrpcMethod::new("xueliang.v1.NodeService", "AnswerExplain"));
             self.inner.unary(req, path, codec).await
         }
+        /// Answers what AttachResponse.picture asked.
+        pub async fn answer_picture(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AnswerPictureRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AnswerPictureResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.NodeService/AnswerPicture",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.NodeService", "AnswerPicture"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -19111,6 +19498,14 @@ pub mod node_service_server {
             request: tonic::Request<super::AnswerExplainRequest>,
         ) -> std::result::Result<
             tonic::Response<super::AnswerExplainResponse>,
+            tonic::Status,
+        >;
+        /// Answers what AttachResponse.picture asked.
+        async fn answer_picture(
+            &self,
+            request: tonic::Request<super::AnswerPictureRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AnswerPictureResponse>,
             tonic::Status,
         >;
     }
@@ -19402,6 +19797,51 @@ pub mod node_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AnswerExplainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.NodeService/AnswerPicture" => {
+                    #[allow(non_camel_case_types)]
+                    struct AnswerPictureSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::AnswerPictureRequest>
+                    for AnswerPictureSvc<T> {
+                        type Response = super::AnswerPictureResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AnswerPictureRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::answer_picture(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AnswerPictureSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

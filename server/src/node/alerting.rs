@@ -33,7 +33,7 @@ use upstreams::Upstreams;
 
 use super::{
     camera::Cell,
-    footage::{self, Wanted},
+    footage::{self, Marks, Wanted},
     looks::Change,
 };
 
@@ -327,8 +327,7 @@ impl Alerting {
             alert: id,
             camera: change.camera,
             unit_seq: change.unit_seq,
-            regions: alert.regions.clone(),
-            outline: change.edge.incident().polygon.clone(),
+            marks: Marks { regions: alert.regions.clone(), outline: change.edge.incident().polygon.clone() },
             raised: self.spec.clock.mono(),
         });
         self.mint(alert, word, wanted);

@@ -31,7 +31,7 @@ use xueliang_ingest::{
     session::{self, SessionStats},
 };
 use xueliang_proto::v1::{
-    AttachRequest, AttachResponse, ConnectOrder, ExplainQuestion, ListActiveRequest,
+    AttachRequest, AttachResponse, ConnectOrder, ExplainQuestion, ListActiveRequest, PictureQuestion,
     node_service_client::NodeServiceClient,
 };
 
@@ -48,6 +48,7 @@ use super::{
     camera::{Cell, Dirty},
     explain,
     looks::{Assignment, Order},
+    picture::{self, Pictures},
     report::Retired,
 };
 
@@ -83,6 +84,8 @@ pub struct ControlSpec {
     pub dirty: Arc<Dirty>,
     /// The looks task.
     pub looks: mpsc::Sender<Order>,
+    /// Takes pictures of the moment.
+    pub pictures: Pictures,
     /// The alerting task.
     pub alerting: mpsc::Sender<Input>,
     /// Alerts spooled by the previous process life.
@@ -190,6 +193,7 @@ impl Control {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             explains: true,
             connects: true,
+            pictures: true,
         };
         let mut stream = bus.attach(request).await.context("attach")?.into_inner();
         let active = bus
@@ -200,10 +204,14 @@ impl Control {
             .alerts;
         let active: Vec<Alert> = active.into_iter().filter_map(|alert| Alert::try_from(alert).ok()).collect();
         while let Some(mut message) = stream.message().await.context("wait for an assignment")? {
-            match (message.explain.take(), message.connect.take()) {
-                (Some(question), _) => self.explain(question),
-                (None, Some(order)) => self.connect(&order).await,
-                (None, None) => self.apply(message, &active).await?,
+            if let Some(question) = message.explain.take() {
+                self.explain(question);
+            } else if let Some(question) = message.picture.take() {
+                self.picture(question);
+            } else if let Some(order) = message.connect.take() {
+                self.connect(&order).await;
+            } else {
+                self.apply(message, &active).await?;
             }
         }
         anyhow::bail!("the bus closed the assignment stream")
@@ -214,6 +222,12 @@ impl Control {
         let (node, channel, looks) =
             (self.spec.node.clone(), self.spec.channel.clone(), self.spec.looks.clone());
         tokio::spawn(explain::answer(node, channel, looks, question));
+    }
+
+    /// Likewise with a picture of the moment.
+    fn picture(&self, question: PictureQuestion) {
+        let ControlSpec { node, channel, pictures, .. } = &self.spec;
+        tokio::spawn(picture::answer(node.clone(), channel.clone(), pictures.clone(), question));
     }
 
     /// Has a camera connected for a while. One that is connected all the time needs no asking.

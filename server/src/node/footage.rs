@@ -1,5 +1,5 @@
 //! Evidence of an alert: a redacted still at once, a redacted preview and the original clip once the footage after
-//! the incident is there. Made by a worker of its own, at low priority.
+//! the incident is there. Made by a worker of its own, at low priority, which draws pictures of the moment as well (`picture`).
 //!
 //! Footage leaves the ring when it is asked for, however busy the worker is. The worker draws stills before anything else:
 //! a preview is made in pieces, and yields to a still after each. Whatever is not made is told to the alert, with the
@@ -34,7 +34,12 @@ use xueliang_proto::v1::{
     BundledPicture, ClipBundle, PreviewBundle, WorkerRender, worker_request::Ask, worker_response::Answer,
 };
 
-use super::{alerting::Input, camera::Cell, wire};
+use super::{
+    alerting::Input,
+    camera::Cell,
+    picture::{self, Asked},
+    wire,
+};
 
 /// Pictures of a preview come at most so often.
 const PREVIEW_INTERVAL: Duration = Duration::from_millis(500);
@@ -55,11 +60,27 @@ pub struct Wanted {
     /// The unit whose picture decided it; `None` where no picture did (a lost camera).
     pub unit_seq: Option<u64>,
     /// Drawn, and shown less coarsely than the rest.
-    pub regions: Vec<Rect>,
-    /// The zone, drawn as well.
-    pub outline: Option<Polygon>,
+    pub marks: Marks,
     /// When it was raised.
     pub raised: Mono,
+}
+
+/// What is drawn into redacted pictures, and shown less coarsely than the rest.
+#[derive(Debug, Clone, Default)]
+pub struct Marks {
+    /// The incident's boxes.
+    pub regions: Vec<Rect>,
+    /// The zone.
+    pub outline: Option<Polygon>,
+}
+
+/// Why the worker made no pictures.
+#[derive(Debug)]
+pub struct Unmade {
+    /// For programs.
+    pub reason: NotLooked,
+    /// In words.
+    pub message: String,
 }
 
 /// Asks the worker of evidence for one answer.
@@ -107,13 +128,18 @@ struct Collected {
 }
 
 /// Runs until stopping is asked.
-pub async fn run(spec: FootageSpec, wanted: mpsc::Receiver<Wanted>, mut stopping: Stopping) {
+pub async fn run(
+    spec: FootageSpec,
+    wanted: mpsc::Receiver<Wanted>,
+    asked: mpsc::Receiver<Asked>,
+    mut stopping: Stopping,
+) {
     let (to_make, collected) = mpsc::channel(COLLECTED);
     let (to_draw, stills) = mpsc::channel(STILLS);
     tokio::select! {
         () = stopping.wait() => {}
         () = take(&spec, wanted, &to_draw, &to_make) => {}
-        () = make(&spec, stills, collected) => {}
+        () = make(&spec, stills, collected, asked) => {}
     }
 }
 
@@ -146,17 +172,27 @@ async fn take(
     }
 }
 
-/// Lets the worker make it: stills first, operators wait for them.
+/// Lets the worker make it: stills first, operators wait for them. Pictures of the moment come last: where footage waits none is
+/// made, and where none waits one goes between two pieces of the preview in work.
 async fn make(
     spec: &FootageSpec,
     mut stills: mpsc::Receiver<Still>,
     mut collected: mpsc::Receiver<Collected>,
+    mut asked: mpsc::Receiver<Asked>,
 ) {
     let mut in_work: Option<Preview> = None;
+    // Whether a picture of the moment is next.
+    let mut turn = false;
     loop {
         if let Ok(still) = stills.try_recv() {
             draw(spec, still).await;
+        } else if std::mem::take(&mut turn)
+            && collected.is_empty()
+            && let Ok(next) = asked.try_recv()
+        {
+            picture::draw(spec, next).await;
         } else if let Some(preview) = &mut in_work {
+            turn = true;
             if !preview.step(spec).await
                 && let Some(preview) = in_work.take()
             {
@@ -167,6 +203,7 @@ async fn make(
                 biased;
                 Some(still) = stills.recv() => draw(spec, still).await,
                 Some(next) = collected.recv() => in_work = Some(Preview::of(next)),
+                Some(next) = asked.recv() => picture::draw(spec, next).await,
                 else => return,
             }
         }
@@ -215,11 +252,11 @@ fn still_units(
 async fn draw(spec: &FootageSpec, still: Still) {
     let Still { wanted, cell, units } = &still;
     let Some(unit) = units.last() else { return };
-    let drawn = match render(spec, cell, wanted, units, vec![unit.seq]).await {
+    let drawn = match render(spec, cell, &wanted.marks, units, vec![unit.seq]).await {
         Ok(pictures) => {
             pictures.into_iter().next().ok_or_else(|| "the picture could not be decoded".to_owned())
         }
-        Err(reason) => Err(reason),
+        Err(unmade) => Err(unmade.message),
     };
     match drawn {
         Ok((_, jpeg)) => {
@@ -268,11 +305,11 @@ impl Preview {
     async fn step(&mut self, spec: &FootageSpec) -> bool {
         let Some((range, seqs)) = self.pieces.pop_front() else { return false };
         let Collected { wanted, cell, units } = &self.collected;
-        match render(spec, cell, wanted, &units[range], seqs).await {
+        match render(spec, cell, &wanted.marks, &units[range], seqs).await {
             Ok(rendered) => self.pictures.extend(rendered),
-            Err(reason) => {
-                debug!(alert = %wanted.alert, reason, "a piece of a preview is missing");
-                self.missed = Some(reason);
+            Err(Unmade { message, .. }) => {
+                debug!(alert = %wanted.alert, reason = message, "a piece of a preview is missing");
+                self.missed = Some(message);
             }
         }
         true
@@ -367,30 +404,34 @@ fn read_and_remove(info: &ClipInfo) -> std::io::Result<Vec<Bytes>> {
     Ok(files)
 }
 
-async fn render(
+/// Has the worker make redacted pictures of some of these units.
+pub(super) async fn render(
     spec: &FootageSpec,
     cell: &Cell,
-    wanted: &Wanted,
+    marks: &Marks,
     units: &[AccessUnit],
     seqs: Vec<u64>,
-) -> Result<Vec<(u64, Bytes)>, String> {
-    let Some(first) = units.first() else { return Err("there is no footage".to_owned()) };
+) -> Result<Vec<(u64, Bytes)>, Unmade> {
+    let unmade = |reason, message: String| Err(Unmade { reason, message });
+    let Some(first) = units.first() else {
+        return unmade(NotLooked::Undecodable, "there is no footage".to_owned());
+    };
     let ask = Ask::Render(WorkerRender {
         codec: wire::codec_to_wire(first.codec).into(),
         units: units.iter().map(wire::unit_to_wire).collect(),
         wanted: seqs,
         masks: cell.camera.masks.iter().map(wire::outline_to_wire).collect(),
-        regions: wanted.regions.iter().map(wire::rect_to_wire).collect(),
-        zone: wanted.outline.as_ref().map(wire::outline_to_wire),
+        regions: marks.regions.iter().map(wire::rect_to_wire).collect(),
+        zone: marks.outline.as_ref().map(wire::outline_to_wire),
         max_width: REDACTED_WIDTH,
     });
     match (spec.worker)(ask, RENDER_DEADLINE).await {
         Ok(Answer::Rendered(rendered)) => {
             Ok(rendered.pictures.into_iter().map(|picture| (picture.seq, picture.jpeg)).collect())
         }
-        Ok(Answer::Failed(failed)) => Err(failed.message),
-        Ok(_) => Err("the worker gave another answer".to_owned()),
-        Err(reason) => Err(format!("the worker gave no answer: {reason}")),
+        Ok(Answer::Failed(failed)) => unmade(wire::reason_from_wire(failed.reason()), failed.message),
+        Ok(_) => unmade(NotLooked::WorkerLost, "the worker gave another answer".to_owned()),
+        Err(reason) => unmade(reason, format!("the worker gave no answer: {reason}")),
     }
 }
 

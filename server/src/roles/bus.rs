@@ -202,6 +202,7 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
         site: config.site.clone(),
         timezone: config.timezone.clone(),
         map: config.map.clone(),
+        nearby_m: alerts.nearby_m,
         external,
         points: Arc::new(Points::of(config)),
         audit: AuditOptions { heads: config.audit.heads.clone(), every: config.audit.every },

@@ -29,6 +29,7 @@ use crate::{
         control::{self, ControlSpec},
         footage::{self, FootageSpec},
         looks::{self, LooksSpec, Order},
+        picture::{self, Pictures},
         pool::{PoolSpec, Ready, Worker},
         report::{self, ReportSpec, Retired},
     },
@@ -175,7 +176,9 @@ pub async fn run(
         budget: budget_seen,
         scratch: state.node(),
     };
-    tasks.spawn("footage", footage::run(footage_spec, wanted_queue, stopping.clone()));
+    let (asks, asked) = mpsc::channel(picture::WAITING);
+    let pictures = Pictures { clock: clock.clone(), asks, cells: cells_seen.clone() };
+    tasks.spawn("footage", footage::run(footage_spec, wanted_queue, asked, stopping.clone()));
     let report_spec = ReportSpec {
         node: node.clone(),
         channel: channel.clone(),
@@ -200,6 +203,7 @@ pub async fn run(
         channel,
         dirty,
         looks: orders,
+        pictures,
         alerting: inputs,
         spooled,
         cells,
@@ -244,6 +248,7 @@ async fn first_config(
             version: env!("CARGO_PKG_VERSION").to_owned(),
             explains: false,
             connects: false,
+            pictures: false,
         };
         let attached = match bus.attach(request).await {
             Ok(stream) => stream.into_inner().message().await,

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use futures::StreamExt as _;
 use xueliang_base::{
     alert::{Alert, EvidenceKind, Sha256},
     config::Config,
@@ -23,6 +24,7 @@ use super::{
 };
 use crate::{
     bus::BusOptions,
+    explain::{Explainer, Takes},
     filter::Filter,
     point::Points,
     rights::{PrincipalKind, Right},
@@ -297,6 +299,7 @@ impl Town {
         };
         let cameras = all.iter().map(camera).collect();
         bench.bus.board().report("node-1", v1::ReportRequest { cameras, ..v1::ReportRequest::default() });
+        answer_pictures(bench.bus.explainer());
         for one in &mut all {
             one.release = release(&bench.bus, &one.alert, true).await;
             one.viewing = viewing(&bench.bus, one.code, v1::ViewingState::Granted).await;
@@ -317,6 +320,22 @@ impl Town {
         };
         texts.into_iter().map(word).collect()
     }
+}
+
+/// A node that has a picture of every camera.
+fn answer_pictures(explainer: &Arc<Explainer>) {
+    let explainer = Arc::clone(explainer);
+    let mut asked = explainer.attach("node-1", Takes { pictures: true, ..Takes::default() });
+    tokio::spawn(async move {
+        while let Some(question) = asked.next().await.and_then(|one| one.picture) {
+            let answer = v1::AnswerPictureRequest {
+                question_id: question.question_id,
+                jpeg: format!("{PIXELS}{}", question.camera_id).into_bytes().into(),
+                ..v1::AnswerPictureRequest::default()
+            };
+            explainer.answer_picture("node-1", answer);
+        }
+    });
 }
 
 fn clip(code: &str) -> Vec<u8> {

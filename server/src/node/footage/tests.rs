@@ -1,3 +1,5 @@
+mod picture;
+
 use std::sync::Mutex;
 
 use tokio::{sync::Semaphore, time::timeout};
@@ -8,10 +10,10 @@ use xueliang_base::{
     unit::Codec,
 };
 use xueliang_ingest::{ring::Ring, session::UnitSink};
-use xueliang_proto::v1::{RenderedPicture, WorkerRendered};
+use xueliang_proto::v1::{RenderedPicture, WorkerFailed, WorkerRendered};
 
 use super::*;
-use crate::node::testing;
+use crate::node::{picture::Pictures, testing};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -24,6 +26,9 @@ struct Stage {
     /// Pictures asked for, by request.
     asked: Arc<Mutex<Vec<Vec<u64>>>>,
     lets: Arc<Semaphore>,
+    /// What the worker says instead of giving pictures.
+    fails: Arc<Mutex<Option<WorkerFailed>>>,
+    pictures: Pictures,
     _cells: watch::Sender<BTreeMap<CameraId, Arc<Cell>>>,
     _budget: watch::Sender<EvidenceBudget>,
     _stop: shutdown::Stop,
@@ -47,13 +52,18 @@ impl Stage {
         let (alerting, told) = mpsc::channel(64);
         let (asked, lets) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Semaphore::new(0)));
         let (noted, waited) = (asked.clone(), lets.clone());
+        let fails: Arc<Mutex<Option<WorkerFailed>>> = Arc::default();
+        let failing = fails.clone();
         let worker: AskWorker = Box::new(move |ask, _| {
-            let (noted, waited) = (noted.clone(), waited.clone());
+            let (noted, waited, failing) = (noted.clone(), waited.clone(), failing.clone());
             Box::pin(async move {
                 let Ask::Render(render) = ask else { return Err(NotLooked::WorkerLost) };
                 assert!(render.units[0].keyframe, "each request decodes by itself");
                 noted.lock().unwrap().push(render.wanted.clone());
                 waited.acquire().await.unwrap().forget();
+                if let Some(failed) = failing.lock().unwrap().clone() {
+                    return Ok(Answer::Failed(failed));
+                }
                 let jpeg = Bytes::from_static(b"jpeg");
                 let pictures =
                     render.wanted.into_iter().map(|seq| RenderedPicture { seq, jpeg: jpeg.clone() });
@@ -65,13 +75,15 @@ impl Stage {
             worker,
             spool: Arc::new(Spool::open(folder.path(), shared, SpoolOptions::default()).unwrap()),
             alerting,
-            cells: cells_seen,
+            cells: cells_seen.clone(),
             budget: budget_seen,
             scratch: folder.path().to_owned(),
         };
         let (wanted, queue) = mpsc::channel(64);
         let (stop, stopping) = shutdown::pair();
-        tokio::spawn(run(spec, queue, stopping));
+        let (asks, asked_for) = mpsc::channel(crate::node::picture::WAITING);
+        let pictures = Pictures { clock: clock.clone(), asks, cells: cells_seen };
+        tokio::spawn(run(spec, queue, asked_for, stopping));
         Self {
             clock,
             cell,
@@ -79,6 +91,8 @@ impl Stage {
             told,
             asked,
             lets,
+            fails,
+            pictures,
             _cells: cells,
             _budget: budget,
             _stop: stop,
@@ -115,8 +129,7 @@ impl Stage {
             alert,
             camera: camera.parse().unwrap(),
             unit_seq,
-            regions: Vec::new(),
-            outline: None,
+            marks: Marks::default(),
             raised: self.clock.mono(),
         };
         self.wanted.send(wanted).await.unwrap();

@@ -47,6 +47,7 @@ struct BusMetrics {
     evidence: Gauges,
     evidence_bytes: Gauges,
     refused: Counters,
+    pictures: Counters,
     external: Counters,
     sign_ins: Counters,
     feed: Gauges,
@@ -70,6 +71,7 @@ impl BusMetrics {
             evidence: metrics.gauges("evidence", "space that evidence takes, and days until it is used up"),
             evidence_bytes: metrics.gauges("evidence_bytes", "space that each kind of evidence takes"),
             refused: metrics.counters("evidence_refused", "pieces that found no room, by kind and reason"),
+            pictures: metrics.counters("pictures", "redacted pictures of the moment, by what became of them"),
             feed: metrics.gauges("feed", "records that the feed holds, and when the oldest was committed"),
             trimmed: metrics.counters("feed_trimmed", "records trimmed from the feed, by reason"),
             cases: metrics.counters("cases", "entries that the clock made in cases, and desks told by them"),
@@ -211,6 +213,15 @@ fn read(own: &BusMetrics, bus: &Bus, shared: &Shared) {
             let count = bus.evidence().refusals().of(kind, why);
             own.refused.get_or_create(&labels).inner().store(count, Ordering::Relaxed);
         }
+    }
+    let live = bus.live_counts();
+    for (what, count) in [
+        ("opened", &live.opened),
+        ("given", &live.given),
+        ("shared", &live.shared),
+        ("refused", &live.refused),
+    ] {
+        total(&own.pictures, "what", what, read(count));
     }
     let external = bus.external();
     for (publisher, counts) in external.counts() {
