@@ -101,6 +101,13 @@ bench-bus: setup ## measure the alert bus beside NATS and Redis (ARGS=flood: one
 	cargo build --locked --release --workspace --features xueliang-tests/peers --bin xueliang --bin bench
 	"$(TARGET_DIR)/release/bench" bus $(ARGS)
 
+# It drives the browser of the tests.
+.PHONY: bench-console
+bench-console: setup console ## measure the operators' page in a browser (ARGS=memory: an hour of it)
+	@tools/setup.sh --tests
+	cargo build --locked --release --workspace --bin xueliang --bin bench
+	"$(TARGET_DIR)/release/bench" console $(ARGS)
+
 .PHONY: setup
 setup: ## install and fetch what building and running need
 	@tools/setup.sh

@@ -9,6 +9,7 @@ pub mod activity;
 pub mod attention;
 pub mod bus;
 pub mod cases;
+pub mod console;
 pub mod costs;
 pub mod glance;
 pub mod main;

@@ -14,8 +14,8 @@ mod grids;
 mod leaks;
 mod rights;
 mod search;
-mod site;
-mod town;
+pub(super) mod site;
+pub(super) mod town;
 mod transitions;
 
 /// Parts, to be run alone by name.
@@ -23,17 +23,17 @@ pub const PARTS: [&str; 6] = ["audit", "search", "leaks", "rights", "transitions
 
 /// How much of a part's size is measured: 1 is what the bars are promised for, less only tries the bench.
 #[derive(Debug, Clone, Copy)]
-struct Share(f64);
+pub(super) struct Share(pub(super) f64);
 
 impl Share {
-    fn of(text: Option<&str>) -> anyhow::Result<Self> {
+    pub(super) fn of(text: Option<&str>) -> anyhow::Result<Self> {
         let share = text.unwrap_or("1").parse()?;
         ensure!((0.001..=1.0).contains(&share), "{share} is no share of the sizes: name one from 0.001 to 1");
         Ok(Self(share))
     }
     /// So much of a size, and no less than `least`.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares of sizes that fit")]
-    fn cut(self, size: u64, least: u64) -> u64 {
+    pub(super) fn cut(self, size: u64, least: u64) -> u64 {
         ((size as f64 * self.0) as u64).max(least)
     }
 }

@@ -30,6 +30,10 @@ fn main() -> ExitCode {
             std::env::args().nth(2).as_deref(),
             std::env::args().nth(3).as_deref(),
         )),
+        "console" => runtime.block_on(bench::console::run(
+            std::env::args().nth(2).as_deref(),
+            std::env::args().nth(3).as_deref(),
+        )),
         "costs" => runtime.block_on(bench::costs::run(std::env::args().nth(2).as_deref())),
         "glance" => bench::glance::run(),
         "plan" => bench::plan::run(),
@@ -39,13 +43,15 @@ fn main() -> ExitCode {
                 "benches: activity (what encoded sizes and quantisers tell of movement), attention (what attention saves, \
                  and what it costs in hazards seen; or some of its parts, with commas: {}), main (accuracy, replay, first \
                  alert, ages, overload; or ages alone), bus (publish to console; or one of its parts by name: {}), cases (what \
-                 people's work takes; or one of its parts by name: {}; a number behind it measures a share of its sizes), costs (what things cost \
+                 people's work takes; or one of its parts by name: {}; a number behind it measures a share of its sizes), console (the \
+                 operators' page in a browser; or one of its parts by name: {}; likewise), costs (what things cost \
                  on this machine, for `xueliang plan`; to .cache/costs.toml or the file that is named), glance (what the \
                  pixel tier finds, and when it wakes in vain), plan (what a decision and a plan of 22,000 cameras take), \
                  sessions (what a camera costs at rest)",
                 bench::attention::PARTS.join(", "),
                 bench::bus::PARTS.join(", "),
-                bench::cases::PARTS.join(", ")
+                bench::cases::PARTS.join(", "),
+                bench::console::PARTS.join(", ")
             );
             println!(
                 "XUELIANG_DEV_DATA names a folder with eval/, models/ and clips/; rows that need it say `no data` without it"

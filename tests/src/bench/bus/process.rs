@@ -42,6 +42,7 @@ pub(in crate::bench) struct BusProcess {
     folder: tempfile::TempDir,
     state: PathBuf,
     api: Api,
+    console: String,
     child: Child,
 }
 
@@ -52,7 +53,10 @@ impl BusProcess {
     }
     /// The same with another configuration, which says nothing of site, state, networks, models and listeners.
     pub(in crate::bench) async fn start_with(config: &str) -> anyhow::Result<Self> {
-        let folder = tempfile::tempdir()?;
+        Self::start_in(tempfile::tempdir()?, config).await
+    }
+    /// The same in a folder in which `state` may hold a record.
+    pub(in crate::bench) async fn start_in(folder: tempfile::TempDir, config: &str) -> anyhow::Result<Self> {
         let state = folder.path().join("state");
         let bus = Self::spawn(folder, state, config)?;
         let up = until("the bus serves", PATIENCE, async || bus.api.connect().await.ok()).await;
@@ -64,20 +68,21 @@ impl BusProcess {
         Self::spawn(tempfile::tempdir()?, state.to_owned(), OPEN)
     }
     fn spawn(folder: tempfile::TempDir, state: PathBuf, more: &str) -> anyhow::Result<Self> {
-        let [api] = free_ports()?;
+        let [api, console] = free_ports()?;
         let config = folder.path().join("xueliang.toml");
         fs::write(
             &config,
             format!(
                 "site = \"bench\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\nmodels = []\n\
-                 [listen]\napi = \"127.0.0.1:{api}\"\nconsole = \"127.0.0.1:0\"\n{more}"
+                 [listen]\napi = \"127.0.0.1:{api}\"\nconsole = \"127.0.0.1:{console}\"\n{more}"
             ),
         )?;
         let log = fs::File::create(folder.path().join("bus.log"))?;
         let mut bus = command()?;
         bus.args(["bus", "--config"]).arg(&config).arg("--state-dir").arg(&state);
         let child = bus.stdout(Stdio::null()).stderr(Stdio::from(log)).spawn()?;
-        Ok(Self { folder, state, api: Api(format!("http://127.0.0.1:{api}")), child })
+        let [api, console] = [api, console].map(|port| format!("http://127.0.0.1:{port}"));
+        Ok(Self { folder, state, api: Api(api), console, child })
     }
     /// Stops it as the supervisor does.
     pub(in crate::bench) async fn stop(self) -> anyhow::Result<()> {
@@ -97,6 +102,10 @@ impl BusProcess {
     }
     pub(in crate::bench) fn api(&self) -> &Api {
         &self.api
+    }
+    /// Where the operators' page is.
+    pub(in crate::bench) fn console(&self) -> &str {
+        &self.console
     }
     /// The node's way in.
     pub(in crate::bench) async fn publisher(&self) -> anyhow::Result<AlertServiceClient<Channel>> {

@@ -25,29 +25,29 @@ pub(super) fn class_in(code: &str) -> PointClass {
     if code == OURS { PointClass::Third } else { PointClass::First }
 }
 
-const PASSWORD: &str = "Nine-lamps-by-the-river";
+pub(in crate::bench) const PASSWORD: &str = "Nine-lamps-by-the-river";
 
-pub(super) struct Site {
-    pub(super) bus: BusProcess,
-    /// What the configuration names lies here.
-    _folder: tempfile::TempDir,
+pub(in crate::bench) struct Site {
+    pub(in crate::bench) bus: BusProcess,
+    /// What the configuration names lies here, where it names anything.
+    _folder: Option<tempfile::TempDir>,
     /// Consoles' way in.
     pub(super) api: Channel,
     /// The operator's, who needs no sign-in.
     pub(super) operator: Channel,
-    pub(super) node: Channel,
+    pub(in crate::bench) node: Channel,
 }
 
 /// Who is signed in.
 #[derive(Clone)]
-pub(super) struct SignedIn {
+pub(in crate::bench) struct SignedIn {
     pub(super) account: v1::Account,
-    pub(super) token: String,
+    pub(in crate::bench) token: String,
 }
 
 impl SignedIn {
     /// A message of theirs.
-    pub(super) fn asks<T>(&self, message: T) -> anyhow::Result<Request<T>> {
+    pub(in crate::bench) fn asks<T>(&self, message: T) -> anyhow::Result<Request<T>> {
         let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", format!("Bearer {}", self.token).parse()?);
         Ok(request)
@@ -78,16 +78,19 @@ impl Site {
                 ));
             }
         }
-        let bus = BusProcess::start_with(&config).await?;
+        Ok(Self { _folder: Some(folder), ..Self::of(BusProcess::start_with(&config).await?).await? })
+    }
+    /// Around a bus that runs.
+    pub(in crate::bench) async fn of(bus: BusProcess) -> anyhow::Result<Self> {
         let (api, operator) = (bus.api().channel().await?, bus.operator().await?);
         let node = bus.node().await?;
-        Ok(Self { bus, _folder: folder, api, operator, node })
+        Ok(Self { bus, _folder: None, api, operator, node })
     }
     pub(super) fn accounts(&self) -> AccountServiceClient<Channel> {
         AccountServiceClient::new(self.operator.clone())
     }
     /// Makes an account, sets it up as its owner does, and signs in; a machine has its key.
-    pub(super) async fn enter(&self, wanted: v1::Account) -> anyhow::Result<SignedIn> {
+    pub(in crate::bench) async fn enter(&self, wanted: v1::Account) -> anyhow::Result<SignedIn> {
         let request = v1::CreateAccountRequest { account: Some(wanted.clone()) };
         let made = self.accounts().create_account(request).await.context("make an account")?.into_inner();
         let account = made.account.context("an account was made")?;
@@ -135,13 +138,13 @@ impl Site {
         let answer = self.accounts().update_account(request).await.context("change an account")?;
         answer.into_inner().account.context("an account was changed")
     }
-    pub(super) async fn stop(self) -> anyhow::Result<()> {
+    pub(in crate::bench) async fn stop(self) -> anyhow::Result<()> {
         self.bus.stop().await
     }
 }
 
 /// An account that is asked for.
-pub(super) fn account(name: &str, role: v1::Role, divisions: &[&str]) -> v1::Account {
+pub(in crate::bench) fn account(name: &str, role: v1::Role, divisions: &[&str]) -> v1::Account {
     v1::Account {
         name: name.to_owned(),
         display_name: name.to_owned(),

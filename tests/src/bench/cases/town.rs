@@ -71,6 +71,24 @@ pub(super) fn some_camera(dice: &mut SmallRng) -> u32 {
 }
 
 fn alert(dice: &mut SmallRng, at: Wall) -> v1::Alert {
+    alert_at(dice, at, |dice| {
+        let camera = some_camera(dice);
+        v1::Place {
+            camera_id: format!("camera-{camera}"),
+            camera_name: "Gate".to_owned(),
+            division_path: path(camera),
+            division_name: "Bench".to_owned(),
+            ..v1::Place::default()
+        }
+    })
+}
+
+/// An alert of the mix, at one of somebody's places.
+pub(in crate::bench) fn alert_at(
+    dice: &mut SmallRng,
+    at: Wall,
+    some_place: impl FnOnce(&mut SmallRng) -> v1::Place,
+) -> v1::Alert {
     let mut of_hundred = dice.random_range(0..100);
     let kind = KINDS.iter().find(|(.., share)| match of_hundred < *share {
         true => true,
@@ -80,7 +98,7 @@ fn alert(dice: &mut SmallRng, at: Wall) -> v1::Alert {
         }
     });
     let (kind, class, level, _) = kind.copied().unwrap_or(KINDS[0]);
-    let camera = some_camera(dice);
+    let place = some_place(dice);
     v1::Alert {
         alert_id: AlertId::mint().to_string(),
         revision: 1,
@@ -88,13 +106,7 @@ fn alert(dice: &mut SmallRng, at: Wall) -> v1::Alert {
         kind_class: class.into(),
         level: level.into(),
         state: v1::AlertState::Firing.into(),
-        place: Some(v1::Place {
-            camera_id: format!("camera-{camera}"),
-            camera_name: "Gate".to_owned(),
-            division_path: path(camera),
-            division_name: "Bench".to_owned(),
-            ..v1::Place::default()
-        }),
+        place: Some(place),
         started_unix_us: at.0,
         last_seen_unix_us: at.0,
         decided_unix_us: at.0,
@@ -117,7 +129,7 @@ fn alert(dice: &mut SmallRng, at: Wall) -> v1::Alert {
 
 /// What people make of an alert, from first to last: of a hundred, 43 are judged false, 10 turned down, 30 handled and
 /// closed, 8 handled and still open, 2 cancelled, and 7 were touched by nobody.
-fn story(dice: &mut SmallRng) -> Vec<(Action, &'static str)> {
+pub(in crate::bench) fn story(dice: &mut SmallRng) -> Vec<(Action, &'static str)> {
     use Action::{
         Accept, Cancel, Confirm, Dispatch, FalseAlarm, Feedback, NotAccept, Pass, Rework, Start, TakeUp,
     };
@@ -190,7 +202,12 @@ async fn fill(folder: &Path, alerts: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn tell(store: &SqliteStore, alert: AlertId, story: Vec<(Action, &'static str)>) -> anyhow::Result<()> {
+/// Has it happen to the alert's case.
+pub(in crate::bench) async fn tell(
+    store: &SqliteStore,
+    alert: AlertId,
+    story: Vec<(Action, &'static str)>,
+) -> anyhow::Result<()> {
     let mut revision = 0;
     for (action, unit) in story {
         let (key, actor) = (CaseKey::Alert(alert), Actor::new(format!("{unit}-1"), unit));
