@@ -229,17 +229,15 @@ fn pixels_are_read_by_the_gateway_and_asked_for_by_no_command() {
             }
         }
         if name.starts_with("server/src/cli") {
-            for call in
-                [
-                    "get_still(",
-                    "get_preview(",
-                    "get_clip(",
-                    "get_picture(",
-                    "get_release(",
-                    "show_viewing(",
-                    "get_proof(",
-                ]
-            {
+            for call in [
+                "get_still(",
+                "get_preview(",
+                "get_clip(",
+                "get_picture(",
+                "get_release(",
+                "show_viewing(",
+                "get_proof(",
+            ] {
                 assert!(!text.contains(call), "{name} asks for pictures: no command shows any");
             }
         }

@@ -1,5 +1,6 @@
 //! Handlers' links by request: given and ended by whoever dispatches, and used by whoever holds one.
 
+use bytes::Bytes;
 use xueliang_base::alert::Sha256;
 use xueliang_proto::v1::{self, HandlerAct, LinkState};
 
@@ -83,18 +84,18 @@ impl Bus {
     }
     /// The redacted still of the alert, while the case is in the unit's hands.
     pub(crate) async fn still_by_link(&self, opened: &Opened) -> Result<v1::GetLinkStillResponse> {
-        if opened.state != LinkState::Live {
-            return Err(link::refusal(opened.state));
-        }
-        let none = || Error::NotFound("the case was reported by hand, there is no still".to_owned());
-        let alert = opened.case.subject.alert.ok_or_else(none)?;
+        let ready = if opened.state == LinkState::Live { Ok(()) } else { Err(link::refusal(opened.state)) };
+        let Some(alert) = opened.case.subject.alert else {
+            ready?;
+            return Err(Error::NotFound("the case was reported by hand, there is no still".to_owned()));
+        };
         let call = Call {
             alert,
             purpose: v1::Purpose::Handle,
             call_reason: v1::CallReason::Unspecified,
             reason: String::new(),
         };
-        let (_, jpeg) = self.evidence().still(&opened.link.principal(), &call).await?;
+        let (_, jpeg) = self.evidence().still_if(&opened.link.principal(), &call, ready).await?;
         Ok(v1::GetLinkStillResponse { jpeg })
     }
     /// Keeps a photo.
@@ -102,13 +103,15 @@ impl Bus {
         &self,
         digest: Sha256,
         opened: &Opened,
-        jpeg: &[u8],
+        jpeg: Bytes,
     ) -> Result<v1::PutProofResponse> {
         if opened.state != LinkState::Live {
             return Err(link::refusal(opened.state));
         }
-        let camera = opened.case.subject.camera.as_str();
-        let proof = self.evidence().put_proof(digest, camera, jpeg).await?;
+        // A telephone that hangs up must leave no file that nothing names.
+        let (bus, camera) = (self.clone(), opened.case.subject.camera.to_string());
+        let kept = tokio::spawn(async move { bus.evidence().put_proof(digest, &camera, &jpeg).await });
+        let proof = kept.await.map_err(|error| Error::Internal(format!("keep a photo: {error}")))??;
         Ok(v1::PutProofResponse { proof: Some(proof) })
     }
     /// Acts on the case.

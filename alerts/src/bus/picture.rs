@@ -12,6 +12,7 @@ use crate::{
     evidence::Call,
     explain::NoPicture,
     live::{LiveCounts, NEXT, Opened, Picture, window},
+    register,
     rights::{Principal, Right, check, check_sees},
     store::{CaseKey, ListQuery},
 };
@@ -58,8 +59,12 @@ impl Bus {
             return Err(Error::Invalid("purpose: must be set".to_owned()));
         }
         if matches!(
-            call.call_reason,
-            CallReason::PartyConcerned | CallReason::PublicRelease | CallReason::Share
+            register::picked(call),
+            CallReason::PartyConcerned
+                | CallReason::PublicRelease
+                | CallReason::Share
+                | CallReason::StateOrgan
+                | CallReason::Other
         ) {
             let message =
                 "call_reason: what happens now is shown to those who work on it, and leaves by no other way";
@@ -85,6 +90,9 @@ impl Bus {
     /// The next picture of what an account has opened.
     pub async fn next_picture(&self, principal: &Principal, token: &str) -> Result<v1::GetPictureResponse> {
         let told = self.go_on(principal, token).await;
+        if let Err(error @ Error::Forbidden(_)) = &told {
+            self.audit_lacking(principal, "/xueliang.v1.EvidenceService/GetPicture", error);
+        }
         self.0.live.count(false, told.as_ref().is_ok_and(|told| !told.jpeg.is_empty()));
         told
     }
@@ -115,7 +123,7 @@ impl Bus {
         let alert = self.alert(principal, alert).await?;
         let until = window::nearby_until(&alert);
         let within_m = self.0.options.nearby_m;
-        let over = until.is_some_and(|until| until < self.0.clock.wall());
+        let over = alert.drill || until.is_some_and(|until| until < self.0.clock.wall());
         let cameras = if over { Vec::new() } else { self.near(principal, &alert) };
         Ok(v1::ListNearbyCamerasResponse {
             cameras,
@@ -146,6 +154,10 @@ impl Bus {
     /// What is to be looked at, where it may be now.
     async fn sight(&self, principal: &Principal, what: &Opened) -> Result<Result<Sight, NoPicture>> {
         let alert = self.alert(principal, what.alert).await?;
+        if alert.drill {
+            let message = "a drill means nothing at its camera: no picture of it is shown";
+            return Ok(Err(NoPicture::new(PictureRefusal::Over, message)));
+        }
         let place = alert.place.clone().unwrap_or_default();
         let camera_id = what.nearby.clone().unwrap_or(place.camera_id);
         let until = match &what.nearby {

@@ -113,13 +113,13 @@ impl Evidence {
     /// Deletes photos past their time whose cases are over, each with a certificate. Returns how many.
     pub(super) async fn sweep_photos(&self, now: Wall) -> Result<u64> {
         let (mut gone, mut failed, mut first) = (0, 0_u64, None);
-        for due in self.store.photos_due(now, SWEEP).await? {
+        for due in self.store.photos_due(now, SWEEP, None).await? {
             let deleted = match due {
-                Ok(due) => self.delete_photo(due).await,
+                Ok(due) => self.delete_photo(due, now).await,
                 Err(error) => Err(error),
             };
             match deleted {
-                Ok(()) => gone += 1,
+                Ok(deleted) => gone += u64::from(deleted),
                 Err(error) => {
                     failed += 1;
                     first.get_or_insert(error);
@@ -135,8 +135,12 @@ impl Evidence {
         }
         Ok(gone)
     }
-    async fn delete_photo(&self, due: DuePhoto) -> Result<()> {
+    /// Deletes a photo, unless its case or its alert is held or open by now. Whether it did.
+    async fn delete_photo(&self, due: DuePhoto, now: Wall) -> Result<bool> {
         let _entry = self.entry.lock().await;
+        if !matches!(self.store.photos_due(now, 1, Some(due.id)).await?.first(), Some(Ok(_))) {
+            return Ok(false);
+        }
         let sum = due.sha256;
         let proof = if self.store.photo_shared(sum, due.id).await? {
             DeletionProof::BytesShared
@@ -144,6 +148,7 @@ impl Evidence {
             self.files.delete(sum).await?;
             DeletionProof::FileGone
         };
-        self.store.certify_photo(due, self.clock.wall(), proof).await
+        self.store.certify_photo(due, self.clock.wall(), proof).await?;
+        Ok(true)
     }
 }

@@ -1,12 +1,14 @@
 //! `LinkService`, for those on duty, and `HandlerService`, for whoever holds a link.
 
 use std::{
+    collections::BTreeMap,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use tonic::{Request, Response, Status, codegen::http::HeaderMap};
-use xueliang_base::alert::Sha256;
+use xueliang_base::{alert::Sha256, time::Mono};
 use xueliang_proto::v1::{self, handler_service_server::HandlerService, link_service_server::LinkService};
 
 use super::{origin, principal};
@@ -17,6 +19,10 @@ use crate::{
     link,
     store::Opened,
 };
+
+/// Stills that a link gets in a while.
+const STILLS: u32 = 12;
+const A_WHILE: Duration = Duration::from_secs(60);
 
 /// `LinkService` over the bus.
 pub struct LinkApi(pub(super) Bus);
@@ -75,12 +81,30 @@ pub struct HandlerApi {
     bus: Bus,
     proxies: Vec<ipnet::IpNet>,
     lockout: Arc<Mutex<Lockout>>,
+    /// Of links: since when, and how often they asked for the still.
+    stills: Arc<Mutex<BTreeMap<u64, (Mono, u32)>>>,
 }
 
 impl HandlerApi {
     pub(super) fn new(accounts: &Accounts) -> Self {
         let proxies = accounts.options().proxies.clone();
-        Self { bus: accounts.bus().clone(), proxies, lockout: Arc::new(Mutex::new(Lockout::new())) }
+        let lockout = Arc::new(Mutex::new(Lockout::new()));
+        Self { bus: accounts.bus().clone(), proxies, lockout, stills: Arc::default() }
+    }
+    /// Each still is an entry of the register for ever: a link has some in a minute.
+    fn pace_stills(&self, link: u64) -> Result<()> {
+        let now = self.bus.0.clock.mono();
+        let mut stills = self.stills.lock().unwrap_or_else(PoisonError::into_inner);
+        stills.retain(|_, (since, _)| now.since(*since) < A_WHILE);
+        let (since, count) = stills.entry(link).or_insert((now, 0));
+        *count += 1;
+        if *count > STILLS {
+            return Err(Error::TooMany {
+                message: "the picture was shown often enough for now: wait a minute".to_owned(),
+                retry_after: A_WHILE.saturating_sub(now.since(*since)),
+            });
+        }
+        Ok(())
     }
     /// What the caller's link opens. A wrong one is told from nothing, and makes its address wait.
     async fn opened<T>(&self, request: &Request<T>) -> Result<(Sha256, Opened)> {
@@ -123,6 +147,7 @@ impl HandlerService for HandlerApi {
         request: Request<v1::GetLinkStillRequest>,
     ) -> Result<Response<v1::GetLinkStillResponse>, Status> {
         let (_, opened) = self.opened(&request).await?;
+        self.pace_stills(opened.link.id)?;
         Ok(Response::new(self.bus.still_by_link(&opened).await?))
     }
 
@@ -132,7 +157,7 @@ impl HandlerService for HandlerApi {
     ) -> Result<Response<v1::PutProofResponse>, Status> {
         let (digest, opened) = self.opened(&request).await?;
         let jpeg = request.into_inner().jpeg;
-        Ok(Response::new(self.bus.prove_by_link(digest, &opened, &jpeg).await?))
+        Ok(Response::new(self.bus.prove_by_link(digest, &opened, jpeg).await?))
     }
 
     async fn act_by_link(

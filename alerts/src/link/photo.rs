@@ -33,12 +33,22 @@ pub(crate) fn plain(jpeg: &[u8]) -> Result<Bytes> {
         if mark != 0xff || length < 2 {
             return Err(broken());
         }
-        if kind == SCAN {
-            // The picture itself, to its end.
-            kept.put_slice(&jpeg[at..]);
-            return Ok(kept.freeze());
-        }
         let segment = jpeg.get(at..at + 2 + length).ok_or_else(broken)?;
+        if kind == SCAN {
+            // The picture itself, or a part of it, up to the next mark that is none of its own.
+            let scan = &jpeg[at + segment.len()..];
+            let is_mark = |two: &[u8]| two[0] == 0xff && !matches!(two[1], 0 | 0xd0..=0xd7 | 0xff);
+            let end = scan.windows(2).position(is_mark).ok_or_else(broken)?;
+            kept.put_slice(segment);
+            kept.put_slice(&scan[..end]);
+            at += segment.len() + end;
+            if jpeg[at..].starts_with(&END) {
+                // Cameras put other pictures, and films, behind the end.
+                kept.put_slice(&END);
+                return Ok(kept.freeze());
+            }
+            continue;
+        }
         if !matches!(kind, 0xe1..=0xed | 0xef | 0xfe) {
             kept.put_slice(segment);
         }
@@ -64,6 +74,14 @@ mod tests {
         let without = [&START[..], &jfif, &table, &scan, &END].concat();
         assert_eq!(plain(&with).unwrap(), without);
         assert_eq!(plain(&without).unwrap(), without);
+    }
+
+    #[test]
+    fn neither_between_the_scans_nor_behind_the_end_anything_else_is_kept() {
+        let (scan, exif) = (segment(0xda, b"picture"), segment(0xe1, b"Exif 31.2N 121.4E"));
+        let more = [&scan[..], &[1, 0xff, 0, 2, 0xff, 0xd3, 3]].concat();
+        let with = [&START[..], &more, &exif, &scan, &END, &START, &exif, &scan, &END].concat();
+        assert_eq!(plain(&with).unwrap(), [&START[..], &more, &scan, &END].concat());
     }
 
     #[test]

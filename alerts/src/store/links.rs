@@ -106,8 +106,8 @@ pub trait LinkStore {
         within: Option<Vec<Reach>>,
         sha256: Sha256,
     ) -> Answer<(v1::CaseProof, Case)>;
-    /// Photos past what was promised for them, that may go; of at most so many that are looked at.
-    fn photos_due(&self, now: Wall, limit: usize) -> Answer<Vec<Result<DuePhoto>>>;
+    /// Photos past what was promised for them, that may go; of at most so many that are looked at, or one alone.
+    fn photos_due(&self, now: Wall, limit: usize, only: Option<u64>) -> Answer<Vec<Result<DuePhoto>>>;
     /// Whether a piece of evidence or another photo has these bytes.
     fn photo_shared(&self, sha256: Sha256, but: u64) -> Answer<bool>;
     /// Marks a photo as deleted and keeps the certificate, together.

@@ -55,6 +55,7 @@ export class KeptPlaces {
   /** Where an account goes on; empty: nothing is known of it. */
   async of(account: string, scope: string): Promise<Uint8Array> {
     const nothing = new Uint8Array();
+    if (this.#next?.account === account && this.#next.scope === scope) return this.#next.cursor;
     const read = this.#then(async () => {
       const found = (await this.#shelf.all()).find((one): one is Entry => isEntry(one) && one.account === account && one.scope === scope);
       return found?.cursor;
@@ -65,7 +66,8 @@ export class KeptPlaces {
 
   /** Keeps a place, within a second. An empty one: there is none to go on at. */
   keep(account: string, scope: string, cursor: Uint8Array): void {
-    this.#next = { account, version: VERSION, scope, cursor, keptMs: Date.now() };
+    // A copy: the cursor is a part of the message that it came in, which the browser would keep whole.
+    this.#next = { account, version: VERSION, scope, cursor: cursor.slice(), keptMs: Date.now() };
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       const entry = this.#next;

@@ -61,6 +61,9 @@ async function* noting(items: AsyncIterable<SubscribeResponse>): AsyncIterable<S
   }
 }
 
+/** A page of alerts that is asked for beside the stream is given up after so long, and asked for again. */
+const ASK_MS = 20_000;
+
 async function watch({ account, scope }: Seated, stop: AbortSignal): Promise<void> {
   const cursor = (await places?.of(account, scope)) ?? new Uint8Array();
   if (stop.aborted) return;
@@ -86,18 +89,18 @@ async function watch({ account, scope }: Seated, stop: AbortSignal): Promise<voi
       const found: AlertRecord[] = [];
       let pageToken = '';
       for (let page = 0; page === 0 || (page < PAGES && pageToken !== ''); page++) {
-        const told = await alerts.listAlerts({ state: AlertState.FIRING, pageSize: A_PAGE, pageToken }, { signal: stop });
+        const told = await alerts.listAlerts({ state: AlertState.FIRING, pageSize: A_PAGE, pageToken }, { signal: stop, timeoutMs: ASK_MS });
         found.push(...shownOf(told));
         pageToken = told.nextPageToken;
       }
       return found;
     },
     ended: async () => {
-      return shownOf(await alerts.listAlerts({ state: AlertState.RESOLVED, pageSize: ENDED }));
+      return shownOf(await alerts.listAlerts({ state: AlertState.RESOLVED, pageSize: ENDED }, { signal: stop, timeoutMs: ASK_MS }));
     },
     fetch: async (alertIds) => {
       const pageSize = alertIds.length;
-      return (await alerts.listAlerts(create(ListAlertsRequestSchema, { alertIds, pageSize }))).records;
+      return (await alerts.listAlerts(create(ListAlertsRequestSchema, { alertIds, pageSize }), { signal: stop, timeoutMs: ASK_MS })).records;
     },
   });
   void watcher.run(stop);

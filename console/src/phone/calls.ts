@@ -3,13 +3,9 @@ import { createClient, type Client, type Interceptor } from '@connectrpc/connect
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import { shallowRef } from 'vue';
 import { HandlerService } from '../gen/xueliang/v1/handler_pb';
+import type { Kind } from '../gen/xueliang/v1/alert_pb';
 import { VocabularyService, type GetVocabularyResponse } from '../gen/xueliang/v1/vocabulary_pb';
 import { language } from './language';
-
-/** The token of a link by what follows the address's hash; empty where there is none. */
-export function tokenOf(hash: string): string {
-  return /^#(xlh_[\w-]+)$/.exec(hash)?.[1] ?? '';
-}
 
 /** A client that shows a link. */
 export function handler(token: string): Client<typeof HandlerService> {
@@ -45,6 +41,6 @@ export function word(enumeration: string, number: number): string {
 }
 
 /** What a kind is called. */
-export function kindWord(kind: number): string {
+export function kindWord(kind: Kind): string {
   return alone(vocabulary.value?.kinds.find((one) => one.kind === kind)?.[language()] ?? '');
 }

@@ -2,8 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { expect, test } from 'vitest';
 import { HandledCaseSchema, HandlerAct, LinkState, OpenLinkResponseSchema, type OpenLinkResponse } from '../gen/xueliang/v1/handler_pb';
-import { tokenOf } from './calls';
-import { OpenLink, type Calls } from './open-link';
+import { OpenLink, tokenOf, type Calls } from './open-link';
 import { within } from './photo';
 
 const told = (state: LinkState, revision = 3n): OpenLinkResponse =>

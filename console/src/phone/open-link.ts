@@ -6,6 +6,11 @@ import { HandlerAct, LinkState, type CaseProof, type HandledCase, type OpenLinkR
 /** Somebody who looks is told of what others do this soon. */
 export const EVERY_MS = 5000;
 
+/** The token of a link by what follows the address's hash; empty where there is none. */
+export function tokenOf(hash: string): string {
+  return /^#(xlh_[\w-]+)$/.exec(hash)?.[1] ?? '';
+}
+
 /** What is to be seen. */
 export type Seen =
   | { type: 'asking' }
@@ -21,6 +26,8 @@ export type Outcome =
   | { type: 'changed' }
   /** Nobody answered: it may have been done. */
   | { type: 'away' }
+  /** Its words were not taken. */
+  | { type: 'note' }
   | { type: 'refused'; reason: string };
 
 /** The calls that a link has. */
@@ -43,6 +50,8 @@ export class OpenLink {
   /** How far the service's clock is ahead of this one. */
   readonly aheadMs = ref(0);
   readonly timezone = ref('Asia/Shanghai');
+  /** How often something was done: what was asked before tells how it was then. */
+  #acts = 0;
   readonly #calls: Calls;
   readonly #now: () => number;
 
@@ -51,10 +60,17 @@ export class OpenLink {
     this.#now = now;
   }
 
+  /** What came of the last act was told elsewhere. */
+  forget(): void {
+    this.outcome.value = undefined;
+  }
+
   /** Looks how it stands. */
   async read(): Promise<void> {
     try {
-      this.#take(await this.#calls.open());
+      const before = this.#acts;
+      const told = await this.#calls.open();
+      if (before === this.#acts) this.#take(told);
     } catch (error) {
       this.#failed(ConnectError.from(error));
     }
@@ -80,6 +96,7 @@ export class OpenLink {
     const seen = this.seen.value;
     if (seen.type !== 'case' || this.busy.value) return false;
     this.busy.value = true;
+    this.#acts += 1;
     this.outcome.value = undefined;
     try {
       const told = await this.#calls.act(seen.case.revision, act, note.trim(), proofs);
@@ -106,7 +123,7 @@ export class OpenLink {
   }
 
   #failed(failed: ConnectError): void {
-    if (failed.code === Code.Unauthenticated || failed.code === Code.PermissionDenied) {
+    if (failed.code === Code.Unauthenticated) {
       this.seen.value = { type: 'unknown' };
       return;
     }
@@ -114,6 +131,7 @@ export class OpenLink {
   }
 
   #refusal(failed: ConnectError): Outcome {
+    if (failed.code === Code.InvalidArgument && failed.rawMessage.startsWith('note:')) return { type: 'note' };
     if (failed.code === Code.FailedPrecondition) return { type: 'changed' };
     if (AWAY.includes(failed.code)) return { type: 'away' };
     return { type: 'refused', reason: failed.rawMessage };

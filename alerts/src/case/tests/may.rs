@@ -96,5 +96,5 @@ fn what_is_offered_is_what_is_done_in_every_state_by_everybody() {
         }
     }
     // The clock's own and other systems' are offered to nobody; everything else to somebody.
-    assert_eq!(offered_somewhere.len(), 29, "{offered_somewhere:?}");
+    assert_eq!(offered_somewhere.len(), 30, "{offered_somewhere:?}");
 }

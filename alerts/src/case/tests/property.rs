@@ -28,7 +28,9 @@ const UNITS: [&str; 4] = ["desk", "brigade", "water", "grid"];
 /// What an action makes of whoever does it, said anew here: 0 asks, 1 handles, 2 checks.
 fn part(action: &Action) -> Option<usize> {
     Some(match action {
-        Action::Open(..) | Action::Dispatch(..) | Action::GiveLink(..) | Action::Suspend | Action::Extend => 0,
+        Action::Open(..) | Action::Dispatch(..) | Action::GiveLink(..) | Action::Suspend | Action::Extend => {
+            0
+        }
         Action::Accept | Action::Return | Action::Start | Action::AskSuspension(_) | Action::Resume => 1,
         Action::Feedback(_) => 1,
         Action::TakeUp | Action::Pass | Action::Rework => 2,

@@ -181,7 +181,7 @@ async fn handle(bus: &Bus, alert: &Alert, code: &str) -> (u64, String) {
     let inside = format!("{PIXELS}{code}-photo");
     let jpeg = [&[0xff, 0xd8, 0xff, 0xda, 0, 2][..], inside.as_bytes(), &[0xff, 0xd9]];
     let opened = bus.open_link(digest).await.unwrap().unwrap();
-    let proof = bus.prove_by_link(digest, &opened, &jpeg.concat()).await.unwrap().proof.unwrap();
+    let proof = bus.prove_by_link(digest, &opened, jpeg.concat().into()).await.unwrap().proof.unwrap();
     (given.link.unwrap().link_id, proof.sha256)
 }
 

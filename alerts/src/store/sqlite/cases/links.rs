@@ -28,6 +28,8 @@ use crate::{
 const LINK: &str = "SELECT l.link_id, l.unit, l.dispatched, l.given_by, l.given_unit, l.given_us, l.until_us, o.opened_us, \
      e.ended_us, e.ended_by, e.ended_unit, l.case_id FROM handler_link l LEFT JOIN handler_link_opened o USING (link_id) \
      LEFT JOIN handler_link_end e USING (link_id)";
+/// Photos of one case, in times of those that one feedback may name.
+const ROUNDS: usize = 4;
 const PHOTO: &str = "SELECT sha256, size_bytes, link_id, stored_us, deleted FROM case_photo";
 
 fn link_row(row: &Row<'_>) -> rusqlite::Result<(Link, i64)> {
@@ -284,13 +286,21 @@ fn put_photo(db: &Connection, photo: &NewPhoto, now: Wall) -> Result<v1::CasePro
     let sum = photo.sha256.to_string();
     let mut known = db.prepare_cached(&format!("{PHOTO} WHERE case_id = ?1 AND sha256 = ?2"))?;
     if let Some(there) = known.query_row(params![file.id, sum], photo_row).optional()? {
+        if there.deleted {
+            let message = "this photo was kept for earlier work and is deleted: take another";
+            return Err(Error::Conflict(message.to_owned()));
+        }
         return Ok(there);
     }
-    let mut count = db.prepare_cached("SELECT count(*) FROM case_photo WHERE case_id = ?1")?;
-    let there: u32 = count.query_row([file.id], |row| row.get(0))?;
-    if there as usize >= MOST_PHOTOS {
+    // What came for earlier work proves none of this.
+    let mut count = db.prepare_cached(
+        "SELECT coalesce(sum(after >= ?2), 0), count(*) FROM case_photo WHERE case_id = ?1",
+    )?;
+    let (round, all): (u32, u32) =
+        count.query_row(params![file.id, signed(begun(&file))], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if round as usize >= MOST_PHOTOS || all as usize >= MOST_PHOTOS * ROUNDS {
         return Err(Error::Exhausted(format!(
-            "the case {} has {MOST_PHOTOS} photos, no more are kept: hand it back with those",
+            "the case {} has {all} photos, no more are kept: hand it back with those that came since the work began",
             file.case.number
         )));
     }
@@ -332,15 +342,15 @@ fn photo(
 }
 
 /// Photos of cases that are over, under no hold of the case or of its alert's evidence.
-fn due(db: &Connection, now: Wall, most: usize) -> Result<Vec<Result<DuePhoto>>> {
+fn due(db: &Connection, now: Wall, most: usize, only: Option<u64>) -> Result<Vec<Result<DuePhoto>>> {
     let mut query = db.prepare_cached(
         "SELECT p.photo_id, c.alert_id, p.sha256, p.size_bytes, p.stored_us, p.keep_until_us, p.case_id FROM case_photo p \
          LEFT JOIN case_alert c USING (case_id) WHERE p.deleted = 0 AND p.keep_until_us < ?1 AND NOT EXISTS \
          (SELECT 1 FROM legal_hold h WHERE h.alert_id = c.alert_id AND h.lifted_us IS NULL) \
-         ORDER BY random() LIMIT ?2",
+         AND (?3 IS NULL OR p.photo_id = ?3) ORDER BY random() LIMIT ?2",
     )?;
     // In no order: those of cases that stay open must not keep the others from being looked at.
-    let mut rows = query.query(params![now.0, limit(most)])?;
+    let mut rows = query.query(params![now.0, limit(most), only.map(signed)])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
         let case = File::load(db, row.get(6)?).map(|file| file.case);
@@ -431,8 +441,8 @@ impl LinkStore for SqliteStore {
     ) -> Answer<(v1::CaseProof, Case)> {
         self.read(move |db| photo(db, &key, within.as_ref(), sha256))
     }
-    fn photos_due(&self, now: Wall, limit: usize) -> Answer<Vec<Result<DuePhoto>>> {
-        self.read(move |db| due(db, now, limit))
+    fn photos_due(&self, now: Wall, limit: usize, only: Option<u64>) -> Answer<Vec<Result<DuePhoto>>> {
+        self.read(move |db| due(db, now, limit, only))
     }
     fn photo_shared(&self, sha256: Sha256, but: u64) -> Answer<bool> {
         self.read(move |db| shared(db, sha256, but))
