@@ -82,12 +82,14 @@ impl LiveCounts {
     }
 }
 
+/// A camera, and what may be shown of it.
+type View = (String, Vec<u8>);
+
 /// What is looked at now.
 pub(crate) struct Live {
     clock: SharedClock,
     openings: Mutex<Openings>,
-    /// By camera, and by what may be shown of it.
-    shared: Mutex<BTreeMap<(String, Vec<u8>), Arc<Shared>>>,
+    shared: Mutex<BTreeMap<View, Arc<Shared>>>,
     counts: LiveCounts,
 }
 

@@ -11,6 +11,7 @@ import 'element-plus/theme-chalk/el-radio-group.css';
 import 'element-plus/theme-chalk/el-radio-button.css';
 import 'element-plus/theme-chalk/dark/css-vars.css';
 import './style.css';
+import './element.css';
 import App from './App.vue';
 import { connect, onFresh, unattended } from './feed/feed';
 import { ring } from './feed/bell';

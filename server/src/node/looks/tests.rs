@@ -710,7 +710,7 @@ async fn what_moved_and_passed_with_nothing_found_is_watched_no_longer() {
     stage.watch(&cell, 4, 0).await;
     stage.branch = false;
     // It has just moved; the looks that follow, two seconds apart, find nothing.
-    stage.watch(&cell, 4, 0).await;
+    stage.watch(&cell, 2, 0).await;
     assert_eq!(stage.vigil(), Some(Vigil::Watching));
     stage.watch(&cell, 4, 0).await;
     assert_eq!(stage.vigil(), Some(Vigil::Resting), "for 10 s at most, and no longer than there is cause");
