@@ -119,7 +119,8 @@ impl Desk {
         self.handle(token, HandlerAct::Accept, &[]).await.unwrap();
         self.handle(token, HandlerAct::Start, &[]).await.unwrap();
         let proof = self.prove(token, photo(b"swept")).await.unwrap();
-        let state = self.handle(token, HandlerAct::Feedback, &[proof.sha256.clone()]).await.unwrap();
+        let state =
+            self.handle(token, HandlerAct::Feedback, std::slice::from_ref(&proof.sha256)).await.unwrap();
         assert_eq!(state, CaseState::Feedback);
         proof
     }
@@ -163,7 +164,8 @@ async fn a_case_goes_from_the_dispatch_over_a_telephone_to_its_check_by_a_third(
     desk.act("vera@audit", What::Rework(v1::CaseRework {})).await.unwrap();
     assert_eq!(desk.state(token).await, LinkState::Live);
     desk.handle(token, HandlerAct::Start, &[]).await.unwrap();
-    let old = desk.handle(token, HandlerAct::Feedback, &[proof.sha256.clone()]).await.unwrap_err();
+    let old =
+        desk.handle(token, HandlerAct::Feedback, std::slice::from_ref(&proof.sha256)).await.unwrap_err();
     assert_eq!(old.code(), Code::InvalidArgument, "what was proven before proves nothing anew");
     let proof = desk.prove(token, photo(b"swept again")).await.unwrap();
     desk.handle(token, HandlerAct::Feedback, &[proof.sha256]).await.unwrap();

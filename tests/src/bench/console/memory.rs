@@ -18,6 +18,9 @@ const SAMPLES: u32 = 60;
 /// Most that may be in use at the end beyond what was at the begin, of a hundred.
 const MORE: f64 = 5.0;
 
+/// What is told of a page at one moment.
+type Figure = fn(&Heap) -> u64;
+
 pub(super) async fn run(table: &mut Table, scene: &mut Scene, long: Duration) -> anyhow::Result<()> {
     let publishing = tokio::spawn(scene.source.clone().steady(RATE, long));
     let began = Instant::now();
@@ -37,7 +40,7 @@ pub(super) async fn run(table: &mut Table, scene: &mut Scene, long: Duration) ->
     let alerts = publishing.await??.len();
     let what = format!("a page that is open for {:.0} min, {RATE} alerts/s", long.as_secs_f64() / 60.0);
     table.note(&what, format!("{alerts} alerts, {} rounds of {} keys", heaps.len(), KEYS.len()));
-    let figures: [(&str, fn(&Heap) -> u64); 4] = [
+    let figures: [(&str, Figure); 4] = [
         ("memory of the page", |heap| heap.page_bytes),
         ("memory of its worker", |heap| heap.worker_bytes),
         ("nodes of its document", |heap| heap.nodes),
