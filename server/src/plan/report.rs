@@ -411,6 +411,6 @@ mod tests {
         assert_eq!((lane.blind_max_s, lane.breached, crowd.kept), (60.0, 0, 0), "{report}");
         let [out] = &report.out_of_reach[..] else { panic!("{report}") };
         assert_eq!((out.kind.as_str(), out.keyframes_s), ("CROWD_DENSITY", 40.0));
-        assert!(report.to_string().contains("40 of them connected at once"), "{report}");
+        assert!(report.to_string().contains("40 cameras connected at once"), "{report}");
     }
 }

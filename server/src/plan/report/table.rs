@@ -80,7 +80,7 @@ impl fmt::Display for Report {
         )?;
         write!(f, "uplink  {:>8.0}   Mbit/s", uplink.megabit_s)?;
         if uplink.connected.round() < *cameras as f64 {
-            write!(f, ", {:.0} of them connected at once", uplink.connected)?;
+            write!(f, ", {:.0} cameras connected at once", uplink.connected)?;
         }
         if let (Some(uplinks), Some(load)) = (uplink.uplinks, uplink.load) {
             write!(f, " over {uplinks} uplinks, each {:.0} % full on the average", load * 100.0)?;
