@@ -18,6 +18,7 @@ const FILES: &[&str] = &[
     "xueliang/v1/handler.proto",
     "xueliang/v1/node.proto",
     "xueliang/v1/retention.proto",
+    "xueliang/v1/rule.proto",
     "xueliang/v1/sink.proto",
     "xueliang/v1/statistics.proto",
     "xueliang/v1/suppression.proto",

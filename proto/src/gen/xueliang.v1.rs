@@ -13797,10 +13797,10 @@ pub struct GetPictureRequest {
     /// From an earlier answer: goes on with what was opened then, and nothing else is read. Empty: it is opened now.
     #[prost(string, tag = "1")]
     pub opening: ::prost::alloc::string::String,
-    /// Which alert.
+    /// Which alert; empty with PURPOSE_TUNE.
     #[prost(string, tag = "2")]
     pub alert_id: ::prost::alloc::string::String,
-    /// A camera near that of the alert; empty: its own.
+    /// A camera near that of the alert; empty: its own. With PURPOSE_TUNE the camera whose zones are drawn.
     #[prost(string, tag = "3")]
     pub camera_id: ::prost::alloc::string::String,
     /// Why.
@@ -14038,6 +14038,8 @@ pub enum Purpose {
     LegalRequest = 6,
     /// Sharing with another system that the configuration names (a sink).
     Share = 7,
+    /// Drawing zones and tuning rules (规则调校): pictures of the moment alone, without an alert.
+    Tune = 8,
 }
 impl Purpose {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -14054,6 +14056,7 @@ impl Purpose {
             Self::Supervise => "PURPOSE_SUPERVISE",
             Self::LegalRequest => "PURPOSE_LEGAL_REQUEST",
             Self::Share => "PURPOSE_SHARE",
+            Self::Tune => "PURPOSE_TUNE",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -14067,6 +14070,7 @@ impl Purpose {
             "PURPOSE_SUPERVISE" => Some(Self::Supervise),
             "PURPOSE_LEGAL_REQUEST" => Some(Self::LegalRequest),
             "PURPOSE_SHARE" => Some(Self::Share),
+            "PURPOSE_TUNE" => Some(Self::Tune),
             _ => None,
         }
     }
@@ -14101,6 +14105,8 @@ pub enum CallReason {
     Share = 11,
     /// As the text says (其他).
     Other = 12,
+    /// To draw a camera's zones and tune its rules (规则调校).
+    TuneRules = 13,
 }
 impl CallReason {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -14122,6 +14128,7 @@ impl CallReason {
             Self::Drill => "CALL_REASON_DRILL",
             Self::Share => "CALL_REASON_SHARE",
             Self::Other => "CALL_REASON_OTHER",
+            Self::TuneRules => "CALL_REASON_TUNE_RULES",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -14140,6 +14147,7 @@ impl CallReason {
             "CALL_REASON_DRILL" => Some(Self::Drill),
             "CALL_REASON_SHARE" => Some(Self::Share),
             "CALL_REASON_OTHER" => Some(Self::Other),
+            "CALL_REASON_TUNE_RULES" => Some(Self::TuneRules),
             _ => None,
         }
     }
@@ -18941,6 +18949,854 @@ pub mod handler_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A named part of the picture.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Zone {
+    /// Its name: small letters, digits, - and \_.
+    #[prost(string, tag = "1")]
+    pub zone_id: ::prost::alloc::string::String,
+    /// Its corners in order, 3 to 64; edges do not cross.
+    #[prost(message, repeated, tag = "2")]
+    pub outline: ::prost::alloc::vec::Vec<Point>,
+    /// Its area on the ground, square metres; CROWD_DENSITY needs it.
+    #[prost(double, optional, tag = "3")]
+    pub area_m2: ::core::option::Option<f64>,
+    /// The way traffic must take, degrees clockwise from the picture's upper edge; WRONG_WAY needs it.
+    #[prost(double, optional, tag = "4")]
+    pub direction_deg: ::core::option::Option<f64>,
+}
+/// What is watched for. What is not set is as usual for the kind; what the kind does not know is refused.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CameraRule {
+    /// Its name, unique within the camera; empty: the kind's.
+    #[prost(string, tag = "1")]
+    pub rule_id: ::prost::alloc::string::String,
+    /// What it raises.
+    #[prost(enumeration = "Kind", tag = "2")]
+    pub kind: i32,
+    /// Severity, 2 to 4; not set: the kind's.
+    #[prost(enumeration = "Level", tag = "3")]
+    pub level: i32,
+    /// The zone it watches; empty: the whole picture.
+    #[prost(string, tag = "4")]
+    pub zone_id: ::prost::alloc::string::String,
+    /// What it watches for: `person`, `vehicle`, `two_wheeler`; empty: the kind's.
+    #[prost(string, repeated, tag = "5")]
+    pub objects: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The longest it may be blind.
+    #[prost(uint64, optional, tag = "6")]
+    pub blind_max_us: ::core::option::Option<u64>,
+    /// For how long it must have been seen to hold.
+    #[prost(uint64, optional, tag = "7")]
+    pub dwell_us: ::core::option::Option<u64>,
+    /// Two looks further apart do not count as watching in between.
+    #[prost(uint64, optional, tag = "8")]
+    pub max_gap_us: ::core::option::Option<u64>,
+    /// Share of looks within the dwell that must have seen it.
+    #[prost(float, optional, tag = "9")]
+    pub seen_share: ::core::option::Option<f32>,
+    /// For how long it must have been seen not to hold until its alert is resolved.
+    #[prost(uint64, optional, tag = "10")]
+    pub clear_us: ::core::option::Option<u64>,
+    /// After that no new alert for so long.
+    #[prost(uint64, optional, tag = "11")]
+    pub cooldown_us: ::core::option::Option<u64>,
+    /// Least score of a detection, 0 to 1.
+    #[prost(float, optional, tag = "12")]
+    pub min_score: ::core::option::Option<f32>,
+    /// Blocking: least share of an object's lower half within the zone.
+    #[prost(float, optional, tag = "13")]
+    pub min_inside: ::core::option::Option<f32>,
+    /// Wrong way: travel further than this from the zone's direction, degrees.
+    #[prost(double, optional, tag = "14")]
+    pub tolerance_deg: ::core::option::Option<f64>,
+    /// Wrong way: least travel, as a share of the picture's height.
+    #[prost(float, optional, tag = "15")]
+    pub min_travel: ::core::option::Option<f32>,
+    /// Crowding: least persons per square metre.
+    #[prost(double, optional, tag = "16")]
+    pub per_m2: ::core::option::Option<f64>,
+    /// Left object: least share of the picture.
+    #[prost(float, optional, tag = "17")]
+    pub min_area: ::core::option::Option<f32>,
+    /// Left object: largest share of the picture.
+    #[prost(float, optional, tag = "18")]
+    pub max_area: ::core::option::Option<f32>,
+    /// Too dark: mean brightness below this, 0 to 255.
+    #[prost(float, optional, tag = "19")]
+    pub max_luma: ::core::option::Option<f32>,
+    /// Covered: least share of the view's detail that must be lost.
+    #[prost(float, optional, tag = "20")]
+    pub lost_detail: ::core::option::Option<f32>,
+    /// Turned: least likeness with the view its zones were drawn on, -1 to 1.
+    #[prost(float, optional, tag = "21")]
+    pub min_match: ::core::option::Option<f32>,
+}
+/// Zones and rules of one camera.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CameraRules {
+    /// At most 32.
+    #[prost(message, repeated, tag = "1")]
+    pub zones: ::prost::alloc::vec::Vec<Zone>,
+    /// At most 64, those about the camera itself (offline, covered, …) included.
+    #[prost(message, repeated, tag = "2")]
+    pub rules: ::prost::alloc::vec::Vec<CameraRule>,
+}
+/// A kind that rules can raise.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RuleKind {
+    /// A rule as usual: every field set that the kind knows.
+    #[prost(message, optional, tag = "1")]
+    pub usual: ::core::option::Option<CameraRule>,
+    /// Whether it needs a zone.
+    #[prost(bool, tag = "2")]
+    pub needs_zone: bool,
+    /// Whether that needs an area on the ground.
+    #[prost(bool, tag = "3")]
+    pub needs_area: bool,
+    /// Whether that needs a direction.
+    #[prost(bool, tag = "4")]
+    pub needs_direction: bool,
+    /// What it can watch for, where there is a choice.
+    #[prost(string, repeated, tag = "5")]
+    pub objects: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether it is about the camera itself.
+    #[prost(bool, tag = "6")]
+    pub health: bool,
+}
+/// Who set what counts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RuleChange {
+    /// Its number, over all cameras.
+    #[prost(uint64, tag = "1")]
+    pub change_id: u64,
+    /// When.
+    #[prost(int64, tag = "2")]
+    pub at_unix_us: i64,
+    /// Who.
+    #[prost(string, tag = "3")]
+    pub principal: ::prost::alloc::string::String,
+    /// Why.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+    /// What was set; absent: what the file says was put in force again.
+    #[prost(message, optional, tag = "5")]
+    pub rules: ::core::option::Option<CameraRules>,
+    /// The configuration revision that it became.
+    #[prost(uint64, tag = "6")]
+    pub config_revision: u64,
+}
+/// Asks for a camera's rules.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCameraRulesRequest {
+    /// The camera.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+}
+/// What it watches for.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetCameraRulesResponse {
+    /// The camera.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// What operators call it.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// In force, every field set that the rule's kind knows.
+    #[prost(message, optional, tag = "3")]
+    pub rules: ::core::option::Option<CameraRules>,
+    /// The latest change that was made here, whether or not it counts; absent: there was none.
+    #[prost(message, optional, tag = "4")]
+    pub changed: ::core::option::Option<RuleChange>,
+    /// Whether what counts was set here; otherwise the file counts.
+    #[prost(bool, tag = "5")]
+    pub set_here: bool,
+    /// The file has changed what was set here, so that it counts no more.
+    #[prost(bool, tag = "6")]
+    pub overruled: bool,
+    /// Configuration revision in force.
+    #[prost(uint64, tag = "7")]
+    pub config_revision: u64,
+    /// The same as it would stand in the configuration file, below the camera.
+    #[prost(string, tag = "8")]
+    pub toml: ::prost::alloc::string::String,
+    /// Parts of the picture that nothing looks at; the file's alone.
+    #[prost(message, repeated, tag = "9")]
+    pub masks: ::prost::alloc::vec::Vec<Zone>,
+    /// What rules can raise.
+    #[prost(message, repeated, tag = "10")]
+    pub kinds: ::prost::alloc::vec::Vec<RuleKind>,
+}
+/// Tries rules.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TryCameraRulesRequest {
+    /// The camera.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// What is to be tried.
+    #[prost(message, optional, tag = "2")]
+    pub rules: ::core::option::Option<CameraRules>,
+}
+/// What would have come of them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TryCameraRulesResponse {
+    /// The first look that the journal holds; 0: none.
+    #[prost(int64, tag = "1")]
+    pub from_unix_us: i64,
+    /// The last.
+    #[prost(int64, tag = "2")]
+    pub to_unix_us: i64,
+    /// Looks that gave a picture.
+    #[prost(uint64, tag = "3")]
+    pub looks: u64,
+    /// Entries without one.
+    #[prost(uint64, tag = "4")]
+    pub missed: u64,
+    /// What was tried, in its order.
+    #[prost(message, repeated, tag = "5")]
+    pub tried: ::prost::alloc::vec::Vec<TriedRule>,
+    /// What is in force, on the same looks from the same beginning.
+    #[prost(message, repeated, tag = "6")]
+    pub in_force: ::prost::alloc::vec::Vec<TriedRule>,
+    /// The configuration revision that those are of.
+    #[prost(uint64, tag = "7")]
+    pub config_revision: u64,
+}
+/// What a rule made of the journal.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TriedRule {
+    /// The rule.
+    #[prost(string, tag = "1")]
+    pub rule_id: ::prost::alloc::string::String,
+    /// What it raises.
+    #[prost(enumeration = "Kind", tag = "2")]
+    pub kind: i32,
+    /// Looks at which it was seen to hold.
+    #[prost(uint64, tag = "3")]
+    pub seen: u64,
+    /// Looks at which it was seen not to.
+    #[prost(uint64, tag = "4")]
+    pub not_seen: u64,
+    /// Entries that said nothing about it, by reason, most first.
+    #[prost(message, repeated, tag = "5")]
+    pub missed: ::prost::alloc::vec::Vec<TriedMiss>,
+    /// What it would have raised; at most 64, the latest.
+    #[prost(message, repeated, tag = "6")]
+    pub incidents: ::prost::alloc::vec::Vec<TriedIncident>,
+    /// Earlier ones that were left out.
+    #[prost(uint64, tag = "7")]
+    pub left_out: u64,
+}
+/// Entries that told a rule nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct TriedMiss {
+    /// Why.
+    #[prost(enumeration = "NotLooked", tag = "1")]
+    pub reason: i32,
+    /// How many.
+    #[prost(uint64, tag = "2")]
+    pub times: u64,
+}
+/// What a rule would have raised.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct TriedIncident {
+    /// Arrival of the first picture that counted.
+    #[prost(int64, tag = "1")]
+    pub started_unix_us: i64,
+    /// Arrival of the picture that decided.
+    #[prost(int64, tag = "2")]
+    pub raised_unix_us: i64,
+    /// When it ended; 0: it holds at the journal's end.
+    #[prost(int64, tag = "3")]
+    pub resolved_unix_us: i64,
+    /// Severity.
+    #[prost(enumeration = "Level", tag = "4")]
+    pub level: i32,
+    /// Best score; 0 where the rule has none.
+    #[prost(float, tag = "5")]
+    pub score: f32,
+}
+/// Puts rules in force.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutCameraRulesRequest {
+    /// The camera.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// What is to be in force; absent: what the configuration file says.
+    #[prost(message, optional, tag = "2")]
+    pub rules: ::core::option::Option<CameraRules>,
+    /// The configuration revision that they were made upon: another one that changed this camera's is not overwritten.
+    #[prost(uint64, tag = "3")]
+    pub config_revision: u64,
+    /// Why, 4 to 500 characters, without numbers of documents, telephones or vehicles.
+    #[prost(string, tag = "4")]
+    pub reason: ::prost::alloc::string::String,
+}
+/// They are in force.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PutCameraRulesResponse {
+    /// In this configuration revision. Nodes take it within a second.
+    #[prost(uint64, tag = "1")]
+    pub config_revision: u64,
+    /// What was kept.
+    #[prost(message, optional, tag = "2")]
+    pub change: ::core::option::Option<RuleChange>,
+}
+/// Asks what was set of a camera.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRuleChangesRequest {
+    /// The camera.
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+}
+/// What was set.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRuleChangesResponse {
+    /// Newest first, at most 50.
+    #[prost(message, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<RuleChange>,
+}
+/// Generated client implementations.
+pub mod rule_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For whoever tunes cameras.
+    #[derive(Debug, Clone)]
+    pub struct RuleServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl RuleServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> RuleServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RuleServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RuleServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// What a camera watches for, and what could be watched for. NOT_FOUND: there is no such camera, or one does not see it.
+        pub async fn get_camera_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCameraRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCameraRulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.RuleService/GetCameraRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.RuleService", "GetCameraRules"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Tries zones and rules on the camera's journal, beside those in force; changes nothing. INVALID_ARGUMENT: what is wrong stands
+        /// in the message, one fault a line. UNAVAILABLE: its node is away. RESOURCE_EXHAUSTED: ask again.
+        pub async fn try_camera_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TryCameraRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TryCameraRulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.RuleService/TryCameraRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.RuleService", "TryCameraRules"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Puts zones and rules in force: a new configuration revision, audited. INVALID_ARGUMENT as above. FAILED_PRECONDITION: somebody
+        /// else has set others meanwhile, or the configuration file cannot be read.
+        pub async fn put_camera_rules(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PutCameraRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutCameraRulesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.RuleService/PutCameraRules",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.RuleService", "PutCameraRules"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What was set of a camera here, newest first.
+        pub async fn list_rule_changes(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRuleChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRuleChangesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.RuleService/ListRuleChanges",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.RuleService", "ListRuleChanges"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod rule_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RuleServiceServer.
+    #[async_trait]
+    pub trait RuleService: std::marker::Send + std::marker::Sync + 'static {
+        /// What a camera watches for, and what could be watched for. NOT_FOUND: there is no such camera, or one does not see it.
+        async fn get_camera_rules(
+            &self,
+            request: tonic::Request<super::GetCameraRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCameraRulesResponse>,
+            tonic::Status,
+        >;
+        /// Tries zones and rules on the camera's journal, beside those in force; changes nothing. INVALID_ARGUMENT: what is wrong stands
+        /// in the message, one fault a line. UNAVAILABLE: its node is away. RESOURCE_EXHAUSTED: ask again.
+        async fn try_camera_rules(
+            &self,
+            request: tonic::Request<super::TryCameraRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TryCameraRulesResponse>,
+            tonic::Status,
+        >;
+        /// Puts zones and rules in force: a new configuration revision, audited. INVALID_ARGUMENT as above. FAILED_PRECONDITION: somebody
+        /// else has set others meanwhile, or the configuration file cannot be read.
+        async fn put_camera_rules(
+            &self,
+            request: tonic::Request<super::PutCameraRulesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PutCameraRulesResponse>,
+            tonic::Status,
+        >;
+        /// What was set of a camera here, newest first.
+        async fn list_rule_changes(
+            &self,
+            request: tonic::Request<super::ListRuleChangesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRuleChangesResponse>,
+            tonic::Status,
+        >;
+    }
+    /// For whoever tunes cameras.
+    #[derive(Debug)]
+    pub struct RuleServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RuleServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RuleServiceServer<T>
+    where
+        T: RuleService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/xueliang.v1.RuleService/GetCameraRules" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetCameraRulesSvc<T: RuleService>(pub Arc<T>);
+                    impl<
+                        T: RuleService,
+                    > tonic::server::UnaryService<super::GetCameraRulesRequest>
+                    for GetCameraRulesSvc<T> {
+                        type Response = super::GetCameraRulesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetCameraRulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RuleService>::get_camera_rules(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetCameraRulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.RuleService/TryCameraRules" => {
+                    #[allow(non_camel_case_types)]
+                    struct TryCameraRulesSvc<T: RuleService>(pub Arc<T>);
+                    impl<
+                        T: RuleService,
+                    > tonic::server::UnaryService<super::TryCameraRulesRequest>
+                    for TryCameraRulesSvc<T> {
+                        type Response = super::TryCameraRulesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TryCameraRulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RuleService>::try_camera_rules(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TryCameraRulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.RuleService/PutCameraRules" => {
+                    #[allow(non_camel_case_types)]
+                    struct PutCameraRulesSvc<T: RuleService>(pub Arc<T>);
+                    impl<
+                        T: RuleService,
+                    > tonic::server::UnaryService<super::PutCameraRulesRequest>
+                    for PutCameraRulesSvc<T> {
+                        type Response = super::PutCameraRulesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PutCameraRulesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RuleService>::put_camera_rules(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PutCameraRulesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.RuleService/ListRuleChanges" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRuleChangesSvc<T: RuleService>(pub Arc<T>);
+                    impl<
+                        T: RuleService,
+                    > tonic::server::UnaryService<super::ListRuleChangesRequest>
+                    for ListRuleChangesSvc<T> {
+                        type Response = super::ListRuleChangesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRuleChangesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RuleService>::list_rule_changes(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRuleChangesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RuleServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "xueliang.v1.RuleService";
+    impl<T> tonic::server::NamedService for RuleServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A node asks for work.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AttachRequest {
@@ -18959,6 +19815,9 @@ pub struct AttachRequest {
     /// Whether it answers AttachResponse.picture; a node that does not is never asked.
     #[prost(bool, tag = "5")]
     pub pictures: bool,
+    /// Whether it answers AttachResponse.trial; a node that does not is never asked.
+    #[prost(bool, tag = "6")]
+    pub trials: bool,
 }
 /// A node's work, or a question to it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -18984,6 +19843,9 @@ pub struct AttachResponse {
     /// Set: this asks for a picture, and is no assignment; nothing else is set.
     #[prost(message, optional, tag = "6")]
     pub picture: ::core::option::Option<PictureQuestion>,
+    /// Set: this asks for a trial of rules, and is no assignment; nothing else is set.
+    #[prost(message, optional, tag = "7")]
+    pub trial: ::core::option::Option<TrialQuestion>,
 }
 /// Has a camera connected for a while. What comes of it stands in the node's reports.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -19071,6 +19933,41 @@ pub struct AnswerPictureRequest {
 /// Nothing to say. An answer that nobody waits for any more is dropped.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AnswerPictureResponse {}
+/// Asks a node to try zones and rules on what a camera's looks saw.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TrialQuestion {
+    /// To be given back with the answer.
+    #[prost(uint64, tag = "1")]
+    pub question_id: u64,
+    /// The camera's id.
+    #[prost(string, tag = "2")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// Zones and rules, which the bus has read; every field set that the kinds know.
+    #[prost(message, optional, tag = "3")]
+    pub rules: ::core::option::Option<CameraRules>,
+}
+/// A node's answer.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AnswerTrialRequest {
+    /// Its id.
+    #[prost(string, tag = "1")]
+    pub node_id: ::prost::alloc::string::String,
+    /// Which question.
+    #[prost(uint64, tag = "2")]
+    pub question_id: u64,
+    /// What came of them; absent where it is refused.
+    #[prost(message, optional, tag = "3")]
+    pub trial: ::core::option::Option<TryCameraRulesResponse>,
+    /// Why it is refused.
+    #[prost(enumeration = "ExplainRefusal", tag = "4")]
+    pub refusal: i32,
+    /// The same in words, with what to do.
+    #[prost(string, tag = "5")]
+    pub message: ::prost::alloc::string::String,
+}
+/// Nothing to say. An answer that nobody waits for any more is dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AnswerTrialResponse {}
 /// A camera's user and password.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Credential {
@@ -19445,6 +20342,31 @@ pub mod node_service_client {
                 .insert(GrpcMethod::new("xueliang.v1.NodeService", "AnswerPicture"));
             self.inner.unary(req, path, codec).await
         }
+        /// Answers what AttachResponse.trial asked.
+        pub async fn answer_trial(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AnswerTrialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AnswerTrialResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/xueliang.v1.NodeService/AnswerTrial",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("xueliang.v1.NodeService", "AnswerTrial"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -19506,6 +20428,14 @@ pub mod node_service_server {
             request: tonic::Request<super::AnswerPictureRequest>,
         ) -> std::result::Result<
             tonic::Response<super::AnswerPictureResponse>,
+            tonic::Status,
+        >;
+        /// Answers what AttachResponse.trial asked.
+        async fn answer_trial(
+            &self,
+            request: tonic::Request<super::AnswerTrialRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AnswerTrialResponse>,
             tonic::Status,
         >;
     }
@@ -19842,6 +20772,51 @@ pub mod node_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AnswerPictureSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/xueliang.v1.NodeService/AnswerTrial" => {
+                    #[allow(non_camel_case_types)]
+                    struct AnswerTrialSvc<T: NodeService>(pub Arc<T>);
+                    impl<
+                        T: NodeService,
+                    > tonic::server::UnaryService<super::AnswerTrialRequest>
+                    for AnswerTrialSvc<T> {
+                        type Response = super::AnswerTrialResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AnswerTrialRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as NodeService>::answer_trial(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AnswerTrialSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
