@@ -28,6 +28,7 @@ mod statistics;
 mod subscription;
 mod suppression;
 mod trail;
+mod tune;
 mod volatile;
 
 use std::{

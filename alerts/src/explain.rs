@@ -1,5 +1,5 @@
-//! Questions and orders to nodes: what a camera did, and why there was no alert; a redacted picture of this moment; to connect
-//! to a camera for a while. They go down the stream by which the node is attached. An answer comes back as a call of its own:
+//! Questions and orders to nodes: what a camera did, and why there was no alert; what would have come of other rules; a redacted
+//! picture of this moment; to connect to a camera for a while. They go down the stream by which the node is attached. An answer comes back as a call of its own:
 //! few questions are under way at once, and none waits for long. What comes of an order stands in the node's reports.
 
 use std::{
@@ -29,6 +29,7 @@ const PICTURE_WITHIN: Duration = Duration::from_secs(6);
 enum Answered {
     Explained(oneshot::Sender<v1::AnswerExplainRequest>),
     Picture(oneshot::Sender<v1::AnswerPictureRequest>),
+    Tried(oneshot::Sender<v1::AnswerTrialRequest>),
 }
 
 /// What a node takes.
@@ -40,6 +41,8 @@ pub(crate) struct Takes {
     pub(crate) connects: bool,
     /// Questions for pictures.
     pub(crate) pictures: bool,
+    /// Trials of rules.
+    pub(crate) trials: bool,
 }
 
 /// Why a question for a picture has no answer.
@@ -116,22 +119,44 @@ impl Explainer {
         };
         let takes = |takes: &Takes| takes.explains;
         let open = self.open(node, takes, question, Answered::Explained(reply)).ok_or_else(away)?;
-        let answered = tokio::time::timeout(self.within, answer).await;
+        let answer = self.answered(node, answer).await;
         drop(open);
-        let answer = answered
-            .map_err(|_| {
-                let within = self.within.as_secs();
-                Error::Unavailable(format!("the node {node} did not answer within {within} s: ask again"))
-            })?
-            .map_err(|_| away())?;
-        match (answer.camera, ExplainRefusal::try_from(answer.refusal)) {
-            (Some(camera), _) => Ok(camera),
-            (None, Ok(ExplainRefusal::UnknownCamera)) => Err(Error::NotFound(answer.message)),
-            (None, Ok(ExplainRefusal::Invalid)) => Err(Error::Invalid(answer.message)),
-            (None, Ok(ExplainRefusal::Outside)) => Err(Error::Conflict(answer.message)),
-            (None, Ok(ExplainRefusal::Busy)) => Err(Error::Exhausted(answer.message)),
-            (None, _) => Err(Error::Internal(format!("the node {node} gave no answer: see its log"))),
-        }
+        let answer = answer?;
+        answer.camera.ok_or_else(|| unanswered(node, answer.refusal, answer.message))
+    }
+
+    /// Asks a node to try rules and waits for what came of them. The question's number is set here.
+    pub(crate) async fn try_rules(
+        &self,
+        node: &str,
+        asked: v1::TrialQuestion,
+    ) -> Result<v1::TryCameraRulesResponse> {
+        let Ok(_room) = self.room.try_acquire() else {
+            return Err(Error::Exhausted(format!(
+                "{UNDER_WAY} questions to nodes are under way: ask again in a few seconds"
+            )));
+        };
+        let (reply, answer) = oneshot::channel();
+        let question = |question_id| v1::AttachResponse {
+            trial: Some(v1::TrialQuestion { question_id, ..asked }),
+            ..v1::AttachResponse::default()
+        };
+        let takes = |takes: &Takes| takes.trials;
+        let open = self.open(node, takes, question, Answered::Tried(reply));
+        let open = open.ok_or_else(|| Error::Unavailable(away(node)))?;
+        let answer = self.answered(node, answer).await;
+        drop(open);
+        let answer = answer?;
+        answer.trial.ok_or_else(|| unanswered(node, answer.refusal, answer.message))
+    }
+
+    /// What a node answers, where it does in time.
+    async fn answered<T>(&self, node: &str, answer: oneshot::Receiver<T>) -> Result<T> {
+        let answered = tokio::time::timeout(self.within, answer).await.map_err(|_| {
+            let within = self.within.as_secs();
+            Error::Unavailable(format!("the node {node} did not answer within {within} s: ask again"))
+        })?;
+        answered.map_err(|_| Error::Unavailable(away(node)))
     }
 
     /// Asks a node for a redacted picture of this moment and waits for it. The question's number is set here.
@@ -206,6 +231,13 @@ impl Explainer {
             drop(reply.send(answer));
         }
     }
+    /// The same with a trial.
+    pub(crate) fn answer_trial(&self, node: &str, answer: v1::AnswerTrialRequest) {
+        let reply = self.state().take(node, answer.question_id, |one| matches!(one, Answered::Tried(_)));
+        if let Some(Answered::Tried(reply)) = reply {
+            drop(reply.send(answer));
+        }
+    }
 }
 
 impl State {
@@ -213,6 +245,17 @@ impl State {
     fn take(&mut self, node: &str, id: u64, sort: impl FnOnce(&Answered) -> bool) -> Option<Answered> {
         self.open.get(&id).filter(|(_, asked, reply)| asked == node && sort(reply))?;
         self.open.remove(&id).map(|(_, _, reply)| reply)
+    }
+}
+
+/// Why a node has answered without an answer.
+fn unanswered(node: &str, refusal: i32, message: String) -> Error {
+    match ExplainRefusal::try_from(refusal) {
+        Ok(ExplainRefusal::UnknownCamera) => Error::NotFound(message),
+        Ok(ExplainRefusal::Invalid) => Error::Invalid(message),
+        Ok(ExplainRefusal::Outside) => Error::Conflict(message),
+        Ok(ExplainRefusal::Busy) => Error::Exhausted(message),
+        _ => Error::Internal(format!("the node {node} gave no answer: see its log")),
     }
 }
 

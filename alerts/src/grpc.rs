@@ -35,9 +35,10 @@ mod scope;
 mod sink;
 mod statistics;
 mod suppression;
+mod tuning;
 mod vocabulary;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 pub(crate) use tonic::{Code, Status};
@@ -54,9 +55,9 @@ use xueliang_proto::v1::{
     evidence_service_server::EvidenceServiceServer, explain_service_server::ExplainServiceServer,
     filing_service_server::FilingServiceServer, handler_service_server::HandlerServiceServer,
     link_service_server::LinkServiceServer, node_service_server::NodeServiceServer,
-    retention_service_server::RetentionServiceServer, sink_service_server::SinkServiceServer,
-    statistics_service_server::StatisticsServiceServer, suppression_service_server::SuppressionServiceServer,
-    vocabulary_service_server::VocabularyServiceServer,
+    retention_service_server::RetentionServiceServer, rule_service_server::RuleServiceServer,
+    sink_service_server::SinkServiceServer, statistics_service_server::StatisticsServiceServer,
+    suppression_service_server::SuppressionServiceServer, vocabulary_service_server::VocabularyServiceServer,
 };
 
 pub use self::{
@@ -81,6 +82,7 @@ pub use self::{
     sink::SinkApi,
     statistics::StatisticsApi,
     suppression::SuppressionApi,
+    tuning::RuleApi,
     vocabulary::VocabularyApi,
 };
 use crate::{
@@ -92,6 +94,7 @@ use crate::{
     link::photo::MOST_BYTES,
     rights::Principal,
     sink::Sinks,
+    tuning::RuleBook,
 };
 
 /// Bytes of a request: 256 alerts of a few KiB each, and room.
@@ -180,6 +183,12 @@ impl Bus {
     /// What cameras did and what their rules said.
     pub fn explain_service(&self) -> ExplainServiceServer<ExplainApi> {
         ExplainServiceServer::new(ExplainApi(self.clone()))
+            .max_decoding_message_size(MAX_REQUEST_BYTES)
+            .max_encoding_message_size(MAX_RESPONSE_BYTES)
+    }
+    /// What cameras watch for, as `book` keeps it.
+    pub fn rule_service(&self, book: Arc<dyn RuleBook>) -> RuleServiceServer<RuleApi> {
+        RuleServiceServer::new(RuleApi { bus: self.clone(), book })
             .max_decoding_message_size(MAX_REQUEST_BYTES)
             .max_encoding_message_size(MAX_RESPONSE_BYTES)
     }

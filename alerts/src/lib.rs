@@ -37,3 +37,4 @@ pub mod store;
 pub mod suppress;
 #[cfg(test)]
 mod testing;
+pub mod tuning;

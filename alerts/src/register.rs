@@ -38,6 +38,7 @@ pub(crate) fn reason_for(purpose: Purpose, picked: CallReason) -> CallReason {
         Purpose::Supervise => CallReason::Supervision,
         Purpose::LegalRequest => CallReason::StateOrgan,
         Purpose::Share => CallReason::Share,
+        Purpose::Tune => CallReason::TuneRules,
     }
 }
 
@@ -79,6 +80,11 @@ pub(crate) fn check_words(call_reason: CallReason, reason: &str) -> Result<()> {
         }
         CallReason::Share => {
             return Err(Error::Invalid("call_reason: only sinks share, and only stills".to_owned()));
+        }
+        CallReason::TuneRules => {
+            return Err(Error::Invalid(
+                "call_reason: zones are drawn on redacted pictures of the moment".to_owned(),
+            ));
         }
         // Of these the reason itself says too little.
         CallReason::Unspecified | CallReason::StateOrgan | CallReason::Other => {}

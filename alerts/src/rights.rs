@@ -106,6 +106,8 @@ pub enum Right {
     ReadCompliance,
     /// Note that points were filed.
     FilePoints,
+    /// Draw zones and tune rules of cameras, on redacted pictures of the moment.
+    TuneRules,
 }
 
 /// Who calls: the result of signing in, or of the listener's own access control.
@@ -133,7 +135,7 @@ impl Principal {
             HoldEvidence, Judge, Lead, ManageAccounts, ManageCustodians, ManageDivisions, ManageDuty,
             PrepareRelease, Publish, ReadAccounts, ReadAlerts, ReadCameras, ReadCompliance, ReadCustodians,
             ReadRegister, ReportExternal, ReportManually, RevealCustodians, RotateKeys, RunNode, RunSinks,
-            SetExtreme, Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
+            SetExtreme, Silence, Supervise, TuneRules, Verify, ViewOriginal, ViewRedacted,
         };
         let rights: &[Right] = match kind {
             PrincipalKind::Console => &[ReadAlerts, ReadCameras, ConnectCameras, ViewRedacted],
@@ -172,6 +174,7 @@ impl Principal {
                 RotateKeys,
                 ReadCompliance,
                 FilePoints,
+                TuneRules,
             ],
             PrincipalKind::Sink | PrincipalKind::Handler => &[ViewRedacted],
         };

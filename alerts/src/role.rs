@@ -26,7 +26,7 @@ pub enum Role {
     Handler,
     /// 核查/督办员: verifies, supervises.
     Verifier,
-    /// 点位管理员: keeps points.
+    /// 点位管理员: keeps points, draws their zones and tunes their rules.
     PointAdmin,
     /// 运维员: keeps devices running.
     Maintainer,
@@ -72,7 +72,7 @@ impl Role {
             HoldEvidence, Judge, Lead, ManageAccounts, ManageCustodians, ManageDivisions, ManageDuty,
             PrepareRelease, ReadAccounts, ReadAlerts, ReadCameras, ReadCompliance, ReadCustodians,
             ReadRegister, ReportExternal, ReportManually, RevealCustodians, RotateKeys, RunSinks, SetExtreme,
-            Silence, Supervise, Verify, ViewOriginal, ViewRedacted,
+            Silence, Supervise, TuneRules, Verify, ViewOriginal, ViewRedacted,
         };
         match self {
             Role::Judge => &[
@@ -120,6 +120,7 @@ impl Role {
                 ManageCustodians,
                 ReadCompliance,
                 FilePoints,
+                TuneRules,
             ],
             // Device alerts, and silences for planned work; no pictures.
             Role::Maintainer => &[ReadAlerts, ReadCameras, ConnectCameras, Silence, ReadCustodians],
@@ -258,6 +259,7 @@ mod tests {
             Right::RevealCustodians,
             Right::ManageCustodians,
             Right::FilePoints,
+            Right::TuneRules,
         ];
         for role in Role::ALL {
             assert!(!role.rights().is_empty(), "{role:?}");

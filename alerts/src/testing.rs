@@ -185,4 +185,5 @@ impl Dice {
 }
 
 /// Random histories of cases.
+pub(crate) mod book;
 pub(crate) mod histories;

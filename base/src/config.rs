@@ -20,6 +20,7 @@ use crate::{
 mod acquire;
 mod api;
 mod audit;
+mod camera_rules;
 mod cases;
 mod filing;
 mod map;
@@ -35,6 +36,7 @@ mod upstream;
 pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
 pub use api::{ApiOptions, ApiTls, SignIn};
 pub use audit::AuditSealing;
+pub use camera_rules::{CameraRules, tuned_for, usual_rules};
 pub use cases::{CaseLimits, CaseOptions, StageLimit};
 pub use filing::{Day, Filing, LegalBasis};
 pub use map::MapTiles;
@@ -42,7 +44,7 @@ pub use parse::{ParseError, base_dir};
 pub use publisher::{ExternalDevice, ExternalPublisher};
 pub use reader::Fault;
 pub use rest::RestOptions;
-pub use rule::{RULED_KINDS, objects};
+pub use rule::{RULED_KINDS, is_health, needs_zone, objects};
 pub use sink::Sink;
 pub use upstream::{MAX_BEHIND, Upstream};
 

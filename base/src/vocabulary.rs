@@ -66,6 +66,7 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(10, "演练培训", "drill or training"),
             label(11, "共享推送", "shared with another system"),
             label(12, "其他", "other"),
+            label(13, "规则调校", "tuning rules"),
         ],
     },
     Enumeration {
@@ -445,6 +446,7 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(5, "督导审计", "supervision or audit"),
             label(6, "依法调取", "legal request"),
             label(7, "共享", "sharing"),
+            label(8, "规则调校", "tuning rules"),
         ],
     },
     Enumeration {

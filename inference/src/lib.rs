@@ -23,6 +23,7 @@ pub mod logbook;
 pub mod rules;
 pub mod spare;
 pub mod track;
+pub mod trial;
 
 mod error;
 pub use error::Error;

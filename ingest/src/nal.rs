@@ -2,9 +2,10 @@
 //! H.265 §7.4.2), how large the pictures are that its parameter sets announce (H.264 §7.3.2.1.1, H.265 §7.3.2.2), and
 //! what its first slice says. Input is hostile: everything is bounded, nothing panics.
 
-use std::ops::Range;
+use std::{ops::Range, sync::LazyLock};
 
 use bytes::{Bytes, BytesMut};
+use memchr::memmem::Finder;
 use xueliang_base::unit::Codec;
 
 mod bits;
@@ -174,16 +175,11 @@ pub fn nals(data: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     })
 }
 
+/// Every byte of every unit passes here: a search that the processor does many bytes at a time.
+static START_CODE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(&[0, 0, 1]));
+
 fn start_code(data: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while let Some(third) = data.get(at + 2) {
-        match third {
-            0 => at += 1,
-            1 if data[at] == 0 && data[at + 1] == 0 => return Some(at),
-            _ => at += 3,
-        }
-    }
-    None
+    START_CODE.find(data.get(from..)?).map(|at| from + at)
 }
 
 /// Whether a supplemental NAL unit holds a recovery point (payload type 6) whose `recovery_frame_cnt` is 0.

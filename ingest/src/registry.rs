@@ -1,5 +1,8 @@
 //! The registry: divisions, cameras, credentials and the configuration revisions that all parts run by.
 //!
+//! Zones and rules of a camera may be *tuned* while the service runs: that is a revision as well, kept as what it changed.
+//! It counts over the configuration file for as long as the file says of that camera what it said then ([`tuned_for`]).
+//!
 //! A revision is immutable: content as canonical JSON with its SHA-256, numbered from 1. Applying the content that is
 //! in force with the credentials that are stored changes nothing; anything else makes the next revision. Secrets are sealed with a key that stands in a
 //! file of its own beside the store (`registry.db.key`, mode 0600): a copy of the store alone opens nothing. Back up both.
@@ -10,8 +13,8 @@ use std::{
 };
 
 use xueliang_base::{
-    config::Config,
-    id::{ConfigRevision, CredentialName},
+    config::{CameraRules, Config, tuned_for},
+    id::{CameraId, ConfigRevision, CredentialName},
     time::{SharedClock, Wall},
 };
 
@@ -41,6 +44,27 @@ pub struct Revision {
     pub sha256: [u8; 32],
 }
 
+/// Zones and rules that somebody set of a camera, or took back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tuning {
+    /// The revision that it became; given by [`Registry::tune`].
+    pub number: ConfigRevision,
+    /// The camera.
+    pub camera: CameraId,
+    /// What it watches for from then on.
+    pub rules: CameraRules,
+    /// Whether somebody set them; otherwise they are those of the configuration file, put in force again.
+    pub set_here: bool,
+    /// What the configuration file said of the camera then ([`tuned_for`]).
+    pub made_for: [u8; 32],
+    /// When; given by [`Registry::tune`].
+    pub at: Wall,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
 /// The registry's store, opened. Its methods block on the disk.
 #[derive(Debug)]
 pub struct Registry {
@@ -56,6 +80,19 @@ impl std::fmt::Debug for SharedClockDebug {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Clock")
     }
+}
+
+/// Has the cameras of a configuration file watch for what was set of them, where that counts; what the file says of those.
+pub fn overlay(config: &mut Config, tuned: &BTreeMap<CameraId, Tuning>) -> BTreeMap<CameraId, CameraRules> {
+    let mut told = BTreeMap::new();
+    for camera in &mut config.cameras {
+        let Some(tuning) = tuned.get(&camera.id) else { continue };
+        if tuning.set_here && tuning.made_for == tuned_for(camera) {
+            told.insert(camera.id.clone(), CameraRules::of(camera));
+            tuning.rules.put_into(camera);
+        }
+    }
+    told
 }
 
 /// The file of that name with an ending added.
@@ -96,6 +133,21 @@ impl Registry {
                 })
         };
         self.store.apply(config, &sealed, kept, by, self.clock.0.wall())
+    }
+    /// Keeps what somebody set of a camera as the next revision: `config`, which has it already. Its number and time are
+    /// given here.
+    pub fn tune(&mut self, mut tuning: Tuning, config: &Config) -> Result<Tuning, Error> {
+        tuning.at = self.clock.0.wall();
+        tuning.number = self.store.tune(&tuning, config)?;
+        Ok(tuning)
+    }
+    /// What was set last of each camera.
+    pub fn tuned(&self) -> Result<BTreeMap<CameraId, Tuning>, Error> {
+        Ok(self.store.latest_tunings()?.into_iter().map(|one| (one.camera.clone(), one)).collect())
+    }
+    /// What was set of a camera, newest first.
+    pub fn tunings_of(&self, camera: &CameraId, limit: usize) -> Result<Vec<Tuning>, Error> {
+        self.store.tunings_of(camera, limit)
     }
     /// The configuration in force.
     pub fn current(&self) -> Result<Option<(ConfigRevision, Config)>, Error> {

@@ -9,6 +9,7 @@
 //! - `explain` answers what a camera did and why there was no alert;
 //! - `footage` makes evidence: redacted stills and previews, original clips;
 //! - `picture` answers with a redacted picture of the moment, made as evidence is and after it;
+//! - `trial` answers what would have come of other rules;
 //! - `report` tells the bus how the cameras are;
 //! - `wire` is the language of workers.
 
@@ -24,4 +25,5 @@ pub mod report;
 pub mod sub_stream;
 #[cfg(test)]
 mod testing;
+pub mod trial;
 pub mod wire;

@@ -60,7 +60,7 @@ impl Bus {
     }
 
     /// The camera of that id, where the principal may see it, and its node.
-    fn node_of(&self, principal: &Principal, camera_id: &str) -> Result<(CameraId, String)> {
+    pub(super) fn node_of(&self, principal: &Principal, camera_id: &str) -> Result<(CameraId, String)> {
         let id: CameraId =
             camera_id.parse().map_err(|fault| Error::Invalid(format!("camera_id: {fault}")))?;
         let Some(node) = self.board().node_of(camera_id, principal.reach().as_deref()) else {

@@ -1,4 +1,4 @@
-//! Pictures of this moment: which camera of an alert may be looked at, and its node asked for one.
+//! Pictures of this moment: which camera of an alert may be looked at, or which one to draw zones on, and its node asked for one.
 
 use xueliang_base::{
     id::{AlertId, CameraId},
@@ -17,6 +17,32 @@ use crate::{
     store::{CaseKey, ListQuery},
 };
 
+/// Refuses who may not look at alerts' cameras, and what no such look is for.
+fn may_look(principal: &Principal, call: &Call) -> Result<()> {
+    check(principal, Right::ViewRedacted)?;
+    match call.purpose {
+        v1::Purpose::Unspecified => return Err(Error::Invalid("purpose: must be set".to_owned())),
+        v1::Purpose::Tune => {
+            return Err(Error::Invalid("purpose: rules are tuned without an alert: leave it out".to_owned()));
+        }
+        _ => {}
+    }
+    if matches!(
+        register::picked(call),
+        CallReason::PartyConcerned
+            | CallReason::PublicRelease
+            | CallReason::Share
+            | CallReason::StateOrgan
+            | CallReason::TuneRules
+            | CallReason::Other
+    ) {
+        let message =
+            "call_reason: what happens now is shown to those who work on it, and leaves by no other way";
+        return Err(Error::Invalid(message.to_owned()));
+    }
+    Ok(())
+}
+
 /// What may be looked at: the node that runs it, and what it is asked for.
 struct Sight {
     node: String,
@@ -31,14 +57,18 @@ impl Bus {
         call: &Call,
         nearby: Option<CameraId>,
     ) -> Result<v1::GetPictureResponse> {
-        let what = Opened { alert: call.alert, nearby: nearby.as_ref().map(ToString::to_string) };
-        let camera = match &what.nearby {
-            Some(camera) => camera.clone(),
+        let camera = match &nearby {
+            Some(camera) => camera.to_string(),
             None => self.0.store.camera_of(call.alert).await?.unwrap_or_default(),
         };
-        let found = self.begin(principal, call, what).await;
+        let what = Opened { alert: call.alert, nearby: nearby.map(|camera| camera.to_string()) };
+        let found = match may_look(principal, call) {
+            Ok(()) => self.begin(principal, what).await,
+            Err(error) => Err(error),
+        };
+        let entry = self.0.evidence.picture_entry(principal, call);
         let token = found.as_ref().ok().and_then(|told| told.as_ref().ok()).map(|(token, _)| token.clone());
-        let told = self.0.evidence.open_picture(principal, call, camera, found).await;
+        let told = self.0.evidence.open_picture(entry, camera, found).await;
         self.0.live.count(true, matches!(told, Ok(Ok(_))));
         if let (Some(token), Err(_)) = (token, &told) {
             self.0.live.openings().close(&token);
@@ -48,28 +78,36 @@ impl Bus {
             Err(none) => self.shown(String::new(), Err(none)),
         })
     }
+    /// One picture of a camera whose zones are drawn: whoever draws needs no more, and each has its entry of the register, on
+    /// disk before. As clear as the zone of an alert is shown, everywhere.
+    pub async fn tuning_picture(
+        &self,
+        principal: &Principal,
+        camera: CameraId,
+    ) -> Result<v1::GetPictureResponse> {
+        let found =
+            match check(principal, Right::TuneRules).and_then(|()| self.tuned(principal, camera.as_str())) {
+                Ok(camera) => Ok(self.drawn_upon(&camera).await.map(|picture| (String::new(), picture))),
+                Err(error) => Err(error),
+            };
+        let entry = self.0.evidence.tuning_entry(principal);
+        let told = self.0.evidence.open_picture(entry, camera.to_string(), found).await;
+        self.0.live.count(true, matches!(told, Ok(Ok(_))));
+        Ok(self.shown(String::new(), told?.map(|(_, picture)| picture)))
+    }
+    async fn drawn_upon(&self, camera: &CameraId) -> Result<Picture, NoPicture> {
+        let corner = |(x, y)| v1::Point { x, y };
+        let zone_outline = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].map(corner).to_vec();
+        let camera_id = camera.to_string();
+        let node = self.runs(&camera_id)?;
+        let question = v1::PictureQuestion { camera_id, zone_outline, ..v1::PictureQuestion::default() };
+        self.ask(&Sight { node, question }).await
+    }
     async fn begin(
         &self,
         principal: &Principal,
-        call: &Call,
         what: Opened,
     ) -> Result<Result<(String, Picture), NoPicture>> {
-        check(principal, Right::ViewRedacted)?;
-        if call.purpose == v1::Purpose::Unspecified {
-            return Err(Error::Invalid("purpose: must be set".to_owned()));
-        }
-        if matches!(
-            register::picked(call),
-            CallReason::PartyConcerned
-                | CallReason::PublicRelease
-                | CallReason::Share
-                | CallReason::StateOrgan
-                | CallReason::Other
-        ) {
-            let message =
-                "call_reason: what happens now is shown to those who work on it, and leaves by no other way";
-            return Err(Error::Invalid(message.to_owned()));
-        }
         let sight = match self.sight(principal, &what).await? {
             Ok(sight) => sight,
             Err(none) => return Ok(Err(none)),
@@ -153,42 +191,50 @@ impl Bus {
     }
     /// What is to be looked at, where it may be now.
     async fn sight(&self, principal: &Principal, what: &Opened) -> Result<Result<Sight, NoPicture>> {
-        let alert = self.alert(principal, what.alert).await?;
+        let (id, nearby) = (what.alert, &what.nearby);
+        let alert = self.alert(principal, id).await?;
         if alert.drill {
             let message = "a drill means nothing at its camera: no picture of it is shown";
             return Ok(Err(NoPicture::new(PictureRefusal::Over, message)));
         }
         let place = alert.place.clone().unwrap_or_default();
-        let camera_id = what.nearby.clone().unwrap_or(place.camera_id);
-        let until = match &what.nearby {
+        let camera_id = nearby.clone().unwrap_or(place.camera_id);
+        let until = match nearby {
             Some(camera) => {
                 if !self.near(principal, &alert).iter().any(|one| one.camera_id == *camera) {
-                    let message = format!("camera_id: {camera} is not near alert {}", what.alert);
+                    let message = format!("camera_id: {camera} is not near alert {id}");
                     return Err(Error::NotFound(message));
                 }
                 window::nearby_until(&alert)
             }
-            None => window::own_until(&alert, self.case_of(&alert, what.alert).await?),
+            None => window::own_until(&alert, self.case_of(&alert, id).await?),
         };
         if until.is_some_and(|until| until < self.0.clock.wall()) {
-            let message = match what.nearby {
+            let message = match nearby {
                 Some(_) => "cameras near an alert are shown until two minutes after it has ended",
                 None => "the alert has ended, and nobody works on its case: its camera is not shown any more",
             };
             return Ok(Err(NoPicture::new(PictureRefusal::Over, message)));
         }
-        let Some(node) = self.board().node_of(&camera_id, None) else {
-            let message =
-                format!("no node of this service runs camera {camera_id:?}: there is no picture of it");
-            return Ok(Err(NoPicture::new(PictureRefusal::Away, message)));
+        let node = match self.runs(&camera_id) {
+            Ok(node) => node,
+            Err(none) => return Ok(Err(none)),
         };
         let mut question = v1::PictureQuestion { camera_id, ..v1::PictureQuestion::default() };
         // Where another system says that something is, nothing is shown less coarsely for that.
-        if what.nearby.is_none() && alert.publisher == node {
+        if nearby.is_none() && alert.publisher == node {
             question.regions = alert.regions;
             question.zone_outline = alert.explanation.unwrap_or_default().zone_outline;
         }
         Ok(Ok(Sight { node, question }))
+    }
+    /// The node that runs a camera.
+    fn runs(&self, camera_id: &str) -> Result<String, NoPicture> {
+        self.board().node_of(camera_id, None).ok_or_else(|| {
+            let message =
+                format!("no node of this service runs camera {camera_id:?}: there is no picture of it");
+            NoPicture::new(PictureRefusal::Away, message)
+        })
     }
     /// Where the case of an alert that has ended stands; `None`: it fires, or there is none.
     async fn case_of(&self, alert: &v1::Alert, id: AlertId) -> Result<Option<v1::CaseState>> {

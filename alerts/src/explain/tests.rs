@@ -5,7 +5,7 @@ use xueliang_base::error::ErrorKind;
 
 use super::*;
 
-const ALL: Takes = Takes { explains: true, connects: true, pictures: true };
+const ALL: Takes = Takes { explains: true, connects: true, pictures: true, trials: true };
 
 fn request() -> v1::ExplainRequest {
     v1::ExplainRequest { camera_id: "gate".into(), from_unix_us: 1, to_unix_us: 2 }

@@ -227,6 +227,17 @@ impl Place {
             "Explain" => {
                 v1::ExplainRequest { camera_id, from_unix_us: 1, to_unix_us: i64::MAX }.encode_to_vec()
             }
+            "GetCameraRules" => v1::GetCameraRulesRequest { camera_id }.encode_to_vec(),
+            "ListRuleChanges" => v1::ListRuleChangesRequest { camera_id }.encode_to_vec(),
+            "TryCameraRules" => {
+                let rules = Some(v1::CameraRules::default());
+                v1::TryCameraRulesRequest { camera_id, rules }.encode_to_vec()
+            }
+            // Those of the configuration file, which are in force: nothing is changed.
+            "PutCameraRules" => {
+                v1::PutCameraRulesRequest { camera_id, rules: None, config_revision: 1, reason }
+                    .encode_to_vec()
+            }
             "RevealCustodian" => v1::RevealCustodianRequest { camera_id, reason }.encode_to_vec(),
             "FilePoints" => filing(&camera_id).encode_to_vec(),
             "GetCase" => v1::GetCaseRequest { key }.encode_to_vec(),

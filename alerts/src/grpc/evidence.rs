@@ -180,6 +180,11 @@ impl EvidenceService for EvidenceApi {
         if !request.opening.is_empty() {
             return Ok(Response::new(self.0.next_picture(&principal, &request.opening).await?));
         }
+        if request.purpose == v1::Purpose::Tune as i32 && request.alert_id.is_empty() {
+            let camera = request.camera_id.parse::<CameraId>();
+            let camera = camera.map_err(|fault| Error::Invalid(format!("camera_id: {fault}")))?;
+            return Ok(Response::new(self.0.tuning_picture(&principal, camera).await?));
+        }
         let call = call(&request.alert_id, request.purpose, request.call_reason, String::new())?;
         let nearby = Some(request.camera_id).filter(|id| !id.is_empty()).map(|id| id.parse::<CameraId>());
         let nearby = nearby.transpose().map_err(|fault| Error::Invalid(format!("camera_id: {fault}")))?;

@@ -24,6 +24,7 @@ use crate::{
     account::{AccountOptions, Accounts, Caller, Cost},
     rights::PrincipalKind,
     role::Role,
+    testing::book::Book,
 };
 
 /// Frames of a stream that are read: its snapshot, and more.
@@ -59,6 +60,7 @@ impl Served {
             .add_service(bus.duty_service())
             .add_service(bus.vocabulary_service())
             .add_service(bus.explain_service())
+            .add_service(bus.rule_service(Arc::new(Book::default())))
             .add_service(bus.clock_service())
             .add_service(bus.suppression_service())
             .add_service(bus.node_service(watch::channel(None).1))

@@ -71,11 +71,11 @@ impl NodeService for NodeApi {
         tracing::info!(node = principal.name, version = request.get_ref().version, "node attached");
         let assignments = WatchStream::new(self.assignments.clone());
         let answers = assignments.filter_map(|one| ready(one.map(v1::AttachResponse::from))).map(Ok);
-        let v1::AttachRequest { explains, connects, pictures, .. } = *request.get_ref();
-        if !explains && !pictures {
+        let v1::AttachRequest { explains, connects, pictures, trials, .. } = *request.get_ref();
+        if !explains && !pictures && !trials {
             return Ok(Response::new(answers.boxed()));
         }
-        let takes = Takes { explains, connects, pictures };
+        let takes = Takes { explains, connects, pictures, trials };
         let questions = self.bus.explainer().attach(&principal.name, takes).map(Ok);
         // It ends with the assignments: questions may always come.
         let assignments = answers.map(Some).chain(stream::once(ready(None)));
@@ -99,6 +99,15 @@ impl NodeService for NodeApi {
         let principal = node(&self.bus, request.extensions(), Some(&request.get_ref().node_id))?;
         self.bus.explainer().answer_picture(&principal.name, request.into_inner());
         Ok(Response::new(v1::AnswerPictureResponse {}))
+    }
+
+    async fn answer_trial(
+        &self,
+        request: Request<v1::AnswerTrialRequest>,
+    ) -> Result<Response<v1::AnswerTrialResponse>, Status> {
+        let principal = node(&self.bus, request.extensions(), Some(&request.get_ref().node_id))?;
+        self.bus.explainer().answer_trial(&principal.name, request.into_inner());
+        Ok(Response::new(v1::AnswerTrialResponse {}))
     }
 
     async fn report(

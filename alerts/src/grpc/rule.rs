@@ -28,7 +28,8 @@ const ALL: &[Service] = {
         ApproveRelease, ConnectCameras, Dispatch, ExamineViewings, FilePoints, GrantViewings, HoldEvidence,
         Judge, ManageAccounts, ManageCustodians, ManageDivisions, ManageDuty, PrepareRelease, Publish,
         ReadAccounts, ReadAlerts, ReadCameras, ReadCompliance, ReadCustodians, ReadRegister, ReportExternal,
-        ReportManually, RevealCustodians, RotateKeys, RunNode, RunSinks, Silence, ViewOriginal, ViewRedacted,
+        ReportManually, RevealCustodians, RotateKeys, RunNode, RunSinks, Silence, TuneRules, ViewOriginal,
+        ViewRedacted,
     };
     use Rule::{Link, Needs, Open, Recorded, SignedIn};
     &[
@@ -177,6 +178,7 @@ const ALL: &[Service] = {
                 ("ListActive", Needs(RunNode)),
                 ("AnswerExplain", Needs(RunNode)),
                 ("AnswerPicture", Needs(RunNode)),
+                ("AnswerTrial", Needs(RunNode)),
             ],
         ),
         (
@@ -187,6 +189,15 @@ const ALL: &[Service] = {
                 ("SetLegalHold", Needs(HoldEvidence)),
                 ("LiftLegalHold", Needs(HoldEvidence)),
                 ("ListLegalHolds", Needs(ReadRegister)),
+            ],
+        ),
+        (
+            "RuleService",
+            &[
+                ("GetCameraRules", Needs(TuneRules)),
+                ("TryCameraRules", Needs(TuneRules)),
+                ("PutCameraRules", Needs(TuneRules)),
+                ("ListRuleChanges", Needs(TuneRules)),
             ],
         ),
         (

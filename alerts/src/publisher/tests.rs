@@ -229,6 +229,12 @@ impl node_service_server::NodeService for Slow {
     ) -> Result<Response<v1::AnswerPictureResponse>, Status> {
         Ok(Response::new(v1::AnswerPictureResponse {}))
     }
+    async fn answer_trial(
+        &self,
+        _: Request<v1::AnswerTrialRequest>,
+    ) -> Result<Response<v1::AnswerTrialResponse>, Status> {
+        Ok(Response::new(v1::AnswerTrialResponse {}))
+    }
 }
 
 #[tokio::test]

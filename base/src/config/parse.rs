@@ -331,15 +331,7 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
     let zones = read_zones(s);
     let mut rules: Vec<Rule> = s.sections("rule", |r| rule::read(r, &zones));
     rules.extend(rule::health(s, &rules));
-    let mut names: BTreeSet<&RuleId> = BTreeSet::new();
-    for rule in &rules {
-        if !names.insert(&rule.id) {
-            s.fault_at(
-                "rule",
-                format!("the rule name {} is used twice; give one of them another id", rule.id),
-            );
-        }
-    }
+    names_once(s, &rules);
     let masks = s.sections("mask", |m| m.req("polygon", polygon));
     // Every key is asked for before any missing one ends the reading, so that all faults are found in one go.
     let id: Option<CameraId> = s.req("id", parsed);
@@ -388,12 +380,25 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
     })
 }
 
+/// Refuses a name that two rules of a camera have.
+pub(super) fn names_once(s: &Section<'_>, rules: &[Rule]) {
+    let mut names: BTreeSet<&RuleId> = BTreeSet::new();
+    for rule in rules {
+        if !names.insert(&rule.id) {
+            s.fault_at(
+                "rule",
+                format!("the rule name {} is used twice; give one of them another id", rule.id),
+            );
+        }
+    }
+}
+
 fn gate(value: &DeValue<'_>) -> Result<Gate, String> {
     let word = text(value)?;
     Gate::from_word(&word).ok_or_else(|| format!("{word:?}: use \"off\", \"shadow\" or \"enforce\""))
 }
 
-fn read_zones(s: &Section<'_>) -> Vec<Zone> {
+pub(super) fn read_zones(s: &Section<'_>) -> Vec<Zone> {
     let mut seen: BTreeSet<ZoneId> = BTreeSet::new();
     s.sections("zone", |z| {
         let id: Option<ZoneId> = z.req("id", parsed);

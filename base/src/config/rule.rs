@@ -65,8 +65,13 @@ pub const RULED_KINDS: [Kind; 15] = [
 const HEALTH: [Kind; 5] =
     [Kind::CamOffline, Kind::CamCovered, Kind::CamMoved, Kind::ImgDark, Kind::ImgFreeze];
 
+/// Whether a rule of this kind is about the camera itself.
+pub fn is_health(kind: Kind) -> bool {
+    HEALTH.contains(&kind)
+}
+
 /// Whether a rule of this kind needs a zone that the camera declares.
-fn needs_zone(kind: Kind) -> bool {
+pub fn needs_zone(kind: Kind) -> bool {
     matches!(
         kind,
         Kind::WaterZoneEntry

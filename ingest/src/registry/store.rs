@@ -17,15 +17,16 @@ use sha2::{Digest, Sha256};
 use xueliang_base::{
     config::Config,
     error::ErrorKind,
-    id::{ConfigRevision, CredentialName, DivisionCode},
+    id::{CameraId, ConfigRevision, CredentialName, DivisionCode},
     time::Wall,
 };
 
-use super::Revision;
+use super::{Revision, Tuning};
 use crate::Error;
 
 /// The schema in steps; their number is its version. Every change adds a step.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE revision (
     number INTEGER PRIMARY KEY CHECK (number > 0),
     config TEXT NOT NULL,
@@ -55,7 +56,27 @@ CREATE TABLE credential (
     name TEXT PRIMARY KEY,
     sealed BLOB NOT NULL
 ) STRICT;
-"];
+",
+    "
+-- Revisions, too: each is the one before with other zones and rules of one camera.
+CREATE TABLE tuning (
+    number INTEGER PRIMARY KEY CHECK (number > 0),
+    camera TEXT NOT NULL,
+    rules TEXT NOT NULL,
+    set_here INTEGER NOT NULL CHECK (set_here IN (0, 1)),
+    made_for BLOB NOT NULL CHECK (length(made_for) = 32),
+    sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    at_us INTEGER NOT NULL,
+    set_by TEXT NOT NULL,
+    why TEXT NOT NULL
+) STRICT;
+CREATE INDEX tuning_of_camera ON tuning (camera, number);
+CREATE TRIGGER tuning_is_never_changed BEFORE UPDATE ON tuning
+    BEGIN SELECT RAISE(ABORT, 'a configuration revision is immutable: apply a new one'); END;
+CREATE TRIGGER tuning_is_never_deleted BEFORE DELETE ON tuning
+    BEGIN SELECT RAISE(ABORT, 'a configuration revision is immutable: apply a new one'); END;
+",
+];
 
 /// The store, opened.
 pub(super) struct Store {
@@ -137,17 +158,10 @@ impl Store {
             path: self.path.clone(),
             reason: format!("a configuration does not become JSON ({error})"),
         };
-        // Through a value, whose maps are sorted: the same content gives the same bytes.
-        let json =
-            serde_json::to_value(config).and_then(|value| serde_json::to_string(&value)).map_err(damaged)?;
+        let json = canonical(config).map_err(damaged)?;
         let sha256: [u8; 32] = Sha256::digest(json.as_bytes()).into();
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
-        let newest: Option<(i64, Vec<u8>)> = tx
-            .query_row("SELECT number, sha256 FROM revision ORDER BY number DESC LIMIT 1", [], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()
-            .map_err(&fail)?;
+        let newest = newest_sum(&tx).map_err(&fail)?;
         let number = match newest {
             Some((number, before)) if before == sha256 && kept(&sealed_in(&tx, &self.path)?) => {
                 return Ok((ConfigRevision(number.unsigned_abs()), false));
@@ -171,11 +185,132 @@ impl Store {
     }
 
     pub(super) fn newest(&self) -> Result<Option<Revision>, Error> {
-        self.one("SELECT * FROM revision ORDER BY number DESC LIMIT 1", [])
+        self.upto(i64::MAX)
     }
 
     pub(super) fn revision(&self, number: ConfigRevision) -> Result<Option<Revision>, Error> {
-        self.one("SELECT * FROM revision WHERE number = ?", [i64::try_from(number.0).unwrap_or(i64::MAX)])
+        let found = self.upto(i64::try_from(number.0).unwrap_or(i64::MAX))?;
+        Ok(found.filter(|revision| revision.number == number))
+    }
+
+    /// The newest revision up to a number: one that holds a whole configuration, with what was tuned since.
+    fn upto(&self, number: i64) -> Result<Option<Revision>, Error> {
+        let whole =
+            self.one("SELECT * FROM revision WHERE number <= ? ORDER BY number DESC LIMIT 1", [number])?;
+        let Some(mut revision) = whole else { return Ok(None) };
+        let from = i64::try_from(revision.number.0).unwrap_or(i64::MAX);
+        let tuned = self.tunings("number > ? AND number <= ? ORDER BY number", params![from, number])?;
+        let Some((_, last)) = tuned.last() else { return Ok(Some(revision)) };
+        let sum = *last;
+        for (tuning, _) in tuned {
+            if let Some(camera) = revision.config.cameras.iter_mut().find(|one| one.id == tuning.camera) {
+                tuning.rules.put_into(camera);
+            }
+            (revision.number, revision.applied, revision.by) = (tuning.number, tuning.at, tuning.by);
+        }
+        let damaged = |reason: String| Error::DamagedStore { path: self.path.clone(), reason };
+        let json = canonical(&revision.config).map_err(|error| damaged(error.to_string()))?;
+        if Sha256::digest(json.as_bytes())[..] != sum {
+            let number = revision.number;
+            return Err(damaged(format!("revision {number} does not have the checksum it was stored with")));
+        }
+        revision.sha256 = sum;
+        Ok(Some(revision))
+    }
+
+    /// Keeps other zones and rules of one camera as the next revision, `config`, which has them.
+    pub(super) fn tune(&mut self, tuning: &Tuning, config: &Config) -> Result<ConfigRevision, Error> {
+        let fail = fault(&self.path);
+        let damaged = |error: serde_json::Error| Error::DamagedStore {
+            path: self.path.clone(),
+            reason: format!("rules do not become JSON ({error})"),
+        };
+        let sha256: [u8; 32] = Sha256::digest(canonical(config).map_err(damaged)?.as_bytes()).into();
+        let rules = serde_json::to_string(&tuning.rules).map_err(damaged)?;
+        let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
+        let number = newest_sum(&tx).map_err(&fail)?.map_or(1, |(number, _)| number + 1);
+        tx.execute(
+            "INSERT INTO tuning (number, camera, rules, set_here, made_for, sha256, at_us, set_by, why)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                number,
+                tuning.camera.as_str(),
+                rules,
+                tuning.set_here,
+                tuning.made_for,
+                sha256,
+                tuning.at.0,
+                tuning.by,
+                tuning.why,
+            ],
+        )
+        .map_err(&fail)?;
+        tx.commit().map_err(&fail)?;
+        Ok(ConfigRevision(number.unsigned_abs()))
+    }
+
+    /// What was tuned last of each camera.
+    pub(super) fn latest_tunings(&self) -> Result<Vec<Tuning>, Error> {
+        let latest = "number IN (SELECT max(number) FROM tuning GROUP BY camera)";
+        Ok(self.tunings(latest, [])?.into_iter().map(|(tuning, _)| tuning).collect())
+    }
+
+    /// What was tuned of a camera, newest first.
+    pub(super) fn tunings_of(&self, camera: &CameraId, limit: usize) -> Result<Vec<Tuning>, Error> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let of = "camera = ? ORDER BY number DESC LIMIT ?";
+        let found = self.tunings(of, params![camera.as_str(), limit])?;
+        Ok(found.into_iter().map(|(tuning, _)| tuning).collect())
+    }
+
+    /// Tunings with the sums of the configurations that they led to.
+    fn tunings(
+        &self,
+        which: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<(Tuning, [u8; 32])>, Error> {
+        type Row_ = (i64, String, String, bool, [u8; 32], [u8; 32], i64, String, String);
+        let fail = fault(&self.path);
+        let sql = format!(
+            "SELECT number, camera, rules, set_here, made_for, sha256, at_us, set_by, why FROM tuning WHERE {which}"
+        );
+        let mut statement = self.db.prepare(&sql).map_err(&fail)?;
+        let row = |row: &Row<'_>| {
+            let fields: Row_ = (
+                row.get(0)?,
+                row.get(1)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+                row.get(6)?,
+                row.get(7)?,
+                row.get(8)?,
+            );
+            Ok(fields)
+        };
+        let mut found = Vec::new();
+        for row in statement.query_map(parameters, row).map_err(&fail)? {
+            let (number, camera, rules, set_here, made_for, sha256, at_us, by, why) = row.map_err(&fail)?;
+            let damaged = |reason: String| Error::DamagedStore {
+                path: self.path.clone(),
+                reason: format!("revision {number} cannot be read ({reason})"),
+            };
+            let tuning = Tuning {
+                number: ConfigRevision(number.unsigned_abs()),
+                camera: camera
+                    .parse()
+                    .map_err(|error: xueliang_base::id::IdError| damaged(error.to_string()))?,
+                rules: serde_json::from_str(&rules).map_err(|error| damaged(error.to_string()))?,
+                set_here,
+                made_for,
+                at: Wall(at_us),
+                by,
+                why,
+            };
+            found.push((tuning, sha256));
+        }
+        Ok(found)
     }
 
     fn one(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Option<Revision>, Error> {
@@ -251,6 +386,17 @@ impl Store {
         copy.pragma_update(None, "journal_mode", "DELETE")?;
         copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
     }
+}
+
+/// Through a value, whose maps are sorted: the same content gives the same bytes.
+fn canonical(config: &Config) -> serde_json::Result<String> {
+    serde_json::to_value(config).and_then(|value| serde_json::to_string(&value))
+}
+
+/// Number and sum of the newest revision, whether it holds a whole configuration or what was tuned.
+fn newest_sum(db: &Connection) -> rusqlite::Result<Option<(i64, [u8; 32])>> {
+    let sql = "SELECT number, sha256 FROM revision UNION ALL SELECT number, sha256 FROM tuning ORDER BY number DESC LIMIT 1";
+    db.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).optional()
 }
 
 fn sealed_in(db: &Connection, path: &Path) -> Result<BTreeMap<CredentialName, Vec<u8>>, Error> {

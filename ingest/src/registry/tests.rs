@@ -210,3 +210,89 @@ fn those_who_open_a_new_registry_at_once_share_one_key_and_count_on() {
     assert_eq!(numbers, [1, 2, 3, 4]);
     assert_eq!(open(&path).unwrap().credentials().unwrap(), secrets("a"));
 }
+
+fn tuning(camera: &str, rules: &str, file: &Config) -> (Tuning, Config) {
+    let mut config = file.clone();
+    let camera = config.cameras.iter_mut().find(|one| one.id.as_str() == camera).unwrap();
+    let tuning = Tuning {
+        number: ConfigRevision(0),
+        camera: camera.id.clone(),
+        rules: CameraRules::parse(rules).unwrap(),
+        set_here: true,
+        made_for: tuned_for(camera),
+        at: Wall(0),
+        by: "li".to_owned(),
+        why: "the lane was drawn too wide".to_owned(),
+    };
+    tuning.rules.put_into(camera);
+    (tuning, config)
+}
+
+const SMOKE: &str = "[[rule]]\nkind = \"FIRE_SMOKE\"\n";
+
+#[test]
+fn what_was_tuned_is_a_revision_and_counts_until_the_file_says_something_else() {
+    let (_folder, path) = folder();
+    let mut registry = open(&path).unwrap();
+    let file = config(TEXT);
+    registry.apply(&file, &secrets("a"), "file").unwrap();
+    let (first, then) = tuning("gate-1", SMOKE, &file);
+    let kept = registry.tune(first, &then).unwrap();
+    assert_eq!((kept.number, kept.at), (ConfigRevision(2), Wall(1_767_225_600_000_000)));
+    let (second, both) = tuning("gate-2", SMOKE, &then);
+    assert_eq!(registry.tune(second, &both).unwrap().number, ConfigRevision(3));
+    drop(registry);
+
+    let mut registry = open(&path).unwrap();
+    assert_eq!(registry.current().unwrap(), Some((ConfigRevision(3), both.clone())));
+    let past = registry.revision(ConfigRevision(2)).unwrap().unwrap();
+    assert_eq!((past.config, past.by.as_str()), (then, "li"));
+    assert_eq!(registry.revision(ConfigRevision(1)).unwrap().unwrap().config, file);
+    assert_eq!(registry.revision(ConfigRevision(4)).unwrap(), None);
+
+    // The file as it was: what was tuned counts, and nothing is new.
+    let mut read = file.clone();
+    let told = overlay(&mut read, &registry.tuned().unwrap());
+    assert_eq!(read, both);
+    assert_eq!(told.keys().map(CameraId::as_str).collect::<Vec<_>>(), ["gate-1", "gate-2"]);
+    assert_eq!(told[&file.cameras[0].id], CameraRules::of(&file.cameras[0]));
+    assert_eq!(registry.apply(&read, &secrets("a"), "file").unwrap(), (ConfigRevision(3), false));
+
+    // The file says something else of one camera: there it counts. Of the other it says what it said.
+    let mut read = config(&TEXT.replacen("url =", "view = 2\nurl =", 1));
+    let told = overlay(&mut read, &registry.tuned().unwrap());
+    assert_eq!(told.keys().map(CameraId::as_str).collect::<Vec<_>>(), ["gate-2"]);
+    assert_eq!(CameraRules::of(&read.cameras[0]), CameraRules::of(&file.cameras[0]));
+    assert_eq!(registry.apply(&read, &secrets("a"), "file").unwrap(), (ConfigRevision(4), true));
+    assert_eq!(registry.current().unwrap(), Some((ConfigRevision(4), read.clone())));
+
+    // What was taken back is the file's.
+    let (mut back, _) = tuning("gate-2", SMOKE, &file);
+    (back.rules, back.set_here) = (CameraRules::of(&file.cameras[1]), false);
+    back.rules.put_into(&mut read.cameras[1]);
+    registry.tune(back, &read).unwrap();
+    assert_eq!(registry.current().unwrap(), Some((ConfigRevision(5), read)));
+    let mut read = file.clone();
+    overlay(&mut read, &registry.tuned().unwrap());
+    assert_eq!(CameraRules::of(&read.cameras[1]), CameraRules::of(&file.cameras[1]));
+    let of = registry.tunings_of(&file.cameras[1].id, 10).unwrap();
+    assert_eq!(
+        of.iter().map(|one| (one.number.0, one.set_here)).collect::<Vec<_>>(),
+        [(5, false), (3, true)]
+    );
+}
+
+#[test]
+fn what_was_tuned_can_be_neither_changed_nor_deleted() {
+    let (_folder, path) = folder();
+    let mut registry = open(&path).unwrap();
+    registry.apply(&config(TEXT), &secrets("a"), "file").unwrap();
+    let (one, then) = tuning("gate-1", SMOKE, &config(TEXT));
+    registry.tune(one, &then).unwrap();
+    for sql in ["UPDATE tuning SET set_by = 'me'", "DELETE FROM tuning"] {
+        assert!(stranger(&path, sql).unwrap_err().contains("immutable"));
+    }
+    stranger(&path, "DROP TRIGGER tuning_is_never_changed").unwrap();
+    stranger(&path, "UPDATE tuning SET rules = '{\"zones\":[],\"rules\":[]}'").unwrap();
+    assert_eq!(open(&path).unwrap().current().unwrap_err().kind(), ErrorKind::DataLoss);
+}

@@ -13800,7 +13800,8 @@ pub struct GetPictureRequest {
     /// Which alert; empty with PURPOSE_TUNE.
     #[prost(string, tag = "2")]
     pub alert_id: ::prost::alloc::string::String,
-    /// A camera near that of the alert; empty: its own. With PURPOSE_TUNE the camera whose zones are drawn.
+    /// A camera near that of the alert; empty: its own. With PURPOSE_TUNE the camera whose zones are drawn: one
+    /// picture, and nothing is opened.
     #[prost(string, tag = "3")]
     pub camera_id: ::prost::alloc::string::String,
     /// Why.
@@ -19186,6 +19187,9 @@ pub struct TriedRule {
     /// Earlier ones that were left out.
     #[prost(uint64, tag = "7")]
     pub left_out: u64,
+    /// Looks that said nothing about it, since its models did not see them.
+    #[prost(uint64, tag = "8")]
+    pub silent: u64,
 }
 /// Entries that told a rule nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -139,10 +140,16 @@ pub struct Noted {
     pub interval: Option<std::time::Duration>,
 }
 
-/// One camera, shared between its session's thread and the looks task.
+/// One camera, shared between its session's thread and the looks task: what it is registered as, and what it sends.
 pub struct Cell {
     /// Its registration.
     pub camera: Arc<Camera>,
+    feed: Arc<Feed>,
+}
+
+/// What a camera sends: it outlives another registration that is read in the same way.
+pub struct Feed {
+    id: CameraId,
     /// Its units.
     pub ring: Ring,
     /// Its sub-stream, where it has one.
@@ -173,8 +180,33 @@ impl Cell {
         let (live, every_unit) = (Mutex::new(Live::new(now_wall)), AtomicBool::new(true));
         let noted = Noted { looked: None, undecided: false, acquire: camera.acquire, interval: None };
         let noted = Mutex::new(noted);
-        Self { camera, ring, sub, live, dirty, encoded: Mutex::default(), every_unit, noted }
+        let (id, encoded) = (camera.id.clone(), Mutex::default());
+        let feed = Arc::new(Feed { id, ring, sub, live, dirty, encoded, every_unit, noted });
+        Self { camera, feed }
     }
+    /// The same session and ring under other zones and rules.
+    #[must_use]
+    pub fn watching_for(&self, camera: Arc<Camera>) -> Self {
+        Self { camera, feed: self.feed.clone() }
+    }
+    /// Whether both are of one session and ring.
+    pub fn shares_feed(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.feed, &other.feed)
+    }
+    /// Where its session delivers to.
+    pub fn feed(&self) -> Arc<Feed> {
+        self.feed.clone()
+    }
+}
+
+impl Deref for Cell {
+    type Target = Feed;
+    fn deref(&self) -> &Feed {
+        &self.feed
+    }
+}
+
+impl Feed {
     /// Encoded bytes that its rings hold.
     pub fn ring_bytes(&self) -> u64 {
         self.ring.pending().bytes + self.sub.as_ref().map_or(0, |sub| sub.ring.pending().bytes)
@@ -234,7 +266,7 @@ impl Cell {
     }
 }
 
-impl UnitSink for Cell {
+impl UnitSink for Feed {
     fn unit(&self, unit: AccessUnit) {
         self.lock().took(&unit);
         let woken = {
@@ -248,12 +280,12 @@ impl UnitSink for Cell {
         self.ring.push(unit);
         // In this order: whoever wants every unit from this moment on asks the ring after saying so.
         if told || self.every_unit.load(Ordering::Acquire) {
-            self.dirty.mark(&self.camera.id);
+            self.dirty.mark(&self.id);
         }
     }
     fn signal(&self, change: SignalChange) {
         self.lock().turned(change);
-        self.dirty.mark(&self.camera.id);
+        self.dirty.mark(&self.id);
     }
 }
 
@@ -297,6 +329,30 @@ mod tests {
         assert_eq!(unit(720, false, true), (two, two));
         assert_eq!(unit(722, true, false), (two, two));
         assert_eq!(unit(724, true, false), (two, two));
+    }
+
+    #[test]
+    fn what_a_camera_sends_goes_on_under_other_rules() {
+        let camera =
+            xueliang_base::config::Config::parse(CONFIG, std::path::Path::new("/etc")).unwrap().cameras;
+        let ring = Ring::new(1 << 20, Duration::from_secs(30));
+        let cell = Cell::new(Arc::new(camera[0].clone()), ring, Arc::default(), Wall(0));
+        let mut other = camera[0].clone();
+        other.rules.clear();
+        let next = cell.watching_for(Arc::new(other));
+        assert!(next.shares_feed(&cell) && next.camera.rules.is_empty());
+        cell.feed().unit(AccessUnit {
+            seq: 1,
+            codec: Codec::H264,
+            keyframe: true,
+            discontinuity: false,
+            pts_us: None,
+            arrival: Mono(1),
+            arrival_wall: Wall(0),
+            camera_time: None,
+            data: vec![0; 10].into(),
+        });
+        assert_eq!(next.ring.account().received, 1);
     }
 
     #[test]

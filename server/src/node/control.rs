@@ -32,7 +32,7 @@ use xueliang_ingest::{
 };
 use xueliang_proto::v1::{
     AttachRequest, AttachResponse, ConnectOrder, ExplainQuestion, ListActiveRequest, PictureQuestion,
-    node_service_client::NodeServiceClient,
+    TrialQuestion, node_service_client::NodeServiceClient,
 };
 
 mod acquire;
@@ -50,6 +50,7 @@ use super::{
     looks::{Assignment, Order},
     picture::{self, Pictures},
     report::Retired,
+    trial,
 };
 
 /// Largest assignment or evidence message.
@@ -194,6 +195,7 @@ impl Control {
             explains: true,
             connects: true,
             pictures: true,
+            trials: true,
         };
         let mut stream = bus.attach(request).await.context("attach")?.into_inner();
         let active = bus
@@ -208,6 +210,8 @@ impl Control {
                 self.explain(question);
             } else if let Some(question) = message.picture.take() {
                 self.picture(question);
+            } else if let Some(question) = message.trial.take() {
+                self.try_rules(question);
             } else if let Some(order) = message.connect.take() {
                 self.connect(&order).await;
             } else {
@@ -228,6 +232,12 @@ impl Control {
     fn picture(&self, question: PictureQuestion) {
         let ControlSpec { node, channel, pictures, .. } = &self.spec;
         tokio::spawn(picture::answer(node.clone(), channel.clone(), pictures.clone(), question));
+    }
+
+    /// Likewise with a trial of rules.
+    fn try_rules(&self, question: TrialQuestion) {
+        let ControlSpec { node, channel, looks, .. } = &self.spec;
+        tokio::spawn(trial::answer(node.clone(), channel.clone(), looks.clone(), question));
     }
 
     /// Has a camera connected for a while. One that is connected all the time needs no asking.

@@ -49,7 +49,7 @@ mod times;
 pub use acquire::{cover, need_at};
 pub use assign::Assignment;
 use explain::Teller;
-pub use explain::{ExplainAsk, Told, Untold};
+pub use explain::{Compared, ExplainAsk, Told, TrialAsk, Untold};
 pub use facts::{CameraFacts, LooksFacts};
 use keep::Keeper;
 pub use need::{need, need_of};
@@ -107,6 +107,8 @@ pub enum Order {
     WriteJournals,
     /// Tell what a camera did.
     Explain(ExplainAsk),
+    /// Tell what would have come of other rules.
+    Try(TrialAsk),
 }
 
 struct Slot {
@@ -236,6 +238,7 @@ pub async fn run(spec: LooksSpec, mut orders: mpsc::Receiver<Order>) {
                 Some(Order::Pool(event)) => looks.pool(event),
                 Some(Order::WriteJournals) => looks.want_journals(),
                 Some(Order::Explain(ask)) => looks.explain(ask),
+                Some(Order::Try(ask)) => looks.try_rules(ask),
                 None => return,
             },
             Some(answered) = answers.recv() => looks.answered(answered),

@@ -24,7 +24,7 @@ use tonic::{codegen::http::HeaderMap, transport::Server};
 use tracing::{error, info, warn};
 use xueliang_alerts::{
     account::Caller,
-    assignment::{Assignment, Secret},
+    assignment::Assignment,
     audit::AuditOptions,
     bus::{Bus, BusOptions},
     evidence::EvidenceOptions,
@@ -40,13 +40,14 @@ use xueliang_base::{
     id::{ConfigRevision, CredentialName},
     metrics::Metrics,
     shutdown::{self, Stopping},
-    time::{SharedClock, SystemClock},
+    time::SystemClock,
 };
-use xueliang_ingest::{credentials::Credentials, registry::Registry};
+use xueliang_ingest::credentials::Credentials;
 
 use self::{
     callers::{Callers, token_faults},
     public::Public,
+    rules::Imported,
 };
 use crate::{
     cli::{read_config, refuse_unserved},
@@ -63,6 +64,7 @@ mod health;
 mod measure;
 mod own_alerts;
 mod public;
+mod rules;
 pub mod sinks;
 pub mod tls;
 
@@ -131,22 +133,24 @@ async fn start(config: &Path, state_dir: &Path, stopping: Stopping) -> anyhow::R
     state.create()?;
     // Before anything that takes long: opening a large store is no hanging.
     Pulse::new(clock.clone()).serve(&state.pulse_socket("bus"), stopping.clone())?;
-    let (config, assignment) = import(&state, wanted(config).await, clock.clone()).await?;
+    let wanted = wanted(config).await;
+    let imported = rules::import(state.registry(), wanted, clock.clone(), stopping.clone()).await?;
+    let Imported { config, revision, assignments, rules } = imported;
 
-    let external = Arc::new(External::of(&config, assignment.revision));
-    let options = bus_options(&config, assignment.revision, Arc::clone(&external));
+    let external = Arc::new(External::of(&config, revision));
+    let options = bus_options(&config, revision, Arc::clone(&external));
     let bus = Bus::open(state.root(), clock.clone(), options)?;
     bus.seed_divisions(config.divisions.clone()).await?;
     let metrics = Arc::new(Metrics::new("bus"));
     let accounts = accounts::open(&state, &config, &bus).await?;
     let measuring =
-        measure::spawn(&state, &bus, &accounts, &config, assignment.revision.0, &metrics, stopping.clone())?;
+        measure::spawn(&state, &bus, &accounts, &config, assignments.clone(), &metrics, stopping.clone())?;
 
-    let revision = assignment.revision;
-    let nodes = serve_nodes(&state, &config, &bus, assignment, stopping.clone())?;
+    let nodes = serve_nodes(&state, &config, &bus, assignments, stopping.clone())?;
     let sinks = sinks::of(&bus, &config);
     let callers = Callers::of(&config, external, accounts.clone());
-    let public = Public::new(&bus, accounts.clone(), callers, &sinks, stopping.clone()).await?;
+    let public =
+        Public::new(&bus, accounts.clone(), callers, &sinks, Arc::new(rules), stopping.clone()).await?;
     let local = public.serve_local(&state, stopping.clone())?;
     let consoles = public.serve_address(&config, stopping.clone()).await?;
     let page = console::serve(&config, &public, stopping.clone()).await?;
@@ -237,57 +241,6 @@ async fn wanted(path: &Path) -> anyhow::Result<Wanted> {
     Ok((config, credentials))
 }
 
-/// Imports the configuration as a revision (a new one only when something changed). What was broken while the service
-/// ran must not stop a bus that is started again: then the revision in force stays in force.
-async fn import(
-    state: &StateDir,
-    wanted: anyhow::Result<Wanted>,
-    clock: SharedClock,
-) -> anyhow::Result<(Config, Assignment)> {
-    let path = state.registry();
-    // SQLite blocks: the registry is opened and used on a thread of its own.
-    let (reply, applied) = tokio::sync::oneshot::channel();
-    std::thread::Builder::new().name("registry".to_owned()).spawn(move || {
-        let work = || -> anyhow::Result<_> {
-            let mut registry = Registry::open(&path, clock)?;
-            let fault = match wanted {
-                Ok((config, credentials)) => {
-                    let (revision, changed) = registry.apply(&config, &credentials, "configuration file")?;
-                    info!(%revision, changed, cameras = config.cameras.len(), "configuration imported");
-                    None
-                }
-                Err(fault) => Some(fault),
-            };
-            let (revision, config) = match (registry.current()?, fault) {
-                (Some(current), None) => current,
-                (Some(current), Some(fault)) => {
-                    error!(
-                        error = format!("{fault:#}"),
-                        revision = %current.0,
-                        "the configuration cannot be used, keeping the revision in force"
-                    );
-                    current
-                }
-                (None, Some(fault)) => return Err(fault),
-                (None, None) => bail!("no configuration was ever imported"),
-            };
-            Ok((revision, config, registry.credentials()?))
-        };
-        // The asker waits, unless the bus is being stopped.
-        drop(reply.send(work()));
-    })?;
-    let (revision, config, credentials) = applied.await.context("the registry's thread ended")??;
-    let credentials = credentials
-        .iter()
-        .map(|(name, credentials)| {
-            let (user, password) = credentials.expose();
-            (name.to_string(), Secret { user: user.to_owned(), password: password.to_owned() })
-        })
-        .collect();
-    let assignment = Assignment { revision, config_json: serde_json::to_vec(&config)?.into(), credentials };
-    Ok((config, assignment))
-}
-
 /// Reads a user and password where the configuration says.
 pub fn read_credentials(source: &CredentialSource) -> anyhow::Result<Credentials> {
     match source {
@@ -315,11 +268,9 @@ fn serve_nodes(
     state: &StateDir,
     config: &Config,
     bus: &Bus,
-    assignment: Assignment,
+    assignments: watch::Receiver<Option<Assignment>>,
     mut stopping: Stopping,
 ) -> anyhow::Result<Serving> {
-    // A revision is in force until this process is asked to stop; then the nodes' streams end.
-    let (assigned, assignments) = watch::channel(Some(assignment));
     let socket = state.bus_socket();
     exposition::remove_stale(&socket)?;
     let listener = UnixListener::bind(&socket).with_context(|| format!("listen on {}", socket.display()))?;
@@ -331,10 +282,8 @@ fn serve_nodes(
         .add_service(bus.alert_service())
         .add_service(bus.node_service(assignments));
     Ok(tokio::spawn(async move {
-        let stop = async move {
-            stopping.wait().await;
-            drop(assigned);
-        };
+        // The nodes' streams end with the assignments (`rules.rs`).
+        let stop = async move { stopping.wait().await };
         let served = router.serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop).await;
         if let Err(error) = served {
             error!(%error, "the nodes' listener ended");

@@ -249,6 +249,7 @@ async fn first_config(
             explains: false,
             connects: false,
             pictures: false,
+            trials: false,
         };
         let attached = match bus.attach(request).await {
             Ok(stream) => stream.into_inner().message().await,

@@ -27,6 +27,7 @@ mod python;
 mod reconfiguration;
 mod substream;
 mod supervision;
+mod tuning;
 mod upstream;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -167,6 +168,8 @@ async fn killing_any_role_in_mid_look_loses_nothing_acknowledged_and_doubles_not
         let before = until("metrics", MINUTE, looked).await.unwrap();
         // A look that cannot end is in flight when the signal comes.
         service.signal("worker", Signal::STOP);
+        // Reports come once a second: those of before tell of looks that have ended since.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         until("a look is in flight", MINUTE, async || {
             (service.units("busy", "in_flight").await.ok()? > 0.0).then_some(())
         })

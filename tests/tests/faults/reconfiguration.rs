@@ -16,16 +16,16 @@ async fn every_unit_stays_accounted_for_when_cameras_change_and_go() {
     }
     assert_eq!(service.units_missing(3).await.unwrap(), 0.0);
 
-    // One gets a rule and with it a new session, ring and account; one goes. The bus reads the file when it starts.
+    // One gets another weight and with it a new session, ring and account; one goes. The bus reads the file when it starts.
     service
         .edit(|text| {
             let (rest, _) = text.split_once("[[camera]]\nid = \"removed\"").unwrap();
-            format!("{rest}{EMPTY_ZONE}")
+            rest.replace("id = \"changed\"\n", "id = \"changed\"\nweight = 2\n")
         })
         .unwrap();
     service.signal("bus", Signal::KILL);
     let mut received = before[1];
-    until("the camera goes on under its new rules", MINUTE, async || {
+    until("the camera goes on under its new registration", MINUTE, async || {
         // Not a moment in between at which less was received than before.
         let now = service.units("changed", "received").await.ok()?;
         assert!(now == 0.0 || now >= received, "{now} after {received}");

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{error, info, info_span, warn};
 use xueliang_base::{
     backoff::Backoff,
-    config::{Config, Stream},
+    config::{Camera, CameraRules, Config, Stream},
     id::{CameraId, CredentialName},
     time::{Mono, SharedClock},
 };
@@ -57,7 +57,7 @@ impl Session {
     fn new(cell: Arc<Cell>, spec: SessionSpec, now: Mono) -> Self {
         let backoff = Backoff::new(Duration::from_secs(1), RESTART_CAP, spec.first_seq);
         let past = SessionStats::default();
-        let sink = cell.clone();
+        let sink = cell.feed();
         let (sub, handle, turn) = (None, None, None);
         Self { cell, sink, sub, spec, handle, turn, past, started: now, restart_at: now, backoff }
     }
@@ -67,6 +67,14 @@ impl Session {
         let spec = SessionSpec { stream: stream.clone(), first_seq: 1, ..self.spec.clone() };
         self.sub = Some(Box::new(Self { sink: sub, ..Self::new(self.cell.clone(), spec, self.started) }));
         self
+    }
+    /// Its camera has other zones and rules.
+    fn watch_for(&mut self, camera: &Arc<Camera>) {
+        let cell = Arc::new(self.cell.watching_for(camera.clone()));
+        if let Some(sub) = &mut self.sub {
+            sub.cell = cell.clone();
+        }
+        self.cell = cell;
     }
     /// It and that of its sub-stream.
     pub(super) fn all(&self) -> impl Iterator<Item = &Session> {
@@ -192,6 +200,14 @@ impl Sessions {
                 Some(session) if *session.cell.camera == *camera && session.spec.reads_like(&spec) => {
                     self.running.insert(camera.id.clone(), session);
                 }
+                Some(mut session)
+                    if differs_in_rules_alone(&session.cell.camera, camera, config)
+                        && session.spec.reads_like(&spec) =>
+                {
+                    info!(camera = %camera.id, "zones and rules changed, its session goes on");
+                    session.watch_for(&Arc::new(camera.clone()));
+                    self.running.insert(camera.id.clone(), session);
+                }
                 Some(session) => {
                     changed.push(session);
                     to_start.push((camera, spec));
@@ -254,6 +270,14 @@ impl Sessions {
         let ended: Vec<Session> = std::mem::take(&mut self.running).into_values().collect();
         end(&ended).await;
     }
+}
+
+/// Whether a camera is the same but for its zones and rules, and what is read of it, too.
+fn differs_in_rules_alone(before: &Camera, now: &Camera, config: &Config) -> bool {
+    let mut same = before.clone();
+    CameraRules::of(now).put_into(&mut same);
+    let rest = &config.analysis.rest;
+    same == *now && before.glanced(rest) == now.glanced(rest)
 }
 
 /// Asks sessions to stop, all at once, and waits until they have, but not for ever: what they still deliver goes to

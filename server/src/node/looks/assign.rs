@@ -94,7 +94,7 @@ impl Looks {
             let adopted = self.adopt_gaps(&id, adopted);
             match self.cameras.get_mut(&id) {
                 // The same cell means the same camera, session and ring; a camera that only reconnects with other
-                // credentials has a new one.
+                // credentials has a new one, and one that watches for something else, too, on the same ring.
                 Some(running) if Arc::ptr_eq(&running.cell, &cell) => {
                     let any = !adopted.is_empty();
                     let orphans = adopted.into_iter().filter_map(|i| running.analyst.adopt(i)).collect();
@@ -128,7 +128,9 @@ impl Looks {
                     .zip(ends)
                     .filter_map(|(going_on, end)| analyst.adopt(going_on).map(|_| end)),
             );
-            running.cell.clear(Skipped::Removed);
+            if !running.cell.shares_feed(&cell) {
+                running.cell.clear(Skipped::Removed);
+            }
             self.attention.remove_camera(id);
         }
         ended.extend(adopted.into_iter().filter_map(|incident| analyst.adopt(incident)));

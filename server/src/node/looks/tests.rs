@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::sync::watch;
 use xueliang_base::{
-    config::Config,
+    config::{CameraRules, Config},
     gate::{GateCounts, Tier},
     incident::Resolution,
     kind::Kind,
@@ -788,4 +788,46 @@ async fn what_a_camera_did_is_told_from_its_logbook_and_of_no_other_camera() {
     assert!(matches!(ask(&stage, "quay", began).await.unwrap(), Err(Untold::UnknownCamera(_))));
     let outside = ask(&stage, "gate", began.plus(s(3600.0))).await.unwrap();
     assert!(matches!(outside, Err(Untold::Unexplained(_))));
+}
+
+#[tokio::test]
+async fn rules_are_tried_on_what_looks_saw_and_begin_a_camera_anew_on_the_same_ring() {
+    let mut stage = Stage::new();
+    let config = pond("blind_max = \"1s\"");
+    let cell = stage.cell(&config);
+    stage.ready();
+    stage.configure(&config, &cell, Vec::new());
+    stage.signal(&cell, Signal::Streaming);
+    for persons in [0, 1, 0] {
+        stage.look(&cell, 1.0, persons).await.expect("it is looked at");
+    }
+    assert_eq!(stage.edges()[0], ("raised", Kind::WaterZoneEntry));
+    // Persons stand in the middle: a zone in a corner sees none of them.
+    let corner = "[[zone]]\nid = \"pond\"\npolygon = [[0, 0], [0.05, 0], [0.05, 0.05]]\n\
+                  [[rule]]\nkind = \"WATER_ZONE_ENTRY\"\nzone = \"pond\"\ndwell = \"0s\"\n";
+    let rules = CameraRules::parse(corner).unwrap();
+    let (reply, told) = tokio::sync::oneshot::channel();
+    stage.looks.try_rules(TrialAsk { camera: id(), rules: rules.clone(), reply });
+    let told = told.await.unwrap().unwrap();
+    assert_eq!((told.tried.looks, told.tried.rules[0].seen, told.tried.rules[0].not_seen), (3, 0, 3));
+    assert_eq!((told.in_force.rules[0].seen, told.in_force.rules[0].incidents.len()), (1, 1));
+    assert!(stage.edges().is_empty() && told.revision == ConfigRevision(1), "nothing has changed");
+
+    // They come while a look is on its way: its units are accounted for, and what it saw is told to nobody.
+    stage.clock.advance(s(1.0));
+    stage.unit(&cell);
+    let (look, job) = stage.asked().await.expect("it is looked at");
+    let mut other = config.cameras[0].clone();
+    rules.put_into(&mut other);
+    let next = Arc::new(cell.watching_for(Arc::new(other.clone())));
+    let other = Arc::new(Config { cameras: vec![other], ..Config::clone(&config) });
+    stage.configure(&other, &next, Vec::new());
+    assert!(job.answer.send(Ok(Answer::Saw(saw(&look, 1)))).is_ok());
+    stage.finish().await;
+    let account = next.ring.account();
+    assert_eq!((account.received, account.looked_at, account.in_flight), (4, 4, 0), "{account:?}");
+    assert!(stage.looks.cameras[&id()].journal.is_empty(), "another analyst begins another journal");
+    stage.look(&next, 1.0, 1).await.expect("the next is looked at");
+    assert!(!stage.edges().contains(&("raised", Kind::WaterZoneEntry)), "by its rules of now");
+    assert_eq!(next.ring.account().looked_at, 5);
 }

@@ -11,10 +11,12 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
 use tokio_stream::StreamExt as _;
 use tracing::{debug, warn};
 use xueliang_alerts::{
     account::Accounts,
+    assignment::Assignment,
     bus::{Bus, Subscribe},
     evidence::{NoRoom, Usage},
     rights::{Principal, PrincipalKind},
@@ -123,16 +125,12 @@ pub fn spawn(
     bus: &Bus,
     accounts: &Accounts,
     config: &Config,
-    revision: u64,
+    assignments: watch::Receiver<Option<Assignment>>,
     metrics: &Arc<Metrics>,
     stopping: Stopping,
 ) -> anyhow::Result<Serving> {
     let own = Arc::new(BusMetrics::register(metrics));
-    for (what, count) in [
-        ("revision", revision),
-        ("cameras", config.cameras.len() as u64),
-        ("models", config.models.len() as u64),
-    ] {
+    for (what, count) in [("cameras", config.cameras.len() as u64), ("models", config.models.len() as u64)] {
         set(&own.config, "what", what, float(count));
     }
     let shared = Arc::new(Shared::default());
@@ -140,6 +138,9 @@ pub fn spawn(
     let text_of = metrics.clone();
     exposition::spawn(&state.metrics_socket("bus"), stopping.clone(), move || {
         let (own, bus, accounts, shared) = &shown;
+        // Rules of cameras are tuned while the service runs: each time that is another revision.
+        let revision = assignments.borrow().as_ref().map_or(0, |assignment| assignment.revision.0);
+        set(&own.config, "what", "revision", float(revision));
         read(own, bus, shared);
         read_sign_ins(own, accounts);
         text_of.text()

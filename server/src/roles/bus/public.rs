@@ -1,6 +1,6 @@
 //! What consoles, other systems and the operator of this machine call: the same services at each listener.
 
-use std::{error::Error as StdError, fs, os::unix::fs::PermissionsExt as _};
+use std::{error::Error as StdError, fs, os::unix::fs::PermissionsExt as _, sync::Arc};
 
 use anyhow::Context as _;
 use tokio::{
@@ -21,6 +21,7 @@ use xueliang_alerts::{
     error::Result,
     grpc::Guard,
     sink::Sinks,
+    tuning::RuleBook,
 };
 use xueliang_base::{config::Config, shutdown::Stopping};
 
@@ -37,6 +38,7 @@ pub struct Public {
     accounts: Accounts,
     callers: Callers,
     sinks: Sinks,
+    rules: Arc<dyn RuleBook>,
     health: HealthServer<HealthService>,
 }
 
@@ -47,13 +49,14 @@ impl Public {
         accounts: Accounts,
         callers: Callers,
         sinks: &Sinks,
+        rules: Arc<dyn RuleBook>,
         stopping: Stopping,
     ) -> anyhow::Result<Self> {
         let (reporter, _) = tonic_health::server::health_reporter();
         let health = HealthServer::new(HealthService::from_health_reporter(reporter.clone()));
         let serving = health::Serving::new(reporter).await;
         tokio::spawn(serving.follow(bus.clone(), stopping));
-        Ok(Self { bus: bus.clone(), accounts, callers, sinks: sinks.clone(), health })
+        Ok(Self { bus: bus.clone(), accounts, callers, sinks: sinks.clone(), rules, health })
     }
     /// All services, for a listener of any protocol.
     pub fn routes(&self) -> Routes {
@@ -75,6 +78,7 @@ impl Public {
             .add_service(bus.camera_service())
             .add_service(bus.statistics_service())
             .add_service(bus.explain_service())
+            .add_service(bus.rule_service(self.rules.clone()))
             .add_service(bus.clock_service())
             .add_service(self.sinks.service())
             .add_service(bus.suppression_service())

@@ -19,7 +19,10 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(240);
 const SETTLE: Duration = Duration::from_secs(25);
-const WATCHED: Duration = Duration::from_secs(60);
+/// A 99th percentile needs a hundred incidents: of fewer it is the oldest one's age. They are waited for so long.
+const ENOUGH: usize = 120;
+const WATCHED: Duration = Duration::from_secs(30);
+const AT_MOST: u32 = 10;
 const TIMES: [usize; 3] = [1, 4, 10];
 /// Most cameras that one machine can also show.
 const MOST: usize = 1_000;
@@ -68,7 +71,12 @@ async fn raised(table: &mut Table, times: usize, cameras: usize) -> anyhow::Resu
     desk.follow(SETTLE).await?;
     desk.deliveries.clear();
     let before = town::Moment::of(&service).await?;
-    desk.follow(WATCHED).await?;
+    for _ in 0..AT_MOST {
+        desk.follow(WATCHED).await?;
+        if ages_of(&desk).len() >= ENOUGH {
+            break;
+        }
+    }
     let spent = before.until(town::Moment::of(&service).await?);
     table.note(
         &format!("ages, {times} times: of a core in all, and what was done a camera"),
@@ -82,6 +90,11 @@ async fn raised(table: &mut Table, times: usize, cameras: usize) -> anyhow::Resu
         missing == 0.0,
     );
     service.stop().await?;
+    Ok(ages_of(&desk))
+}
+
+/// Of what was delivered since the list was last emptied.
+fn ages_of(desk: &Desk) -> Vec<u64> {
     let ages =
         desk.deliveries.iter().filter(|delivery| !delivery.in_snapshot).map(alert_of).filter_map(|alert| {
             let looked = alert.stages.iter().any(|stage| stage.stage() == Stage::Wait);
@@ -91,5 +104,5 @@ async fn raised(table: &mut Table, times: usize, cameras: usize) -> anyhow::Resu
             let age = || alert.stages.iter().filter(|s| upto(s.stage())).map(|s| s.duration_us).sum();
             (looked && alert.revision == 1).then(age)
         });
-    Ok(ages.collect())
+    ages.collect()
 }

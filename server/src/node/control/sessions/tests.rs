@@ -122,6 +122,25 @@ async fn another_password_alone_renews_the_sessions_that_sign_in_with_it() {
 }
 
 #[tokio::test]
+async fn other_zones_and_rules_leave_the_session_and_its_ring_as_they_are() {
+    let mut stage = Stage::new();
+    let (before, _) = stage.renew(&config(), "old").await;
+    let mut other = config();
+    let gate = &mut other.cameras[0];
+    gate.rules.clear();
+    let (after, started) = stage.renew(&other, "old").await;
+    assert!(started.is_empty(), "{:?}", ids(&started));
+    let (id, pond) = ("gate".parse().unwrap(), "pond".parse().unwrap());
+    assert!(after[&id].shares_feed(&before[&id]) && !Arc::ptr_eq(&after[&id], &before[&id]));
+    assert!(after[&id].camera.rules.is_empty() && Arc::ptr_eq(&after[&pond], &before[&pond]));
+    // What is read otherwise is another session.
+    other.cameras[0].weight = 2.0;
+    let (weighed, started) = stage.renew(&other, "old").await;
+    assert_eq!(ids(&started), ["gate"]);
+    assert!(!weighed[&id].shares_feed(&before[&id]));
+}
+
+#[tokio::test]
 async fn allowed_networks_and_the_time_zone_reach_running_sessions() {
     let mut stage = Stage::new();
     stage.renew(&config(), "old").await;

@@ -13,7 +13,7 @@ use xueliang_proto::v1::{
 use super::*;
 use crate::{
     cli::reach::Reach,
-    roles::bus::{accounts, tls::tests::Authority},
+    roles::bus::{accounts, rules, tls::tests::Authority},
 };
 
 const PASSWORD: &str = "Nine-lamps-by-the-river";
@@ -42,11 +42,14 @@ impl Site {
         state.create().unwrap();
         let bus = Bus::open(folder.path(), SystemClock::shared(), BusOptions::default()).unwrap();
         let accounts = accounts::open(&state, &config, &bus).await.unwrap();
-        let external = std::sync::Arc::new(External::of(&config, ConfigRevision(1)));
+        let external = Arc::new(External::of(&config, ConfigRevision(1)));
         let callers = Callers::of(&config, external, accounts.clone());
         let sinks = Sinks::new(bus.clone(), Vec::new(), SinkOptions::default());
         let (stop, stopping) = shutdown::pair();
-        let public = Public::new(&bus, accounts, callers, &sinks, stopping.clone()).await.unwrap();
+        let wanted = Ok((config.clone(), std::collections::BTreeMap::new()));
+        let imported = rules::import(state.registry(), wanted, SystemClock::shared(), stopping.clone());
+        let rules = Arc::new(imported.await.unwrap().rules);
+        let public = Public::new(&bus, accounts, callers, &sinks, rules, stopping.clone()).await.unwrap();
         public.serve_local(&state, stopping.clone()).unwrap();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
