@@ -18,6 +18,17 @@ fn sum(text: &str, field: &str) -> Result<Sha256> {
     text.parse().map_err(|fault| Error::Invalid(format!("{field}: {fault}")))
 }
 
+fn proof_call(request: v1::GetProofRequest) -> Result<ProofCall> {
+    let known = |field: &str| Error::Invalid(format!("{field}: is not known here"));
+    Ok(ProofCall {
+        key: key(request.key)?,
+        sha256: sum(&request.sha256, "sha256")?,
+        purpose: v1::Purpose::try_from(request.purpose).map_err(|_| known("purpose"))?,
+        call_reason: v1::CallReason::try_from(request.call_reason).map_err(|_| known("call_reason"))?,
+        reason: request.reason,
+    })
+}
+
 impl Bus {
     /// Gives a link for the unit that has a case.
     pub async fn give_link(
@@ -54,13 +65,13 @@ impl Bus {
         principal: &Principal,
         request: v1::GetProofRequest,
     ) -> Result<v1::GetProofResponse> {
-        let known = |field: &str| Error::Invalid(format!("{field}: is not known here"));
-        let call = ProofCall {
-            key: key(request.key.clone())?,
-            sha256: sum(&request.sha256, "sha256")?,
-            purpose: v1::Purpose::try_from(request.purpose).map_err(|_| known("purpose"))?,
-            call_reason: v1::CallReason::try_from(request.call_reason).map_err(|_| known("call_reason"))?,
-            reason: request.reason,
+        let call = match proof_call(request) {
+            Ok(call) => call,
+            // Nothing is asked for that the register could name; who may not ask is told no more than that.
+            Err(error) => {
+                check(principal, Right::ViewOriginal)?;
+                return Err(error);
+            }
         };
         let (proof, jpeg) = self.evidence().proof(principal, &call).await?;
         Ok(v1::GetProofResponse { jpeg, proof: Some(proof) })

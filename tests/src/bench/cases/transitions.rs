@@ -87,7 +87,8 @@ async fn act(channel: Channel, people: Arc<People>, case: Arc<Case>, step: usize
         key: Some(v1::CaseKey { by: Some(v1::case_key::By::AlertId(case.alert_id.clone())) }),
         revision: case.revision.load(Ordering::Acquire),
         action: Some(v1::CaseAction { what: Some(what) }),
-        note: String::new(),
+        // What came of it is told in words.
+        note: if step == 4 { "swept and dry again".to_owned() } else { String::new() },
     })?;
     let began = Instant::now();
     let answer = CaseServiceClient::new(channel).act_on_case(request).await;
