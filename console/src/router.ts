@@ -1,7 +1,7 @@
-// Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras and one of
-// them, the map, all cases of any time, statistics, a wall screen, a drill, the register, the log of accounts, what leaves, what
+// Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras, one of
+// them and what it watches for, the map, all cases of any time, statistics, a wall screen, a drill, the register, the log of accounts, what leaves, what
 // compliance asks for, the sheet of a shift's end. What each needs stands with it.
-import { createRouter, createWebHistory } from 'vue-router';
+import { createRouter, createWebHistory, START_LOCATION } from 'vue-router';
 import AuditPage from './pages/AuditPage.vue';
 import CameraPage from './pages/CameraPage.vue';
 import CamerasPage from './pages/CamerasPage.vue';
@@ -14,8 +14,10 @@ import HandoverPage from './pages/HandoverPage.vue';
 import HistoryPage from './pages/HistoryPage.vue';
 import MapPage from './pages/MapPage.vue';
 import RegisterPage from './pages/RegisterPage.vue';
+import RulesPage from './pages/RulesPage.vue';
 import { READS_COMPLIANCE } from './compliance/rights';
 import { READS_EITHER } from './disclosure/acts';
+import { arrival } from './rules/here';
 import type { Needs } from './session/session';
 
 declare module 'vue-router' {
@@ -34,6 +36,12 @@ export const router = createRouter({
     { path: '/cases/:open?', name: 'cases', component: CasesPage, props: true, meta: { needs: 'ReadAlerts' } },
     { path: '/cameras', name: 'cameras', component: CamerasPage, meta: { needs: 'ReadCameras' } },
     { path: '/cameras/:id', name: 'camera', component: CameraPage, props: true, meta: { needs: 'ReadCameras' } },
+    {
+      path: '/cameras/:id/rules', name: 'rules', component: RulesPage, props: true, meta: { needs: 'TuneRules' },
+      beforeEnter: (_, from) => {
+        arrival.byHand = from !== START_LOCATION;
+      },
+    },
     { path: '/map', name: 'map', component: MapPage, meta: { needs: 'ReadCameras' } },
     { path: '/history/:open?', name: 'history', component: HistoryPage, props: true, meta: { needs: 'ReadAlerts' } },
     // Its library of charts comes when it is opened.

@@ -7,6 +7,7 @@ import { en as history } from './history';
 import { en as ledger } from './ledger';
 import { en as links } from './links';
 import { en as picture } from './picture';
+import { en as rules } from './rules';
 import type { Messages } from './zh';
 
 export const en: Messages = {
@@ -16,6 +17,7 @@ export const en: Messages = {
   ...handover,
   ...ledger,
   ...links,
+  ...rules,
   brand: 'Xueliang',
   language: '中文',
   languageHint: '切换为中文',

@@ -6,6 +6,7 @@ import { zh as history } from './history';
 import { zh as ledger } from './ledger';
 import { zh as links } from './links';
 import { zh as picture } from './picture';
+import { zh as rules } from './rules';
 import { zhCase } from './zh-case';
 
 export const zh = {
@@ -15,6 +16,7 @@ export const zh = {
   ...handover,
   ...ledger,
   ...links,
+  ...rules,
   brand: '雪亮',
   language: 'English',
   languageHint: 'Switch to English',

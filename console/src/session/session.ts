@@ -11,7 +11,8 @@ export const AGAIN_MS = 2000;
 export type Right =
   | 'ReadAlerts' | 'ReadCameras' | 'ConnectCameras' | 'ViewRedacted' | 'ViewOriginal' | 'ReadRegister' | 'Silence'
   | 'Judge' | 'Dispatch' | 'Handle' | 'Verify' | 'Supervise' | 'Lead' | 'SetExtreme'
-  | 'HoldEvidence' | 'ReadCompliance' | 'FilePoints' | 'ReadAccounts' | 'PrepareRelease' | 'ApproveRelease' | 'ExamineViewings' | 'GrantViewings';
+  | 'HoldEvidence' | 'ReadCompliance' | 'FilePoints' | 'ReadAccounts' | 'PrepareRelease' | 'ApproveRelease' | 'ExamineViewings' | 'GrantViewings'
+  | 'TuneRules';
 
 /** What something needs: a right, or any one of several. */
 export type Needs = Right | readonly Right[];
