@@ -7,8 +7,8 @@ import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { serious } from './axe';
-import { Kind } from '../src/gen/xueliang/v1/alert_pb';
-import { CallReason, EvidenceKind, EvidenceService, type RegisterEntry } from '../src/gen/xueliang/v1/evidence_pb';
+import { EvidenceKind, Kind } from '../src/gen/xueliang/v1/alert_pb';
+import { CallReason, EvidenceService, type RegisterEntry } from '../src/gen/xueliang/v1/evidence_pb';
 import { RuleService } from '../src/gen/xueliang/v1/rule_pb';
 import { ACCOUNT, CONSOLE, SCREENSHOTS, SECURED, launch, live, open, signIn, untilItWorks } from './town';
 
