@@ -127,13 +127,14 @@ test('zones stand on a redacted picture that is registered as tuning, and a relo
   const entries = await opened('pond');
   expect(entries.length - before).toBe(1);
   expect(entries[0]).toMatchObject({ cameraId: 'pond', alertId: '' });
-  // A newer one is of the same opening.
+  // Each is registered.
   const first = await page.locator('[data-test=rules-picture]').getAttribute('src');
   await expect.poll(async () => {
     await page.keyboard.press('.');
     return page.locator('[data-test=rules-picture]').getAttribute('src');
   }, { timeout: PATIENCE_MS, interval: 1500 }).not.toBe(first);
-  expect((await opened('pond')).length - before).toBe(1);
+  const taken = (await opened('pond')).length;
+  expect(taken - before).toBeGreaterThanOrEqual(2);
   // What is chosen in a list is chosen on the picture.
   await page.locator('[data-rule=water_zone_entry] button').first().click();
   expect(await page.locator('[data-zone=bank] [aria-pressed=true]').count()).toBe(1);
@@ -141,7 +142,7 @@ test('zones stand on a redacted picture that is registered as tuning, and a relo
   await page.reload();
   await page.locator('[data-zone=bank]').waitFor();
   await page.waitForTimeout(2000);
-  expect((await opened('pond')).length - before).toBe(1);
+  expect((await opened('pond')).length).toBe(taken);
   expect(await page.locator('[data-test=rules-picture]').count()).toBe(0);
   expect(faults).toEqual([]);
   await context.close();
