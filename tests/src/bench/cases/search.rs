@@ -173,7 +173,10 @@ async fn statistics(table: &mut Table, store: &SqliteStore, alerts: usize, now: 
         let took = began.elapsed().as_secs_f64();
         // What another alert suppresses waits for nobody, and is no case.
         let cases = told.total.cases;
-        ensure!((alerts as u64 * 99 / 100..=alerts as u64).contains(&cases), "{cases} cases of {alerts} alerts");
+        ensure!(
+            (alerts as u64 * 99 / 100..=alerts as u64).contains(&cases),
+            "{cases} cases of {alerts} alerts"
+        );
         let names: Vec<&str> =
             by.iter().map(|key| key.as_str_name().trim_start_matches("STATISTICS_KEY_")).collect();
         table.row(
