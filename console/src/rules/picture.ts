@@ -1,16 +1,13 @@
-// The picture that zones are drawn on: taken when somebody asks for it. To open it stands in the register; while it is open, a newer
-// one is taken of the same opening.
+// The picture that zones are drawn on: one each time somebody asks for it, and each stands in the register.
 import { ref, shallowRef } from 'vue';
 import { PictureRefusal, type GetPictureResponse } from '../gen/xueliang/v1/evidence_pb';
-import type { AskPicture, Urls } from '../alert/live';
+import type { Urls } from '../alert/live';
 
 /** A picture, and when it arrived. */
 export interface Shot {
   url: string;
   arrivedMs: number;
 }
-
-const us = (time: bigint): number => Number(time) / 1000;
 
 export class Taking {
   readonly shot = shallowRef<Shot>();
@@ -19,29 +16,21 @@ export class Taking {
   readonly refusal = ref(PictureRefusal.UNSPECIFIED);
   /** What the service, or the way to it, says of that. */
   readonly said = ref('');
-  #opening = '';
-  #nextMs = 0;
   readonly #abort = new AbortController();
 
   constructor(
-    private readonly ask: AskPicture,
+    private readonly ask: (signal: AbortSignal) => Promise<GetPictureResponse>,
     private readonly urls: Urls,
     private readonly reasonOf: (error: unknown) => string,
-    private readonly now: () => number = () => performance.now(),
   ) {}
 
   /** Takes one. */
   async take(): Promise<void> {
-    if (this.busy.value) return;
+    if (this.busy.value || this.#isLeft()) return;
     this.busy.value = true;
     try {
-      // Sooner than it may be asked for it would be refused.
-      const early = this.#opening === '' ? 0 : this.#nextMs - this.now();
-      if (early > 0) await new Promise((resolve) => setTimeout(resolve, early));
-      let answer = await this.#round();
-      // Somebody has asked for it just now: what is closed is opened again.
-      if (answer?.refusal === PictureRefusal.CLOSED) answer = await this.#round();
-      if (answer) this.#take(answer);
+      const answer = await this.ask(this.#abort.signal);
+      if (!this.#isLeft()) this.#take(answer);
     } catch (error) {
       if (!this.#isLeft()) [this.refusal.value, this.said.value] = [PictureRefusal.UNSPECIFIED, this.reasonOf(error)];
     } finally {
@@ -53,20 +42,11 @@ export class Taking {
     return this.#abort.signal.aborted;
   }
 
-  async #round(): Promise<GetPictureResponse | undefined> {
-    if (this.#isLeft()) return undefined;
-    const answer = await this.ask(this.#opening, this.#abort.signal);
-    if (this.#isLeft()) return undefined;
-    this.#opening = answer.opening;
-    this.#nextMs = this.now() + us(answer.nextUs);
-    return answer;
-  }
-
   #take(answer: GetPictureResponse): void {
     [this.refusal.value, this.said.value] = [answer.refusal, answer.message];
     if (answer.jpeg.length === 0) return;
     this.#drop();
-    this.shot.value = { url: this.urls.make(answer.jpeg), arrivedMs: us(answer.arrivedUnixUs) };
+    this.shot.value = { url: this.urls.make(answer.jpeg), arrivedMs: Number(answer.arrivedUnixUs) / 1000 };
   }
 
   #drop(): void {
