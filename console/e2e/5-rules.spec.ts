@@ -127,14 +127,14 @@ test('zones stand on a redacted picture that is registered as tuning, and a relo
   const entries = await opened('pond');
   expect(entries.length - before).toBe(1);
   expect(entries[0]).toMatchObject({ cameraId: 'pond', alertId: '' });
-  // Each further one is another entry.
+  // Each is registered.
   const first = await page.locator('[data-test=rules-picture]').getAttribute('src');
   await expect.poll(async () => {
     await page.keyboard.press('.');
     return page.locator('[data-test=rules-picture]').getAttribute('src');
   }, { timeout: PATIENCE_MS, interval: 1500 }).not.toBe(first);
   const taken = (await opened('pond')).length;
-  expect(taken - before).toBeGreaterThan(1);
+  expect(taken - before).toBeGreaterThanOrEqual(2);
   // What is chosen in a list is chosen on the picture.
   await page.locator('[data-rule=water_zone_entry] button').first().click();
   expect(await page.locator('[data-zone=bank] [aria-pressed=true]').count()).toBe(1);

@@ -4,7 +4,7 @@ import { isEnough, purposeOf, REASONS } from './reasons';
 
 test('each reason that can be picked has a digit and a purpose, and those with ways of their own are not picked', () => {
   expect(REASONS.length).toBeLessThanOrEqual(9);
-  const elsewhere = [CallReason.UNSPECIFIED, CallReason.PARTY_CONCERNED, CallReason.PUBLIC_RELEASE, CallReason.SHARE];
+  const elsewhere = [CallReason.UNSPECIFIED, CallReason.PARTY_CONCERNED, CallReason.PUBLIC_RELEASE, CallReason.SHARE, CallReason.TUNE_RULES];
   const all = Object.values(CallReason).filter((one): one is CallReason => typeof one === 'number');
   expect([...REASONS, ...elsewhere].sort((a, b) => a - b)).toEqual(all);
   for (const one of elsewhere) expect(isEnough(one, '说得很清楚'), CallReason[one]).toBe(false);

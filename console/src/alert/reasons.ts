@@ -1,7 +1,7 @@
 // Why original footage is called up, of the register's list (调用事由): what may be picked here, and what else each needs.
 import { CallReason, Purpose } from '../gen/xueliang/v1/evidence_pb';
 
-/** In the order of their digits. Showing to somebody concerned, public release and sharing have ways of their own. */
+/** In the order of their digits. Showing to somebody concerned, public release, sharing and tuning rules have ways of their own. */
 export const REASONS: readonly CallReason[] = [
   CallReason.CHECK_ALERT, CallReason.HANDLE_INCIDENT, CallReason.VERIFY_HANDLING, CallReason.DIAGNOSE_DEVICE,
   CallReason.INVESTIGATE_ACCIDENT, CallReason.STATE_ORGAN, CallReason.SUPERVISION, CallReason.DRILL, CallReason.OTHER,

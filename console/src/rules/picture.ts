@@ -1,4 +1,4 @@
-// The picture that zones are drawn on: one each time somebody asks for it, and each stands in the register.
+// The picture that zones are drawn on: taken when somebody asks for it. Each stands in the register.
 import { ref, shallowRef } from 'vue';
 import { PictureRefusal, type GetPictureResponse } from '../gen/xueliang/v1/evidence_pb';
 import type { Urls } from '../alert/live';
@@ -8,6 +8,8 @@ export interface Shot {
   url: string;
   arrivedMs: number;
 }
+
+const us = (time: bigint): number => Number(time) / 1000;
 
 export class Taking {
   readonly shot = shallowRef<Shot>();
@@ -46,7 +48,7 @@ export class Taking {
     [this.refusal.value, this.said.value] = [answer.refusal, answer.message];
     if (answer.jpeg.length === 0) return;
     this.#drop();
-    this.shot.value = { url: this.urls.make(answer.jpeg), arrivedMs: Number(answer.arrivedUnixUs) / 1000 };
+    this.shot.value = { url: this.urls.make(answer.jpeg), arrivedMs: us(answer.arrivedUnixUs) };
   }
 
   #drop(): void {
