@@ -10,7 +10,7 @@ import { serious } from './axe';
 import { EvidenceKind, Kind } from '../src/gen/xueliang/v1/alert_pb';
 import { CallReason, EvidenceService, type RegisterEntry } from '../src/gen/xueliang/v1/evidence_pb';
 import { RuleService } from '../src/gen/xueliang/v1/rule_pb';
-import { ACCOUNT, CONSOLE, SCREENSHOTS, SECURED, launch, live, open, signIn, untilItWorks } from './town';
+import { ACCOUNT, CONSOLE, NEW_ACCOUNT, SCREENSHOTS, SECURED, launch, live, open, signIn, untilItWorks } from './town';
 
 const transport = createGrpcWebTransport({ baseUrl: CONSOLE });
 const rules = createClient(RuleService, transport);
@@ -301,7 +301,7 @@ test('a draft is tried, refused in words at its place, put in force, collides wi
   await context.close();
 });
 
-test('who may not tune is offered nothing of it, and the end of a session takes the draft', async () => {
+test('who may not tune is offered nothing of it, who may draws without a picture, too, and the end of a session takes the draft', async () => {
   const { page, context, faults } = await open(browser, '/', { width: 1366, height: 768 }, SECURED);
   await signIn(page, ACCOUNT);
   await live(page);
@@ -310,13 +310,22 @@ test('who may not tune is offered nothing of it, and the end of a session takes 
   expect(await page.locator('[data-test=rules-link]').count()).toBe(0);
   await page.goto(`${SECURED}/cameras/weir/rules`);
   await expect.poll(() => new URL(page.url()).pathname).not.toContain('/rules');
-  await page.evaluate(() => {
-    sessionStorage.setItem('xueliang.rules.weir', '{}');
-  });
-  await page.locator('[data-test=account]').click();
-  await page.locator('[data-test=sign-out]').click();
-  await page.locator('#account').waitFor();
-  expect(await page.evaluate(() => sessionStorage.getItem('xueliang.rules.weir'))).toBeNull();
+  const signOut = async (): Promise<void> => {
+    await page.locator('[data-test=account]').click();
+    await page.locator('[data-test=sign-out]').click();
+    await page.locator('#account').waitFor();
+  };
+  await signOut();
+  // Who keeps points may, of a camera that shows nothing, too: on an empty ground.
+  await signIn(page, NEW_ACCOUNT);
+  await page.locator('[data-test=camera][data-camera=weir]').getByRole('link').click({ timeout: 60_000 });
+  await tune(page);
+  await page.locator('[data-test=no-picture]').waitFor({ timeout: 30_000 });
+  await draw(page);
+  const kept = (): Promise<string | null> => page.evaluate(() => sessionStorage.getItem('xueliang.rules.weir'));
+  expect(await kept()).toContain('zone-1');
+  await signOut();
+  expect(await kept()).toBeNull();
   expect(faults).toEqual([]);
   await context.close();
 });

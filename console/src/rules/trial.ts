@@ -57,9 +57,9 @@ export function lastedMs(incident: TriedIncident, answer: TryCameraRulesResponse
   return Math.max(0, ms(incident.resolvedUnixUs === 0n ? answer.toUnixUs : incident.resolvedUnixUs) - ms(incident.startedUnixUs));
 }
 
-/** How many entries said nothing about a rule. */
+/** How many entries said nothing about a rule: those without a picture, and looks at which its models were not run. */
 export function saidNothing(rule: TriedRule): number {
-  return rule.missed.reduce((sum, one) => sum + Number(one.times), 0);
+  return rule.missed.reduce((sum, one) => sum + Number(one.times), Number(rule.silent));
 }
 
 /**
