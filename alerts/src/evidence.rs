@@ -324,13 +324,7 @@ impl Evidence {
         let right = if kind == EvidenceKind::Clip { Right::ViewOriginal } else { Right::ViewRedacted };
         check(principal, right)?;
         check_sees(&*self.store, principal, call.alert).await?;
-        match call.purpose {
-            v1::Purpose::Unspecified => return Err(Error::Invalid("purpose: must be set".to_owned())),
-            v1::Purpose::Tune => {
-                return Err(Error::Invalid("purpose: rules are tuned on pictures of the moment".to_owned()));
-            }
-            _ => {}
-        }
+        register::check_stored(call.purpose, call.call_reason)?;
         if kind == EvidenceKind::Clip {
             register::check_original(call)?;
         }

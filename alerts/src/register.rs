@@ -60,6 +60,17 @@ pub(crate) fn kept_of_case(number: &str, reason: &str) -> String {
     format!("case {number} {text}").trim().chars().take(*WORDS.end()).collect()
 }
 
+/// Refuses what nothing that is stored is asked for: no purpose, and the tuning of rules.
+pub(crate) fn check_stored(purpose: Purpose, picked: CallReason) -> Result<()> {
+    if purpose == Purpose::Unspecified {
+        return Err(Error::Invalid("purpose: must be set".to_owned()));
+    }
+    if purpose == Purpose::Tune || picked == CallReason::TuneRules {
+        return Err(Error::Invalid("purpose: rules are tuned on pictures of the moment".to_owned()));
+    }
+    Ok(())
+}
+
 /// Refuses a reason that is not enough for an original.
 pub(crate) fn check_original(call: &Call) -> Result<()> {
     check_words(call.call_reason, &call.reason)
@@ -80,11 +91,6 @@ pub(crate) fn check_words(call_reason: CallReason, reason: &str) -> Result<()> {
         }
         CallReason::Share => {
             return Err(Error::Invalid("call_reason: only sinks share, and only stills".to_owned()));
-        }
-        CallReason::TuneRules => {
-            return Err(Error::Invalid(
-                "call_reason: zones are drawn on redacted pictures of the moment".to_owned(),
-            ));
         }
         // Of these the reason itself says too little.
         CallReason::Unspecified | CallReason::StateOrgan | CallReason::Other => {}

@@ -227,16 +227,18 @@ impl Analyst {
     pub fn active(&self) -> Vec<&Incident> {
         self.episodes.iter().filter_map(Episode::incident).collect()
     }
-    /// Takes over an incident of an earlier process life; it is resolved only on observed absence. Where no rule of that
-    /// name and kind is left, the incident comes back resolved.
+    /// Takes over an incident of an earlier process life, or of before other rules were put in force; it is resolved only on
+    /// observed absence. Where no rule of that name and kind is left that watches the same place, the incident comes back
+    /// resolved: another place's emptiness says nothing of this one.
     pub fn adopt(&mut self, incident: Incident) -> Option<Edge> {
         if self.adopted.len() < MAX_ADOPTED {
             self.adopted.push(incident.clone());
         }
-        let heir = self
-            .episodes
-            .iter_mut()
-            .find(|episode| episode.rule().id == incident.rule && episode.rule().kind == incident.kind);
+        let heir = self.episodes.iter_mut().find(|episode| {
+            episode.rule().id == incident.rule
+                && episode.rule().kind == incident.kind
+                && episode.place() == (incident.zone.as_ref(), incident.polygon.as_ref())
+        });
         match heir {
             Some(episode) => {
                 episode.adopt(incident);

@@ -101,9 +101,7 @@ impl Evidence {
         }
         check(principal, Right::ViewOriginal)?;
         let (photo, _) = found?;
-        if call.purpose == v1::Purpose::Unspecified {
-            return Err(Error::Invalid("purpose: must be set".to_owned()));
-        }
+        register::check_stored(call.purpose, call.call_reason)?;
         register::check_words(call.call_reason, &call.reason)?;
         if photo.deleted {
             return Err(Error::NotFound("the photo was deleted after its time".to_owned()));

@@ -96,6 +96,7 @@ async fn one_key_is_reason_enough_where_the_alert_says_the_rest_and_no_other_way
         (CallReason::PartyConcerned, "somebody asks for it", false),
         (CallReason::PublicRelease, "for the newspaper", false),
         (CallReason::Share, "for the city", false),
+        (CallReason::TuneRules, "to draw a zone", false),
     ] {
         let answer = gateway.clip(&boss, &call(alert, call_reason, text), 0).await;
         assert_eq!(answer.is_ok(), given, "{call_reason:?} {text:?}: {answer:?}");
@@ -103,10 +104,10 @@ async fn one_key_is_reason_enough_where_the_alert_says_the_rest_and_no_other_way
         assert!(refused_as_such, "{call_reason:?} {text:?}: {answer:?}");
     }
     let entries = register(&bench, v1::RegisterFilter::default()).await;
-    assert_eq!(entries.len(), 11);
+    assert_eq!(entries.len(), 12);
     // The alert's number stands where a key was enough; what was not picked is filed by its purpose.
-    assert_eq!(entries[10].reason, format!("alert {alert}"));
-    assert_eq!(entries[3].call_reason(), CallReason::CheckAlert);
+    assert_eq!(entries[11].reason, format!("alert {alert}"));
+    assert_eq!(entries[4].call_reason(), CallReason::CheckAlert);
 }
 
 #[tokio::test]

@@ -506,7 +506,13 @@ fn an_incident_of_an_earlier_life_is_adopted_and_ends_only_on_observed_absence()
     assert_eq!(drive(&mut after, away), []);
     assert_eq!(edges(&drive(&mut after, every_second(200, 210, &street(1)))), ["-water"]);
     let mut other = Analyst::new(&camera(Vec::new()), None);
+    assert!(matches!(other.adopt(incident.clone()), Some(Edge::Resolved(_, Resolution::RuleRemoved))));
+    // The same rule on another place: that nobody is there says nothing of this one.
+    let mut redrawn = camera(vec![water()]);
+    redrawn.zones[0].polygon = vec![[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]].try_into().unwrap();
+    let mut other = Analyst::new(&redrawn, None);
     assert!(matches!(other.adopt(incident), Some(Edge::Resolved(_, Resolution::RuleRemoved))));
+    assert!(other.active().is_empty());
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::{collections::VecDeque, time::Duration};
 
 use xueliang_base::{
     config::{Camera, Condition, Rule, Timing},
+    geometry::Polygon,
+    id::ZoneId,
     incident::{
         Edge, Evidence, Incident, LookRef, Measure, MeasureKind, Resolution, Threshold, ThresholdKind,
     },
@@ -27,7 +29,7 @@ pub(crate) struct Episode {
     rule: Rule,
     timing: Timing,
     conditioned: Conditioned,
-    polygon: Option<xueliang_base::geometry::Polygon>,
+    polygon: Option<Polygon>,
     timer: Timer,
     incident: Option<Incident>,
     told: Mono,
@@ -66,6 +68,10 @@ impl Episode {
     }
     pub(crate) fn incident(&self) -> Option<&Incident> {
         self.incident.as_ref()
+    }
+    /// The zone that it watches, and its outline; none for the whole picture.
+    pub(crate) fn place(&self) -> (Option<&ZoneId>, Option<&Polygon>) {
+        (self.rule.zone.as_ref(), self.polygon.as_ref())
     }
     /// What is known of the bare ground.
     pub(crate) fn ground(&self) -> Option<Thumbnail> {

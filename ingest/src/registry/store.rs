@@ -14,6 +14,7 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params,
 };
 use sha2::{Digest, Sha256};
+use tracing::error;
 use xueliang_base::{
     config::Config,
     error::ErrorKind,
@@ -66,6 +67,7 @@ CREATE TABLE tuning (
     set_here INTEGER NOT NULL CHECK (set_here IN (0, 1)),
     made_for BLOB NOT NULL CHECK (length(made_for) = 32),
     sha256 BLOB NOT NULL CHECK (length(sha256) = 32),
+    row_sha256 BLOB NOT NULL CHECK (length(row_sha256) = 32),
     at_us INTEGER NOT NULL,
     set_by TEXT NOT NULL,
     why TEXT NOT NULL
@@ -118,7 +120,7 @@ impl Store {
         // Made here, so that nobody else may read it: it names cameras and where they are. Never opened besides SQLite
         // once it exists: closing that descriptor would take SQLite's locks away.
         make_private(path, "make")?;
-        let mut db = Connection::open_with_flags(
+        let db = Connection::open_with_flags(
             path,
             OpenFlags::SQLITE_OPEN_READ_WRITE
                 | OpenFlags::SQLITE_OPEN_CREATE
@@ -136,13 +138,21 @@ impl Store {
         db.pragma_update(None, "synchronous", "FULL").map_err(&fail)?;
         db.pragma_update(None, "foreign_keys", "ON").map_err(&fail)?;
         let done = usize::try_from(found).unwrap_or(0);
-        let tx = db.transaction().map_err(&fail)?;
+        let mut store = Self { path: path.to_owned(), db };
+        if (1..known).contains(&found) {
+            // For whoever goes back to the version before.
+            let copy = super::beside(path, &format!(".before-schema-{known}"));
+            if !copy.exists() {
+                store.backup_to(&copy)?;
+            }
+        }
+        let tx = store.db.transaction().map_err(&fail)?;
         for step in &STEPS[done..] {
             tx.execute_batch(step).map_err(&fail)?;
         }
         tx.pragma_update(None, "user_version", known).map_err(&fail)?;
         tx.commit().map_err(&fail)?;
-        Ok(Self { path: path.to_owned(), db })
+        Ok(store)
     }
 
     pub(super) fn apply(
@@ -200,21 +210,14 @@ impl Store {
         let Some(mut revision) = whole else { return Ok(None) };
         let from = i64::try_from(revision.number.0).unwrap_or(i64::MAX);
         let tuned = self.tunings("number > ? AND number <= ? ORDER BY number", params![from, number])?;
-        let Some((_, last)) = tuned.last() else { return Ok(Some(revision)) };
-        let sum = *last;
-        for (tuning, _) in tuned {
+        for (tuning, sum) in tuned {
+            let tuning = tuning?;
+            revision.sha256 = sum;
             if let Some(camera) = revision.config.cameras.iter_mut().find(|one| one.id == tuning.camera) {
                 tuning.rules.put_into(camera);
             }
             (revision.number, revision.applied, revision.by) = (tuning.number, tuning.at, tuning.by);
         }
-        let damaged = |reason: String| Error::DamagedStore { path: self.path.clone(), reason };
-        let json = canonical(&revision.config).map_err(|error| damaged(error.to_string()))?;
-        if Sha256::digest(json.as_bytes())[..] != sum {
-            let number = revision.number;
-            return Err(damaged(format!("revision {number} does not have the checksum it was stored with")));
-        }
-        revision.sha256 = sum;
         Ok(Some(revision))
     }
 
@@ -230,8 +233,8 @@ impl Store {
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
         let number = newest_sum(&tx).map_err(&fail)?.map_or(1, |(number, _)| number + 1);
         tx.execute(
-            "INSERT INTO tuning (number, camera, rules, set_here, made_for, sha256, at_us, set_by, why)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO tuning (number, camera, rules, set_here, made_for, sha256, row_sha256, at_us, set_by, why)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 number,
                 tuning.camera.as_str(),
@@ -239,6 +242,7 @@ impl Store {
                 tuning.set_here,
                 tuning.made_for,
                 sha256,
+                row_sum(tuning.camera.as_str(), &rules, tuning.set_here, &tuning.made_for),
                 tuning.at.0,
                 tuning.by,
                 tuning.why,
@@ -249,34 +253,43 @@ impl Store {
         Ok(ConfigRevision(number.unsigned_abs()))
     }
 
-    /// What was tuned last of each camera.
+    /// What was tuned last of each camera. One that cannot be read is told in the log, and keeps no service from starting.
     pub(super) fn latest_tunings(&self) -> Result<Vec<Tuning>, Error> {
         let latest = "number IN (SELECT max(number) FROM tuning GROUP BY camera)";
-        Ok(self.tunings(latest, [])?.into_iter().map(|(tuning, _)| tuning).collect())
+        let mut read = Vec::new();
+        for (tuning, _) in self.tunings(latest, [])? {
+            match tuning {
+                Ok(tuning) => read.push(tuning),
+                Err(error) => {
+                    error!(%error, "rules that were set of a camera cannot be read: the configuration file counts")
+                }
+            }
+        }
+        Ok(read)
     }
 
     /// What was tuned of a camera, newest first.
     pub(super) fn tunings_of(&self, camera: &CameraId, limit: usize) -> Result<Vec<Tuning>, Error> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let of = "camera = ? ORDER BY number DESC LIMIT ?";
-        let found = self.tunings(of, params![camera.as_str(), limit])?;
-        Ok(found.into_iter().map(|(tuning, _)| tuning).collect())
+        self.tunings(of, params![camera.as_str(), limit])?.into_iter().map(|(tuning, _)| tuning).collect()
     }
 
-    /// Tunings with the sums of the configurations that they led to.
+    /// Tunings, each as far as it can be read, with the sums of the configurations that they led to.
     fn tunings(
         &self,
         which: &str,
         parameters: impl rusqlite::Params,
-    ) -> Result<Vec<(Tuning, [u8; 32])>, Error> {
-        type Row_ = (i64, String, String, bool, [u8; 32], [u8; 32], i64, String, String);
+    ) -> Result<Vec<(Result<Tuning, Error>, [u8; 32])>, Error> {
+        type Fields = (i64, String, String, bool, [u8; 32], [u8; 32], [u8; 32], i64, String, String);
         let fail = fault(&self.path);
         let sql = format!(
-            "SELECT number, camera, rules, set_here, made_for, sha256, at_us, set_by, why FROM tuning WHERE {which}"
+            "SELECT number, camera, rules, set_here, made_for, sha256, row_sha256, at_us, set_by, why FROM tuning \
+             WHERE {which}"
         );
         let mut statement = self.db.prepare(&sql).map_err(&fail)?;
         let row = |row: &Row<'_>| {
-            let fields: Row_ = (
+            let fields: Fields = (
                 row.get(0)?,
                 row.get(1)?,
                 row.get(2)?,
@@ -286,29 +299,36 @@ impl Store {
                 row.get(6)?,
                 row.get(7)?,
                 row.get(8)?,
+                row.get(9)?,
             );
             Ok(fields)
         };
         let mut found = Vec::new();
         for row in statement.query_map(parameters, row).map_err(&fail)? {
-            let (number, camera, rules, set_here, made_for, sha256, at_us, by, why) = row.map_err(&fail)?;
+            let (number, camera, rules, set_here, made_for, sha256, sum, at_us, by, why) =
+                row.map_err(&fail)?;
             let damaged = |reason: String| Error::DamagedStore {
                 path: self.path.clone(),
                 reason: format!("revision {number} cannot be read ({reason})"),
             };
-            let tuning = Tuning {
-                number: ConfigRevision(number.unsigned_abs()),
-                camera: camera
-                    .parse()
-                    .map_err(|error: xueliang_base::id::IdError| damaged(error.to_string()))?,
-                rules: serde_json::from_str(&rules).map_err(|error| damaged(error.to_string()))?,
-                set_here,
-                made_for,
-                at: Wall(at_us),
-                by,
-                why,
+            let read = || {
+                if row_sum(&camera, &rules, set_here, &made_for) != sum {
+                    return Err(damaged("it does not have the checksum it was stored with".to_owned()));
+                }
+                Ok(Tuning {
+                    number: ConfigRevision(number.unsigned_abs()),
+                    camera: camera
+                        .parse()
+                        .map_err(|error: xueliang_base::id::IdError| damaged(error.to_string()))?,
+                    rules: serde_json::from_str(&rules).map_err(|error| damaged(error.to_string()))?,
+                    set_here,
+                    made_for,
+                    at: Wall(at_us),
+                    by: by.clone(),
+                    why: why.clone(),
+                })
             };
-            found.push((tuning, sha256));
+            found.push((read(), sha256));
         }
         Ok(found)
     }
@@ -391,6 +411,16 @@ impl Store {
 /// Through a value, whose maps are sorted: the same content gives the same bytes.
 fn canonical(config: &Config) -> serde_json::Result<String> {
     serde_json::to_value(config).and_then(|value| serde_json::to_string(&value))
+}
+
+/// The sum of a tuning as it stands in the store, whatever a later version makes of a configuration.
+fn row_sum(camera: &str, rules: &str, set_here: bool, made_for: &[u8; 32]) -> [u8; 32] {
+    let mut sum = Sha256::new();
+    for part in [camera.as_bytes(), rules.as_bytes(), &[u8::from(set_here)], made_for] {
+        sum.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes());
+        sum.update(part);
+    }
+    sum.finalize().into()
 }
 
 /// Number and sum of the newest revision, whether it holds a whole configuration or what was tuned.

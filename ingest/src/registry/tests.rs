@@ -296,3 +296,32 @@ fn what_was_tuned_can_be_neither_changed_nor_deleted() {
     stranger(&path, "UPDATE tuning SET rules = '{\"zones\":[],\"rules\":[]}'").unwrap();
     assert_eq!(open(&path).unwrap().current().unwrap_err().kind(), ErrorKind::DataLoss);
 }
+
+#[test]
+fn what_was_tuned_and_cannot_be_read_leaves_the_file_to_count_and_keeps_nobody_from_starting() {
+    let (_folder, path) = folder();
+    let mut registry = open(&path).unwrap();
+    registry.apply(&config(TEXT), &secrets("a"), "file").unwrap();
+    let (one, then) = tuning("gate-1", SMOKE, &config(TEXT));
+    registry.tune(one, &then).unwrap();
+    drop(registry);
+    stranger(&path, "DROP TRIGGER tuning_is_never_changed").unwrap();
+    stranger(&path, "UPDATE tuning SET rules = 'nothing'").unwrap();
+    let mut registry = open(&path).unwrap();
+    let mut read = config(TEXT);
+    assert!(overlay(&mut read, &registry.tuned().unwrap()).is_empty());
+    assert_eq!(registry.apply(&read, &secrets("a"), "file").unwrap(), (ConfigRevision(3), true));
+    assert_eq!(registry.current().unwrap(), Some((ConfigRevision(3), config(TEXT))));
+}
+
+#[test]
+fn a_store_of_the_version_before_is_copied_before_its_schema_changes() {
+    let (folder, path) = folder();
+    open(&path).unwrap().apply(&config(TEXT), &secrets("a"), "file").unwrap();
+    let copy = folder.path().join("registry.db.before-schema-2");
+    assert!(!copy.exists(), "a new store needs no copy");
+    stranger(&path, "DROP TABLE tuning; PRAGMA user_version = 1").unwrap();
+    assert_eq!(open(&path).unwrap().current().unwrap(), Some((ConfigRevision(1), config(TEXT))));
+    assert_eq!(stranger(&copy, "SELECT user_version FROM pragma_user_version").unwrap(), Some(1));
+    assert_eq!(stranger(&copy, "SELECT count(*) FROM revision").unwrap(), Some(1));
+}

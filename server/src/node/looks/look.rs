@@ -121,12 +121,13 @@ impl Looks {
         };
         let kind_word = if done.kind == LookKind::Keyframe { "keyframe" } else { "continued" };
         let outcome_word = looked.as_ref().map_or_else(|reason| reason.word(), |_| "looked");
-        *self.facts.looks.entry((kind_word, outcome_word)).or_default() += 1;
         let Some(running) = self.cameras.get_mut(&done.camera) else { return };
         running.cell.ring.settle(&done.span.ticket, settled);
+        // Of before the camera was begun anew: its units are settled, and nobody is told.
         if running.in_flight != Some(done.look) {
             return;
         }
+        *self.facts.looks.entry((kind_word, outcome_word)).or_default() += 1;
         running.in_flight = None;
         // Without its decoder the next continued look begins at a keyframe; the lease stays.
         let forgotten = outcome.as_ref().is_ok_and(|saw| saw.forgotten);
