@@ -207,8 +207,8 @@ mod tests {
         let now = camera(vec![person_rule("now")]);
         let mut entries = entries();
         entries.truncate(30);
-        for n in 0..10 {
-            entries[n] = street(1).looked_by(&[]).at(f64::from(u32::try_from(n).unwrap()) * 0.5);
+        for (n, entry) in entries.iter_mut().enumerate().take(10) {
+            *entry = street(1).looked_by(&[]).at(f64::from(u32::try_from(n).unwrap()) * 0.5);
         }
         let rule = &tried(&now, entries).rules[0];
         assert_eq!((rule.silent, rule.seen), (10, 10));

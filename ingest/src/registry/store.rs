@@ -80,6 +80,9 @@ CREATE TRIGGER tuning_is_never_deleted BEFORE DELETE ON tuning
 ",
 ];
 
+/// A tuning as far as it can be read, and the sum of the configuration that it led to.
+type Read = (Result<Tuning, Error>, [u8; 32]);
+
 /// The store, opened.
 pub(super) struct Store {
     path: PathBuf,
@@ -261,7 +264,7 @@ impl Store {
             match tuning {
                 Ok(tuning) => read.push(tuning),
                 Err(error) => {
-                    error!(%error, "rules that were set of a camera cannot be read: the configuration file counts")
+                    error!(%error, "rules that were set of a camera cannot be read: the configuration file counts");
                 }
             }
         }
@@ -276,11 +279,7 @@ impl Store {
     }
 
     /// Tunings, each as far as it can be read, with the sums of the configurations that they led to.
-    fn tunings(
-        &self,
-        which: &str,
-        parameters: impl rusqlite::Params,
-    ) -> Result<Vec<(Result<Tuning, Error>, [u8; 32])>, Error> {
+    fn tunings(&self, which: &str, parameters: impl rusqlite::Params) -> Result<Vec<Read>, Error> {
         type Fields = (i64, String, String, bool, [u8; 32], [u8; 32], [u8; 32], i64, String, String);
         let fail = fault(&self.path);
         let sql = format!(

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    time::Duration,
 };
 
 use anyhow::{Context as _, bail};
@@ -31,6 +32,9 @@ use super::Wanted;
 
 /// Calls that may wait for the registry; each takes milliseconds, seconds in a town of ten thousand cameras.
 const WAITING: usize = 16;
+
+/// Before a full queue is tried again.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// What the thread is asked.
 enum Ask {
@@ -83,7 +87,9 @@ pub async fn import(
     tokio::spawn(async move {
         stopping.wait().await;
         // The queue is short, and the thread empties it.
-        drop(tokio::task::spawn_blocking(move || stop.send(Ask::Stop)).await);
+        while let Err(TrySendError::Full(_)) = stop.try_send(Ask::Stop) {
+            tokio::time::sleep(AGAIN).await;
+        }
     });
     Ok(Imported { config, revision, assignments, rules })
 }
