@@ -17,7 +17,7 @@ use xueliang_ingest::ring::{Settled, Span};
 use xueliang_proto::v1::{WorkerGlance, WorkerGlanced, worker_request::Ask, worker_response::Answer};
 
 use super::{Answered, Looks, RECENT_UNITS, Running};
-use crate::node::{sub_stream::SubStream, wire};
+use crate::node::{camera::Cell, sub_stream::SubStream, wire};
 
 /// Decoders that one worker keeps for sub-streams: some 2 MB each at 352x288.
 pub(super) const PER_WORKER: usize = 64;
@@ -81,7 +81,8 @@ pub struct SubCounts {
 /// A turn that was answered.
 pub(super) struct Glanced {
     camera: CameraId,
-    sub: Arc<SubStream>,
+    /// Of which registration: one of before other rules is another.
+    cell: Arc<Cell>,
     pub(super) worker: usize,
     pub(super) life: u64,
     takes: Takes,
@@ -176,10 +177,10 @@ impl Looks {
         });
         let (worker, life) = (slot.worker.clone(), slot.life);
         let (done, deadline) = (self.done.clone(), self.spec.analysis.look_deadline);
-        let (camera, takes) = (turn.camera.clone(), turn.takes);
+        let (camera, cell, takes) = (turn.camera.clone(), cell.clone(), turn.takes);
         tokio::spawn(async move {
             let answer = worker.ask(ask, deadline).await;
-            let glanced = Glanced { camera, sub, worker: index, life, takes, span, dispatched: now, answer };
+            let glanced = Glanced { camera, cell, worker: index, life, takes, span, dispatched: now, answer };
             // The looks task may have ended: then the span's ticket counts its units as lost.
             drop(done.send(Answered::Glances(glanced)).await);
         });
@@ -198,7 +199,7 @@ impl Looks {
             Ok(_) => Err(NotLooked::WorkerLost),
             Err(reason) => Err(reason),
         };
-        let ring = &done.sub.ring;
+        let Some(ring) = done.cell.sub.as_ref().map(|sub| &sub.ring) else { return };
         match &outcome {
             Ok((pictures, glanced)) => {
                 let mut seqs = pictures.iter().map(|(seq, _)| *seq);
@@ -212,7 +213,7 @@ impl Looks {
             Err(reason) => ring.settle(&done.span.ticket, Settled::Lost(*reason)),
         }
         let Some(running) = self.cameras.get_mut(&done.camera) else { return };
-        let same = running.cell.sub.as_ref().is_some_and(|sub| Arc::ptr_eq(sub, &done.sub));
+        let same = Arc::ptr_eq(&running.cell, &done.cell);
         let Some(followed) = running.sub.as_mut().filter(|_| same) else { return };
         let kept = self.spare.done(now, &done.camera, outcome.is_ok());
         let Ok((pictures, glanced)) = outcome else {

@@ -267,3 +267,35 @@ async fn a_sub_stream_that_cannot_be_decoded_harms_nothing_and_is_tried_again_at
     assert_eq!((account.missing(), account.lost[&NotLooked::Undecodable]), (0, failed), "{account:?}");
     assert_eq!(subbed.stage.edges(), []);
 }
+
+#[tokio::test]
+async fn a_turn_of_before_other_rules_is_accounted_for_and_told_to_nobody() {
+    let mut subbed = Subbed::new("enforce");
+    subbed.pass(4, 0).await;
+    let (glance, job) = loop {
+        subbed.stage.clock.advance(s(STEP));
+        subbed.deliver();
+        subbed.stage.looks.dispatch();
+        for _ in 0..6 {
+            tokio::task::yield_now().await;
+        }
+        if let Ok(mut job) = subbed.stage.jobs.try_recv()
+            && let Some(Ask::Glance(glance)) = job.request.ask.take()
+        {
+            break (glance, job);
+        }
+    };
+    let before = subbed.stage.looks.facts.subs.pictures;
+    let mut other = with_sub("enforce").cameras[0].clone();
+    other.rules.truncate(1);
+    other.zones[0].area_m2 = Some(10.0);
+    let config = Arc::new(Config { cameras: vec![other.clone()], ..Config::clone(&with_sub("enforce")) });
+    subbed.cell = Arc::new(subbed.cell.watching_for(Arc::new(other)));
+    let cell = subbed.cell.clone();
+    subbed.stage.configure(&config, &cell, Vec::new());
+    assert!(job.answer.send(Ok(Answer::Glanced(glanced(&glance, 1)))).is_ok());
+    subbed.stage.finish().await;
+    assert_eq!(subbed.sub().ring.account().in_flight, 0);
+    assert_eq!(subbed.stage.looks.facts.subs.pictures, before, "the camera has begun anew since");
+    assert!(subbed.pass(4, 0).await.turns > 10, "and is glanced at as before");
+}
