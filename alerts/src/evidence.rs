@@ -301,17 +301,23 @@ impl Evidence {
         }
         found
     }
-    /// The entry of a call, before it is said of what, and what became of it.
-    fn entry(&self, principal: &Principal, call: &Call) -> v1::RegisterEntry {
+    /// Who calls, and when.
+    fn who(&self, principal: &Principal) -> v1::RegisterEntry {
         v1::RegisterEntry {
             at_unix_us: self.clock.wall().0,
             principal: principal.name.clone(),
             unit: principal.unit.clone().unwrap_or_default(),
+            ..v1::RegisterEntry::default()
+        }
+    }
+    /// What the register says of a call about an alert, before it is known what becomes of it.
+    pub(crate) fn entry(&self, principal: &Principal, call: &Call) -> v1::RegisterEntry {
+        v1::RegisterEntry {
             alert_id: call.alert.to_string(),
             purpose: call.purpose.into(),
             call_reason: register::picked(call).into(),
             reason: register::kept(call),
-            ..v1::RegisterEntry::default()
+            ..self.who(principal)
         }
     }
     async fn fetch(
@@ -324,7 +330,7 @@ impl Evidence {
         let right = if kind == EvidenceKind::Clip { Right::ViewOriginal } else { Right::ViewRedacted };
         check(principal, right)?;
         check_sees(&*self.store, principal, call.alert).await?;
-        register::check_stored(call.purpose, call.call_reason)?;
+        register::check_of_alert(call.purpose, call.call_reason)?;
         if kind == EvidenceKind::Clip {
             register::check_original(call)?;
         }

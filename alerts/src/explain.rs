@@ -1,6 +1,7 @@
 //! Questions and orders to nodes: what a camera did, and why there was no alert; what would have come of other rules; a redacted
-//! picture of this moment; to connect to a camera for a while. They go down the stream by which the node is attached. An answer comes back as a call of its own:
-//! few questions are under way at once, and none waits for long. What comes of an order stands in the node's reports.
+//! picture of this moment; to connect to a camera for a while. They go down the stream by which the node is attached. An answer
+//! comes back as a call of its own: few questions are under way at once, and none waits for long. What comes of an order stands
+//! in the node's reports.
 
 use std::{
     collections::BTreeMap,

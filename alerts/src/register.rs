@@ -60,13 +60,15 @@ pub(crate) fn kept_of_case(number: &str, reason: &str) -> String {
     format!("case {number} {text}").trim().chars().take(*WORDS.end()).collect()
 }
 
-/// Refuses what nothing that is stored is asked for: no purpose, and the tuning of rules.
-pub(crate) fn check_stored(purpose: Purpose, picked: CallReason) -> Result<()> {
+/// Refuses what nothing of an alert or a case is asked for: no purpose, and the tuning of rules.
+pub(crate) fn check_of_alert(purpose: Purpose, picked: CallReason) -> Result<()> {
     if purpose == Purpose::Unspecified {
         return Err(Error::Invalid("purpose: must be set".to_owned()));
     }
     if purpose == Purpose::Tune || picked == CallReason::TuneRules {
-        return Err(Error::Invalid("purpose: rules are tuned on pictures of the moment".to_owned()));
+        return Err(Error::Invalid(
+            "purpose: rules are tuned on pictures of the moment, of a camera and no alert".to_owned(),
+        ));
     }
     Ok(())
 }

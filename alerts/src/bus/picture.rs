@@ -20,20 +20,13 @@ use crate::{
 /// Refuses who may not look at alerts' cameras, and what no such look is for.
 fn may_look(principal: &Principal, call: &Call) -> Result<()> {
     check(principal, Right::ViewRedacted)?;
-    match call.purpose {
-        v1::Purpose::Unspecified => return Err(Error::Invalid("purpose: must be set".to_owned())),
-        v1::Purpose::Tune => {
-            return Err(Error::Invalid("purpose: rules are tuned without an alert: leave it out".to_owned()));
-        }
-        _ => {}
-    }
+    register::check_of_alert(call.purpose, call.call_reason)?;
     if matches!(
         register::picked(call),
         CallReason::PartyConcerned
             | CallReason::PublicRelease
             | CallReason::Share
             | CallReason::StateOrgan
-            | CallReason::TuneRules
             | CallReason::Other
     ) {
         let message =
@@ -66,7 +59,7 @@ impl Bus {
             Ok(()) => self.begin(principal, what).await,
             Err(error) => Err(error),
         };
-        let entry = self.0.evidence.picture_entry(principal, call);
+        let entry = self.0.evidence.entry(principal, call);
         let token = found.as_ref().ok().and_then(|told| told.as_ref().ok()).map(|(token, _)| token.clone());
         let told = self.0.evidence.open_picture(entry, camera, found).await;
         self.0.live.count(true, matches!(told, Ok(Ok(_))));

@@ -3,23 +3,16 @@
 use xueliang_base::alert::Sha256;
 use xueliang_proto::v1;
 
-use super::{Call, Evidence};
+use super::Evidence;
 use crate::{error::Result, explain::NoPicture, live::Picture, rights::Principal};
 
 impl Evidence {
-    /// What the register says of a call for an alert's pictures of the moment.
-    pub(crate) fn picture_entry(&self, principal: &Principal, call: &Call) -> v1::RegisterEntry {
-        self.entry(principal, call)
-    }
-    /// Likewise of one to draw zones on, which is about no alert.
+    /// What the register says of a call for a picture to draw zones on, which is about no alert.
     pub(crate) fn tuning_entry(&self, principal: &Principal) -> v1::RegisterEntry {
         v1::RegisterEntry {
-            at_unix_us: self.clock.wall().0,
-            principal: principal.name.clone(),
-            unit: principal.unit.clone().unwrap_or_default(),
             purpose: v1::Purpose::Tune.into(),
             call_reason: v1::CallReason::TuneRules.into(),
-            ..v1::RegisterEntry::default()
+            ..self.who(principal)
         }
     }
     /// Registers that pictures of a camera were opened, or why they were not, and only then gives what was found.

@@ -64,14 +64,11 @@ impl Evidence {
         call: &ProofCall,
     ) -> Result<(v1::CaseProof, Bytes)> {
         let mut entry = v1::RegisterEntry {
-            at_unix_us: self.clock.wall().0,
-            principal: principal.name.clone(),
-            unit: principal.unit.clone().unwrap_or_default(),
             kind: v1::EvidenceKind::Proof.into(),
             sha256: call.sha256.to_string(),
             purpose: call.purpose.into(),
             call_reason: register::reason_for(call.purpose, call.call_reason).into(),
-            ..v1::RegisterEntry::default()
+            ..self.who(principal)
         };
         // What was asked for stands there whether it was found or not.
         if let CaseKey::Alert(alert) = call.key {
@@ -101,7 +98,7 @@ impl Evidence {
         }
         check(principal, Right::ViewOriginal)?;
         let (photo, _) = found?;
-        register::check_stored(call.purpose, call.call_reason)?;
+        register::check_of_alert(call.purpose, call.call_reason)?;
         register::check_words(call.call_reason, &call.reason)?;
         if photo.deleted {
             return Err(Error::NotFound("the photo was deleted after its time".to_owned()));
