@@ -22,7 +22,7 @@ use xueliang_base::{
     id::{CameraId, ConfigRevision, ZoneId},
     kind::{Kind, Level},
     time::Mono,
-    wire::kind_of,
+    wire::{kind_of, outline},
 };
 use xueliang_proto::v1;
 
@@ -255,9 +255,7 @@ impl Scope {
 }
 
 fn of_camera(config: &Config, camera: &Camera) -> Watched {
-    let outline = |zone: &xueliang_base::config::Zone| {
-        zone.polygon.points().iter().map(|point| v1::Point { x: point.x, y: point.y }).collect()
-    };
+    let outline = |zone: &xueliang_base::config::Zone| outline(&zone.polygon);
     Watched {
         place: (&Place::of_camera(config, camera)).into(),
         zones: camera.zones.iter().map(|zone| (zone.id.clone(), outline(zone))).collect(),

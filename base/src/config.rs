@@ -36,7 +36,7 @@ mod upstream;
 pub use acquire::{Acquire, USUAL_BIT_RATE, told as bit_rate_told};
 pub use api::{ApiOptions, ApiTls, SignIn};
 pub use audit::AuditSealing;
-pub use camera_rules::{CameraRules, tuned_for, usual_rules};
+pub use camera_rules::{CameraRules, usual_rules, written_of};
 pub use cases::{CaseLimits, CaseOptions, StageLimit};
 pub use filing::{Day, Filing, LegalBasis};
 pub use map::MapTiles;

@@ -14,7 +14,7 @@ pub use enums::{
     class_of, evidence_kind_of, kind_of, lane_of, level_of, measure_of, not_looked_of, resolution_of,
     stage_of, threshold_of,
 };
-pub use rule::{rule_kinds, rules_text};
+pub use rule::{outline, rule_kinds, rules_text};
 
 /// The word of an enumeration's value: its name in the protocol in small letters, without the name of the enumeration.
 pub fn word(name: &str, prefix: &str) -> String {

@@ -10,13 +10,11 @@ import { serious } from './axe';
 import { EvidenceKind, Kind } from '../src/gen/xueliang/v1/alert_pb';
 import { CallReason, EvidenceService, type RegisterEntry } from '../src/gen/xueliang/v1/evidence_pb';
 import { RuleService } from '../src/gen/xueliang/v1/rule_pb';
-import { ACCOUNT, CONSOLE, NEW_ACCOUNT, SCREENSHOTS, SECURED, launch, live, open, signIn, untilItWorks } from './town';
+import { ACCOUNT, CONSOLE, NEW_ACCOUNT, SCREENSHOTS, SECURED, PICTURE_PATIENCE_MS, launch, live, open, signIn, untilItWorks } from './town';
 
 const transport = createGrpcWebTransport({ baseUrl: CONSOLE });
 const rules = createClient(RuleService, transport);
 const evidence = createClient(EvidenceService, transport);
-/** Stills and footage go first: on a busy machine a picture is refused now and then. */
-const PATIENCE_MS = 60_000;
 
 let browser: Browser;
 beforeAll(async () => {
@@ -47,7 +45,7 @@ async function tune(page: Page): Promise<void> {
 async function picture(page: Page): Promise<void> {
   const shown = page.locator('[data-test=rules-picture]');
   const refused = page.locator('[data-test=no-picture]');
-  const end = Date.now() + PATIENCE_MS;
+  const end = Date.now() + PICTURE_PATIENCE_MS;
   for (;;) {
     await shown.or(refused).first().waitFor({ timeout: 20_000 });
     if ((await shown.count()) > 0) return;
@@ -132,7 +130,7 @@ test('zones stand on a redacted picture that is registered as tuning, and a relo
   await expect.poll(async () => {
     await page.keyboard.press('.');
     return page.locator('[data-test=rules-picture]').getAttribute('src');
-  }, { timeout: PATIENCE_MS, interval: 1500 }).not.toBe(first);
+  }, { timeout: PICTURE_PATIENCE_MS, interval: 1500 }).not.toBe(first);
   const taken = (await opened('pond')).length;
   expect(taken - before).toBeGreaterThanOrEqual(2);
   // What is chosen in a list is chosen on the picture.

@@ -8,12 +8,10 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AlertService, EvidenceKind, Kind, Level } from '../src/gen/xueliang/v1/alert_pb';
 import { CallReason, EvidenceService, type RegisterEntry } from '../src/gen/xueliang/v1/evidence_pb';
 import { serious } from './axe';
-import { CONSOLE, SCREENSHOTS, alert, launch, live, open, publish, untilItWorks } from './town';
+import { CONSOLE, SCREENSHOTS, alert, PICTURE_PATIENCE_MS, launch, live, open, publish, untilItWorks } from './town';
 
 const transport = createGrpcWebTransport({ baseUrl: CONSOLE });
 const evidence = createClient(EvidenceService, transport);
-/** Stills and footage go first: on a busy machine a picture is refused now and then. */
-const PATIENCE_MS = 60_000;
 
 let browser: Browser;
 beforeAll(async () => {
@@ -43,7 +41,7 @@ async function opened(alertId: string): Promise<RegisterEntry[]> {
 async function picture(page: Page): Promise<void> {
   const shown = page.locator('[data-test=now] img');
   const again = page.locator('[data-test=look-again]');
-  const end = Date.now() + PATIENCE_MS;
+  const end = Date.now() + PICTURE_PATIENCE_MS;
   for (;;) {
     await shown.or(again).first().waitFor({ timeout: 20_000 });
     if ((await shown.count()) > 0) return;
@@ -74,7 +72,7 @@ test('the picture now is opened by a key, tells its age, is registered once, and
   expect(width).toBe(640);
   expect(await page.locator('[data-test=age]').textContent()).toMatch(/\d\d:\d\d:\d\d 的画面,\d+\.\d 秒前/);
   const first = await shown.getAttribute('src');
-  await expect.poll(() => shown.getAttribute('src'), { timeout: PATIENCE_MS }).not.toBe(first);
+  await expect.poll(() => shown.getAttribute('src'), { timeout: PICTURE_PATIENCE_MS }).not.toBe(first);
   const entries = await opened(alertId);
   expect(entries.length - before, 'one entry for what was opened, not for each picture').toBe(1);
   expect(entries[0]).toMatchObject({ cameraId: 'pond', callReason: CallReason.CHECK_ALERT, reason: `alert ${alertId}` });

@@ -35,6 +35,9 @@ const TOKEN = told('XUELIANG_TOKEN');
 const SUPERVISOR = Number(told('XUELIANG_SUPERVISOR'));
 export const SCREENSHOTS = told('XUELIANG_SCREENSHOTS');
 
+/** Stills and footage go first: on a busy machine a picture of the moment is refused now and then. */
+export const PICTURE_PATIENCE_MS = 60_000;
+
 /** A camera of the external publisher. */
 export const QUAY = 'quay-thermal';
 

@@ -1,7 +1,7 @@
 //! The registry: divisions, cameras, credentials and the configuration revisions that all parts run by.
 //!
 //! Zones and rules of a camera may be *tuned* while the service runs: that is a revision as well, kept as what it changed.
-//! It counts over the configuration file for as long as the file says of that camera what it said then ([`tuned_for`]).
+//! It counts over the configuration file for as long as the file says of that camera what it said then ([`xueliang_base::config::written_of`]).
 //!
 //! A revision is immutable: content as canonical JSON with its SHA-256, numbered from 1. Applying the content that is
 //! in force with the credentials that are stored changes nothing; anything else makes the next revision. Secrets are sealed with a key that stands in a
@@ -13,7 +13,7 @@ use std::{
 };
 
 use xueliang_base::{
-    config::{CameraRules, Config, tuned_for},
+    config::{CameraRules, Config},
     id::{CameraId, ConfigRevision, CredentialName},
     time::{SharedClock, Wall},
 };
@@ -55,7 +55,7 @@ pub struct Tuning {
     pub rules: CameraRules,
     /// Whether somebody set them; otherwise they are those of the configuration file, put in force again.
     pub set_here: bool,
-    /// What the configuration file said of the camera then ([`tuned_for`]).
+    /// What the configuration file said of the camera then ([`xueliang_base::config::written_of`]).
     pub made_for: [u8; 32],
     /// When; given by [`Registry::tune`].
     pub at: Wall,
@@ -83,11 +83,16 @@ impl std::fmt::Debug for SharedClockDebug {
 }
 
 /// Has the cameras of a configuration file watch for what was set of them, where that counts; what the file says of those.
-pub fn overlay(config: &mut Config, tuned: &BTreeMap<CameraId, Tuning>) -> BTreeMap<CameraId, CameraRules> {
+/// `written`: what stands in the file of each camera.
+pub fn overlay(
+    config: &mut Config,
+    written: &BTreeMap<CameraId, [u8; 32]>,
+    tuned: &BTreeMap<CameraId, Tuning>,
+) -> BTreeMap<CameraId, CameraRules> {
     let mut told = BTreeMap::new();
     for camera in &mut config.cameras {
         let Some(tuning) = tuned.get(&camera.id) else { continue };
-        if tuning.set_here && tuning.made_for == tuned_for(camera) {
+        if tuning.set_here && Some(&tuning.made_for) == written.get(&camera.id) {
             told.insert(camera.id.clone(), CameraRules::of(camera));
             tuning.rules.put_into(camera);
         }

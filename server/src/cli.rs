@@ -28,7 +28,7 @@ mod simulate;
 mod watch;
 
 pub use check::refuse_unserved;
-pub use run::read_config;
+pub use run::{read_config, read_config_text};
 
 /// Watches a town's cameras for hazards and puts them in front of the people on duty, in time.
 ///

@@ -2,9 +2,9 @@
 
 use xueliang_base::{
     alert::Sha256,
-    config::{CameraRules, Fault},
-    id::CameraId,
-    wire::{rule_kinds, rules_text},
+    config::CameraRules,
+    id::{CameraId, ConfigRevision},
+    wire::{outline, rule_kinds, rules_text},
 };
 use xueliang_proto::v1;
 
@@ -20,14 +20,9 @@ use crate::{
 /// Changes of one camera that are told.
 const MOST: usize = 50;
 
-/// What is wrong with rules, a fault a line.
-fn refused(faults: &[Fault]) -> Error {
-    Error::Invalid(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-}
-
-/// Reads rules that somebody drew up.
+/// Reads rules that somebody drew up; what is wrong is told a fault a line.
 fn read(rules: &v1::CameraRules) -> Result<CameraRules> {
-    CameraRules::try_from(rules).map_err(|faults| refused(&faults))
+    CameraRules::try_from(rules).map_err(|error| Error::Invalid(error.to_string()))
 }
 
 impl Bus {
@@ -42,11 +37,11 @@ impl Bus {
         let camera = self.tuned(principal, camera_id)?;
         let InForce { camera, changed, set_here, overruled, revision } = book.in_force(camera).await?;
         let rules = v1::CameraRules::from(&CameraRules::of(&camera));
-        let mask = |(index, mask): (usize, &xueliang_base::geometry::Polygon)| v1::Zone {
+        let masks = camera.masks.iter().enumerate().map(|(index, mask)| v1::Zone {
             zone_id: format!("mask-{index}"),
-            outline: mask.points().iter().map(|point| v1::Point { x: point.x, y: point.y }).collect(),
+            outline: outline(mask),
             ..v1::Zone::default()
-        };
+        });
         Ok(v1::GetCameraRulesResponse {
             camera_id: camera.id.to_string(),
             name: camera.name.clone(),
@@ -56,7 +51,7 @@ impl Bus {
             set_here,
             overruled,
             config_revision: revision.0,
-            masks: camera.masks.iter().enumerate().map(mask).collect(),
+            masks: masks.collect(),
             kinds: rule_kinds(),
         })
     }
@@ -99,15 +94,12 @@ impl Bus {
         let new = NewRules {
             camera: camera.clone(),
             rules,
-            made_upon: xueliang_base::id::ConfigRevision(request.config_revision),
+            made_upon: ConfigRevision(request.config_revision),
             principal: principal.name.clone(),
             reason,
         };
         match book.put(new).await {
-            Ok(change) => Ok(v1::PutCameraRulesResponse {
-                config_revision: change.config_revision,
-                change: Some(change),
-            }),
+            Ok(change) => Ok(v1::PutCameraRulesResponse { change: Some(change) }),
             Err(error) => {
                 let subject = format!("rules of camera {camera} were not put in force: {error}");
                 self.0.store.audit(entry("rules_not_put", subject)).await?;

@@ -46,7 +46,6 @@ impl RuleBook for Book {
             return Box::pin(async { Err(Error::Conflict("others were set since".to_owned())) });
         }
         let change = v1::RuleChange {
-            change_id: revision + 1,
             config_revision: revision + 1,
             principal: new.principal,
             reason: new.reason,

@@ -1,18 +1,19 @@
 //! Zones and rules of one camera apart from the rest of its configuration: what is tuned while the service runs. Read by
 //! the configuration's own parser, so both know the same rules and name the same faults.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
 use super::{
-    Camera, Fault, Rule, Zone,
+    Camera, Fault, ParseError, Rule, Zone,
     parse::{names_once, read_zones},
     reader::{Faults, Section},
     rule,
 };
+use crate::{id::CameraId, kind::Kind};
 
 /// Zones and rules of one camera.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,7 +41,7 @@ impl CameraRules {
     }
     /// Reads tables `zone` and `rule`; a rule about the camera itself is there only where it is written. All faults are
     /// given, each with its path and without a line.
-    pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
         let faults = Faults::new(text);
         let read = match DeTable::parse(text) {
             Ok(table) => {
@@ -69,18 +70,32 @@ impl CameraRules {
         let faults = faults.take();
         match read {
             Some(read) if faults.is_empty() => Ok(read),
-            _ => Err(faults.into_iter().map(|fault| Fault { line: None, ..fault }).collect()),
+            _ => {
+                let faults = faults.into_iter().map(|fault| Fault { line: None, ..fault }).collect();
+                Err(ParseError { faults, partial: None })
+            }
         }
     }
 }
 
-/// What a camera's zones and rules were made for, as a sum: its zones, its rules and the number of its view. Once the
-/// configuration file says something else of them, what was tuned counts no more.
-pub fn tuned_for(camera: &Camera) -> [u8; 32] {
-    let told = (&camera.zones, &camera.rules, camera.view);
-    // Through a value, whose maps are sorted: the same content gives the same bytes.
-    let text = serde_json::to_value(told).map(|value| value.to_string());
-    Sha256::digest(text.expect("zones and rules become JSON").as_bytes()).into()
+/// What is written of a camera that bears on its zones and rules.
+const WRITTEN: [&str; 4] = ["health", "rule", "view", "zone"];
+
+/// What the text of a configuration says of each camera's zones, rules and view, as a sum. Once it says something else, what was
+/// tuned counts no more. What is written counts, and not what follows from it: a version with other defaults changes no sum.
+/// Empty where the text is no configuration.
+pub fn written_of(text: &str) -> BTreeMap<CameraId, [u8; 32]> {
+    let Ok(table) = text.parse::<toml::Table>() else { return BTreeMap::new() };
+    let cameras = table.get("camera").and_then(toml::Value::as_array).into_iter().flatten();
+    let sum = |camera: &toml::Value| {
+        let id = camera.get("id")?.as_str()?.parse().ok()?;
+        let written: BTreeMap<&str, &toml::Value> =
+            WRITTEN.into_iter().filter_map(|key| Some((key, camera.get(key)?))).collect();
+        // Through a value, whose maps are sorted: the order of keys says nothing.
+        let text = serde_json::to_value(written).ok()?.to_string();
+        Some((id, Sha256::digest(text.as_bytes()).into()))
+    };
+    cameras.filter_map(sum).collect()
 }
 
 /// A rule of each kind as it is without a word about it, on a zone that has all that some kind needs.
@@ -88,17 +103,15 @@ pub fn usual_rules() -> Vec<Rule> {
     super::RULED_KINDS.into_iter().map(usual).collect()
 }
 
-fn usual(kind: crate::kind::Kind) -> Rule {
+fn usual(kind: Kind) -> Rule {
     let zone = if rule::needs_zone(kind) { "zone = \"z\"" } else { "" };
     let text = format!(
         "[[zone]]\nid = \"z\"\npolygon = [[0, 0], [1, 0], [1, 1]]\narea_m2 = 100\ndirection_deg = 0\n\
          [[rule]]\nkind = \"{}\"\n{zone}\n",
         kind.code()
     );
-    let read = CameraRules::parse(&text).expect("a test reads every kind");
-    let names: BTreeSet<_> = read.rules.iter().map(|rule| rule.kind).collect();
-    debug_assert!(names.contains(&kind));
-    read.rules.into_iter().next().expect("it was written above")
+    let mut read = CameraRules::parse(&text).expect("a test reads every kind");
+    read.rules.remove(0)
 }
 
 #[cfg(test)]
@@ -121,7 +134,7 @@ mod tests {
                     [[zone]]\nid = \"lane\"\npolygon = [[0, 0], [1, 0], [1, 1]]\n\
                     [[rule]]\nid = \"late\"\nkind = \"WRONG_WAY\"\nzone = \"lane\"\n\
                     [[rule]]\nid = \"late\"\nkind = \"ZONE_INTRUSION\"\nzone = \"lane\"\ndwell = \"2 days\"\ncolour = 1\n";
-        let faults = CameraRules::parse(text).unwrap_err();
+        let faults = CameraRules::parse(text).unwrap_err().faults;
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
         for (path, word) in [
             ("zone[street].polygon", "cross"),
@@ -134,21 +147,32 @@ mod tests {
     }
 
     #[test]
-    fn what_a_camera_watches_for_is_read_back_from_it_and_compared_by_what_it_says() {
+    fn what_a_camera_watches_for_is_read_back_from_it_and_compared_by_what_is_written() {
         let text = "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\n\
                     [[division]]\ncode = \"330282\"\nname = \"n\"\n\
                     [[camera]]\nid = \"gate\"\nname = \"n\"\ndivision = \"330282\"\nurl = \"rtsp://127.0.0.1/x\"\n\
                     [[camera.zone]]\nid = \"water\"\npolygon = [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]\n\
                     [[camera.rule]]\nkind = \"WATER_ZONE_ENTRY\"\nzone = \"water\"\n";
         let parse = |text: &str| Config::parse(text, std::path::Path::new("/")).unwrap().cameras.remove(0);
-        let gate = parse(text);
-        let ours = CameraRules::of(&gate);
-        let mut other = parse(&text.replace("0.9, 0.1", "0.8, 0.1"));
-        assert_ne!(tuned_for(&gate), tuned_for(&other));
-        ours.put_into(&mut other);
-        assert_eq!(tuned_for(&gate), tuned_for(&other));
-        // Where the camera is read from has nothing to do with it; how it is turned has.
-        assert_eq!(tuned_for(&gate), tuned_for(&parse(&text.replace("/x", "/y"))));
-        assert_ne!(tuned_for(&gate), tuned_for(&parse(&text.replace("url =", "view = 2\nurl ="))));
+        let other = text.replace("0.9, 0.1", "0.8, 0.1");
+        let (gate, mut redrawn) = (parse(text), parse(&other));
+        assert_ne!(CameraRules::of(&gate), CameraRules::of(&redrawn));
+        CameraRules::of(&gate).put_into(&mut redrawn);
+        assert_eq!(gate, redrawn);
+
+        let sum = |text: &str| written_of(text)[&gate.id];
+        assert_ne!(sum(text), sum(&other));
+        // Where the camera is read from has nothing to do with it, nor has the order of what is said; how it is turned has.
+        assert_eq!(sum(text), sum(&text.replace("/x", "/y")));
+        let turned = text.replace(
+            "kind = \"WATER_ZONE_ENTRY\"\nzone = \"water\"",
+            "zone = \"water\"\nkind = \"WATER_ZONE_ENTRY\"",
+        );
+        assert!(turned != text && sum(text) == sum(&turned));
+        assert_ne!(sum(text), sum(&text.replace("url =", "view = 2\nurl =")));
+        assert_ne!(sum(text), sum(&text.replace("url =", "health = []\nurl =")));
+        // What is as usual and what is written so are two: another version may have another usual.
+        assert_ne!(sum(text), sum(&format!("{text}level = 2\n")));
+        assert!(written_of("no toml").is_empty());
     }
 }

@@ -8,8 +8,11 @@ use xueliang_proto::v1;
 
 use super::{kind_of, level_of};
 use crate::{
-    config::{CameraRules, Condition, Fault, Rule, Zone, is_health, needs_zone, objects, usual_rules},
+    config::{
+        CameraRules, Condition, Fault, ParseError, Rule, Zone, is_health, needs_zone, objects, usual_rules,
+    },
     detection::Meaning,
+    geometry::Polygon,
     kind::Kind,
 };
 
@@ -83,8 +86,8 @@ struct Tables {
 
 /// Reads zones and rules; all faults are told, each with its path.
 impl TryFrom<&v1::CameraRules> for CameraRules {
-    type Error = Vec<Fault>;
-    fn try_from(wire: &v1::CameraRules) -> Result<Self, Vec<Fault>> {
+    type Error = ParseError;
+    fn try_from(wire: &v1::CameraRules) -> Result<Self, ParseError> {
         let mut faults = Vec::new();
         let mut bounded = |what: &str, count: usize, most: usize| {
             if count > most {
@@ -101,12 +104,9 @@ impl TryFrom<&v1::CameraRules> for CameraRules {
             bounded(&format!("rule[{index}].objects"), rule.objects.len(), Meaning::ALL.len());
         }
         if !faults.is_empty() {
-            return Err(faults);
+            return Err(ParseError { faults, partial: None });
         }
-        let text = toml::to_string(&tables(wire));
-        let text = text.map_err(|e| {
-            vec![Fault { path: "(rules)".to_owned(), line: None, message: format!("cannot be written: {e}") }]
-        })?;
+        let text = toml::to_string(&tables(wire)).expect("tables of texts and numbers become TOML");
         Self::parse(&text)
     }
 }
@@ -120,11 +120,16 @@ impl From<&CameraRules> for v1::CameraRules {
     }
 }
 
+/// The corners of a polygon.
+pub fn outline(polygon: &Polygon) -> Vec<v1::Point> {
+    polygon.points().iter().map(|point| v1::Point { x: point.x, y: point.y }).collect()
+}
+
 impl From<&Zone> for v1::Zone {
     fn from(zone: &Zone) -> Self {
         Self {
             zone_id: zone.id.to_string(),
-            outline: zone.polygon.points().iter().map(|p| v1::Point { x: p.x, y: p.y }).collect(),
+            outline: outline(&zone.polygon),
             area_m2: zone.area_m2,
             direction_deg: zone.direction_deg,
         }
@@ -321,7 +326,7 @@ mod tests {
     #[test]
     fn whatever_comes_is_refused_in_words_and_never_panics() {
         let refuse = |wire: v1::CameraRules, path: &str| {
-            let faults = CameraRules::try_from(&wire).unwrap_err();
+            let faults = CameraRules::try_from(&wire).unwrap_err().faults;
             assert!(faults.iter().any(|fault| fault.path.starts_with(path)), "{path}: {faults:?}");
         };
         let rule = |change: fn(&mut v1::CameraRule)| {

@@ -1,9 +1,9 @@
 // Zones and rules as somebody draws and tunes them. Pure: what is changed is another draft, and what was not touched in it is the same
 // object, by which it is known that it was not.
 import { create } from '@bufbuild/protobuf';
-import { Kind, Level, PointSchema } from '../gen/xueliang/v1/alert_pb';
+import { Kind, PointSchema } from '../gen/xueliang/v1/alert_pb';
 import { CameraRulesSchema, ZoneSchema, type CameraRule, type CameraRules, type RuleKind, type Zone } from '../gen/xueliang/v1/rule_pb';
-import { fieldsOf, sameFigure, sameObjects } from './fields';
+import { fieldsOf } from './fields';
 import { clamped, type Outline } from './outline';
 
 export const MOST_ZONES = 32;
@@ -40,23 +40,6 @@ export function filled(rules: CameraRules, kinds: readonly RuleKind[]): CameraRu
       };
       for (const field of fieldsOf(kind)) if (rule[field] !== undefined) Object.assign(full, { [field]: rule[field] });
       return full;
-    }),
-  );
-}
-
-/** What is as usual is left unsaid: it stays as usual in later versions, too, and the file stays short. */
-export function lean(rules: CameraRules, kinds: readonly RuleKind[]): CameraRules {
-  return make(
-    rules.zones,
-    rules.rules.map((rule) => {
-      const kind = kinds.find((one) => one.usual?.kind === rule.kind);
-      const usual = kind?.usual;
-      if (!usual) return rule;
-      const short: CameraRule = { ...rule };
-      for (const field of fieldsOf(kind)) if (sameFigure(rule, usual, field)) short[field] = undefined;
-      if (rule.level === usual.level) short.level = Level.LEVEL_UNSPECIFIED;
-      if (sameObjects(rule, usual)) short.objects = [];
-      return short;
     }),
   );
 }

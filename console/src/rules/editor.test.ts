@@ -28,7 +28,7 @@ function open(): Editor {
         if (refusal) return Promise.reject(refusal);
         if (put) inForce = put;
         revision += 1n;
-        return Promise.resolve(create(PutCameraRulesResponseSchema, { configRevision: revision }));
+        return Promise.resolve(create(PutCameraRulesResponseSchema, { change: { configRevision: revision } }));
       },
     },
     {
@@ -59,10 +59,10 @@ test('a draft is what is in force until it is changed, and survives a reload', a
   expect([editor.dirty.value, kept], 'a step back leads to what is in force').toEqual([false, undefined]);
 });
 
-test('what is put in force is lean and of the revision that it was made of, and is what the next draft is made of', async () => {
+test('what is put in force is said whole and of the revision that it was made of, and is what the next draft is made of', async () => {
   editor.change(severe(Level.LEVEL_3));
   expect(await editor.goLive('too many')).toBe('done');
-  expect(sent).toMatchObject([{ revision: 5n, reason: 'too many', rules: { rules: [{ level: 3, clearUs: undefined }, {}] } }]);
+  expect(sent).toMatchObject([{ revision: 5n, reason: 'too many', rules: { rules: [{ level: 3, clearUs: 8_000_000n }, {}] } }]);
   expect([editor.dirty.value, editor.undo.canUndo.value, kept]).toEqual([false, false, undefined]);
   editor.change(severe(Level.LEVEL_4));
   await editor.goLive('still');

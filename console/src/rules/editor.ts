@@ -8,7 +8,7 @@ import {
   type TryCameraRulesResponse, type Zone,
 } from '../gen/xueliang/v1/rule_pb';
 import { clashes, differences, upon } from './differences';
-import { filled, lean } from './draft';
+import { filled } from './draft';
 import { checked, told, type Fault } from './faults';
 import { Undo } from './undo';
 
@@ -158,7 +158,7 @@ export class Editor {
     this.trialFailure.value = '';
     const of = this.draft.value;
     try {
-      const answer = await this.#calls.try(lean(of, this.kinds.value));
+      const answer = await this.#calls.try(of);
       this.trial.value = { of, answer, atMs: this.#now() };
       this.#said.value = [];
     } catch (error) {
@@ -183,7 +183,7 @@ export class Editor {
   async goLive(reason: string, back = false): Promise<Outcome> {
     const draft = this.draft.value;
     try {
-      this.live.value = await this.#calls.put(back ? undefined : lean(draft, this.kinds.value), this.#revision, reason);
+      this.live.value = await this.#calls.put(back ? undefined : draft, this.#revision, reason);
     } catch (error) {
       const failed = ConnectError.from(error);
       if (failed.code === Code.InvalidArgument) {
@@ -197,7 +197,7 @@ export class Editor {
     this.clash.value = false;
     this.trial.value = undefined;
     // What was put is in force, whether or not it can be read again.
-    this.#begin(draft, this.live.value.configRevision);
+    this.#begin(draft, this.live.value.change?.configRevision ?? this.#revision);
     await this.read();
     return 'done';
   }

@@ -143,8 +143,8 @@ impl Store {
         let done = usize::try_from(found).unwrap_or(0);
         let mut store = Self { path: path.to_owned(), db };
         if (1..known).contains(&found) {
-            // For whoever goes back to the version before.
-            let copy = super::beside(path, &format!(".before-schema-{known}"));
+            // For whoever goes back to the version before; with the number of the schema that it has.
+            let copy = super::beside(path, &format!(".before-schema-{found}"));
             if !copy.exists() {
                 store.backup_to(&copy)?;
             }
@@ -167,12 +167,7 @@ impl Store {
         now: Wall,
     ) -> Result<(ConfigRevision, bool), Error> {
         let fail = fault(&self.path);
-        let damaged = |error: serde_json::Error| Error::DamagedStore {
-            path: self.path.clone(),
-            reason: format!("a configuration does not become JSON ({error})"),
-        };
-        let json = canonical(config).map_err(damaged)?;
-        let sha256: [u8; 32] = Sha256::digest(json.as_bytes()).into();
+        let (json, sha256) = self.canonical(config)?;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
         let newest = newest_sum(&tx).map_err(&fail)?;
         let number = match newest {
@@ -195,6 +190,18 @@ impl Store {
         }
         tx.commit().map_err(&fail)?;
         Ok((ConfigRevision(number.unsigned_abs()), true))
+    }
+
+    /// A configuration as text, with its sum. Through a value, whose maps are sorted: the same content gives the same bytes.
+    fn canonical(&self, config: &Config) -> Result<(String, [u8; 32]), Error> {
+        let json = serde_json::to_value(config).and_then(|value| serde_json::to_string(&value));
+        let json = json.map_err(|error| self.no_json(&error))?;
+        let sum = Sha256::digest(json.as_bytes()).into();
+        Ok((json, sum))
+    }
+    fn no_json(&self, error: &serde_json::Error) -> Error {
+        let reason = format!("a configuration does not become JSON ({error})");
+        Error::DamagedStore { path: self.path.clone(), reason }
     }
 
     pub(super) fn newest(&self) -> Result<Option<Revision>, Error> {
@@ -227,12 +234,8 @@ impl Store {
     /// Keeps other zones and rules of one camera as the next revision, `config`, which has them.
     pub(super) fn tune(&mut self, tuning: &Tuning, config: &Config) -> Result<ConfigRevision, Error> {
         let fail = fault(&self.path);
-        let damaged = |error: serde_json::Error| Error::DamagedStore {
-            path: self.path.clone(),
-            reason: format!("rules do not become JSON ({error})"),
-        };
-        let sha256: [u8; 32] = Sha256::digest(canonical(config).map_err(damaged)?.as_bytes()).into();
-        let rules = serde_json::to_string(&tuning.rules).map_err(damaged)?;
+        let (_, sha256) = self.canonical(config)?;
+        let rules = serde_json::to_string(&tuning.rules).map_err(|error| self.no_json(&error))?;
         let tx = self.db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&fail)?;
         let number = newest_sum(&tx).map_err(&fail)?.map_or(1, |(number, _)| number + 1);
         tx.execute(
@@ -405,11 +408,6 @@ impl Store {
         copy.pragma_update(None, "journal_mode", "DELETE")?;
         copy.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
     }
-}
-
-/// Through a value, whose maps are sorted: the same content gives the same bytes.
-fn canonical(config: &Config) -> serde_json::Result<String> {
-    serde_json::to_value(config).and_then(|value| serde_json::to_string(&value))
 }
 
 /// The sum of a tuning as it stands in the store, whatever a later version makes of a configuration.

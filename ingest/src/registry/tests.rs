@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use tempfile::TempDir;
-use xueliang_base::{error::ErrorKind, time::ManualClock};
+use xueliang_base::{config::written_of, error::ErrorKind, time::ManualClock};
 
 use super::{store::stranger, *};
 
@@ -219,7 +219,7 @@ fn tuning(camera: &str, rules: &str, file: &Config) -> (Tuning, Config) {
         camera: camera.id.clone(),
         rules: CameraRules::parse(rules).unwrap(),
         set_here: true,
-        made_for: tuned_for(camera),
+        made_for: written_of(TEXT)[&camera.id],
         at: Wall(0),
         by: "li".to_owned(),
         why: "the lane was drawn too wide".to_owned(),
@@ -252,15 +252,16 @@ fn what_was_tuned_is_a_revision_and_counts_until_the_file_says_something_else() 
 
     // The file as it was: what was tuned counts, and nothing is new.
     let mut read = file.clone();
-    let told = overlay(&mut read, &registry.tuned().unwrap());
+    let told = overlay(&mut read, &written_of(TEXT), &registry.tuned().unwrap());
     assert_eq!(read, both);
     assert_eq!(told.keys().map(CameraId::as_str).collect::<Vec<_>>(), ["gate-1", "gate-2"]);
     assert_eq!(told[&file.cameras[0].id], CameraRules::of(&file.cameras[0]));
     assert_eq!(registry.apply(&read, &secrets("a"), "file").unwrap(), (ConfigRevision(3), false));
 
     // The file says something else of one camera: there it counts. Of the other it says what it said.
-    let mut read = config(&TEXT.replacen("url =", "view = 2\nurl =", 1));
-    let told = overlay(&mut read, &registry.tuned().unwrap());
+    let turned = TEXT.replacen("url =", "view = 2\nurl =", 1);
+    let mut read = config(&turned);
+    let told = overlay(&mut read, &written_of(&turned), &registry.tuned().unwrap());
     assert_eq!(told.keys().map(CameraId::as_str).collect::<Vec<_>>(), ["gate-2"]);
     assert_eq!(CameraRules::of(&read.cameras[0]), CameraRules::of(&file.cameras[0]));
     assert_eq!(registry.apply(&read, &secrets("a"), "file").unwrap(), (ConfigRevision(4), true));
@@ -273,7 +274,7 @@ fn what_was_tuned_is_a_revision_and_counts_until_the_file_says_something_else() 
     registry.tune(back, &read).unwrap();
     assert_eq!(registry.current().unwrap(), Some((ConfigRevision(5), read)));
     let mut read = file.clone();
-    overlay(&mut read, &registry.tuned().unwrap());
+    overlay(&mut read, &written_of(TEXT), &registry.tuned().unwrap());
     assert_eq!(CameraRules::of(&read.cameras[1]), CameraRules::of(&file.cameras[1]));
     let of = registry.tunings_of(&file.cameras[1].id, 10).unwrap();
     assert_eq!(
@@ -309,7 +310,7 @@ fn what_was_tuned_and_cannot_be_read_leaves_the_file_to_count_and_keeps_nobody_f
     stranger(&path, "UPDATE tuning SET rules = 'nothing'").unwrap();
     let mut registry = open(&path).unwrap();
     let mut read = config(TEXT);
-    assert!(overlay(&mut read, &registry.tuned().unwrap()).is_empty());
+    assert!(overlay(&mut read, &written_of(TEXT), &registry.tuned().unwrap()).is_empty());
     assert_eq!(registry.apply(&read, &secrets("a"), "file").unwrap(), (ConfigRevision(3), true));
     assert_eq!(registry.current().unwrap(), Some((ConfigRevision(3), config(TEXT))));
 }
@@ -318,7 +319,7 @@ fn what_was_tuned_and_cannot_be_read_leaves_the_file_to_count_and_keeps_nobody_f
 fn a_store_of_the_version_before_is_copied_before_its_schema_changes() {
     let (folder, path) = folder();
     open(&path).unwrap().apply(&config(TEXT), &secrets("a"), "file").unwrap();
-    let copy = folder.path().join("registry.db.before-schema-2");
+    let copy = folder.path().join("registry.db.before-schema-1");
     assert!(!copy.exists(), "a new store needs no copy");
     stranger(&path, "DROP TABLE tuning; PRAGMA user_version = 1").unwrap();
     assert_eq!(open(&path).unwrap().current().unwrap(), Some((ConfigRevision(1), config(TEXT))));

@@ -19068,9 +19068,9 @@ pub struct RuleKind {
 /// Who set what counts.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RuleChange {
-    /// Its number, over all cameras.
+    /// The configuration revision that it became; each is of one change.
     #[prost(uint64, tag = "1")]
-    pub change_id: u64,
+    pub config_revision: u64,
     /// When.
     #[prost(int64, tag = "2")]
     pub at_unix_us: i64,
@@ -19083,9 +19083,6 @@ pub struct RuleChange {
     /// What was set; absent: what the file says was put in force again.
     #[prost(message, optional, tag = "5")]
     pub rules: ::core::option::Option<CameraRules>,
-    /// The configuration revision that it became.
-    #[prost(uint64, tag = "6")]
-    pub config_revision: u64,
 }
 /// Asks for a camera's rules.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -19239,11 +19236,8 @@ pub struct PutCameraRulesRequest {
 /// They are in force.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PutCameraRulesResponse {
-    /// In this configuration revision. Nodes take it within a second.
-    #[prost(uint64, tag = "1")]
-    pub config_revision: u64,
-    /// What was kept.
-    #[prost(message, optional, tag = "2")]
+    /// What was kept. Nodes take its configuration revision within a second.
+    #[prost(message, optional, tag = "1")]
     pub change: ::core::option::Option<RuleChange>,
 }
 /// Asks what was set of a camera.

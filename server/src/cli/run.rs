@@ -23,10 +23,17 @@ pub struct RunArgs {
 
 /// Reads and parses a configuration file.
 pub fn read_config(path: &std::path::Path) -> anyhow::Result<Config> {
+    Ok(read_config_text(path)?.0)
+}
+
+/// The same, with its text.
+pub fn read_config_text(path: &std::path::Path) -> anyhow::Result<(Config, String)> {
     let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
     let folder =
         base_dir(path).canonicalize().with_context(|| format!("find the folder of {}", path.display()))?;
-    Config::parse(&text, &folder).map_err(|e| anyhow::anyhow!("{} cannot be used:\n{e}", path.display()))
+    let config = Config::parse(&text, &folder)
+        .map_err(|e| anyhow::anyhow!("{} cannot be used:\n{e}", path.display()))?;
+    Ok((config, text))
 }
 
 /// Runs the service until a signal.

@@ -38,8 +38,7 @@ async fn try_rules(
 ) -> Result<Compared, (ExplainRefusal, String)> {
     let invalid = |message: String| (ExplainRefusal::Invalid, message);
     let camera: CameraId = camera.parse().map_err(|fault| invalid(format!("camera_id: {fault}")))?;
-    let rules = CameraRules::try_from(rules)
-        .map_err(|faults| invalid(faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    let rules = CameraRules::try_from(rules).map_err(|error| invalid(error.to_string()))?;
     let (reply, told) = oneshot::channel();
     let gone = || (ExplainRefusal::Busy, "the node is starting or stopping: ask again".to_owned());
     looks.send(Order::Try(TrialAsk { camera, rules, reply })).await.map_err(|_| gone())?;

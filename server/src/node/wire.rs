@@ -60,7 +60,7 @@ pub fn unit_from_wire(unit: v1::WorkerUnit, codec: Codec) -> AccessUnit {
 }
 
 pub fn outline_to_wire(polygon: &Polygon) -> v1::Outline {
-    v1::Outline { points: polygon.points().iter().map(|p| v1::Point { x: p.x, y: p.y }).collect() }
+    v1::Outline { points: xueliang_base::wire::outline(polygon) }
 }
 
 pub fn outline_from_wire(outline: &v1::Outline) -> Result<Polygon, WireError> {

@@ -36,8 +36,8 @@ use xueliang_alerts::{
     store::SqliteOptions,
 };
 use xueliang_base::{
-    config::{Camera, Config, CredentialSource, Retention},
-    id::{ConfigRevision, CredentialName},
+    config::{Camera, Config, CredentialSource, Retention, written_of},
+    id::{CameraId, ConfigRevision, CredentialName},
     metrics::Metrics,
     shutdown::{self, Stopping},
     time::SystemClock,
@@ -50,7 +50,7 @@ use self::{
     rules::Imported,
 };
 use crate::{
-    cli::{read_config, refuse_unserved},
+    cli::{read_config_text, refuse_unserved},
     exposition,
     pulse::Pulse,
     state::StateDir,
@@ -217,11 +217,16 @@ fn bus_options(config: &Config, revision: ConfigRevision, external: Arc<External
 }
 
 /// What a configuration file asks for.
-type Wanted = (Config, BTreeMap<CredentialName, Credentials>);
+struct Wanted {
+    config: Config,
+    /// What it says of each camera's zones and rules, as a sum.
+    written: BTreeMap<CameraId, [u8; 32]>,
+    credentials: BTreeMap<CredentialName, Credentials>,
+}
 
 /// Reads the configuration with all it names, and refuses what `run` refuses.
 async fn wanted(path: &Path) -> anyhow::Result<Wanted> {
-    let config = read_config(path)?;
+    let (config, text) = read_config_text(path)?;
     // Reads manifests, sums and the graphs' bytes with our own code. Opening the models is for `run` and `check`, in a process
     // of its own (`refuse_unopenable`), and for workers.
     refuse_unserved(&config)?;
@@ -238,7 +243,7 @@ async fn wanted(path: &Path) -> anyhow::Result<Wanted> {
     if let Some(files) = &config.api.tls {
         tls::read(files).context("api.tls")?;
     }
-    Ok((config, credentials))
+    Ok(Wanted { written: written_of(&text), config, credentials })
 }
 
 /// Reads a user and password where the configuration says.

@@ -31,7 +31,7 @@ async fn put(service: &Service, rules: Option<CameraRules>, upon: u64) -> Result
         config_revision: upon,
         reason: "people cross here".to_owned(),
     };
-    Ok(client.put_camera_rules(request).await?.into_inner().config_revision)
+    Ok(client.put_camera_rules(request).await?.into_inner().change.unwrap().config_revision)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -113,7 +113,7 @@ async fn rules_are_read_set_and_listed_by_who_may_within_their_divisions_and_aud
 
     let set = api.put_camera_rules(by(&li, put(Some(rules(2)), 1))).await.unwrap().into_inner();
     let change = set.change.unwrap();
-    assert_eq!((set.config_revision, change.principal.as_str()), (2, "li"));
+    assert_eq!((change.config_revision, change.principal.as_str()), (2, "li"));
     let late = api.put_camera_rules(by(&li, put(Some(rules(3)), 1))).await.unwrap_err();
     assert_eq!(late.code(), Code::FailedPrecondition);
     let told = api.get_camera_rules(by(&li, get())).await.unwrap().into_inner();

@@ -19,7 +19,7 @@ use xueliang_alerts::{
     tuning::{InForce, NewRules, RuleBook},
 };
 use xueliang_base::{
-    config::{CameraRules, Config, tuned_for},
+    config::{CameraRules, Config},
     error::ErrorKind,
     id::{CameraId, ConfigRevision},
     shutdown::Stopping,
@@ -94,15 +94,22 @@ pub async fn import(
     Ok(Imported { config, revision, assignments, rules })
 }
 
+/// What the configuration file says.
+struct Filed {
+    /// Of each camera, as a sum.
+    written: BTreeMap<CameraId, [u8; 32]>,
+    /// Of those for which something else counts.
+    rules: BTreeMap<CameraId, CameraRules>,
+}
+
 /// The thread's own.
 struct Keeper {
     registry: Registry,
     /// In force.
     config: Config,
     revision: ConfigRevision,
-    /// What the configuration file says of cameras that were tuned since; `None`: it could not be used, and what it says is not
-    /// known.
-    file: Option<BTreeMap<CameraId, CameraRules>>,
+    /// What the configuration file says; `None`: it could not be used, and what it says is not known.
+    file: Option<Filed>,
     credentials: BTreeMap<String, Secret>,
     assigned: watch::Sender<Option<Assignment>>,
 }
@@ -114,13 +121,15 @@ impl Keeper {
         clock: SharedClock,
     ) -> anyhow::Result<(Self, watch::Receiver<Option<Assignment>>)> {
         let mut registry = Registry::open(path, clock)?;
-        let mut told = None;
+        let mut file = None;
         let fault = match wanted {
-            Ok((mut config, credentials)) => {
-                let file = overlay(&mut config, &registry.tuned()?);
+            Ok(Wanted { mut config, written, credentials }) => {
+                let tuned = registry.tuned()?;
+                let rules = overlay(&mut config, &written, &tuned);
+                tell_overruled(&config, &tuned, &rules);
                 let (revision, changed) = registry.apply(&config, &credentials, "configuration file")?;
-                info!(%revision, changed, cameras = config.cameras.len(), tuned = file.len(), "configuration imported");
-                told = Some(file);
+                info!(%revision, changed, cameras = config.cameras.len(), tuned = rules.len(), "configuration imported");
+                file = Some(Filed { written, rules });
                 None
             }
             Err(fault) => Some(fault),
@@ -150,9 +159,7 @@ impl Keeper {
             credentials: credentials.clone(),
         };
         let (assigned, assignments) = watch::channel(Some(first));
-        let keeper = Self { registry, config, revision, file: told, credentials, assigned };
-        keeper.tell_overruled();
-        Ok((keeper, assignments))
+        Ok((Self { registry, config, revision, file, credentials, assigned }, assignments))
     }
     /// Answers until the bus stops.
     fn run(mut self, asked: &Receiver<Ask>) {
@@ -166,21 +173,11 @@ impl Keeper {
             }
         }
     }
-    /// What was tuned and counts no more is told once: it stays readable, and nobody wonders.
-    fn tell_overruled(&self) {
-        let Some(file) = &self.file else { return };
-        for (camera, tuning) in self.registry.tuned().unwrap_or_default() {
-            if tuning.set_here && !file.contains_key(&camera) && self.config.camera(&camera).is_some() {
-                warn!(%camera, by = tuning.by, revision = %tuning.number,
-                      "rules that were set on the page count no more: the configuration file says something else since");
-            }
-        }
-    }
     fn in_force(&self, id: &CameraId) -> Result<InForce> {
         let camera = self.config.camera(id).ok_or_else(|| unknown(id))?.clone();
         let latest = self.registry.tunings_of(id, 1).map_err(stored)?.pop();
         let set_here = match &self.file {
-            Some(file) => file.contains_key(id),
+            Some(file) => file.rules.contains_key(id),
             // What is in force is all that is known.
             None => latest.as_ref().is_some_and(|one| one.set_here && one.rules == CameraRules::of(&camera)),
         };
@@ -209,7 +206,8 @@ impl Keeper {
                 )));
             }
         }
-        let filed = file.get(&id).unwrap_or(&now).clone();
+        let filed = file.rules.get(&id).unwrap_or(&now).clone();
+        let made_for = file.written.get(&id).copied().ok_or_else(|| unknown(&id))?;
         let set_here = rules.is_some();
         let rules = rules.unwrap_or_else(|| filed.clone());
         if rules == now {
@@ -217,8 +215,6 @@ impl Keeper {
                 "these rules of {id} are in force already: nothing was set"
             )));
         }
-        let mut as_filed = camera.clone();
-        filed.put_into(&mut as_filed);
         let mut config = self.config.clone();
         if let Some(camera) = config.cameras.iter_mut().find(|one| one.id == id) {
             rules.put_into(camera);
@@ -231,7 +227,7 @@ impl Keeper {
             camera: id.clone(),
             rules,
             set_here,
-            made_for: tuned_for(&as_filed),
+            made_for,
             at: Wall(0),
             by: principal,
             why: reason,
@@ -241,9 +237,9 @@ impl Keeper {
         (self.config, self.revision) = (config, kept.number);
         if let Some(file) = &mut self.file {
             if set_here {
-                file.insert(id, filed);
+                file.rules.insert(id, filed);
             } else {
-                file.remove(&id);
+                file.rules.remove(&id);
             }
         }
         let credentials = self.credentials.clone();
@@ -253,6 +249,20 @@ impl Keeper {
     fn changes(&self, id: &CameraId, limit: usize) -> Result<Vec<v1::RuleChange>> {
         let found = self.registry.tunings_of(id, limit).map_err(stored)?;
         Ok(found.iter().map(change).collect())
+    }
+}
+
+/// What was tuned and counts no more is told once: it stays readable, and nobody wonders.
+fn tell_overruled(
+    config: &Config,
+    tuned: &BTreeMap<CameraId, Tuning>,
+    counting: &BTreeMap<CameraId, CameraRules>,
+) {
+    for (camera, tuning) in tuned {
+        if tuning.set_here && !counting.contains_key(camera) && config.camera(camera).is_some() {
+            warn!(%camera, by = tuning.by, revision = %tuning.number,
+                  "rules that were set on the page count no more: the configuration file says something else since");
+        }
     }
 }
 
@@ -269,7 +279,6 @@ fn stored(error: xueliang_ingest::Error) -> Error {
 
 fn change(tuning: &Tuning) -> v1::RuleChange {
     v1::RuleChange {
-        change_id: tuning.number.0,
         at_unix_us: tuning.at.0,
         principal: tuning.by.clone(),
         reason: tuning.why.clone(),

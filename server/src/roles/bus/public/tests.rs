@@ -46,7 +46,11 @@ impl Site {
         let callers = Callers::of(&config, external, accounts.clone());
         let sinks = Sinks::new(bus.clone(), Vec::new(), SinkOptions::default());
         let (stop, stopping) = shutdown::pair();
-        let wanted = Ok((config.clone(), std::collections::BTreeMap::new()));
+        let wanted = Ok(crate::roles::bus::Wanted {
+            config: config.clone(),
+            written: std::collections::BTreeMap::new(),
+            credentials: std::collections::BTreeMap::new(),
+        });
         let imported = rules::import(state.registry(), wanted, SystemClock::shared(), stopping.clone());
         let rules = Arc::new(imported.await.unwrap().rules);
         let public = Public::new(&bus, accounts, callers, &sinks, rules, stopping.clone()).await.unwrap();

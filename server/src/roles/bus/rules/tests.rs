@@ -1,6 +1,6 @@
 use futures::StreamExt as _;
 use tokio_stream::wrappers::WatchStream;
-use xueliang_base::{shutdown, time::SystemClock};
+use xueliang_base::{config::written_of, shutdown, time::SystemClock};
 
 use super::*;
 
@@ -10,7 +10,8 @@ const TEXT: &str = "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"
     [[camera]]\nid = \"yard\"\nname = \"Yard\"\ndivision = \"33\"\nurl = \"rtsp://127.0.0.1/y\"\n";
 
 fn file(text: &str) -> anyhow::Result<Wanted> {
-    Ok((Config::parse(text, Path::new("/"))?, BTreeMap::new()))
+    let config = Config::parse(text, Path::new("/"))?;
+    Ok(Wanted { config, written: written_of(text), credentials: BTreeMap::new() })
 }
 
 struct Site {
@@ -92,7 +93,7 @@ async fn rules_that_are_set_are_assigned_at_once_and_outlive_a_restart() {
     assert_eq!(CameraRules::of(&site.of("gate").await.camera), CameraRules::of(&before.camera));
     let changes = site.imported.rules.changes("gate".parse().unwrap(), 10).await.unwrap();
     assert_eq!(
-        changes.iter().map(|one| (one.change_id, one.rules.is_some())).collect::<Vec<_>>(),
+        changes.iter().map(|one| (one.config_revision, one.rules.is_some())).collect::<Vec<_>>(),
         [(4, false), (2, true)]
     );
     site.stop.ask();
