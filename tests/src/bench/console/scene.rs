@@ -14,7 +14,7 @@ use super::{
     },
     desks::Desks,
     page::Page,
-    source::Source,
+    source::{self, Source},
     town,
 };
 use crate::service::until;
@@ -58,6 +58,7 @@ impl Scene {
         table.note("browser", format!("Chromium {}, 1920 x 1080, headless", page.browser().await?));
         let desks = Desks::attach(site.bus.console(), &who, 0).await?;
         let source = Source::new(site.node.clone());
+        tokio::spawn(source::report(site.node.clone()));
         Ok(Self { site, who, page, desks, source, _browsers: browsers })
     }
     /// Consoles come beside the page, in place of those that were there.

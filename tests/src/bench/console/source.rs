@@ -1,4 +1,4 @@
-//! Alerts that are published while the page is looked at, by the node's way in.
+//! What a node sends while the page is looked at: alerts, and how its cameras are.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -9,6 +9,7 @@ use tonic::transport::Channel;
 use xueliang_base::time::{Clock as _, SystemClock};
 use xueliang_proto::v1::{
     self, Publication, PublishOutcome, PublishRequest, alert_service_client::AlertServiceClient,
+    node_service_client::NodeServiceClient,
 };
 
 use super::town;
@@ -17,6 +18,21 @@ use super::town;
 const FIRES: Duration = Duration::from_secs(3);
 /// States of one call of Publish at most, as the service has it.
 const BATCH: usize = 256;
+
+/// A node reports so often.
+const REPORTS: Duration = Duration::from_secs(1);
+
+/// Reports the town's cameras for as long as there is a bus to hear it.
+pub(super) async fn report(node: Channel) {
+    let mut service = NodeServiceClient::new(node);
+    let mut tick = interval(REPORTS);
+    loop {
+        tick.tick().await;
+        if service.report(town::report(SystemClock.wall())).await.is_err() {
+            return;
+        }
+    }
+}
 
 #[derive(Clone)]
 pub(super) struct Source {

@@ -83,6 +83,37 @@ fn place(camera: u32) -> v1::Place {
     }
 }
 
+/// What the town's node says of its cameras: they deliver, and fire is watched for at each.
+pub(super) fn report(now: Wall) -> v1::ReportRequest {
+    let camera = |camera: u32| {
+        let place = place(camera);
+        v1::CameraStatus {
+            camera_id: place.camera_id,
+            name: place.camera_name,
+            division_path: place.division_path,
+            address: place.address,
+            position: place.position,
+            signal: v1::Signal::Streaming.into(),
+            last_unit_unix_us: now.0,
+            last_look_unix_us: now.0,
+            coverage: vec![v1::Coverage {
+                rule: "fire".to_owned(),
+                kind: v1::Kind::FireFlame.into(),
+                granted: v1::Granted::Guaranteed.into(),
+                blind_max_us: 30_000_000,
+                interval_us: 20_000_000,
+                ..v1::Coverage::default()
+            }],
+            ..v1::CameraStatus::default()
+        }
+    };
+    v1::ReportRequest {
+        node_id: "node-1".to_owned(),
+        cameras: (0..CAMERAS).map(camera).collect(),
+        ..v1::ReportRequest::default()
+    }
+}
+
 /// An alert that begins at that time, somewhere. Never smoke: at a camera that has a flame it would not be shown.
 pub(super) fn alert(dice: &mut SmallRng, at: Wall) -> v1::Alert {
     loop {
