@@ -124,7 +124,7 @@ impl Scope {
             let path = config.division_path(&camera.division);
             path.iter().any(|code| publisher.divisions.contains(code))
         };
-        let cameras = config.cameras.iter().filter(within);
+        let cameras = config.points().filter(within);
         let cameras = cameras.map(|camera| (camera.id.clone(), of_camera(config, camera)));
         let devices = publisher.devices.iter().map(|device| (device.id.clone(), of_device(config, device)));
         Self {

@@ -55,6 +55,8 @@ pub struct Facts<'a> {
     pub level: Level,
     /// The camera.
     pub camera: &'a str,
+    /// Part of a drill: no true alert takes its place, and it takes the place of none.
+    pub drill: bool,
 }
 
 impl Facts<'_> {

@@ -2,7 +2,7 @@
 //!
 //! - **Grouped** are alerts of one kind at one camera, or else in one division, the innermost one, and there of points of one
 //!   class. So whoever may see a member may see its group, and whoever filters by divisions, kinds or levels gets both or neither.
-//! - **Never** alerts that had level 1 or 2, nor those of the bus itself, nor `UPSTREAM_DOWN`. A member that rises to level 2 is shown at once.
+//! - **Never** alerts that had level 1 or 2, nor those of the bus itself, nor `UPSTREAM_DOWN`, nor drills, which do not count either. A member that rises to level 2 is shown at once.
 //! - **It begins** with the alert that makes more than the limit within the window. Counted are alerts when they would be
 //!   shown first: what a silence or another alert holds back is no line that anyone reads.
 //! - **Members** are that alert and all that come while the group lasts. What was shown before the group began stays shown,
@@ -89,7 +89,7 @@ pub fn places<'a>(facts: &Facts<'a>) -> [&'a str; 2] {
 pub fn may_join(facts: &Facts<'_>, publisher: &str) -> bool {
     // What says that a recorder is down stands for many by itself, and must go on inhibiting those.
     let stands_for_many = facts.kind == Kind::UpstreamDown.number();
-    facts.level >= Level::MAJOR && publisher != PUBLISHER && !stands_for_many
+    facts.level >= Level::MAJOR && publisher != PUBLISHER && !stands_for_many && !facts.drill
 }
 
 /// The group that takes an alert with these facts.
@@ -196,6 +196,9 @@ mod tests {
     const fn at(second: u64) -> Mono {
         Mono(second * 1_000_000_000)
     }
+    fn facts(path: &str, level: Level) -> Facts<'_> {
+        Facts { path, kind: 5102, class: 0, level, camera: "gate", drill: false }
+    }
 
     #[test]
     fn more_than_the_limit_within_the_time_are_a_flood_and_that_many_are_none() {
@@ -223,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_camera_s_group_comes_before_its_division_s_and_other_kinds_and_places_have_neither() {
-        let facts = Facts { path: "/33/3301/", kind: 5102, class: 0, level: Level::MAJOR, camera: "gate" };
+        let facts = facts("/33/3301/", Level::MAJOR);
         let group = |kind, place: &str| Group { alert: AlertId::mint(), kind, place: place.to_owned() };
         let others = [group(5102, "/33/"), group(1101, "gate"), group(5102, "pier"), group(5102, "/3301/")];
         assert_eq!(group_of(&others, &facts), None);
@@ -233,12 +236,13 @@ mod tests {
     }
 
     #[test]
-    fn nothing_critical_and_nothing_of_the_bus_joins() {
+    fn nothing_critical_nothing_of_the_bus_and_no_drill_joins() {
         for number in 1..=4 {
             let level = Level::try_from(number).unwrap();
-            let facts = Facts { path: "/", kind: 5102, class: 0, level, camera: "gate" };
+            let facts = facts("/", level);
             assert_eq!(may_join(&facts, "node-1"), number >= 3);
             assert!(!may_join(&facts, PUBLISHER));
+            assert!(!may_join(&Facts { drill: true, ..facts }, "node-1"));
         }
     }
 }

@@ -9,7 +9,7 @@
 //! What a camera that cannot see reports at level 1 or 2 is shown all the same. A flame hides smoke of level 2, because it
 //! is itself shown as critical, at the same place. What is itself suppressed inhibits nothing: so an upstream that is down
 //! stands in for the losses that it suppresses. Alerts of people and of other systems (9000 and above) and other device
-//! kinds are never inhibited, so nothing inhibits in a circle.
+//! kinds are never inhibited, so nothing inhibits in a circle. A drill inhibits nothing, and nothing inhibits a drill.
 
 use xueliang_base::{
     id::AlertId,
@@ -53,10 +53,10 @@ pub fn may_inhibit(kind: i32) -> bool {
 }
 
 /// What a state says of an alert that may inhibit, at each camera it reaches, and whether it fires. A flood group's inhibits
-/// nothing.
+/// nothing, nor does a drill.
 pub(crate) fn firing_of(row: &FeedRow) -> Vec<(Firing, bool)> {
     let Some(alert) = &row.record.alert else { return Vec::new() };
-    if !may_inhibit(row.kind) || alert.publisher == flood::PUBLISHER {
+    if !may_inhibit(row.kind) || alert.publisher == flood::PUBLISHER || alert.drill {
         return Vec::new();
     }
     let own = std::slice::from_ref(&row.camera);
@@ -74,6 +74,9 @@ pub(crate) fn firing_of(row: &FeedRow) -> Vec<(Firing, bool)> {
 /// Kinds that may inhibit an alert with these facts.
 pub fn sources(target: &Facts<'_>) -> Vec<i32> {
     let mut kinds = Vec::new();
+    if target.drill {
+        return kinds;
+    }
     let scene = SCENE.contains(&target.kind);
     let loss = LOSSES.iter().any(|loss| loss.number() == target.kind);
     if (scene || loss) && target.level >= Level::MAJOR {
@@ -102,7 +105,7 @@ mod tests {
         Firing { alert: AlertId::mint(), kind: kind.number(), level, camera: "gate".to_owned() }
     }
     fn facts(kind: Kind, level: Level) -> Facts<'static> {
-        Facts { path: "/33/", kind: kind.number(), class: 0, level, camera: "gate" }
+        Facts { path: "/33/", kind: kind.number(), class: 0, level, camera: "gate", drill: false }
     }
 
     #[test]
@@ -114,6 +117,7 @@ mod tests {
                 for number in 1..=4 {
                     let target = facts(kind, Level::try_from(number).unwrap());
                     assert_eq!(inhibits(&source, &target), scene && number >= 3, "{source:?} {target:?}");
+                    assert!(!inhibits(&source, &Facts { drill: true, ..target }), "a drill is shown");
                 }
                 let elsewhere = Facts { camera: "pier", ..facts(kind, Level::GENERAL) };
                 assert!(!inhibits(&source, &elsewhere));

@@ -34,6 +34,7 @@ const ASKED_FOR: [PointField; 8] = [
 struct Known {
     facts: v1::PointFacts,
     path: String,
+    drill: bool,
 }
 
 /// The points of a configuration, by camera.
@@ -51,8 +52,8 @@ impl Points {
     pub fn of(config: &Config) -> Self {
         let known = |camera: &Camera| {
             let divisions = config.division_path(&camera.division);
-            let known = Known { facts: facts(config, camera), path: reach::path(&divisions, camera.class) };
-            (camera.id.clone(), known)
+            let path = reach::path(&divisions, camera.class);
+            (camera.id.clone(), Known { facts: facts(config, camera), path, drill: camera.drill })
         };
         Self(config.cameras.iter().map(known).collect())
     }
@@ -64,6 +65,10 @@ impl Points {
     pub(crate) fn facts(&self, camera: &CameraId) -> Option<&v1::PointFacts> {
         self.0.get(camera).map(|known| &known.facts)
     }
+    /// Whether it is a drill camera.
+    pub(crate) fn is_drill(&self, camera: &CameraId) -> bool {
+        self.0.get(camera).is_some_and(|known| known.drill)
+    }
     /// All points by camera, those included that were filed and are no longer there, each with how its filing stands.
     /// `filed`: the latest filing of each.
     pub(crate) fn standing(
@@ -73,7 +78,8 @@ impl Points {
         sees: impl Fn(&CameraId) -> bool,
     ) -> Vec<v1::FiledPoint> {
         let mut all: BTreeMap<&CameraId, v1::FiledPoint> = BTreeMap::new();
-        for (camera, known) in &self.0 {
+        // A drill camera is no point: nobody files it.
+        for (camera, known) in self.0.iter().filter(|(_, known)| !known.drill) {
             all.insert(camera, standing(&known.facts, filed.get(camera), today));
         }
         for (camera, last) in

@@ -145,6 +145,7 @@ impl FeedRow {
             class: self.class,
             level: self.level,
             camera: &self.camera,
+            drill: self.record.alert.as_ref().is_some_and(|alert| alert.drill),
         }
     }
 }

@@ -299,6 +299,9 @@ pub struct Camera {
     /// When its stream is taken.
     #[serde(default, skip_serializing_if = "Acquire::is_continuous")]
     pub acquire: Acquire,
+    /// All that it raises is a drill, and it is no point of the town: it plays when a drill asks for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drill: bool,
     /// Bits a second that its session is taken to need before that was measured; `None`: [`USUAL_BIT_RATE`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bit_rate: Option<u64>,
@@ -563,6 +566,10 @@ impl Config {
     /// The camera of that id.
     pub fn camera(&self, id: &CameraId) -> Option<&Camera> {
         self.cameras.iter().find(|camera| &camera.id == id)
+    }
+    /// The points of the town: every camera but those of drills.
+    pub fn points(&self) -> impl Iterator<Item = &Camera> {
+        self.cameras.iter().filter(|camera| !camera.drill)
     }
     /// Codes from the root down to the division, itself included.
     pub fn division_path(&self, code: &DivisionCode) -> Vec<DivisionCode> {

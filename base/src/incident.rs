@@ -113,6 +113,8 @@ pub enum Resolution {
     ObservedAbsence,
     /// The rule or the camera was taken out of the configuration.
     RuleRemoved,
+    /// It was a drill, and that is over: nobody saw it end.
+    DrillOver,
 }
 
 /// A rule holding at one place. One rule has at most one incident at a time.

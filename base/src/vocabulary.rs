@@ -197,6 +197,9 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(9, "到场处置", "arrived"),
             label(10, "反馈（附照片）", "handed back"),
             label(11, "核查办结", "verified and closed"),
+            label(12, "请求接入演练摄像头", "asked for at its camera"),
+            label(13, "画面到达", "picture arrived"),
+            label(14, "模型看过画面", "looked at by the model"),
         ],
     },
     Enumeration {
@@ -463,6 +466,7 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         labels: &[
             label(1, "复看已消失", "seen to be over"),
             label(2, "规则或点位已移除", "rule or camera removed"),
+            label(3, "演练结束", "drill over"),
         ],
     },
     Enumeration {

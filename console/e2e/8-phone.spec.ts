@@ -5,7 +5,8 @@ import { createClient } from '@connectrpc/connect';
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { Kind, Level } from '../src/gen/xueliang/v1/alert_pb';
+import { AlertService, Kind, Level } from '../src/gen/xueliang/v1/alert_pb';
+import { CameraService } from '../src/gen/xueliang/v1/camera_pb';
 import { CaseService, CaseState, type Case } from '../src/gen/xueliang/v1/case_pb';
 import { EvidenceService } from '../src/gen/xueliang/v1/evidence_pb';
 import { LinkService } from '../src/gen/xueliang/v1/handler_pb';
@@ -208,14 +209,26 @@ test('the still that a telephone shows stands in the register as asked for by th
 
 const sizes = [{ width: 1366, height: 768 }, { width: 1920, height: 1080 }];
 
-test('a drill goes all the way, and says how far it came', async () => {
+test('a drill goes all the way from the picture of a drill camera to the telephone, and says how far it came', async () => {
   const dora = await as('dora', '/drill');
   const { page } = dora;
-  const step = (n: number): Promise<void> => page.locator(`[data-step="${n}"][data-done=true]`).waitFor();
+  const step = (n: number, timeout = 30_000): Promise<void> => page.locator(`[data-step="${n}"][data-done=true]`).waitFor({ timeout });
   await page.locator('#drill-camera option').first().waitFor({ state: 'attached' });
+  // The drill camera is the first choice, and the page says what the whole chain is.
+  await expect.poll(() => page.locator('#drill-camera').inputValue()).toBe('play');
+  await page.locator('[data-test=drill-proves]', { hasText: '分析模型' }).waitFor();
   await page.locator('[data-test=start-drill]').click();
-  for (const n of [1, 2, 3]) await step(n);
+  await page.locator('[data-test=drill-waiting]').waitFor();
+  await step(12);
+  await take(page, 'drill-waiting-zh-1366');
+  // Connected, looked at, decided, raised; then recorded and shown.
+  for (const n of [13, 14, 1, 2, 3]) await step(n, 110_000);
+  const order = await page.locator('[data-step]').evaluateAll((rows) => rows.map((row) => Number(row.getAttribute('data-step'))));
+  expect(order).toEqual([12, 13, 14, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
   const id = ((await page.locator('[data-test=drill-alert]').getAttribute('href')) ?? '').split('/').at(-1) ?? '';
+  const told = (await (await clientOf('dora', AlertService)).getAlert({ alertId: id })).record?.alert;
+  expect(told).toMatchObject({ drill: true, kind: Kind.ZONE_INTRUSION, place: { cameraId: 'play' } });
+  expect(told?.explanation?.model?.name).not.toBe('');
   const key = { by: { case: 'alertId' as const, value: id } };
   const ana = await clientOf('ana', CaseService);
   const confirmed = await ana.actOnCase({ key, revision: 0n, action: { what: { case: 'confirm', value: {} } } });
@@ -239,6 +252,9 @@ test('a drill goes all the way, and says how far it came', async () => {
   const taken = await vera.actOnCase({ key, revision: fedBack.case?.revision ?? 0n, action: { what: { case: 'takeUp', value: {} } } });
   await vera.actOnCase({ key, revision: taken.case?.revision ?? 0n, action: { what: { case: 'pass', value: {} } } });
   await page.locator('[data-test=drill-complete]').waitFor();
+  // Marked, and no point that could be blind.
+  const cameras = await clientOf('dora', CameraService);
+  expect((await cameras.listCameras({ drills: true })).cameras).toMatchObject([{ cameraId: 'play', drill: true, blind: false }]);
   await page.locator('[data-test=popup]').first().waitFor({ timeout: 1000 }).catch(() => undefined);
   while ((await page.locator('[data-test=popup]').count()) > 0) await page.keyboard.press('x');
   for (const size of sizes) {
@@ -253,4 +269,23 @@ test('a drill goes all the way, and says how far it came', async () => {
   await page.locator('[data-test=to-drill]').click();
   await page.locator('[data-test=drill]').waitFor();
   await close(dora, phone);
-});
+}, 240_000);
+
+test('at any other camera a drill begins at the record, and says that no camera has a part in it', async () => {
+  const dora = await as('dora', '/drill');
+  const { page } = dora;
+  await page.locator('#drill-camera option[value=weir]').waitFor({ state: 'attached' });
+  await page.locator('#drill-camera').selectOption('weir');
+  await page.locator('[data-test=drill-proves]', { hasText: '不能证明:摄像机' }).waitFor();
+  const start = page.locator('[data-test=start-drill]');
+  // One begins in a minute.
+  await expect.poll(async () => {
+    await start.click();
+    await page.locator('[data-test=start-drill]:not([disabled])').waitFor();
+    return page.locator('[data-test=drill-failure]').count();
+  }, { timeout: 90_000, interval: 5000 }).toBe(0);
+  await page.locator('[data-step="12"]').waitFor({ state: 'detached' });
+  for (const n of [1, 2, 3]) await page.locator(`[data-step="${n}"][data-done=true]`).waitFor();
+  expect(await page.locator('[data-step]').count()).toBe(11);
+  await close(dora);
+}, 180_000);

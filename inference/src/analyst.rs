@@ -15,7 +15,7 @@ use xueliang_base::{
     id::{ModelName, RuleId},
     incident::{Edge, Evidence, Incident, Resolution},
     kind::Kind,
-    look::{Observation, Thumbnail},
+    look::{NotLooked, Observation, Thumbnail},
     time::{Mono, Wall},
 };
 
@@ -81,6 +81,8 @@ pub struct PictureTroubles {
 pub struct Analyst {
     lens: Lens,
     eyes: Eyes,
+    /// It is of a drill camera: each drill begins and ends its incidents.
+    drill: bool,
     /// Meanings that some rule follows over time; without any, nothing is tracked.
     tracked: BTreeSet<Meaning>,
     trackers: BTreeMap<ModelName, Tracker>,
@@ -116,6 +118,7 @@ impl Analyst {
         Self {
             lens,
             eyes: Eyes::default(),
+            drill: camera.drill,
             tracked,
             trackers: BTreeMap::new(),
             episodes,
@@ -185,7 +188,12 @@ impl Analyst {
         let moment =
             Moment { observation, picture: picture.as_ref(), eyes: &self.eyes, trackers: &self.trackers };
         let mut edges = Vec::new();
+        // Nobody sees the end of what a drill camera showed: it is over with the drill, and the next one begins anew.
+        let over = self.drill && matches!(observation.outcome, Err(NotLooked::NotConnected));
         for episode in &mut self.episodes {
+            if over {
+                edges.extend(episode.drill_over(observation));
+            }
             edges.extend(episode.step(&moment));
             telling(episode, &moment);
         }

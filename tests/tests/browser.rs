@@ -32,6 +32,18 @@ zone = "bank"
 /// Beside it, and nobody has said where exactly.
 const PARK: &str = "address = \"塘边路 1 号\"\n";
 
+/// Somebody walks through it all the time, in drills.
+const PLAY: &str = r#"acquire = "on-request"
+drill = true
+[[camera.zone]]
+id = "pit"
+polygon = [[0.62, 0.40], [0.90, 0.40], [0.90, 0.74], [0.62, 0.74]]
+[[camera.rule]]
+kind = "ZONE_INTRUSION"
+zone = "pit"
+cooldown = "5m"
+"#;
+
 /// On the map beside it.
 const SQUARE: &str = "position = [121.2486, 30.1691]\n";
 
@@ -106,9 +118,10 @@ async fn tiles() -> SocketAddr {
     address
 }
 
-/// A service without pictures that lets nobody in who has not signed in, and the one-time token of [`KEEPER`].
+/// A service without pictures but for drills that lets nobody in who has not signed in, and the one-time token of [`KEEPER`].
 async fn secured(tiles: SocketAddr) -> (Service, String) {
-    let mut service = Service::prepare(Vec::new(), "").await.unwrap();
+    let play = TestCamera::new("play", clip("vtest@10fps.h264").unwrap(), PLAY);
+    let mut service = Service::prepare(vec![play], "").await.unwrap();
     fs::write(service.folder.path().join("box-7.token"), TOKEN).unwrap();
     service
         .edit(|text| {

@@ -24,6 +24,7 @@ pub struct Query {
     troubled: bool,
     by_trouble: bool,
     brief: bool,
+    drills: bool,
     /// At most so many; `None`: all.
     limit: Option<usize>,
     /// Only what comes after this place of the order.
@@ -65,6 +66,7 @@ impl Query {
             troubled: request.troubled,
             by_trouble: request.order() == CameraOrder::Trouble,
             brief: request.brief,
+            drills: request.drills,
             limit,
             after,
         })
@@ -101,6 +103,7 @@ impl Query {
         (self.ids.is_empty() || self.ids.contains(&camera.camera_id))
             && (self.signals.is_empty() || self.signals.contains(&seen.signal().into()))
             && (any_rule || camera.coverage.iter().filter(of_kind).any(covered))
+            && (!self.drills || camera.drill)
             && (!self.troubled || rank(seen) < UNTROUBLED)
             && (self.text.is_empty() || self.holds_text(camera))
     }
@@ -171,6 +174,7 @@ fn brief(camera: &v1::CameraStatus) -> v1::CameraStatus {
         address: camera.address.clone(),
         blind: camera.blind,
         critical_lost: camera.critical_lost.clone(),
+        drill: camera.drill,
     }
 }
 
@@ -183,7 +187,7 @@ fn place(token: &str) -> Option<(u8, String)> {
 
 impl Seen<'_> {
     fn blind(&self) -> bool {
-        self.silent || summary::is_blind(self.camera)
+        summary::is_blind(self.camera, self.silent)
     }
     fn signal(&self) -> Signal {
         if self.silent { Signal::Unspecified } else { self.camera.signal() }
@@ -278,6 +282,15 @@ mod tests {
         );
         let camera_ids = vec!["tree".to_owned(), "none".to_owned()];
         assert_eq!(found(v1::ListCamerasRequest { camera_ids, ..request() }), ["tree"]);
+        assert!(found(v1::ListCamerasRequest { drills: true, ..request() }).is_empty());
+        // A drill camera is in the list, and in no trouble.
+        let mut all = all;
+        all.push(v1::CameraStatus { drill: true, ..camera("play", Signal::Offline, &[]) });
+        let found = |request: v1::ListCamerasRequest| ask(request, 100, &all);
+        assert_eq!(found(request()).0.len(), 8);
+        let (ids, listed) = found(v1::ListCamerasRequest { drills: true, ..request() });
+        assert_eq!((ids, listed.cameras[0].blind), (vec!["play".to_owned()], false));
+        assert_eq!(found(v1::ListCamerasRequest { troubled: true, ..request() }).0, ["gone", "pond", "tree"]);
     }
 
     #[test]

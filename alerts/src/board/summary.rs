@@ -15,9 +15,9 @@ pub(super) fn of<'a>(
 ) -> v1::SummariseCamerasResponse {
     let mut answer =
         v1::SummariseCamerasResponse { reported_unix_us, ..v1::SummariseCamerasResponse::default() };
-    for (camera, silent) in cameras {
+    for (camera, silent) in cameras.filter(|(camera, _)| !camera.drill) {
         answer.cameras += 1;
-        let blind = silent || is_blind(camera);
+        let blind = is_blind(camera, silent);
         let critical_lost = lost(camera, blind);
         answer.blind += u32::from(blind);
         answer.critical_lost += u32::from(!critical_lost.is_empty());
@@ -43,8 +43,12 @@ pub(super) fn of<'a>(
     answer
 }
 
-/// Whether a camera shows nothing though it should. One that is off as planned, or between two visits, is not blind.
-pub(super) fn is_blind(camera: &v1::CameraStatus) -> bool {
+/// Whether a camera shows nothing though it should. One that is off as planned, or between two visits, is not blind; one of
+/// drills never is.
+pub(super) fn is_blind(camera: &v1::CameraStatus, silent: bool) -> bool {
+    if camera.drill || silent {
+        return !camera.drill;
+    }
     match camera.signal() {
         Signal::ExpectedOff | Signal::NotConnected => false,
         Signal::Unspecified | Signal::Connecting | Signal::Stalled | Signal::Offline => true,
@@ -102,6 +106,7 @@ mod tests {
             camera("gone", Signal::Offline),
             camera("night", Signal::ExpectedOff),
             camera("patrol", Signal::NotConnected),
+            v1::CameraStatus { drill: true, ..camera("play", Signal::Offline) },
             turned,
         ];
         let summary = of(all.iter().map(|camera| (camera, false)), 7);

@@ -1,8 +1,9 @@
-//! Drills: an alert that means nothing, raised by the bus as a publisher would, to see whether the chain behind it holds. It is a fire of
-//! level 2, so that nothing groups or inhibits it and it takes the way of what is critical, at a camera of the configuration; it is
-//! marked as a drill for ever, and ends by itself. What a drill shows is read of the record, of its case and of who was shown it.
+//! Drills: an alert that means nothing, to see whether the chain holds; it is marked as a drill for ever, and ends by itself. At a drill
+//! camera its node raises it: the bus has that camera connected for a while, and what it plays does the rest. At any other camera the bus
+//! raises it, as a publisher would: a fire of level 2, which takes the way of what is critical. How far it came is read in `follow`.
 
 use std::{
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -14,17 +15,19 @@ use xueliang_base::{
     incident::Resolution,
     kind::{Kind, Level},
     point::PointClass,
-    time::{Boot, Mono},
+    time::{Boot, Mono, Wall, micros},
 };
-use xueliang_proto::v1::{self, DeliveryStage, DrillStep, PublishOutcome, case_action::What};
+use xueliang_proto::v1::{self, PublishOutcome};
 
 use super::Bus;
 use crate::{
     error::{Error, Result},
     flood::PUBLISHER,
-    rights::{Principal, PrincipalKind, Right, check, check_sees},
-    store::{AuditEntry, CaseKey, ListQuery},
+    rights::{Principal, PrincipalKind, Right, check},
+    store::{AuditEntry, ListQuery},
 };
+
+mod follow;
 
 /// The rule that a drill's alert names.
 const RULE: &str = "drill";
@@ -34,8 +37,12 @@ const LASTS: Duration = Duration::from_secs(15 * 60);
 const APART: Duration = Duration::from_secs(60);
 /// How often it is looked whether one is to end.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// The bus's own alerts that are looked through for the latest drill.
-const LOOK_BACK: usize = 200;
+/// A drill camera plays for so long: longer than the first picture and any usual dwell take.
+const PLAYS: Duration = Duration::from_secs(120);
+/// After that its node closes it and ends what it raised, before it may play again.
+const CLOSES: Duration = Duration::from_secs(10);
+/// What the audit says of a drill at a drill camera.
+const ASKED: &str = "drill_asked";
 
 /// What is remembered of drills between two of them.
 #[derive(Debug, Default)]
@@ -47,6 +54,10 @@ struct Known {
     last: Option<Mono>,
     /// None fires, as far as this process knows.
     none: bool,
+    /// When each drill camera may play again.
+    plays: BTreeMap<CameraId, Mono>,
+    /// When each drill camera was last asked for; `None`: not yet read of the audit.
+    asked: Option<BTreeMap<CameraId, Wall>>,
 }
 
 impl Drills {
@@ -65,6 +76,18 @@ impl Drills {
         (known.last, known.none) = (Some(now), false);
         Ok(())
     }
+    /// Lets a drill camera play, unless it does.
+    fn play(&self, camera: &CameraId, now: Mono) -> Result<()> {
+        let again = self.known().plays.get(camera).copied();
+        if let Some(retry_after) = again.map(|at| at.since(now)).filter(|wait| !wait.is_zero()) {
+            let message =
+                format!("the drill camera {camera} plays: follow that drill, or wait until it is over");
+            return Err(Error::TooMany { message, retry_after });
+        }
+        self.begin(now)?;
+        self.known().plays.insert(camera.clone(), now.plus(PLAYS + CLOSES));
+        Ok(())
+    }
 }
 
 fn is_drill(alert: &v1::Alert) -> bool {
@@ -72,13 +95,16 @@ fn is_drill(alert: &v1::Alert) -> bool {
 }
 
 impl Bus {
-    /// Raises a drill at a camera of the configuration.
-    pub async fn start_drill(&self, principal: &Principal, camera: &str) -> Result<AlertId> {
+    /// Begins a drill at a camera of the configuration.
+    pub async fn start_drill(&self, principal: &Principal, camera: &str) -> Result<v1::StartDrillResponse> {
         check(principal, Right::Dispatch)?;
         let unknown = || Error::NotFound(format!("camera_id: there is no camera {camera}"));
         let camera: CameraId = camera.parse().map_err(|_| unknown())?;
         let facts = self.0.options.points.facts(&camera).filter(|_| self.sees_point(principal, &camera));
         let facts = facts.ok_or_else(unknown)?.clone();
+        if self.0.options.points.is_drill(&camera) {
+            return self.play(principal, camera).await;
+        }
         self.0.drills.begin(self.0.clock.mono())?;
         let alert = self.drill_at(camera, &facts)?;
         // Who has it done stands in the audit before it is seen.
@@ -87,7 +113,44 @@ impl Bus {
         self.0.store.audit(audit).await?;
         self.publish_own(&alert).await?;
         info!(alert = %alert.id, camera = %alert.place.camera, "a drill begins");
-        Ok(alert.id)
+        Ok(v1::StartDrillResponse { alert_id: alert.id.to_string(), until_unix_us: 0 })
+    }
+    /// Has a drill camera play. What its node raises of it is the drill's alert.
+    async fn play(&self, principal: &Principal, camera: CameraId) -> Result<v1::StartDrillResponse> {
+        let (_, node) = self.node_of(principal, camera.as_str())?;
+        self.asked().await?;
+        if self.alerts_of_plays(&camera).await?.iter().any(|row| follow::fires(row)) {
+            return Err(Error::Conflict(format!(
+                "an alert of the drill camera {camera} still fires, and would go on instead of another one: it ends when the \
+                 camera is disconnected, wait for that"
+            )));
+        }
+        self.0.drills.play(&camera, self.0.clock.mono())?;
+        let asked = self.0.clock.wall();
+        let subject = camera.to_string();
+        self.0.store.audit(AuditEntry { principal: principal.name.clone(), action: ASKED, subject }).await?;
+        let order = v1::ConnectOrder { camera_id: camera.to_string(), for_us: micros(PLAYS) };
+        if let Err(error) = self.explainer().connect(&node, order) {
+            // Nobody was told: it may be tried again at once.
+            let mut known = self.0.drills.known();
+            known.plays.remove(&camera);
+            known.last = None;
+            return Err(error);
+        }
+        info!(%camera, "a drill begins at its camera");
+        if let Some(all) = &mut self.0.drills.known().asked {
+            all.insert(camera, asked);
+        }
+        Ok(v1::StartDrillResponse { alert_id: String::new(), until_unix_us: asked.plus(PLAYS).0 })
+    }
+    /// When each drill camera was last asked for.
+    async fn asked(&self) -> Result<BTreeMap<CameraId, Wall>> {
+        if let Some(asked) = &self.0.drills.known().asked {
+            return Ok(asked.clone());
+        }
+        let audited = self.0.store.last_audited(ASKED).await?;
+        let audited = audited.into_iter().filter_map(|(id, at)| Some((id.parse().ok()?, at))).collect();
+        Ok(self.0.drills.known().asked.get_or_insert(audited).clone())
     }
     fn drill_at(&self, camera: CameraId, facts: &v1::PointFacts) -> Result<Alert> {
         let damaged = |what: &str| Error::Internal(format!("the configuration's {what} cannot be read"));
@@ -148,93 +211,6 @@ impl Bus {
             }
             told => Err(Error::Internal(format!("the drill was not taken: {told:?}"))),
         }
-    }
-    /// How far a drill has come: this one, or the latest that may be seen.
-    pub async fn drill(&self, principal: &Principal, alert: &str) -> Result<v1::GetDrillResponse> {
-        check(principal, Right::ReadAlerts)?;
-        let store = &self.0.store;
-        let query = if alert.is_empty() {
-            let filter = crate::filter::Filter { within: principal.reach(), ..Default::default() };
-            ListQuery {
-                filter,
-                publisher: Some(PUBLISHER.to_owned()),
-                limit: LOOK_BACK,
-                ..ListQuery::default()
-            }
-        } else {
-            let id = alert.parse().map_err(|fault| Error::Invalid(format!("alert_id: {fault}")))?;
-            check_sees(&**store, principal, id).await?;
-            ListQuery { alerts: vec![id], limit: 1, ..ListQuery::default() }
-        };
-        let rows = store.list(query).await?;
-        let Some(row) = rows.iter().find(|row| row.record.alert.as_ref().is_some_and(is_drill)) else {
-            if alert.is_empty() {
-                return Ok(v1::GetDrillResponse::default());
-            }
-            return Err(Error::NotFound(format!("the alert {alert} is no drill")));
-        };
-        let told = row.record.alert.clone().unwrap_or_default();
-        let marks = self.drill_marks(principal, row.alert, &told).await?;
-        let case = store.case(CaseKey::Alert(row.alert), None).await;
-        let place = told.place.unwrap_or_default();
-        Ok(v1::GetDrillResponse {
-            alert_id: row.alert.to_string(),
-            camera_id: place.camera_id,
-            camera_name: place.camera_name,
-            marks,
-            state: case.ok().and_then(|one| one.case).map_or(0, |case| case.state),
-            ended: told.resolved_unix_us != 0,
-        })
-    }
-    async fn drill_marks(
-        &self,
-        principal: &Principal,
-        id: AlertId,
-        alert: &v1::Alert,
-    ) -> Result<Vec<v1::DrillMark>> {
-        let store = &self.0.store;
-        let mut marks = Vec::new();
-        let mut mark = |step: DrillStep, at_unix_us: i64, unit: &str| {
-            marks.push(v1::DrillMark { step: step.into(), at_unix_us, unit: unit.to_owned() });
-        };
-        mark(DrillStep::Raised, alert.started_unix_us, "");
-        let first = store.history(id).await?.into_iter().next();
-        mark(DrillStep::Recorded, first.map_or(0, |record| record.committed_unix_us), "");
-        let seen =
-            |stage: DeliveryStage| matches!(stage, DeliveryStage::Displayed | DeliveryStage::Acknowledged);
-        let own = store.deliveries(id, 0).await?;
-        let own = own.iter().filter(|one| one.principal == principal.name);
-        let shown = own.flat_map(|one| &one.stages).filter(|one| seen(one.stage)).map(|one| one.to.0).min();
-        mark(DrillStep::Shown, shown.unwrap_or(0), "");
-        let key = CaseKey::Alert(id);
-        // A drill that was silenced has no case yet.
-        let history = store.case(key.clone(), None).await.map(|one| one.history).unwrap_or_default();
-        let of = |is: fn(&What) -> bool| {
-            let did = |event: &&v1::CaseEvent| {
-                event.action.as_ref().and_then(|action| action.what.as_ref()).is_some_and(is)
-            };
-            let event = history.iter().find(did)?;
-            let unit = event.actor.as_ref().map(|actor| actor.unit.clone()).unwrap_or_default();
-            Some((event.at_unix_us, unit))
-        };
-        let opened = store.links(key, None).await?.links;
-        let opened =
-            opened.iter().filter(|link| link.opened_unix_us != 0).min_by_key(|link| link.opened_unix_us);
-        let opened = opened.map(|link| (link.opened_unix_us, link.unit.clone()));
-        for (step, done) in [
-            (DrillStep::Judged, of(|what| matches!(what, What::Confirm(_)))),
-            (DrillStep::Dispatched, of(|what| matches!(what, What::Dispatch(_)))),
-            (DrillStep::LinkGiven, of(|what| matches!(what, What::GiveLink(_)))),
-            (DrillStep::LinkOpened, opened),
-            (DrillStep::Accepted, of(|what| matches!(what, What::Accept(_)))),
-            (DrillStep::Started, of(|what| matches!(what, What::Start(_)))),
-            (DrillStep::FedBack, of(|what| matches!(what, What::Feedback(_)))),
-            (DrillStep::Verified, of(|what| matches!(what, What::Pass(_)))),
-        ] {
-            let (at, unit) = done.unwrap_or_default();
-            mark(step, at, &unit);
-        }
-        Ok(marks)
     }
     pub(super) async fn watch_drills(&self) {
         let mut now_and_then = tokio::time::interval(LOOK_EVERY);

@@ -16,8 +16,7 @@ impl DrillService for DrillApi {
         request: Request<v1::StartDrillRequest>,
     ) -> Result<Response<v1::StartDrillResponse>, Status> {
         let principal = principal(&self.0, request.extensions())?;
-        let alert = self.0.start_drill(&principal, &request.get_ref().camera_id).await?;
-        Ok(Response::new(v1::StartDrillResponse { alert_id: alert.to_string() }))
+        Ok(Response::new(self.0.start_drill(&principal, &request.get_ref().camera_id).await?))
     }
 
     async fn get_drill(
@@ -25,7 +24,7 @@ impl DrillService for DrillApi {
         request: Request<v1::GetDrillRequest>,
     ) -> Result<Response<v1::GetDrillResponse>, Status> {
         let principal = principal(&self.0, request.extensions())?;
-        Ok(Response::new(self.0.drill(&principal, &request.get_ref().alert_id).await?))
+        Ok(Response::new(self.0.drill(&principal, request.get_ref()).await?))
     }
 }
 

@@ -23,7 +23,7 @@ fn scoped(change: impl FnOnce(&mut v1::SilenceScope)) -> v1::CreateSilenceReques
 }
 fn facts(kind: Kind, level: u8) -> Facts<'static> {
     let level = Level::try_from(level).unwrap();
-    Facts { path: "/33/3301/", kind: kind.number(), class: 0, level, camera: "gate" }
+    Facts { path: "/33/3301/", kind: kind.number(), class: 0, level, camera: "gate", drill: false }
 }
 
 #[test]

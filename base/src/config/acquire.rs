@@ -7,7 +7,7 @@ use toml::de::DeValue;
 
 use super::{
     Camera,
-    reader::{Section, bits, duration, text},
+    reader::{Section, bits, duration, flag, text},
     upstream::{Upstream, chain},
 };
 
@@ -80,6 +80,15 @@ pub(super) fn read(s: &Section<'_>) -> Acquire {
         s.fault_at("patrol_every", "is for a camera on patrol: write acquire = \"patrol\", or take it out");
     }
     mode.unwrap_or_default()
+}
+
+/// Reads whether a camera is one of drills; those play in drills only.
+pub(super) fn read_drill(s: &Section<'_>, acquire: Acquire) -> bool {
+    let drill = s.or("drill", false, flag);
+    if drill && acquire != Acquire::OnRequest {
+        s.fault_at("drill", "a drill camera plays only in drills: write acquire = \"on-request\" as well");
+    }
+    drill
 }
 
 /// Reads what a camera's session is taken to need of its upstreams; one alone must not need more than there is.
@@ -166,7 +175,16 @@ mod tests {
             "it stays the revision it was: {json}"
         );
         let asked = parse("", "acquire = \"on-request\"").unwrap();
-        assert_eq!(asked.cameras[0].acquire, Acquire::OnRequest);
+        assert_eq!((asked.cameras[0].acquire, asked.cameras[0].drill), (Acquire::OnRequest, false));
+        assert_eq!(asked.points().count(), 1);
+        assert!(
+            !serde_json::to_string(&asked.cameras).unwrap().contains("drill"),
+            "it stays the revision it was"
+        );
+        let drill = parse("", "acquire = \"on-request\"\ndrill = true").unwrap();
+        assert!(drill.cameras[0].drill && drill.points().next().is_none());
+        let back: Config = serde_json::from_str(&serde_json::to_string(&drill).unwrap()).unwrap();
+        assert_eq!(back, drill);
         let every = parse("", "acquire = \"patrol\"").unwrap().cameras[0].acquire;
         assert_eq!(every, Acquire::Patrol { every: PATROL_EVERY });
     }
@@ -179,6 +197,13 @@ mod tests {
             ("", "patrol_every = \"60s\"", "write acquire = \"patrol\""),
             ("", "acquire = \"on-request\"\npatrol_every = \"60s\"", "write acquire = \"patrol\""),
             ("", "acquire = \"patrol\"\npatrol_every = \"1s\"", "use 5s"),
+            ("", "drill = true", "plays only in drills: write acquire = \"on-request\""),
+            (
+                "",
+                "drill = true\nacquire = \"patrol\"",
+                "plays only in drills: write acquire = \"on-request\"",
+            ),
+            ("", "drill = 1\nacquire = \"on-request\"", "write true or false"),
             ("sessions = 0", "", "use 1 to 4096"),
             ("bandwidth = \"40MB\"", "", "\"40Mbit\""),
             ("bandwidth = 40", "", "bits a second with their unit"),

@@ -343,6 +343,7 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
     let stream = stream::read(s);
     let sub_stream = stream::read_sub(s, stream.as_ref());
     let acquire = acquire::read(s);
+    let drill = acquire::read_drill(s, acquire);
     let bit_rate = acquire::read_bit_rate(s, upstreams, upstream.as_ref());
     let expected_on = s.opt("expected_on", hours);
     #[expect(clippy::cast_possible_truncation, reason = "a weight needs no more than f32")]
@@ -370,6 +371,7 @@ fn read_camera(s: &Section<'_>, upstreams: &[Upstream]) -> Option<Camera> {
         rules,
         expected_on,
         acquire,
+        drill,
         bit_rate,
         weight,
         view,

@@ -293,6 +293,13 @@ pub(super) fn text(value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
+pub(super) fn flag(value: &DeValue<'_>) -> Result<bool, String> {
+    match value {
+        DeValue::Boolean(said) => Ok(*said),
+        _ => Err("write true or false".to_owned()),
+    }
+}
+
 pub(super) fn parsed<T>(value: &DeValue<'_>) -> Result<T, String>
 where
     T: FromStr<Err: fmt::Display>,

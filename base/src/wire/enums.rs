@@ -78,7 +78,7 @@ both_ways!(Lane, Lane, lane_of, "The lane of a wire number.", {
     Critical = Critical, Major = Major, Minor = Minor,
 });
 both_ways!(Resolution, Resolution, resolution_of, "The resolution of a wire number.", {
-    ObservedAbsence = ObservedAbsence, RuleRemoved = RuleRemoved,
+    ObservedAbsence = ObservedAbsence, RuleRemoved = RuleRemoved, DrillOver = DrillOver,
 });
 both_ways!(MeasureKind, MeasureKind, measure_of, "The measure of a wire number.", {
     Count = Count, DensityPerM2 = DensityPerM2, DwellS = DwellS, CoveredShare = CoveredShare,

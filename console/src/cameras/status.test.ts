@@ -14,6 +14,7 @@ test('lost critical coverage is worst, a camera that rests as planned is neither
   expect(tone({ signal: Signal.STREAMING, coverage: [coverage(Kind.FIRE_FLAME, Granted.NOT_COVERED)] })).toBe('warn');
   expect(tone({ signal: Signal.STREAMING, coverage: [coverage(Kind.FIRE_FLAME, Granted.BEST_EFFORT)] })).toBe('good');
   expect(tone({ signal: Signal.EXPECTED_OFF })).toBe('idle');
+  expect(tone({ signal: Signal.OFFLINE, drill: true })).toBe('idle');
 });
 
 test('of a kind the least of its rules counts, and the longest interval', () => {

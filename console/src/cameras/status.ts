@@ -12,6 +12,8 @@ export const SIGNS: Record<Tone, string> = { bad: '▲', warn: '◆', good: '●
 export function toneOf(camera: CameraStatus): Tone {
   if (camera.criticalLost.length > 0) return 'bad';
   if (camera.blind || camera.coverage.some((one) => one.granted === Granted.NOT_COVERED)) return 'warn';
+  // One of drills is no point of the town: while it does not play, nothing is wrong.
+  if (camera.drill && camera.signal !== Signal.STREAMING) return 'idle';
   return camera.signal === Signal.EXPECTED_OFF || camera.signal === Signal.NOT_CONNECTED ? 'idle' : 'good';
 }
 

@@ -1,6 +1,7 @@
-// How a drill has come along: its steps in words, and how long after its beginning each was done.
+// How a drill has come along: its steps in words, and how long after its beginning each was done. And the cameras at which it may begin.
 import { ms } from '../bus/row';
-import type { DrillMark } from '../gen/xueliang/v1/drill_pb';
+import type { CameraStatus } from '../gen/xueliang/v1/camera_pb';
+import type { DrillMark, GetDrillResponse } from '../gen/xueliang/v1/drill_pb';
 
 export interface Step {
   step: number;
@@ -27,4 +28,18 @@ export function stepsOf(marks: readonly DrillMark[]): Step[] {
 export function tookInAll(steps: readonly Step[]): number | undefined {
   if (steps.length === 0 || steps.some((one) => one.atMs === 0)) return undefined;
   return Math.max(...steps.map((one) => one.tookMs));
+}
+
+/** Where the whole chain may be played first, then where it begins with the record; each camera once. */
+export function offered(drills: readonly CameraStatus[], others: readonly CameraStatus[]): { whole: CameraStatus[]; rest: CameraStatus[] } {
+  return { whole: [...drills], rest: others.filter((one) => !one.drill) };
+}
+
+export type Phase = 'none' | 'waiting' | 'missed' | 'raised';
+
+/** What a drill has come to: whether its alert is there, is waited for, or did not come. */
+export function phaseOf(told: Pick<GetDrillResponse, 'alertId' | 'cameraId' | 'missed'>): Phase {
+  if (told.alertId !== '') return 'raised';
+  if (told.cameraId === '') return 'none';
+  return told.missed ? 'missed' : 'waiting';
 }

@@ -70,6 +70,7 @@ pub(crate) fn camera(rules: Vec<Rule>) -> Camera {
         view: 1,
         upstream: None,
         acquire: xueliang_base::config::Acquire::Continuous,
+        drill: false,
         bit_rate: None,
         gate: None,
         retention: xueliang_base::config::Retention::Ordinary,

@@ -266,6 +266,7 @@ fn the_journal_of_a_second_life_replays_to_all_that_it_told_wherever_the_first_e
                 Edge::Resolved(_, resolution) => match resolution {
                     xueliang_base::incident::Resolution::ObservedAbsence => "resolved",
                     xueliang_base::incident::Resolution::RuleRemoved => "removed",
+                    xueliang_base::incident::Resolution::DrillOver => "drill over",
                 },
             };
             (word, edge.incident().kind)

@@ -118,6 +118,14 @@ impl Episode {
         incident.camera_time = None;
         Some(Edge::Resolved(incident, Resolution::RuleRemoved))
     }
+    /// The drill is over: ends the incident, and begins anew, so that no cooldown reaches into the next drill.
+    pub(crate) fn drill_over(&mut self, observation: &Observation) -> Option<Edge> {
+        self.timer = Timer::new(&self.timing);
+        self.recent.clear();
+        let mut incident = self.incident.take()?;
+        decided(&mut incident, observation, observation.at, observation.at_wall);
+        Some(Edge::Resolved(incident, Resolution::DrillOver))
+    }
     pub(crate) fn step(&mut self, moment: &Moment<'_>) -> Option<Edge> {
         let at = self.conditioned.when(moment.observation);
         let active = self.incident.as_ref().map_or(&[][..], |incident| incident.regions.as_slice());

@@ -1341,6 +1341,8 @@ pub enum Resolution {
     ObservedAbsence = 1,
     /// The rule or the camera was taken out of the configuration.
     RuleRemoved = 2,
+    /// It was a drill, and that is over: nobody saw it end.
+    DrillOver = 3,
 }
 impl Resolution {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1352,6 +1354,7 @@ impl Resolution {
             Self::Unspecified => "RESOLUTION_UNSPECIFIED",
             Self::ObservedAbsence => "RESOLUTION_OBSERVED_ABSENCE",
             Self::RuleRemoved => "RESOLUTION_RULE_REMOVED",
+            Self::DrillOver => "RESOLUTION_DRILL_OVER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1360,6 +1363,7 @@ impl Resolution {
             "RESOLUTION_UNSPECIFIED" => Some(Self::Unspecified),
             "RESOLUTION_OBSERVED_ABSENCE" => Some(Self::ObservedAbsence),
             "RESOLUTION_RULE_REMOVED" => Some(Self::RuleRemoved),
+            "RESOLUTION_DRILL_OVER" => Some(Self::DrillOver),
             _ => None,
         }
     }
@@ -4510,6 +4514,9 @@ pub struct CameraStatus {
     /// Kinds of level 1 or 2 that its rules watch for and that are not covered now, by number. Set by the bus.
     #[prost(enumeration = "Kind", repeated, tag = "43")]
     pub critical_lost: ::prost::alloc::vec::Vec<i32>,
+    /// All that it raises is a drill. It is no point of the town: no summary counts it, it is never blind, and nothing is lost there.
+    #[prost(bool, tag = "44")]
+    pub drill: bool,
 }
 /// Asks for cameras. What is said of several fields must hold together; of what stands in one field, any.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4548,6 +4555,9 @@ pub struct ListCamerasRequest {
     /// From an earlier answer to the same question.
     #[prost(string, tag = "11")]
     pub page_token: ::prost::alloc::string::String,
+    /// Only drill cameras.
+    #[prost(bool, tag = "12")]
+    pub drills: bool,
 }
 /// What a division is called.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4639,7 +4649,7 @@ pub struct CameraTrouble {
 /// The summary.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SummariseCamerasResponse {
-    /// Cameras that were asked for.
+    /// Cameras that were asked for, without those of drills.
     #[prost(uint32, tag = "1")]
     pub cameras: u32,
     /// Of them, blind.
@@ -13210,7 +13220,7 @@ pub struct DrillMark {
     /// Which.
     #[prost(enumeration = "DrillStep", tag = "1")]
     pub step: i32,
-    /// When it was first done; 0: not yet.
+    /// When it was first done; 0: not yet. Pictures and looks of a drill without an alert: the latest that is known.
     #[prost(int64, tag = "2")]
     pub at_unix_us: i64,
     /// The unit that did it; empty: no unit did.
@@ -13220,16 +13230,19 @@ pub struct DrillMark {
 /// Asks for a drill.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartDrillRequest {
-    /// The camera that it is said to be at.
+    /// The camera that it begins at, or is said to be at.
     #[prost(string, tag = "1")]
     pub camera_id: ::prost::alloc::string::String,
 }
-/// It is on disk.
+/// Its alert is on disk, or its camera is asked for.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StartDrillResponse {
-    /// The alert.
+    /// The alert; empty at a drill camera, whose node is to raise it.
     #[prost(string, tag = "1")]
     pub alert_id: ::prost::alloc::string::String,
+    /// The camera is connected, and the alert expected, until then; 0 at any other.
+    #[prost(int64, tag = "2")]
+    pub until_unix_us: i64,
 }
 /// Asks for a drill.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -13237,20 +13250,23 @@ pub struct GetDrillRequest {
     /// Its alert; empty: the latest one that the caller may see.
     #[prost(string, tag = "1")]
     pub alert_id: ::prost::alloc::string::String,
+    /// The latest one at this drill camera. Ignored where an alert is named.
+    #[prost(string, tag = "2")]
+    pub camera_id: ::prost::alloc::string::String,
 }
 /// How far it has come.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetDrillResponse {
-    /// Its alert; empty: there was none.
+    /// Its alert; empty: there is none yet.
     #[prost(string, tag = "1")]
     pub alert_id: ::prost::alloc::string::String,
-    /// The camera.
+    /// The camera; empty: there was no drill.
     #[prost(string, tag = "2")]
     pub camera_id: ::prost::alloc::string::String,
     /// What the camera is called.
     #[prost(string, tag = "3")]
     pub camera_name: ::prost::alloc::string::String,
-    /// Every step in order.
+    /// Every step that is part of it, in order.
     #[prost(message, repeated, tag = "4")]
     pub marks: ::prost::alloc::vec::Vec<DrillMark>,
     /// Where its case stands.
@@ -13259,14 +13275,32 @@ pub struct GetDrillResponse {
     /// The alert has ended.
     #[prost(bool, tag = "6")]
     pub ended: bool,
+    /// It begins at its camera: stream, node and model are part of it.
+    #[prost(bool, tag = "7")]
+    pub from_camera: bool,
+    /// The camera is connected, and the alert expected, until then; 0 where the bus does not know.
+    #[prost(int64, tag = "8")]
+    pub until_unix_us: i64,
+    /// No alert came in that time.
+    #[prost(bool, tag = "9")]
+    pub missed: bool,
+    /// Without an alert: what its node says of the camera now. Whether it delivers; unspecified: no node says so.
+    #[prost(enumeration = "Signal", tag = "10")]
+    pub signal: i32,
+    /// Why the latest moment could not be looked at.
+    #[prost(enumeration = "NotLooked", tag = "11")]
+    pub not_looked: i32,
+    /// What happened and what to do, in words; without credentials.
+    #[prost(string, tag = "12")]
+    pub detail: ::prost::alloc::string::String,
 }
-/// What a drill goes through, in order. What a camera, a node and its models do comes before the first, and is shown by none.
+/// What a drill goes through. An answer has those that are part of it, in order: the last three of these come first, at a drill camera.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum DrillStep {
     /// Not set.
     Unspecified = 0,
-    /// The bus raised it.
+    /// It was raised: by the node of its drill camera, or by the bus.
     Raised = 1,
     /// It is on disk.
     Recorded = 2,
@@ -13288,6 +13322,12 @@ pub enum DrillStep {
     FedBack = 10,
     /// It was checked and closed.
     Verified = 11,
+    /// Its drill camera was asked for. Absent where the bus does not know when: of a drill before the latest one there.
+    Asked = 12,
+    /// A picture arrived at the node: camera, line and session work. Of the alert, the first picture that counted.
+    Pictured = 13,
+    /// A model has looked at it: decoder, worker and model work. Of the alert, the look that decided.
+    LookedAt = 14,
 }
 impl DrillStep {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -13308,6 +13348,9 @@ impl DrillStep {
             Self::Started => "DRILL_STEP_STARTED",
             Self::FedBack => "DRILL_STEP_FED_BACK",
             Self::Verified => "DRILL_STEP_VERIFIED",
+            Self::Asked => "DRILL_STEP_ASKED",
+            Self::Pictured => "DRILL_STEP_PICTURED",
+            Self::LookedAt => "DRILL_STEP_LOOKED_AT",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -13325,6 +13368,9 @@ impl DrillStep {
             "DRILL_STEP_STARTED" => Some(Self::Started),
             "DRILL_STEP_FED_BACK" => Some(Self::FedBack),
             "DRILL_STEP_VERIFIED" => Some(Self::Verified),
+            "DRILL_STEP_ASKED" => Some(Self::Asked),
+            "DRILL_STEP_PICTURED" => Some(Self::Pictured),
+            "DRILL_STEP_LOOKED_AT" => Some(Self::LookedAt),
             _ => None,
         }
     }
@@ -13421,7 +13467,8 @@ pub mod drill_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Raises a drill alert at a camera. The bus raises it, as a publisher would: no camera, node or model has a part in it.
+        /// Begins a drill at a camera. A drill camera is connected for two minutes, and its node raises the alert; at any other camera the bus raises
+        /// it, as a publisher would: no camera, node or model has a part in it.
         pub async fn start_drill(
             &mut self,
             request: impl tonic::IntoRequest<super::StartDrillRequest>,
@@ -13486,7 +13533,8 @@ pub mod drill_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with DrillServiceServer.
     #[async_trait]
     pub trait DrillService: std::marker::Send + std::marker::Sync + 'static {
-        /// Raises a drill alert at a camera. The bus raises it, as a publisher would: no camera, node or model has a part in it.
+        /// Begins a drill at a camera. A drill camera is connected for two minutes, and its node raises the alert; at any other camera the bus raises
+        /// it, as a publisher would: no camera, node or model has a part in it.
         async fn start_drill(
             &self,
             request: tonic::Request<super::StartDrillRequest>,

@@ -64,7 +64,20 @@ kind = "ZONE_INTRUSION"
 zone = "pit"
 "#;
 
-const TOWN: [Point; 6] = [
+/// The same, for drills: it plays when one asks for it, and one drill is one alert.
+const DRILL: &str = r#"
+acquire = "on-request"
+drill = true
+[[camera.zone]]
+id = "pit"
+polygon = [[0.62, 0.40], [0.90, 0.40], [0.90, 0.74], [0.62, 0.74]]
+[[camera.rule]]
+kind = "ZONE_INTRUSION"
+zone = "pit"
+cooldown = "5m"
+"#;
+
+const TOWN: [Point; 7] = [
     Point {
         id: "plaza-1",
         name: "North plaza, excavation",
@@ -111,6 +124,13 @@ blind_max = "3s"
         rules: PIT,
     },
     Point { id: "park-1", name: "Park", clip: "tree@10fps.h264", faults: "", rules: "" },
+    Point {
+        id: "drill-1",
+        name: "演练摄像头 Drill camera",
+        clip: "vtest@10fps.h264",
+        faults: "",
+        rules: DRILL,
+    },
 ];
 
 const USER: &str = "demo";

@@ -151,6 +151,13 @@ struct Running {
     facts: CameraFacts,
 }
 
+impl Running {
+    /// Whether it is a drill camera that nobody asks for: whatever its session says, its drill is over.
+    fn over(&self) -> bool {
+        self.cell.camera.drill && self.acquire == Acquire::OnRequest
+    }
+}
+
 struct Done {
     camera: CameraId,
     worker: usize,
@@ -522,7 +529,11 @@ impl Looks {
         let ids: Vec<CameraId> = self.cameras.keys().cloned().collect();
         for id in ids {
             let Some(running) = self.cameras.get(&id) else { continue };
-            let silence = running.cell.live().signal.not_looked();
+            let silence = if running.over() {
+                Some(NotLooked::NotConnected)
+            } else {
+                running.cell.live().signal.not_looked()
+            };
             // While units arrive, attention says which looks were due and were not made. That they arrive again must be
             // told all the same: a rule about silence needs no look.
             let reason = silence.or(running.silent.then_some(NotLooked::NotDue));

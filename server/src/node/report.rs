@@ -366,6 +366,7 @@ fn status(
         point_class: camera.class.map_or(0, PointClass::number),
         position: camera.position.map(|[longitude, latitude]| v1::GeoPoint { longitude, latitude }),
         address: camera.address.clone().unwrap_or_default(),
+        drill: camera.drill,
         sub_stream: subs::to_wire(cell, &config.analysis.rest, facts, &account.sub),
         ..v1::CameraStatus::default()
     };

@@ -63,7 +63,7 @@ pub fn sheet(config: &Config, models: &[Model], lang: Language) -> String {
 
 fn purpose(config: &Config, lang: Language) -> String {
     let mut bases: BTreeMap<&str, usize> = BTreeMap::new();
-    for camera in &config.cameras {
+    for camera in config.points() {
         *bases.entry(camera.filing.legal_basis.map_or("-", |basis| basis.word())).or_default() += 1;
     }
     let mut text = lang
@@ -83,7 +83,7 @@ fn purpose(config: &Config, lang: Language) -> String {
 
 fn content(config: &Config, models: &[Model], lang: Language) -> String {
     let mut classes: BTreeMap<Option<PointClass>, (usize, usize, usize)> = BTreeMap::new();
-    for camera in &config.cameras {
+    for camera in config.points() {
         let (points, masked, signless) = classes.entry(camera.class).or_default();
         *points += 1;
         *masked += usize::from(!camera.masks.is_empty());
@@ -102,7 +102,7 @@ fn content(config: &Config, models: &[Model], lang: Language) -> String {
         text += &row([class.as_str(), &points.to_string(), &masked.to_string(), &signless.to_string()]);
     }
     let kinds: BTreeSet<Kind> =
-        config.cameras.iter().flat_map(|camera| &camera.rules).map(|rule| rule.kind).collect();
+        config.points().flat_map(|camera| &camera.rules).map(|rule| rule.kind).collect();
     let kinds: Vec<_> = kinds.iter().map(|kind| lang.of(kind.zh(), kind.en())).collect();
     text += &format!("\n- {}: {}\n", lang.of("告警事项", "Kinds of alerts"), kinds.join(lang.of("、", ", ")));
     for model in models {
@@ -126,8 +126,8 @@ fn content(config: &Config, models: &[Model], lang: Language) -> String {
 }
 
 fn kept(config: &Config, lang: Language) -> String {
-    let key = config.cameras.iter().filter(|camera| camera.retention == Retention::KeyPoint).count();
-    let ordinary = config.cameras.len() - key;
+    let key = config.points().filter(|camera| camera.retention == Retention::KeyPoint).count();
+    let ordinary = config.points().count() - key;
     let days = config.evidence.keep_days;
     let mut text = head(&[
         lang.of("内容", "what"),

@@ -266,6 +266,51 @@ async fn a_loss_that_was_shown_before_its_recorder_was_is_shown_its_end_and_anot
 }
 
 #[tokio::test]
+async fn a_drill_is_held_back_by_no_alert_and_holds_none_back() {
+    let bench = Bench::with(flooded::options());
+    let drill = |of: Alert| Alert { drill: true, ..of };
+    let (nvr, lost) = (down(&["a"]), at("a", Kind::CamOffline, 3));
+    // What is down and lost hides what its camera shows, and no drill there.
+    bench.commit(&[nvr.clone(), lost.clone()]).await;
+    let (played, gone) = (drill(at("a", Kind::ZoneIntrusion, 3)), drill(at("a", Kind::CamOffline, 3)));
+    bench.commit(&[played.clone(), gone.clone()]).await;
+    assert_eq!(feed(&bench).await, [&nvr, &played, &gone].map(key_of));
+    // What a drill says hides nothing that is true: a loss no scene, a flame no smoke.
+    let (loss, flame) = (drill(at("b", Kind::CamOffline, 3)), drill(at("b", Kind::FireFlame, 2)));
+    let (scene, smoke) = (at("b", Kind::ZoneIntrusion, 3), at("b", Kind::FireSmoke, 3));
+    bench.commit(&[loss.clone(), flame.clone(), scene.clone(), smoke.clone()]).await;
+    bench.bus.look_at_suppressed().await;
+    assert_eq!(feed(&bench).await[3..], [&loss, &flame, &scene, &smoke].map(key_of));
+    let bench = bench.reopen().await;
+    bench.bus.look_at_suppressed().await;
+    assert_eq!(feed(&bench).await.len(), 7);
+    assert_eq!(
+        listed(&bench).await.iter().map(|one| &one.alert_id).collect::<Vec<_>>(),
+        [&lost.id.to_string()]
+    );
+}
+
+#[tokio::test]
+async fn drills_neither_count_towards_a_flood_nor_disappear_in_one() {
+    let bench = Bench::with(flooded::options());
+    let one = |drill| Alert { drill, ..at("gate", Kind::ExposedGarbage, 4) };
+    for _ in 0..20 {
+        bench.commit(&[one(true)]).await;
+    }
+    assert_eq!(feed(&bench).await.len(), 20);
+    for _ in 0..3 {
+        bench.commit(&[one(false)]).await;
+    }
+    assert_eq!(feed(&bench).await.len(), 23, "no more than the limit: no flood");
+    // The next ones are one, which takes no drill.
+    bench.commit(&[one(false), one(false)]).await;
+    assert_eq!(feed(&bench).await.len(), 24);
+    let drill = one(true);
+    bench.commit(std::slice::from_ref(&drill)).await;
+    assert_eq!(feed(&bench).await.last(), Some(&key_of(&drill)));
+}
+
+#[tokio::test]
 async fn a_flame_holds_back_smoke_unless_the_flame_itself_is_silenced() {
     let bench = Bench::new();
     let (flame, smoke) = (critical(), alert(Kind::FireSmoke, 2));

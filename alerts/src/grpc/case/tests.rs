@@ -341,6 +341,12 @@ async fn duplicates_become_one_and_their_alerts_lead_there() {
     let refused =
         act(&bench, &ana, of(&other), merged.revision, What::Reopen(v1::CaseReopen {})).await.unwrap_err();
     assert!(refused.message().contains("act on that one"), "{refused}");
+    // A drill is never one case with what happened.
+    let drill = Alert { drill: true, ..major() };
+    bench.commit(std::slice::from_ref(&drill)).await;
+    let merge = What::Merge(v1::CaseMerge { into_number: into.number.clone() });
+    let refused = act(&bench, &ana, of(&drill), 0, merge).await.unwrap_err();
+    assert!(refused.message().contains("are no one case"), "{refused}");
     // Where the other case is over, neither changes.
     let third = major();
     bench.commit(std::slice::from_ref(&third)).await;

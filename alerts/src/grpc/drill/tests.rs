@@ -14,14 +14,16 @@ use crate::{
     testing::{Bench, options},
 };
 
-/// A town of two divisions with a camera in each.
+/// A town of two divisions with a camera in each, and a drill camera in one of them.
 fn town() -> Bench {
     let text = "site = \"Town\"\nstate_dir = \"state\"\nnetworks = [\"127.0.0.0/8\"]\n\
         [[division]]\ncode = \"33\"\nname = \"33\"\n\
         [[division]]\ncode = \"3301\"\nname = \"3301\"\nparent = \"33\"\n\
         [[division]]\ncode = \"3302\"\nname = \"3302\"\nparent = \"33\"\n\
         [[camera]]\nid = \"gate\"\nname = \"Gate\"\ndivision = \"3301\"\nurl = \"rtsp://127.0.0.1/1\"\n\
-        [[camera]]\nid = \"quay\"\nname = \"Quay\"\ndivision = \"3302\"\nurl = \"rtsp://127.0.0.1/2\"\n";
+        [[camera]]\nid = \"quay\"\nname = \"Quay\"\ndivision = \"3302\"\nurl = \"rtsp://127.0.0.1/2\"\n\
+        [[camera]]\nid = \"play\"\nname = \"Play\"\ndivision = \"3301\"\nurl = \"rtsp://127.0.0.1/3\"\n\
+        acquire = \"on-request\"\ndrill = true\n";
     let points = Arc::new(Points::of(&Config::parse(text, Path::new("/")).unwrap()));
     Bench::with(BusOptions { points, ..options() })
 }
@@ -37,7 +39,15 @@ async fn start(bench: &Bench, who: &Principal, camera: &str) -> Result<String, S
 }
 
 async fn get(bench: &Bench, who: &Principal, alert: &str) -> Result<v1::GetDrillResponse, Status> {
-    let mut request = Request::new(v1::GetDrillRequest { alert_id: alert.to_owned() });
+    ask(bench, who, v1::GetDrillRequest { alert_id: alert.to_owned(), ..Default::default() }).await
+}
+
+async fn ask(
+    bench: &Bench,
+    who: &Principal,
+    request: v1::GetDrillRequest,
+) -> Result<v1::GetDrillResponse, Status> {
+    let mut request = Request::new(request);
     request.extensions_mut().insert(who.clone());
     Ok(DrillApi(bench.bus.clone()).get_drill(request).await?.into_inner())
 }
@@ -67,6 +77,7 @@ async fn a_drill_is_marked_wherever_it_comes_and_says_how_far_it_came() {
     assert_eq!(alert.place.unwrap().camera_name, "Gate");
     let drill = get(&bench, &dora, "").await.unwrap();
     assert_eq!((drill.alert_id.as_str(), drill.marks.len()), (id.as_str(), 11));
+    assert!(!drill.from_camera && drill.until_unix_us == 0, "no camera has a part in it");
     assert_eq!(done(&drill), [DrillStep::Raised, DrillStep::Recorded]);
 
     act(&bench, "jan", &id, What::Confirm(v1::CaseConfirm {})).await;
@@ -137,3 +148,5 @@ async fn whoever_dispatches_begins_a_drill_at_what_they_see_and_one_in_a_minute(
     let audit = crate::store::tests::audited(bench.folder.path());
     assert_eq!(audit.iter().filter(|one| one.1 == "drill_started").count(), 2);
 }
+
+mod at_camera;

@@ -174,6 +174,10 @@ fn act_on(db: &Connection, rules: &Rules, request: &ActOn, now: Wall) -> Result<
     if let Action::Merge(into) = action {
         let target = find(db, &CaseKey::Number(into.clone()), within.as_ref())?;
         let mut target = touch(db, target, rules)?;
+        if target.case.subject.drill != file.case.subject.drill {
+            let message = "merge.into_number: a drill and what happened are no one case, name another";
+            return Err(Error::Invalid(message.to_owned()));
+        }
         let absorb = Action::Absorb(file.case.number.clone(), file.case.acted.clone());
         target.act(db, actor.clone(), absorb, note, now, rules)?;
     }

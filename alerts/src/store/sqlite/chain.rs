@@ -185,6 +185,14 @@ impl AuditStore for SqliteStore {
             Ok(())
         })
     }
+    fn last_audited(&self, action: &'static str) -> Answer<Vec<(String, Wall)>> {
+        self.read(move |db| {
+            let sql = "SELECT subject, max(at_us) FROM audit WHERE action = ?1 GROUP BY subject";
+            let mut query = db.prepare_cached(sql)?;
+            let all = query.query_map([action], |row| Ok((row.get(0)?, Wall(row.get(1)?))))?;
+            Ok(all.collect::<rusqlite::Result<_>>()?)
+        })
+    }
     fn heads(&self, after_exclusive: u64, limit: usize) -> Answer<Vec<Head>> {
         self.read(move |db| heads(db, after_exclusive, limit))
     }

@@ -139,12 +139,15 @@ struct About {
     class: i32,
     camera: String,
     path: String,
+    drill: bool,
 }
 
 fn about(db: &Connection, alert: &str) -> Result<Option<About>> {
-    let mut query = db.prepare_cached("SELECT kind, class, camera, path FROM alert WHERE alert_id = ?1")?;
+    let mut query =
+        db.prepare_cached("SELECT kind, class, camera, path, drill FROM alert WHERE alert_id = ?1")?;
     let about = query.query_row([alert], |row| {
-        Ok(About { kind: row.get(0)?, class: row.get(1)?, camera: row.get(2)?, path: row.get(3)? })
+        let (kind, class, camera) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(About { kind, class, camera, path: row.get(3)?, drill: row.get(4)? })
     });
     Ok(about.optional()?)
 }
@@ -206,6 +209,7 @@ pub(super) fn list(db: &Connection, alert: AlertId, revision: u64) -> Result<Vec
                 class: about.class,
                 level: state.level,
                 camera: &about.camera,
+                drill: about.drill,
             };
             if filter.wants(&facts) {
                 look(db, reader, state, &mut first)?;

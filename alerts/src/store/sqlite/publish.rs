@@ -107,7 +107,7 @@ pub(super) fn store(
         firing: alert.state.is_firing(),
         told: incoming.told,
         publisher: &alert.publisher,
-        facts: Facts { path: &path, kind, class, level: peak, camera },
+        facts: Facts { path: &path, kind, class, level: peak, camera, drill: alert.drill },
     };
     let suppressed = suppression::consider(db, batch, shared, &subject, &alert.place, known_seq)?;
     let lane_number = lane_number(lane_now);

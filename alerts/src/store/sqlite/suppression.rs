@@ -206,7 +206,7 @@ fn sources(db: &Connection, subject: &Subject<'_>) -> Result<Vec<Firing>> {
         };
         let mut query = db.prepare_cached(&format!(
             "SELECT a.alert_id, a.level FROM alert a WHERE {of_it} AND a.kind = ?2 AND a.firing = 1 \
-             AND a.alert_id <> ?3 AND a.publisher <> ?5 AND NOT EXISTS (SELECT 1 FROM suppression p \
+             AND a.alert_id <> ?3 AND a.publisher <> ?5 AND a.drill = 0 AND NOT EXISTS (SELECT 1 FROM suppression p \
              WHERE p.alert_id = a.alert_id AND p.until_us IS NULL) LIMIT ?4",
         ))?;
         let mut rows = query.query(params![camera, kind, subject.id, MAX_SOURCES, PUBLISHER])?;
@@ -229,6 +229,7 @@ fn behind(db: &Connection, alert: &str) -> Result<Vec<String>> {
 pub(super) fn inhibitors(db: &Connection) -> Result<Vec<Firing>> {
     let mut query = db.prepare(
         "SELECT a.alert_id, a.kind, a.level, a.camera FROM alert a WHERE a.firing = 1 AND a.publisher <> ?1 \
+         AND a.drill = 0 \
          AND NOT EXISTS (SELECT 1 FROM suppression p WHERE p.alert_id = a.alert_id AND p.until_us IS NULL)",
     )?;
     let mut rows = query.query([PUBLISHER])?;
@@ -303,6 +304,7 @@ struct Held {
     camera: String,
     path: String,
     publisher: String,
+    drill: bool,
 }
 
 impl Held {
@@ -319,12 +321,13 @@ impl Held {
             camera: row.get(13)?,
             path: row.get(14)?,
             publisher: row.get(15)?,
+            drill: row.get(16)?,
         })
     }
     fn subject(&self) -> Result<Subject<'_>> {
         let (path, camera) = (&self.path, &self.camera);
         let level = level(self.level)?;
-        let facts = Facts { path, kind: self.kind, class: self.class, level, camera };
+        let facts = Facts { path, kind: self.kind, class: self.class, level, camera, drill: self.drill };
         let publisher = &self.publisher;
         Ok(Subject { id: &self.id, revision: self.revision, firing: true, told: false, publisher, facts })
     }
@@ -338,7 +341,7 @@ impl Held {
 fn held() -> Sql {
     Sql::new(format!(
         "SELECT {LASTING}, a.alert_id, a.revision, a.change_seq, a.kind, a.class, a.level, a.lane, a.camera, a.path, \
-         a.publisher FROM suppression p JOIN alert a USING (alert_id) WHERE p.until_us IS NULL"
+         a.publisher, a.drill FROM suppression p JOIN alert a USING (alert_id) WHERE p.until_us IS NULL"
     ))
 }
 

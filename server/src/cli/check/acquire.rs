@@ -40,6 +40,7 @@ pub(super) fn mode(camera: &Camera, granted: Acquire) -> String {
             format!("no room to keep it connected, visited every {every:?}")
         }
         Acquire::Patrol { every } => format!("on patrol, every {every:?}"),
+        Acquire::OnRequest if camera.drill => "in drills alone; whatever it raises is a drill".to_owned(),
         Acquire::OnRequest => "on request".to_owned(),
     };
     format!(": {how}; evidence: {}", granted.evidence())

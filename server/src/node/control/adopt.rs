@@ -20,7 +20,7 @@ pub(super) struct Adopted {
     /// For the rules: the incidents behind those that are firing, by camera. Rules that are gone have incidents here as
     /// well: whoever adopts one without an heir resolves it.
     pub(super) incidents: BTreeMap<CameraId, Vec<Incident>>,
-    /// Firing, of cameras that are gone: nobody but alerting can end them.
+    /// Firing, of cameras that are gone or have become drill cameras: nobody but alerting can end them.
     pub(super) orphans: Vec<Alert>,
 }
 
@@ -38,7 +38,8 @@ pub(super) fn adopt(active: Vec<Alert>, spooled: Vec<Alert>, config: &Config) ->
     for alert in latest.into_values() {
         // What is behind no rule of a camera alerting goes on with by itself.
         if alert.state.is_firing() && alert.kind != Kind::UpstreamDown {
-            if config.camera(&alert.place.camera).is_none() {
+            // What was true never becomes a drill, nor the other way round.
+            if config.camera(&alert.place.camera).is_none_or(|camera| camera.drill != alert.drill) {
                 adopted.orphans.push(alert);
                 continue;
             }
@@ -86,6 +87,20 @@ mod tests {
         alert.explanation.rule = rule.parse().unwrap();
         alert.revision = AlertRevision(revision);
         alert
+    }
+
+    #[test]
+    fn what_was_true_goes_on_as_no_drill_nor_the_other_way_round() {
+        let mut config = testing::config();
+        config.cameras[0].drill = true;
+        let drill = |camera: &str| Alert { drill: true, ..alert(camera, "rule", Kind::ZoneIntrusion, 1) };
+        let before = vec![drill("gate"), alert("gate", "rule", Kind::ZoneIntrusion, 1), drill("pond")];
+        let adopted = adopt(before.clone(), Vec::new(), &config);
+        assert_eq!(adopted.alerts, before[..1]);
+        let mut orphans: Vec<_> =
+            adopted.orphans.iter().map(|one| (one.place.camera.as_str(), one.drill)).collect();
+        orphans.sort_unstable();
+        assert_eq!(orphans, [("gate", false), ("pond", true)]);
     }
 
     #[test]

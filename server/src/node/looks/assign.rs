@@ -119,14 +119,15 @@ impl Looks {
         let mut analyst = Analyst::new(&camera, reference.clone()).with_models(&self.meanings());
         let mut ended: Vec<Edge> = Vec::new();
         if let Some(mut running) = before {
+            // What was true never becomes a drill, nor the other way round.
+            let same = running.cell.camera.drill == camera.drill;
             let active: Vec<Incident> = running.analyst.active().into_iter().cloned().collect();
             let ends = running.analyst.retire(now);
             // Both are in the order of the rules.
             ended.extend(
-                active
-                    .into_iter()
-                    .zip(ends)
-                    .filter_map(|(going_on, end)| analyst.adopt(going_on).map(|_| end)),
+                active.into_iter().zip(ends).filter_map(|(going_on, end)| {
+                    (!same || analyst.adopt(going_on).is_some()).then_some(end)
+                }),
             );
             if !running.cell.shares_feed(&cell) {
                 running.cell.clear(Skipped::Removed);

@@ -69,9 +69,10 @@ impl Looks {
                 let mut facts = running.facts.clone();
                 facts.last_glance = running.sub.as_ref().and_then(|sub| sub.last);
                 facts.troubles = running.analyst.troubles();
-                facts.coverage = coverage.remove(id).unwrap_or_default();
-                let (noted, signal) = (running.cell.noted(), running.cell.live().signal);
                 let camera = &running.cell.camera;
+                // A drill camera covers nothing of the town.
+                facts.coverage = coverage.remove(id).filter(|_| !camera.drill).unwrap_or_default();
+                let (noted, signal) = (running.cell.noted(), running.cell.live().signal);
                 cover(&mut facts.coverage, camera, noted.acquire, noted.interval, signal);
                 blind(&mut facts.coverage, &running.analyst.rule_states());
                 (id.clone(), facts)

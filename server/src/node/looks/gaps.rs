@@ -51,7 +51,8 @@ impl Looks {
         let mut broken: BTreeMap<CameraId, Vec<Breach>> = BTreeMap::new();
         for breach in self.attention.breaches(now) {
             // One that has just come back is looked at soon.
-            let delivers = self.cameras.get(&breach.camera).is_some_and(|running| {
+            let running = self.cameras.get(&breach.camera).filter(|running| !running.cell.camera.drill);
+            let delivers = running.is_some_and(|running| {
                 let live = running.cell.live();
                 match (live.signal, running.acquire) {
                     // Its floors follow its visits: they are broken when those come late. The first ones after it was lost

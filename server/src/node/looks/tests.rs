@@ -209,6 +209,7 @@ impl Stage {
                 Edge::Updated(_) => "updated",
                 Edge::Resolved(_, Resolution::ObservedAbsence) => "resolved",
                 Edge::Resolved(_, Resolution::RuleRemoved) => "rule removed",
+                Edge::Resolved(_, Resolution::DrillOver) => "drill over",
             };
             edges.push((word, change.edge.incident().kind));
         }

@@ -157,3 +157,29 @@ async fn nothing_is_promised_on_request_and_while_somebody_asks_it_is_watched() 
     stage.tick(0.1);
     assert_eq!(granted(&stage)[0], Granted::Guaranteed);
 }
+
+#[tokio::test]
+async fn a_drill_camera_s_incidents_end_with_its_drill_and_the_next_drill_begins_anew() {
+    let mut stage = Stage::new();
+    stage.ready();
+    let config = taken("acquire = \"on-request\"\ndrill = true");
+    let cell = stage.cell(&config);
+    stage.configure(&config, &cell, Vec::new());
+    // However its session fares between two drills.
+    for between in [Signal::NotConnected(Idle::OnRequest), Signal::Offline(OfflineCause::Unreachable)] {
+        cell.note(|noted| noted.acquire = Acquire::Continuous);
+        stage.signal(&cell, Signal::Streaming);
+        stage.tick(1.0);
+        for _ in 0..8 {
+            stage.look(&cell, 0.5, 1).await;
+        }
+        assert_eq!(stage.edges(), [("raised", Kind::WaterZoneEntry)], "{between:?}");
+        cell.note(|noted| noted.acquire = Acquire::OnRequest);
+        stage.signal(&cell, between);
+        for _ in 0..300 {
+            stage.tick(1.0);
+        }
+        assert_eq!(stage.edges(), [("drill over", Kind::WaterZoneEntry)], "no loss either: {between:?}");
+    }
+    assert!(stage.facts.borrow().cameras[&id()].coverage.is_empty(), "it covers nothing of the town");
+}
