@@ -70,9 +70,9 @@ impl Tree {
         fn chain(config: &Config, first: Option<&UpstreamId>) -> Vec<UpstreamId> {
             config.chain(first).map(|one| one.id.clone()).collect()
         }
+        // A drill camera that is lost says nothing of what it hangs on.
         let above: BTreeMap<_, _> = config
-            .cameras
-            .iter()
+            .points()
             .map(|camera| (camera.id.clone(), chain(config, camera.upstream.as_ref())))
             .filter(|(_, above)| !above.is_empty())
             .collect();

@@ -382,3 +382,13 @@ proptest! {
         prop_assert!(down.is_empty(), "{down:?}");
     }
 }
+
+#[test]
+fn a_drill_camera_says_nothing_of_what_it_hangs_on() {
+    let text = format!(
+        "{TOWN}[[camera]]\nid = \"play\"\nname = \"n\"\ndivision = \"33\"\nurl = \"rtsp://127.0.0.1/p\"\n\
+         upstream = \"nvr-a\"\nacquire = \"on-request\"\ndrill = true\n"
+    );
+    let tree = Tree::of(&Config::parse(&text, std::path::Path::new("/")).unwrap());
+    assert_eq!((tree.cameras().count(), tree.behind(&"nvr-a".parse().unwrap())), (0, &[][..]));
+}

@@ -51,7 +51,12 @@ fn mark(drill: &v1::GetDrillResponse, step: DrillStep) -> i64 {
 async fn attached(bench: &Bench) -> (BoxStream<'static, v1::AttachResponse>, impl Sized + use<>) {
     let (assigned, assignments) = watch::channel(None);
     let node = NodeApi { bus: bench.bus.clone(), assignments };
-    let attach = v1::AttachRequest { node_id: "node-1".to_owned(), connects: true, ..Default::default() };
+    let attach = v1::AttachRequest {
+        node_id: "node-1".to_owned(),
+        explains: true,
+        connects: true,
+        ..Default::default()
+    };
     let mut request = Request::new(attach);
     request.extensions_mut().insert(Principal::new("node-1", PrincipalKind::Node));
     let told = node.attach(request).await.unwrap().into_inner();
