@@ -1,6 +1,6 @@
 // 点位、追溯、一张图三页的文字;The texts of the pages of cameras, of what a camera did, and of the map.
 export const zh = {
-  pages: { aria: '页面', cases: '案件', cameras: '点位', map: '一张图', history: '历史', statistics: '统计', register: '调用登记', audit: '审计', disclosure: '公开与查阅', compliance: '合规', handover: '交接班' },
+  pages: { aria: '页面', cases: '案件', cameras: '点位', map: '一张图', history: '历史', statistics: '统计', register: '调用登记', audit: '审计', disclosure: '公开与查阅', compliance: '合规', handover: '交接班', silences: '静默' },
   cameras: {
     title: '点位',
     unknown: '情况未知',
@@ -203,7 +203,7 @@ export const zh = {
 export type Pages = typeof zh;
 
 export const en: Pages = {
-  pages: { aria: 'Pages', cases: 'Cases', cameras: 'Cameras', map: 'Map', history: 'History', statistics: 'Statistics', register: 'Register', audit: 'Audit', disclosure: 'Disclosure', compliance: 'Compliance', handover: 'Hand-over' },
+  pages: { aria: 'Pages', cases: 'Cases', cameras: 'Cameras', map: 'Map', history: 'History', statistics: 'Statistics', register: 'Register', audit: 'Audit', disclosure: 'Disclosure', compliance: 'Compliance', handover: 'Hand-over', silences: 'Silences' },
   cameras: {
     title: 'Cameras',
     unknown: 'Not known',

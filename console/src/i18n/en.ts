@@ -8,6 +8,7 @@ import { en as ledger } from './ledger';
 import { en as links } from './links';
 import { en as picture } from './picture';
 import { en as rules } from './rules';
+import { en as silences } from './silences';
 import type { Messages } from './zh';
 
 export const en: Messages = {
@@ -18,6 +19,7 @@ export const en: Messages = {
   ...ledger,
   ...links,
   ...rules,
+  ...silences,
   brand: 'Xueliang',
   language: '中文',
   languageHint: '切换为中文',
@@ -145,23 +147,6 @@ export const en: Messages = {
     holds: 'It keeps {count} alerts from being shown one by one',
     history: 'How it went',
     silence: 'Silence',
-  },
-  silence: {
-    title: 'Silence alerts like this',
-    text: '"{kind}" at {camera} is not shown until then. It is kept on record, and what still fires at the end is shown at once.',
-    purpose: 'For',
-    reason: 'Reason',
-    reasonHint: 'For instance: road works, announced',
-    for: 'How long',
-    minutes: '{n} min',
-    hours: '{n} h',
-    days: '{n} d',
-    make: 'Silence',
-    cancel: 'Cancel',
-    made: 'Silenced until {until}',
-    undo: 'End the silence now',
-    undone: 'The silence has ended',
-    failed: 'Not silenced: {reason}',
   },
   session: {
     asking: 'Connecting to the service',

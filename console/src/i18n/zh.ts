@@ -7,6 +7,7 @@ import { zh as ledger } from './ledger';
 import { zh as links } from './links';
 import { zh as picture } from './picture';
 import { zh as rules } from './rules';
+import { zh as silences } from './silences';
 import { zhCase } from './zh-case';
 
 export const zh = {
@@ -17,6 +18,7 @@ export const zh = {
   ...ledger,
   ...links,
   ...rules,
+  ...silences,
   brand: '雪亮',
   language: 'English',
   languageHint: 'Switch to English',
@@ -144,23 +146,6 @@ export const zh = {
     holds: '这条告警使 {count} 条告警不再单独显示',
     history: '变化过程',
     silence: '静默',
-  },
-  silence: {
-    title: '静默此类告警',
-    text: '{camera} 的“{kind}”在到期前不再显示;记录照常保存,到期仍持续的会立即显示。',
-    purpose: '用途',
-    reason: '理由',
-    reasonHint: '例如:道路施工,已报备',
-    for: '时长',
-    minutes: '{n} 分钟',
-    hours: '{n} 小时',
-    days: '{n} 天',
-    make: '开始静默',
-    cancel: '取消',
-    made: '已静默至 {until}',
-    undo: '立即结束静默',
-    undone: '静默已结束',
-    failed: '未能静默:{reason}',
   },
   session: {
     asking: '正在连接服务',
