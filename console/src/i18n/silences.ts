@@ -1,4 +1,4 @@
-// 静默的文字;The texts of silences.
+// 静默和失败原因的文字;The texts of silences, and of why something failed.
 export const zh = {
   silence: {
     title: '静默此类告警',
@@ -41,6 +41,23 @@ export const zh = {
     allKinds: '全部种类',
     everywhere: '全域',
     column: { state: '状态', kind: '告警类型', place: '点位', level: '级别', author: '操作人', reason: '理由', begin: '起始', until: '截止', held: '正压住', act: '操作' },
+  },
+  fault: {
+    with: '{sentence}(服务原话:{words})',
+    invalid: '填写有误',
+    notFound: '没有找到',
+    exists: '已经有了',
+    denied: '无权这样做',
+    signedOut: '登录已失效',
+    notNow: '现在不能这样做',
+    changed: '情况已有变化,请重试',
+    later: '暂时办不了,请稍后再试',
+    away: '服务暂不可用,请稍后再试',
+    slow: '服务没有及时应答,请稍后再试',
+    canceled: '已取消',
+    unknown: '服务不提供此功能',
+    broken: '服务出错',
+    failed: '没有完成',
   },
 };
 
@@ -89,5 +106,22 @@ export const en: Silences = {
     allKinds: 'All kinds',
     everywhere: 'Everywhere',
     column: { state: 'State', kind: 'Kind', place: 'Camera', level: 'Level', author: 'By', reason: 'Reason', begin: 'Since', until: 'Until', held: 'Holds back', act: 'Action' },
+  },
+  fault: {
+    with: '{sentence} (the service: {words})',
+    invalid: 'What was filled in is wrong',
+    notFound: 'Not found',
+    exists: 'There is one already',
+    denied: 'Not allowed',
+    signedOut: 'No longer signed in',
+    notNow: 'Not possible now',
+    changed: 'It has changed: try again',
+    later: 'Not possible at the moment: try again later',
+    away: 'The service is away: try again later',
+    slow: 'The service did not answer in time: try again later',
+    canceled: 'Cancelled',
+    unknown: 'The service does not offer that',
+    broken: 'The service failed',
+    failed: 'Not done',
   },
 };
