@@ -212,15 +212,29 @@ test('a silence made by one key holds back what is like it, and is ended again',
   await page.goto(`${page.url().replace(/\/hazards.*/, '')}/hazards/${one.alertId}`);
   await page.locator('[data-test=panel] [data-test=silence]').waitFor();
   await page.keyboard.press('s');
+  await page.locator('#silence-reason').fill('施工');
+  expect(await page.locator('[data-test=make-silence]').isDisabled(), 'the service takes no fewer than four characters').toBe(true);
+  await page.locator('[data-test=silence-short]', { hasText: '至少 4 个字' }).waitFor();
   await page.locator('#silence-reason').fill('道路施工,已报备');
-  await page.locator('[data-test=make-silence]').click();
+  await page.locator('[data-test=make-silence]').dblclick();
   await page.locator('[data-test=silenced]').waitFor();
+  await page.locator('[data-test=silence-strip]', { hasText: '已静默 1 项' }).waitFor();
   const held = alert(Kind.MATERIAL_PILED, Level.LEVEL_4);
   const seen = alert(Kind.ROAD_OBSTACLE, Level.LEVEL_3);
   await publish(held, seen);
   await page.locator(`[data-alert="${seen.alertId}"]`).waitFor({ state: 'attached' });
   expect(await page.locator(`[data-alert="${held.alertId}"]`).count()).toBe(0);
-  await page.locator('[data-test=undo-silence]').click();
+  // Who opens it again reads what holds already, and ends it there.
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('s');
+  await page.locator('[data-test=standing]', { hasText: '道路施工,已报备' }).waitFor();
+  await page.locator('[data-test=to-silences]').click();
+  const row = page.locator('[data-silence]');
+  await row.filter({ hasText: '道路施工,已报备' }).waitFor();
+  expect(await row.count(), 'a double click makes one').toBe(1);
+  await row.locator('[data-test=end-silence]').click();
+  await page.locator('[data-test=no-silences]').waitFor();
+  await page.locator('[data-test=silence-strip]').waitFor({ state: 'detached' });
   await expect
     .poll(async () => Number(await page.locator('[data-desk=hazards] .count').textContent()))
     .toBeGreaterThan(0);

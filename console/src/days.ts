@@ -4,9 +4,18 @@ import { stampIn } from './zone';
 
 const DAY_MS = 86_400_000;
 
+/** Days that are asked for lie between these. */
+export const FIRST_DAY = '2000-01-01';
+export const LAST_DAY = '2100-12-31';
+
 /** Whether this is a day, as a calendar has it. */
 export function isDay(text: string): boolean {
   return /^\d{4}-\d{2}-\d{2}$/.test(text) && dayAfter(text, 0) === text;
+}
+
+/** Whether it is one that somebody may mean, and not a year that is still being typed. */
+export function isSensibleDay(text: string): boolean {
+  return isDay(text) && text >= FIRST_DAY && text <= LAST_DAY;
 }
 
 /** The day so many days later, or earlier; empty where there is none. */

@@ -5,7 +5,7 @@ import { suffices, type Needs, type Right } from './session/session';
 
 export interface Place {
   /** Its name in the texts and of its route. */
-  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map' | 'history' | 'statistics' | 'register' | 'audit' | 'disclosure' | 'compliance' | 'handover';
+  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map' | 'history' | 'statistics' | 'register' | 'audit' | 'disclosure' | 'compliance' | 'handover' | 'silences';
   path: string;
   needs: Needs;
   key: string;
@@ -26,6 +26,7 @@ export const PLACES: readonly Place[] = [
   { name: 'disclosure', path: '/disclosure', needs: READS_EITHER, key: '0' },
   { name: 'compliance', path: '/compliance', needs: READS_COMPLIANCE, key: '-' },
   { name: 'handover', path: '/handover', needs: 'ReadAlerts', key: '=', aside: true },
+  { name: 'silences', path: '/silences', needs: 'ReadAlerts', key: '\\', aside: true },
 ];
 
 /** Where somebody is led who is where they may not be; `undefined` where nothing is for them, or what they want is. */

@@ -1,6 +1,6 @@
 // Places of the page: a desk and the alert that is open on it, the cases and the one that is open among them, cameras, one of
 // them and what it watches for, the map, all cases of any time, statistics, a wall screen, a drill, the register, the log of accounts, what leaves, what
-// compliance asks for, the sheet of a shift's end. What each needs stands with it.
+// compliance asks for, the sheet of a shift's end, what is silenced. What each needs stands with it.
 import { createRouter, createWebHistory, START_LOCATION } from 'vue-router';
 import AuditPage from './pages/AuditPage.vue';
 import CameraPage from './pages/CameraPage.vue';
@@ -15,6 +15,7 @@ import HistoryPage from './pages/HistoryPage.vue';
 import MapPage from './pages/MapPage.vue';
 import RegisterPage from './pages/RegisterPage.vue';
 import RulesPage from './pages/RulesPage.vue';
+import SilencesPage from './pages/SilencesPage.vue';
 import { READS_COMPLIANCE } from './compliance/rights';
 import { READS_EITHER } from './disclosure/acts';
 import { arrival } from './rules/here';
@@ -53,6 +54,7 @@ export const router = createRouter({
     { path: '/disclosure/:part(releases|requests)?', name: 'disclosure', component: DisclosurePage, props: true, meta: { needs: READS_EITHER } },
     { path: '/compliance/:part(retention|holds|points|filings)?', name: 'compliance', component: CompliancePage, props: true, meta: { needs: READS_COMPLIANCE } },
     { path: '/handover', name: 'handover', component: HandoverPage, meta: { needs: 'ReadAlerts' } },
+    { path: '/silences', name: 'silences', component: SilencesPage, meta: { needs: 'ReadAlerts' } },
     { path: '/:rest(.*)*', redirect: '/hazards' },
   ],
 });

@@ -1,17 +1,14 @@
 // What an opened alert needs, asked for in parallel and each by itself: what cannot be had does not keep the rest away.
-import { ConnectError } from '@connectrpc/connect';
 import { onBeforeUnmount, ref, shallowRef, watch, type Ref, type ShallowRef } from 'vue';
+import { reasonOf } from './said';
+
+export { reasonOf };
 
 /** What was asked for. */
 export interface Loaded<T> {
   value: ShallowRef<T | undefined>;
   /** Why it is not there; empty while that is not known, or where it is there. */
   failure: Ref<string>;
-}
-
-/** A failure in the service's own words. */
-export function reasonOf(error: unknown): string {
-  return ConnectError.from(error).rawMessage;
 }
 
 /**

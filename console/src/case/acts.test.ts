@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { CaseAct, CaseActionSchema, FalseAlarmReason } from '../gen/xueliang/v1/case_pb';
-import { ACTS, NOTHING_SAID, actionOf, isSaid, offered } from './acts';
+import { ACTS, NOTHING_SAID, actionOf, isSaid, isTooShort, offered } from './acts';
 import { numberOfAction } from './event';
 
 const asked = ACTS.filter((one) => one.act !== CaseAct.CLAIM);
@@ -53,4 +53,8 @@ test('what has to be said is said before it is asked for', () => {
   expect(isSaid(ask, { ...NOTHING_SAID, choice: FalseAlarmReason.LIGHT, note: '光' })).toBe(false);
   expect(isSaid(feedback, { ...NOTHING_SAID, note: '已清理完毕' })).toBe(false);
   expect(isSaid(feedback, { ...NOTHING_SAID, note: '已清理完毕', proofs: ['ab'] })).toBe(true);
+});
+
+test('words that are too short to be kept are told from none, and from enough', () => {
+  expect(['', '  ', '光', ' 三个字 ', '水面反光'].map(isTooShort)).toEqual([false, false, true, true, false]);
 });

@@ -102,6 +102,12 @@ export function judges(act: CaseAct): boolean {
 /** Characters of a note. */
 const NOTE = { least: 4, most: 500 };
 
+/** Whether words stand there that are too short to be kept, where a note may be left out as where one is needed. */
+export function isTooShort(note: string): boolean {
+  const length = Array.from(note.trim()).length;
+  return length > 0 && length < NOTE.least;
+}
+
 /** Whether enough was said. What was said may still be refused. */
 export function isSaid(ask: Ask, said: Said): boolean {
   const length = Array.from(said.note.trim()).length;

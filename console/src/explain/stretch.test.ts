@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { stampIn } from '../zone';
-import { around, latest, LONGEST_MS, momentOf, ofAlert, queryOf, stretchOf } from './stretch';
+import { around, latest, LONGEST_MS, momentOf, ofAlert, queryOf, REACHES, stretchOf } from './stretch';
 
 const ZONE = 'Asia/Shanghai';
 /** 2026-11-30 10:00:00 there. */
@@ -33,10 +33,12 @@ test('what is no time is refused', () => {
 });
 
 test('a stretch has the moment in it, lies before now and is no longer than the service explains', () => {
-  expect(around(NOW - 600_000, 1, NOW)).toEqual({ fromMs: NOW - 600_000, toMs: NOW - 540_000 });
-  const five = around(NOW - 600_000, 5, NOW);
-  expect(five.toMs - five.fromMs).toBe(300_000);
-  expect(five.fromMs < NOW - 600_000 && five.toMs > NOW - 540_000).toBe(true);
+  expect(around(NOW - 600_000, 5, NOW)).toEqual({ fromMs: NOW - 900_000, toMs: NOW - 300_000 });
+  for (const reach of REACHES) {
+    const { fromMs, toMs } = around(NOW - LONGEST_MS, reach, NOW);
+    expect(toMs - fromMs, 'as far before as after').toBe(2 * reach * 60_000);
+    expect(toMs - fromMs).toBeLessThanOrEqual(LONGEST_MS);
+  }
   const late = around(NOW - 10_000, 15, NOW);
   expect(late.toMs).toBe(NOW);
   expect(late.fromMs).toBeLessThan(NOW - 10_000);

@@ -49,12 +49,13 @@ export function momentOf(written: string, nowMs: number, zone: string): number |
   return momentIn(zone, `${stampIn(at - DAY, zone).slice(0, 10)} ${time}`);
 }
 
-/** The stretch around a moment: a minute begins with it, longer ones have it in their middle. None lies ahead of now. */
+/** How far before and after a moment, minutes. */
+export const REACHES = [1, 5, 15, 60, 180] as const;
+
+/** The stretch from so many minutes before a moment until as many after it. None lies ahead of now. */
 export function around(atMs: number, minutes: number, nowMs: number): Stretch {
-  const length = minutes * MINUTE;
-  const fromMs = minutes === 1 ? atMs : atMs + MINUTE / 2 - length / 2;
-  const toMs = Math.min(fromMs + length, nowMs);
-  return { fromMs: Math.min(fromMs, toMs - 1000), toMs };
+  const toMs = Math.min(atMs + minutes * MINUTE, nowMs);
+  return { fromMs: Math.min(atMs - minutes * MINUTE, toMs - 1000), toMs };
 }
 
 /** The stretch that has just ended. */

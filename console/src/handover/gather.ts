@@ -21,6 +21,8 @@ export interface Services {
   cases(pageSize: number, pageToken: string): Promise<ListCasesResponse>;
   places(alertIds: string[]): Promise<Map<string, Where>>;
   silences(pageSize: number, pageToken: string): Promise<ListSilencesResponse>;
+  /** What cameras are called, as far as that is known. */
+  cameraNames(ids: string[]): Promise<Map<string, string>>;
   /** `undefined`: whoever asks may not see cameras. */
   cameras: (() => Promise<SummariseCamerasResponse>) | undefined;
   alerts(request: Pick<ListAlertsRequest, 'state' | 'pageSize'> & { kinds: Kind[] }): Promise<ListAlertsResponse>;
@@ -31,7 +33,7 @@ export type Part<T> = { told: T } | { failure: string };
 
 export interface Gathered {
   cases: Part<{ cases: Case[]; places: Map<string, Where>; more: boolean }>;
-  silences: Part<{ silences: Silence[]; more: boolean }>;
+  silences: Part<{ silences: Silence[]; cameras: Map<string, string>; more: boolean }>;
   /** `undefined`: not for whoever asks. */
   cameras: Part<SummariseCamerasResponse> | undefined;
   faults: Part<{ records: AlertRecord[]; more: boolean }>;
@@ -61,7 +63,7 @@ async function cases(services: Services): Promise<{ cases: Case[]; places: Map<s
   return { cases: found.slice(0, MOST_CASES), places, more: token !== '' || found.length > MOST_CASES };
 }
 
-async function silences(services: Services): Promise<{ silences: Silence[]; more: boolean }> {
+async function silences(services: Services): Promise<{ silences: Silence[]; cameras: Map<string, string>; more: boolean }> {
   const found: Silence[] = [];
   let token = '';
   do {
@@ -69,7 +71,8 @@ async function silences(services: Services): Promise<{ silences: Silence[]; more
     found.push(...told.silences);
     token = told.nextPageToken;
   } while (token !== '' && found.length < MOST_SILENCES);
-  return { silences: found, more: token !== '' };
+  const cameras = await services.cameraNames(found.flatMap((one) => one.scope?.cameraIds ?? []));
+  return { silences: found, cameras, more: token !== '' };
 }
 
 async function faults(services: Services): Promise<{ records: AlertRecord[]; more: boolean }> {

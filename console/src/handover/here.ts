@@ -7,6 +7,7 @@ import { CaseService } from '../gen/xueliang/v1/case_pb';
 import { SuppressionService } from '../gen/xueliang/v1/suppression_pb';
 import { placesOf } from '../history/here';
 import { session } from '../session/here';
+import { cameraNames } from '../silence/here';
 import type { Services } from './gather';
 
 const WITHIN_MS = 20_000;
@@ -18,6 +19,7 @@ export function servicesHere(signal: AbortSignal): Services {
     cases: (pageSize, pageToken) => client(CaseService).listCases({ states: [...OPEN_STATES], pageSize, pageToken }, within),
     places: (alertIds) => placesOf(alertIds, signal),
     silences: (pageSize, pageToken) => client(SuppressionService).listSilences({ pageSize, pageToken }, within),
+    cameraNames,
     cameras: session.may('ReadCameras') ? () => client(CameraService).summariseCameras({}, within) : undefined,
     alerts: ({ kinds, state, pageSize }) => client(AlertService).listAlerts({ filter: { kinds }, state, pageSize }, within),
   };

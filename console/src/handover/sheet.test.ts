@@ -35,6 +35,7 @@ const services = (of: Partial<Services> & { all?: Case[] } = {}): Services => ({
   },
   places: (ids) => Promise.resolve(new Map(ids.map((id) => [id, { camera: 'Pond', division: 'Hushan', address: '' }]))),
   silences: () => Promise.resolve(create(ListSilencesResponseSchema)),
+  cameraNames: () => Promise.resolve(new Map()),
   cameras: () => Promise.resolve(create(SummariseCamerasResponseSchema, { reportedUnixUs: 1n })),
   alerts: () => Promise.resolve(create(ListAlertsResponseSchema)),
   ...of,
@@ -69,14 +70,17 @@ test('each open case stands once, where the next shift looks first, the most pre
   expect([late?.where, late?.clock]).toEqual(['Pond · Hushan', expect.stringContaining('已超时 1 小时')]);
 });
 
-test('silences that end within the coming shift are listed, and the others counted', async () => {
-  const silence = (silenceId: bigint, endMs: number) => ({ silenceId, endUnixUs: us(endMs), beginUnixUs: us(NOW - HOUR), scope: { divisions: ['33'] } });
+test('all silences that have not ended are listed, by what their cameras and divisions are called', async () => {
+  const silence = (silenceId: bigint, endMs: number, beginMs = NOW - HOUR) => ({ silenceId, endUnixUs: us(endMs), beginUnixUs: us(beginMs), scope: { divisions: ['33'], cameraIds: ['plaza-2', 'gone'] } });
   const told = await made({
-    silences: () => Promise.resolve(create(ListSilencesResponseSchema, { silences: [silence(1n, NOW + 7 * HOUR), silence(2n, NOW + 9 * HOUR), silence(3n, NOW + HOUR)] })),
+    silences: () => Promise.resolve(create(ListSilencesResponseSchema, {
+      silences: [silence(1n, NOW + 7 * HOUR), silence(2n, NOW + 9 * HOUR, NOW + HOUR), silence(3n, NOW + HOUR), silence(4n, NOW - 1)],
+    })),
+    cameraNames: () => Promise.resolve(new Map([['plaza-2', 'Plaza 2']])),
   });
-  expect(ids(told, 'silences')).toEqual(['3', '1']);
-  expect(part(told, 'silences').note).toContain('1');
-  expect(part(told, 'silences').lines[0]?.where).toBe('Province');
+  expect(ids(told, 'silences')).toEqual(['3', '1', '2']);
+  expect(part(told, 'silences').lines[0]?.where).toBe('Plaza 2; gone; Province');
+  expect(part(told, 'silences').lines.map((line) => line.state)).toEqual(['', '', '将生效']);
 });
 
 test('what cannot be had is said and keeps nothing else away; what is not for whoever asks is absent', async () => {

@@ -11,12 +11,12 @@ import type { CameraTrouble } from '../gen/xueliang/v1/camera_pb';
 import { CaseState, Supervision, type Case } from '../gen/xueliang/v1/case_pb';
 import type { Silence } from '../gen/xueliang/v1/suppression_pb';
 import { i18n } from '../i18n/i18n';
+import { inOrder, isInForce } from '../silence/silences';
+import { kindsOf, placesOf } from '../silence/told';
 import { lasting, stamp } from '../times';
 import { kindWord, word } from '../words';
 import type { Gathered, Part } from './gather';
 
-/** A silence that ends within the coming shift, which is eight hours, ends under the next one's hands. */
-export const SOON_MS = 8 * 3_600_000;
 /** Lines that one part prints; the file has all. */
 export const MOST_PRINTED = 200;
 
@@ -100,14 +100,13 @@ function caseLine(one: Case, places: ReadonlyMap<string, Where>, nowMs: number):
   };
 }
 
-function silenceLine(one: Silence, nowMs: number, divisions: ReadonlyMap<string, string>): Line {
-  const scope = one.scope;
-  const places = [...(scope?.cameraIds ?? []), ...(scope?.divisions ?? []).map((code) => divisions.get(code) ?? code)];
+function silenceLine(one: Silence, nowMs: number, cameras: ReadonlyMap<string, string>, divisions: ReadonlyMap<string, string>): Line {
+  const marks = [isInForce(one, nowMs) ? '' : i18n.global.t('silence.toCome'), word('SilencePurpose', one.purpose), one.reason];
   return {
-    level: (scope?.levels ?? []).join(', ') || '3, 4',
-    what: (scope?.kinds ?? []).map(kindWord).join('; ') || t('allKinds'),
-    where: places.join('; ') || t('everywhere'),
-    state: [word('SilencePurpose', one.purpose), one.reason].filter((part) => part !== '').join(' · '),
+    level: (one.scope?.levels ?? []).join(', ') || '3, 4',
+    what: kindsOf(one),
+    where: placesOf(one, cameras, divisions),
+    state: marks.filter((mark) => mark !== '').join(' · '),
     clock: t('ends', { time: time(one.endUnixUs), left: lasting(ms(one.endUnixUs) - nowMs) }),
     unit: '',
     since: time(one.beginUnixUs),
@@ -167,12 +166,9 @@ export function sheetOf(of: Gathered, atMs: number, divisions: ReadonlyMap<strin
     sums,
     parts: [
       ofCases('unjudged'), ofCases('pressing'), ofCases('suspended'), ofCases('others'),
-      told('silences', of.silences, ({ silences, more }) => {
-        const soon = silences.filter((one) => ms(one.endUnixUs) <= atMs + SOON_MS && ms(one.endUnixUs) > atMs);
-        soon.sort((a, b) => Number(a.endUnixUs - b.endUnixUs));
-        const others = silences.length - soon.length;
-        return { lines: soon.map((one) => silenceLine(one, atMs, divisions)), more, note: others > 0 ? t('otherSilences', { count: others }) : '' };
-      }),
+      told('silences', of.silences, ({ silences, cameras, more }) => ({
+        lines: inOrder(silences, atMs).map((one) => silenceLine(one, atMs, cameras, divisions)), more,
+      })),
       told('cameras', of.cameras, (sight) => ({
         lines: sight.troubles.map(cameraLine),
         more: sight.troubles.length < Math.max(sight.blind, sight.criticalLost),

@@ -3,7 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import type { LocationQuery } from 'vue-router';
 import { valueOf } from '../case/enumeration';
 import { isOpen, OPEN_STATES } from '../case/timers';
-import { beginOf, dayAfter, isDay, micros } from '../days';
+import { beginOf, dayAfter, isSensibleDay, micros } from '../days';
 import { Kind, Level } from '../gen/xueliang/v1/alert_pb';
 import {
   CancelReason, CaseFlag, CaseState, FalseAlarmReason, ListCasesRequestSchema, NotAcceptedReason, type ListCasesRequest,
@@ -73,7 +73,7 @@ export function choiceOf(query: LocationQuery): Choice {
     const told = query[name];
     return typeof told === 'string' ? told : '';
   };
-  const day = (name: string): string => (isDay(text(name)) ? text(name) : '');
+  const day = (name: string): string => (isSensibleDay(text(name)) ? text(name) : '');
   const state = text('state');
   return {
     from: day('from'),

@@ -1,6 +1,6 @@
 // 点位、追溯、一张图三页的文字;The texts of the pages of cameras, of what a camera did, and of the map.
 export const zh = {
-  pages: { aria: '页面', cases: '案件', cameras: '点位', map: '一张图', history: '历史', statistics: '统计', register: '调用登记', audit: '审计', disclosure: '公开与查阅', compliance: '合规', handover: '交接班' },
+  pages: { aria: '页面', cases: '案件', cameras: '点位', map: '一张图', history: '历史案件', statistics: '统计', register: '调用登记', audit: '账号日志', disclosure: '公开与查阅', compliance: '合规', handover: '交接班', silences: '静默' },
   cameras: {
     title: '点位',
     unknown: '情况未知',
@@ -112,7 +112,7 @@ export const zh = {
     latest: '最近',
     at: '时刻',
     atHint: '如 14:03,或 11-29 14:03',
-    length: '前后',
+    length: '前后各',
     minutes: '{n} 分钟',
     hours: '{n} 小时',
     show: '查看',
@@ -203,7 +203,7 @@ export const zh = {
 export type Pages = typeof zh;
 
 export const en: Pages = {
-  pages: { aria: 'Pages', cases: 'Cases', cameras: 'Cameras', map: 'Map', history: 'History', statistics: 'Statistics', register: 'Register', audit: 'Audit', disclosure: 'Disclosure', compliance: 'Compliance', handover: 'Hand-over' },
+  pages: { aria: 'Pages', cases: 'Cases', cameras: 'Cameras', map: 'Map', history: 'Past cases', statistics: 'Statistics', register: 'Register', audit: 'Account log', disclosure: 'Disclosure', compliance: 'Compliance', handover: 'Hand-over', silences: 'Silences' },
   cameras: {
     title: 'Cameras',
     unknown: 'Not known',
@@ -315,7 +315,7 @@ export const en: Pages = {
     latest: 'The last',
     at: 'At',
     atHint: 'as 14:03, or 11-29 14:03',
-    length: 'Around',
+    length: 'Before and after it',
     minutes: '{n} min',
     hours: '{n} h',
     show: 'Show',

@@ -43,6 +43,8 @@ export const enCase: CaseMessages = {
   note: 'Note',
   noteNeeded: 'Note (needed, 4 to 500 characters)',
   noteOptional: 'Note (optional)',
+  noteShort: 'A note has at least 4 characters',
+  noteShortOrEmpty: 'A note has at least 4 characters, or none',
   noteHint: 'No numbers of documents, mobile telephones or vehicles',
   choose: 'Choose',
   chooseHint: 'digits choose',

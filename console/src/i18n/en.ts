@@ -8,6 +8,7 @@ import { en as ledger } from './ledger';
 import { en as links } from './links';
 import { en as picture } from './picture';
 import { en as rules } from './rules';
+import { en as silences } from './silences';
 import type { Messages } from './zh';
 
 export const en: Messages = {
@@ -18,6 +19,7 @@ export const en: Messages = {
   ...ledger,
   ...links,
   ...rules,
+  ...silences,
   brand: 'Xueliang',
   language: '中文',
   languageHint: '切换为中文',
@@ -146,23 +148,6 @@ export const en: Messages = {
     history: 'How it went',
     silence: 'Silence',
   },
-  silence: {
-    title: 'Silence alerts like this',
-    text: '"{kind}" at {camera} is not shown until then. It is kept on record, and what still fires at the end is shown at once.',
-    purpose: 'For',
-    reason: 'Reason',
-    reasonHint: 'For instance: road works, announced',
-    for: 'How long',
-    minutes: '{n} min',
-    hours: '{n} h',
-    days: '{n} d',
-    make: 'Silence',
-    cancel: 'Cancel',
-    made: 'Silenced until {until}',
-    undo: 'End the silence now',
-    undone: 'The silence has ended',
-    failed: 'Not silenced: {reason}',
-  },
   session: {
     asking: 'Connecting to the service',
     askingHint: 'The service has not answered yet and is asked again: {reason}',
@@ -219,31 +204,20 @@ export const en: Messages = {
     done: 'The second factor counts from the next sign-in on; sessions elsewhere have ended',
   },
   keys: {
+    sections: { everywhere: 'Everywhere', lists: 'In lists', alert: 'On an opened alert' },
     title: 'Keyboard',
     next: 'Next in the list',
     previous: 'Previous in the list',
     open: 'Open what is selected',
     close: 'Close',
-    hazards: 'Hazard desk',
-    ops: 'Operations desk',
     preview: 'Still or moving preview',
     now: 'Picture now; again to end it',
     nearby: 'Picture now: next camera nearby',
     silence: 'Silence the opened alert',
-    cases: 'Cases',
     groups: 'Cases: group before and after',
     original: 'Original footage',
     sound: 'Sound test',
     cameras: 'Blind cameras',
-    camerasPage: 'Cameras page',
-    mapPage: 'Map',
-    historyPage: 'Past cases',
-    statisticsPage: 'Statistics',
-    registerPage: 'Register of calls',
-    auditPage: 'Log of accounts',
-    disclosurePage: 'Releases and requests',
-    compliancePage: 'Compliance: retention, holds, filings',
-    handoverPage: 'Shift hand-over',
     help: 'This list',
     button: 'Keyboard help',
   },

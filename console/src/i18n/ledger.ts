@@ -303,7 +303,7 @@ export const en: Ledger = {
     },
   },
   audit: {
-    title: 'Log of accounts',
+    title: 'Account log',
     hint: 'What was done with accounts: by whom, when, and what was made of what; sign-ins, refused ones and how sessions ended among it. Entries are only ever added, and no account is deleted.',
     account: 'Account',
     allActions: 'All that was done',

@@ -41,6 +41,8 @@ export const zhCase = {
   note: '说明',
   noteNeeded: '说明(必填,4 至 500 字)',
   noteOptional: '说明(可不填)',
+  noteShort: '说明至少 4 个字',
+  noteShortOrEmpty: '说明至少 4 个字,或留空',
   noteHint: '不要写身份证件号、手机号、车牌号',
   choose: '选择',
   chooseHint: '可按数字键选择',

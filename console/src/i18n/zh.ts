@@ -7,6 +7,7 @@ import { zh as ledger } from './ledger';
 import { zh as links } from './links';
 import { zh as picture } from './picture';
 import { zh as rules } from './rules';
+import { zh as silences } from './silences';
 import { zhCase } from './zh-case';
 
 export const zh = {
@@ -17,6 +18,7 @@ export const zh = {
   ...ledger,
   ...links,
   ...rules,
+  ...silences,
   brand: '雪亮',
   language: 'English',
   languageHint: 'Switch to English',
@@ -145,23 +147,6 @@ export const zh = {
     history: '变化过程',
     silence: '静默',
   },
-  silence: {
-    title: '静默此类告警',
-    text: '{camera} 的“{kind}”在到期前不再显示;记录照常保存,到期仍持续的会立即显示。',
-    purpose: '用途',
-    reason: '理由',
-    reasonHint: '例如:道路施工,已报备',
-    for: '时长',
-    minutes: '{n} 分钟',
-    hours: '{n} 小时',
-    days: '{n} 天',
-    make: '开始静默',
-    cancel: '取消',
-    made: '已静默至 {until}',
-    undo: '立即结束静默',
-    undone: '静默已结束',
-    failed: '未能静默:{reason}',
-  },
   session: {
     asking: '正在连接服务',
     askingHint: '服务暂未应答,将自动重试:{reason}',
@@ -218,31 +203,20 @@ export const zh = {
     done: '动态验证码已启用,下次登录时需要;在其他地方的登录已结束',
   },
   keys: {
+    sections: { everywhere: '随处可用', lists: '列表和案件', alert: '打开的告警' },
     title: '键盘操作',
     next: '下一条',
     previous: '上一条',
     open: '打开选中的一条',
     close: '关闭',
-    hazards: '隐患告警台',
-    ops: '设备运维台',
     preview: '截图与动态预览切换',
     now: '实时画面(再按结束)',
     nearby: '实时画面:下一个附近点位',
     silence: '静默打开的告警',
-    cases: '案件',
     groups: '案件:前后一组',
     original: '原始录像',
     sound: '声音检查',
     cameras: '看不见的点位',
-    camerasPage: '点位页',
-    mapPage: '一张图',
-    historyPage: '历史案件',
-    statisticsPage: '分析研判(统计)',
-    registerPage: '调用登记',
-    auditPage: '账号日志',
-    disclosurePage: '公开与查阅',
-    compliancePage: '合规:留存、保全、备案',
-    handoverPage: '交接班清单',
     help: '本说明',
     button: '键盘操作说明',
   },
