@@ -28,7 +28,7 @@ use xueliang_base::{
 use xueliang_proto::v1;
 
 use self::clock::Timers;
-pub(crate) use self::may::may;
+pub(crate) use self::may::{barred, may};
 pub use self::{
     action::{Action, Event, Heard},
     actor::{Acted, Actor, Capacity},
@@ -275,9 +275,12 @@ pub enum Refusal {
     /// The case does not stand where that is done.
     #[error("{0}")]
     State(String),
-    /// 采办分离, or another unit's business.
+    /// 采办分离.
     #[error("{0}")]
     Separation(String),
+    /// Another unit's business.
+    #[error("{0}")]
+    Unit(String),
     /// Somebody else judges it.
     #[error("{0}")]
     Claimed(String),
@@ -290,7 +293,7 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::State(text) | Refusal::Claimed(text) => Error::Conflict(text),
-            Refusal::Separation(text) => Error::Forbidden(text),
+            Refusal::Separation(text) | Refusal::Unit(text) => Error::Forbidden(text),
             Refusal::Content(text) => Error::Invalid(text),
         }
     }

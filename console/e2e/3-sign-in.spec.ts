@@ -271,7 +271,7 @@ test('a console that is closed and opened again goes on where it was, and begins
   // What fired before, and what came and went meanwhile.
   await again.locator(`[data-alert="${before.alertId}"]`).waitFor();
   await again.locator(`[data-alert="${meanwhile.alertId}"]`).waitFor();
-  expect(await again.locator(`[data-alert="${meanwhile.alertId}"] .age`).textContent(), 'the stream brought it: how long that took is known').not.toBe('');
+  expect(await again.locator(`[data-alert="${meanwhile.alertId}"] .started`).getAttribute('title'), 'the stream brought it: how long that took is known').toMatch(/到推送/);
   expect(await again.locator('[data-test=gap]').count(), 'nothing was missed').toBe(0);
   await again.locator('[data-test=account]').click();
   await again.locator('[data-test=sign-out]').click();

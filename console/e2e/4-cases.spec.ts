@@ -217,6 +217,9 @@ test('from the alert to the closed case: judged, dispatched, taken, done and che
   await outcome(hugo.page, /已完成/);
   expect(await state(hugo.page)).toBe('已反馈');
   expect(await hugo.page.locator('[data-act=TAKE_UP]').count(), 'who handled it does not check it').toBe(0);
+  // It says who does, to who has a right to check as well as to who has none.
+  await hugo.page.locator('[data-barred=TAKE_UP]').waitFor();
+  expect(await hugo.page.locator('[data-test=barred]').textContent()).toContain('开始核查');
 
   await act(vera.page, 'TAKE_UP');
   await vera.page.keyboard.press('w');

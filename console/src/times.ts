@@ -42,6 +42,13 @@ export function momentBeside(at: number, now: number): string {
   return format(at, day) === format(now, day) ? clock(at) : moment(at);
 }
 
+/** The time of day; of another day its date, and no seconds. */
+export function shortBeside(at: number, now: number): string {
+  const day: Intl.DateTimeFormatOptions = { month: '2-digit', day: '2-digit' };
+  if (format(at, day) === format(now, day)) return clock(at);
+  return format(at, { ...day, hour: '2-digit', minute: '2-digit' });
+}
+
 /** A length of time in one unit, or in two where the second says something. */
 export function lasting(length: number): string {
   const t = i18n.global.t;

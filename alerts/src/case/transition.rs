@@ -96,7 +96,7 @@ pub fn apply(case: Option<&Case>, event: &Event) -> Result<Case, Refusal> {
     };
     match action.capacity() {
         Some(Capacity::Handled) if !actor.is_system() && case.unit.as_deref() != Some(&actor.unit) => {
-            return Err(Refusal::Separation(format!(
+            return Err(Refusal::Unit(format!(
                 "the case {} was dispatched to {}, not to your unit {}: ask the dispatcher to dispatch it to yours",
                 case.number,
                 case.unit.as_deref().unwrap_or("nobody"),

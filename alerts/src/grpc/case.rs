@@ -1,10 +1,12 @@
 //! `CaseService`.
 
+use std::collections::BTreeSet;
+
 use tonic::{Request, Response, Status};
-use xueliang_base::time::Wall;
+use xueliang_base::{id::AlertId, time::Wall};
 use xueliang_proto::v1::{self, case_service_server::CaseService};
 
-use super::{page_size, principal};
+use super::{alert_id, page_size, principal};
 use crate::{
     bus::Bus,
     case::{fact::Reason, wire},
@@ -15,6 +17,9 @@ use crate::{
 
 /// Digits of a case's number that say its place and day, to all of them.
 const NUMBER: std::ops::RangeInclusive<usize> = 20..=29;
+
+/// Alerts that one call may name.
+const MOST_ALERTS: usize = 200;
 
 /// `CaseService` over the bus.
 pub struct CaseApi(pub(crate) Bus);
@@ -65,6 +70,15 @@ fn number(text: String) -> Result<Option<String>> {
     Ok(Some(text))
 }
 
+/// The alerts of which cases are asked for, each once.
+fn alerts(ids: &[String]) -> Result<Vec<AlertId>> {
+    if ids.len() > MOST_ALERTS {
+        return Err(Error::Invalid(format!("alert_ids: at most {MOST_ALERTS} alerts in one call")));
+    }
+    let all: BTreeSet<AlertId> = ids.iter().map(|id| alert_id(id)).collect::<Result<_>>()?;
+    Ok(all.into_iter().collect())
+}
+
 #[tonic::async_trait]
 impl CaseService for CaseApi {
     async fn list_cases(
@@ -85,6 +99,7 @@ impl CaseService for CaseApi {
             flags,
             reasons: reasons(&request)?,
             number: number(request.number)?,
+            alerts: alerts(&request.alert_ids)?,
             from_inclusive: time(request.from_unix_us),
             to_exclusive: time(request.to_unix_us),
             only_misses: request.only_misses,

@@ -69,6 +69,8 @@ pub struct CaseQuery {
     pub reasons: Vec<Reason>,
     /// Only those whose numbers begin so.
     pub number: Option<String>,
+    /// Only those of these alerts; empty: all.
+    pub alerts: Vec<AlertId>,
     /// Opened at or after this moment.
     pub from_inclusive: Option<Wall>,
     /// Opened before this moment.

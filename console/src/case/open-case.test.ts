@@ -243,3 +243,33 @@ test('there is no case where the service says so, and what fails later is told b
     expect(ana.told.value).toBeDefined();
   }
 });
+
+test('what was claimed only to say something is given back when it is not said, and neither is told', async () => {
+  const service = new Service();
+  const [ana, bo] = [service.as('ana'), service.as('bo')];
+  await ana.read();
+  // Before the claim has landed, too.
+  const claimed = ana.claimBeside();
+  const back = ana.giveBack();
+  expect(ana.isReturning).toBe(true);
+  expect(await claimed).toBe(true);
+  await back;
+  expect(service.history.map((one) => one.act)).toEqual(['claim', 'release']);
+  expect(ana.outcome.value).toBeUndefined();
+  expect(ana.isMine).toBe(false);
+  await bo.read();
+  expect(await confirm(bo)).toBe(true);
+});
+
+test('what is done while a claim is given back comes after that; what was done with it leaves nothing to give back', async () => {
+  const service = new Service();
+  const ana = service.as('ana');
+  await ana.read();
+  await ana.claimBeside();
+  const back = ana.giveBack();
+  expect(await confirm(ana)).toBe(true);
+  await back;
+  await ana.giveBack();
+  expect(service.history.map((one) => one.act)).toEqual(['claim', 'release', 'confirm']);
+  expect(ana.outcome.value).toEqual({ type: 'done', act: CaseAct.CONFIRM });
+});

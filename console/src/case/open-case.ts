@@ -49,6 +49,8 @@ export class OpenCase {
   readonly #calls: Calls;
   /** The claim that is under way, or its renewal. */
   #claiming: Promise<boolean> | undefined;
+  /** The giving back of a claim that is under way. */
+  #returning: Promise<void> | undefined;
   /** What is under way, a claim too; it never fails. */
   #doing: Promise<unknown> = Promise.resolve();
   /** Nobody looks at it any more: nothing is claimed. */
@@ -89,10 +91,34 @@ export class OpenCase {
 
   /** Takes it to judge it, after what is under way, if anything is; whether it is the caller's now. */
   claim(): Promise<boolean> {
-    return this.#claim(async () => {
-      await this.#doing;
-      return !this.#left && this.#do(CaseAct.CLAIM, (revision) => this.#calls.claim(this.#key, revision));
+    return this.#take(false);
+  }
+
+  /** The same on the way to something else: that it was done is told by nothing, that it was not is. */
+  claimBeside(): Promise<boolean> {
+    return this.#take(true);
+  }
+
+  /** Whether what was claimed on the way to something is being given back. */
+  get isReturning(): boolean {
+    return this.#returning !== undefined;
+  }
+
+  /** Gives back what was claimed on the way to something that was not done. Nothing tells of it: it ends by itself where this fails. */
+  giveBack(): Promise<void> {
+    this.#returning ??= this.#giveBack().finally(() => {
+      this.#returning = undefined;
     });
+    return this.#returning;
+  }
+
+  async #giveBack(): Promise<void> {
+    await this.#claiming;
+    await this.#doing;
+    const one = this.told.value?.case;
+    if (!one || !this.isMine || this.#left) return;
+    await this.#calls.act(this.#key, one.revision, { what: { case: 'release', value: {} } }, '').catch(() => undefined);
+    await this.read();
   }
 
   /** What came of the last act has been seen. */
@@ -102,6 +128,7 @@ export class OpenCase {
 
   /** Does something, after the claim that is under way, if any, and not where that fails; whether it was done. */
   async act(act: CaseAct, action: ActionInit, note: string): Promise<boolean> {
+    if (this.#returning) await this.#returning;
     if (this.#claiming && !(await this.#claiming)) return false;
     return this.#do(act, (revision) => this.#calls.act(this.#key, revision, action, note.trim()));
   }
@@ -109,7 +136,7 @@ export class OpenCase {
   /** Makes the caller's own claim last longer, where they are at the desk and it would end soon. */
   async renew(idleMs: number): Promise<void> {
     const one = this.told.value?.case;
-    if (!one || !this.isMine || idleMs >= IDLE_MS || this.busy.value || this.#left) return;
+    if (!one || !this.isMine || idleMs >= IDLE_MS || this.busy.value || this.isReturning || this.#left) return;
     if (ms(one.claimedUntilUnixUs) - this.#calls.now() > RENEW_MS) return;
     // What is done meanwhile waits for the revision that this makes, and is tried also where this fails.
     await this.#claim(async () => {
@@ -123,6 +150,7 @@ export class OpenCase {
   async leave(): Promise<void> {
     this.#left = true;
     const landed = await this.#claiming;
+    await this.#returning;
     await this.#doing;
     // Its own answer may have been read late or not at all.
     if (landed && !this.isMine) await this.read();
@@ -132,6 +160,14 @@ export class OpenCase {
     }
   }
 
+  #take(beside: boolean): Promise<boolean> {
+    return this.#claim(async () => {
+      await this.#returning;
+      await this.#doing;
+      return !this.#left && this.#do(CaseAct.CLAIM, (revision) => this.#calls.claim(this.#key, revision), beside);
+    });
+  }
+
   #claim(claiming: () => Promise<boolean>): Promise<boolean> {
     this.#claiming ??= claiming().finally(() => {
       this.#claiming = undefined;
@@ -139,21 +175,21 @@ export class OpenCase {
     return this.#claiming;
   }
 
-  #do(act: CaseAct, what: (revision: bigint) => Promise<unknown>): Promise<boolean> {
+  #do(act: CaseAct, what: (revision: bigint) => Promise<unknown>, beside = false): Promise<boolean> {
     const before = this.told.value?.case;
     if (this.busy.value || !before) return Promise.resolve(false);
-    const doing = this.#try(act, before, what);
+    const doing = this.#try(act, before, what, beside);
     this.#doing = doing;
     return doing;
   }
 
-  async #try(act: CaseAct, before: Case, what: (revision: bigint) => Promise<unknown>): Promise<boolean> {
+  async #try(act: CaseAct, before: Case, what: (revision: bigint) => Promise<unknown>, beside: boolean): Promise<boolean> {
     this.busy.value = true;
     this.outcome.value = undefined;
     try {
       await what(before.revision);
       await this.read();
-      this.outcome.value = { type: 'done', act };
+      if (!beside) this.outcome.value = { type: 'done', act };
       return true;
     } catch (error) {
       const failed = ConnectError.from(error);

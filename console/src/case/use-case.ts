@@ -1,6 +1,6 @@
 // A case while a part of the page shows it: asked for now, when its alert changes, and every few seconds while somebody sees the
 // page; a claim is renewed meanwhile, and given up at the end.
-import { onBeforeUnmount, watch } from 'vue';
+import { onBeforeUnmount, ref, watch } from 'vue';
 import { client } from '../bus/transport';
 import { serverNow } from '../feed/feed';
 import { CaseService } from '../gen/xueliang/v1/case_pb';
@@ -19,12 +19,27 @@ export function me(): string {
   return state.type === 'in' ? state.who.name : '';
 }
 
+/** The account that is signed in, and its unit. */
+export function myself(): { name: string; unit: string } {
+  const state = session.state.value;
+  return state.type === 'in' ? state.who : { name: '', unit: '' };
+}
+
+/** How often this page has acted on a case: what shows cases elsewhere on it asks anew. */
+export const acted = ref(0);
+
+async function counted<T>(doing: Promise<T>): Promise<T> {
+  const answer = await doing;
+  acted.value += 1;
+  return answer;
+}
+
 export function useCase(key: Key, nudge: () => unknown): OpenCase {
   const service = client(CaseService);
   const one = new OpenCase(key, {
     get: (key) => service.getCase({ key }, WITHIN),
-    claim: (key, revision) => service.claimCase({ key, revision }, WITHIN),
-    act: (key, revision, action, note) => service.actOnCase({ key, revision, action, note }, WITHIN),
+    claim: (key, revision) => counted(service.claimCase({ key, revision }, WITHIN)),
+    act: (key, revision, action, note) => counted(service.actOnCase({ key, revision, action, note }, WITHIN)),
     me,
     now: () => serverNow.value,
   });

@@ -9097,6 +9097,9 @@ pub struct ListCasesRequest {
     /// Whether the answer is to say how many there are.
     #[prost(bool, tag = "26")]
     pub with_total: bool,
+    /// Only the cases of these alerts, at most 200: of an alert whose case became part of another, its own. Empty: all.
+    #[prost(string, repeated, tag = "27")]
+    pub alert_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A page of cases.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -9137,6 +9140,19 @@ pub struct GetCaseResponse {
     /// (a reason, a unit, a note) may still be refused.
     #[prost(enumeration = "CaseAct", repeated, tag = "4")]
     pub may: ::prost::alloc::vec::Vec<i32>,
+    /// What would lead the case on as it stands, and the caller may not do. Of what `may` names, nothing.
+    #[prost(message, repeated, tag = "5")]
+    pub barred: ::prost::alloc::vec::Vec<CaseActBarred>,
+}
+/// Something that leads a case on, and not for the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseActBarred {
+    /// What.
+    #[prost(enumeration = "CaseAct", tag = "1")]
+    pub act: i32,
+    /// Why not.
+    #[prost(enumeration = "CaseBarrier", tag = "2")]
+    pub why: i32,
 }
 /// The limit of a stage.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -9945,6 +9961,47 @@ impl CaseFlag {
             "CASE_FLAG_REWORKED" => Some(Self::Reworked),
             "CASE_FLAG_REOPENED" => Some(Self::Reopened),
             "CASE_FLAG_EXTERNAL" => Some(Self::External),
+            _ => None,
+        }
+    }
+}
+/// Why a caller may not do what a case as it stands allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseBarrier {
+    /// Not set.
+    Unspecified = 0,
+    /// The caller has not the right.
+    Right = 1,
+    /// 采办分离: the caller's account, or its unit, has acted on the case in another capacity.
+    Separation = 2,
+    /// Somebody else judges it.
+    Claimed = 3,
+    /// Another unit was asked to handle it.
+    Unit = 4,
+}
+impl CaseBarrier {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_BARRIER_UNSPECIFIED",
+            Self::Right => "CASE_BARRIER_RIGHT",
+            Self::Separation => "CASE_BARRIER_SEPARATION",
+            Self::Claimed => "CASE_BARRIER_CLAIMED",
+            Self::Unit => "CASE_BARRIER_UNIT",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_BARRIER_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_BARRIER_RIGHT" => Some(Self::Right),
+            "CASE_BARRIER_SEPARATION" => Some(Self::Separation),
+            "CASE_BARRIER_CLAIMED" => Some(Self::Claimed),
+            "CASE_BARRIER_UNIT" => Some(Self::Unit),
             _ => None,
         }
     }

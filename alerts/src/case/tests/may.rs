@@ -1,9 +1,12 @@
 //! What is offered is what is done: no more and no less.
 
 use prost::Message as _;
-use xueliang_proto::v1::CaseAct;
+use xueliang_proto::v1::{CaseAct, CaseBarrier};
 
-use super::{super::may::may, *};
+use super::{
+    super::may::{barred, may},
+    *,
+};
 use crate::rights::Right;
 
 /// The number of an action in the protocol: that of its field.
@@ -92,9 +95,66 @@ fn what_is_offered_is_what_is_done_in_every_state_by_everybody() {
             }
             let state = told.case.state;
             assert_eq!(offered, done, "{name} of {unit}, {state}");
+            for one in barred(&told.case, &caller, NOW) {
+                assert!(!offered.contains(&one.act), "{name} of {unit}, {state}: {one:?} is offered, too");
+                assert_ne!(one.why(), CaseBarrier::Unspecified, "{one:?}");
+            }
             offered_somewhere.extend(offered);
         }
     }
     // The clock's own and other systems' are offered to nobody; everything else to somebody.
     assert_eq!(offered_somewhere.len(), 30, "{offered_somewhere:?}");
+}
+
+#[test]
+fn whoever_may_not_lead_a_case_on_is_told_what_would_and_why_not() {
+    let all: Vec<Right> = Principal::new("", PrincipalKind::Operator).rights.into_iter().collect();
+    let nothing = &[][..];
+    let claimed = Told::alert(Kind::FireFlame, 2).did(&[("jan@desk", Action::Claim(later(1)))]);
+    let external =
+        Told::open(3, Subject { owner: Owner::External, ..subject(Kind::FireFlame, 2) }, Actor::system())
+            .did(&[("jan@desk", Action::Confirm)]);
+    for (told, who, rights, wanted) in [
+        // The same account has dispatched, handled or checked; or its unit has.
+        (at_state(State::Feedback), "dora@desk", &all[..], &[(CaseAct::TakeUp, CaseBarrier::Separation)][..]),
+        (
+            at_state(State::Feedback),
+            "carl@brigade",
+            &all[..],
+            &[(CaseAct::TakeUp, CaseBarrier::Separation)][..],
+        ),
+        (
+            at_state(State::Reopened),
+            "vera@desk",
+            &all[..],
+            &[(CaseAct::Dispatch, CaseBarrier::Separation)][..],
+        ),
+        (at_state(State::Feedback), "vera@desk", &all[..], nothing),
+        (
+            at_state(State::Feedback),
+            "jan@desk",
+            &[Right::Judge][..],
+            &[(CaseAct::TakeUp, CaseBarrier::Right)][..],
+        ),
+        (
+            at_state(State::Confirmed),
+            "vera@desk",
+            &[Right::Verify][..],
+            &[(CaseAct::Dispatch, CaseBarrier::Right)][..],
+        ),
+        (at_state(State::Accepted), "dora@desk", &all[..], &[(CaseAct::Start, CaseBarrier::Unit)][..]),
+        (claimed.clone(), "eva@desk", &all[..], &[(CaseAct::Confirm, CaseBarrier::Claimed)][..]),
+        (claimed, "jan@desk", &all[..], nothing),
+        // What is over, and what is done elsewhere, waits for nobody here.
+        (at_state(State::Closed), "dora@desk", &all[..], nothing),
+        (external, "vera@desk", &all[..], nothing),
+    ] {
+        let actor = who_is(who);
+        let mut caller = Principal::new(actor.account, PrincipalKind::Operator);
+        caller.unit = Some(actor.unit);
+        caller.rights = rights.iter().copied().collect();
+        let found: Vec<_> =
+            barred(&told.case, &caller, NOW).iter().map(|one| (one.act(), one.why())).collect();
+        assert_eq!(found, wanted, "{who}, {}", told.case.state);
+    }
 }

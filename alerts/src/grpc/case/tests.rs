@@ -274,6 +274,35 @@ async fn lists_hold_what_nobody_touched_and_page_without_holes() {
 }
 
 #[tokio::test]
+async fn the_cases_of_named_alerts_are_listed_touched_or_not_and_only_as_far_as_one_sees() {
+    let bench = Bench::new();
+    let (touched, untouched, other) = (critical(), major(), minor());
+    let device = alert(Kind::ClockDrift, 4);
+    bench.commit(&[touched.clone(), untouched.clone(), other, device.clone()]).await;
+    claim(&bench, &account("ana", "desk"), &touched).await.unwrap();
+    let ids: Vec<String> = [&touched, &untouched, &device, &touched].map(|one| one.id.to_string()).to_vec();
+    let named = v1::ListCasesRequest { alert_ids: ids, ..Default::default() };
+    let mut found: Vec<_> = list(&bench, named.clone()).await.cases.iter().map(alert_of).collect();
+    found.sort_unstable();
+    let mut wanted = vec![touched.id.to_string(), untouched.id.to_string()];
+    wanted.sort_unstable();
+    assert_eq!(found, wanted, "each once, and of devices only where they are asked for");
+    let mut elsewhere = account("eva", "desk");
+    elsewhere.divisions = Some(vec!["440000".parse().unwrap()]);
+    let api = CaseApi(bench.bus.clone());
+    let seen = api.list_cases(by(&elsewhere, named)).await.unwrap().into_inner();
+    assert_eq!(seen.cases.len(), 0);
+    let unknown = v1::ListCasesRequest { alert_ids: vec![critical().id.to_string()], ..Default::default() };
+    assert_eq!(list(&bench, unknown).await.cases.len(), 0);
+    let many = vec![touched.id.to_string(); 201];
+    for alert_ids in [many, vec!["gate".to_owned()]] {
+        let wrong = v1::ListCasesRequest { alert_ids, ..Default::default() };
+        let refused = api.list_cases(by(&account("lea", "desk"), wrong)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_over_stays_to_be_judged_and_says_since_when() {
     let bench = Bench::new();
     let (touched, untouched) = (major(), major());

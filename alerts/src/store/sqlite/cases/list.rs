@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     case::{
-        Case, Event,
+        Case, Event, barred,
         clock::{Stage, Timer},
         may,
         on_duty::prefill,
@@ -57,14 +57,15 @@ pub(super) fn one(
     let may = |case: &Case| {
         asker.map(|caller| may(case, caller, now)).unwrap_or_default().into_iter().map(i32::from).collect()
     };
+    let barred = |case: &Case| asker.map(|caller| barred(case, caller, now)).unwrap_or_default();
     let within = asker.and_then(Principal::reach);
     let prefill = |case: &Case| prefill(&rules.duty, &rules.policy, case, now);
     match find(db, key, within.as_ref())? {
         Found::Untouched(facts, since) => {
             let case = facts.untouched_case(rules, since)?;
             let told = Some(untouched(&facts, &case, now));
-            let (prefill, may) = (prefill(&case), may(&case));
-            Ok(v1::GetCaseResponse { case: told, history: Vec::new(), prefill, may })
+            let (prefill, may, barred) = (prefill(&case), may(&case), barred(&case));
+            Ok(v1::GetCaseResponse { case: told, history: Vec::new(), prefill, may, barred })
         }
         Found::Case(id) => {
             let file = File::load(db, id)?;
@@ -74,6 +75,7 @@ pub(super) fn one(
                 history: history.collect(),
                 prefill: prefill(&file.case),
                 may: may(&file.case),
+                barred: barred(&file.case),
             })
         }
     }

@@ -97,6 +97,17 @@ fn json(places: &[i64]) -> Value {
     Value::from(format!("[{}]", all.join(",")))
 }
 
+/// The alerts of which cases are wanted, as JSON. Ids have nothing that JSON would escape.
+fn alerts(query: &CaseQuery) -> Value {
+    let all: Vec<String> = query.alerts.iter().map(|id| format!("\"{id}\"")).collect();
+    Value::from(format!("[{}]", all.join(",")))
+}
+
+/// Whether cases are named, by number or alert: that leads to few, whatever else is wanted.
+fn is_named(query: &CaseQuery) -> bool {
+    query.number.is_some() || !query.alerts.is_empty()
+}
+
 /// Most severe levels wanted; `None`: all.
 fn levels(query: &CaseQuery) -> Option<Vec<i64>> {
     let least = query.filter.least_level;
@@ -251,12 +262,22 @@ fn statement(
     leads: Option<usize>,
 ) -> Sql {
     let mut sql = Sql::new(format!("SELECT {columns} FROM "));
-    if let Some(number) = &query.number {
-        // No digit comes after 9, and a colon does. A place has so many cases a day.
+    // No digit comes after 9, and a colon does. A place has so many cases a day.
+    let numbers = query.number.as_ref().map(|number| [number.clone().into(), format!("{number}:").into()]);
+    if !query.alerts.is_empty() {
+        sql.add(
+            "json_each(?) CROSS JOIN case_alert o ON o.alert_id = json_each.value CROSS JOIN case_file n ON n.case_id = o.case_id \
+             CROSS JOIN case_fact f ON f.opened_us = n.opened_us AND f.case_id = n.case_id WHERE 1",
+            [alerts(query)],
+        );
+        if let Some(numbers) = numbers {
+            sql.add(" AND n.number >= ? AND n.number < ?", numbers);
+        }
+    } else if let Some(numbers) = numbers {
         sql.add(
             "case_file n INDEXED BY case_file_by_number CROSS JOIN case_fact f \
              ON f.opened_us = n.opened_us AND f.case_id = n.case_id WHERE n.number >= ? AND n.number < ?",
-            [number.clone().into(), format!("{number}:").into()],
+            numbers,
         );
     } else {
         match leads.and_then(|at| terms[at].index) {
@@ -309,10 +330,15 @@ fn of_alerts(
     if !is_new || marked || query.only_misses || !query.reasons.is_empty() || query.number.is_some() {
         return None;
     }
-    let mut sql = Sql::new(format!(
-        "SELECT {columns} FROM alert a INDEXED BY alert_untouched_by_time WHERE a.untouched_us IS NOT NULL"
-    ));
-    sql.add(" AND a.class = ?", [class.into()]);
+    let mut sql = Sql::new(format!("SELECT {columns} FROM "));
+    if query.alerts.is_empty() {
+        sql.add("alert a INDEXED BY alert_untouched_by_time WHERE a.untouched_us IS NOT NULL", []);
+        sql.add(" AND a.class = ?", [class.into()]);
+    } else {
+        sql.add("json_each(?) CROSS JOIN alert a ON a.alert_id = json_each.value", [alerts(query)]);
+        // The plus keeps the index by time out: it would lead past all of the class, once for each alert.
+        sql.add(" WHERE +a.untouched_us IS NOT NULL AND +a.class = ?", [class.into()]);
+    }
     if let Some(from) = stretch.from_inclusive {
         sql.add(" AND a.untouched_us >= ?", [from.into()]);
     }
@@ -375,7 +401,7 @@ fn counts(query: &CaseQuery) -> bool {
 pub(super) fn plan(db: &Connection, query: &CaseQuery, now: Wall) -> Result<Vec<String>> {
     let places = places(db, &query.filter)?;
     let (terms, stretch) = (terms(query, places.as_ref(), now), Stretch::of(db, query)?);
-    let leads = if query.number.is_some() { None } else { leading(db, &terms, &stretch)? };
+    let leads = if is_named(query) { None } else { leading(db, &terms, &stretch)? };
     let mut steps = page_of_touched(query, &terms, &stretch, leads).plan(db)?;
     for sql in
         classes(query).iter().filter_map(|class| page_of_untouched(query, places.as_ref(), &stretch, *class))
@@ -393,7 +419,7 @@ pub(super) fn find(db: &Connection, query: &CaseQuery, now: Wall) -> Result<Foun
     }
     let stretch = Stretch::of(db, query)?;
     let terms = terms(query, places.as_ref(), now);
-    let leads = if query.number.is_some() { None } else { leading(db, &terms, &stretch)? };
+    let leads = if is_named(query) { None } else { leading(db, &terms, &stretch)? };
     let sql = page_of_touched(query, &terms, &stretch, leads);
     let touched = sql.all(db, |row| Ok((Wall(row.get(0)?), Row::Touched(row.get(1)?))))?;
     let mut total = touched.len();

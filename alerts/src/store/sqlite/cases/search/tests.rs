@@ -1,7 +1,7 @@
 //! A search finds what a look at every case finds, in every page, and by an index.
 
 use rusqlite::Connection;
-use xueliang_base::id::DivisionCode;
+use xueliang_base::id::{AlertId, DivisionCode};
 
 use super::*;
 use crate::{
@@ -19,13 +19,19 @@ fn pick<T: Clone>(dice: &mut Dice, all: &[T]) -> Vec<T> {
     (0..wanted).map(|_| all[dice.roll(all.len() as u64) as usize].clone()).collect()
 }
 
+/// The alert of a case; `None`: somebody reported it.
+fn alert_of(told: &v1::GetCaseResponse) -> Option<AlertId> {
+    told.case.as_ref().unwrap().subject.as_ref().unwrap().alert_id.parse().ok()
+}
+
 fn some_query(dice: &mut Dice, all: &[v1::GetCaseResponse]) -> CaseQuery {
     let mut query = CaseQuery { limit: 1 + dice.roll(20) as usize, with_total: true, ..CaseQuery::default() };
     let codes =
         |some: Vec<&str>| some.iter().map(|code| code.parse().unwrap()).collect::<Vec<DivisionCode>>();
     let case = all[dice.roll(all.len() as u64) as usize].case.as_ref().unwrap();
+    let alerts: Vec<AlertId> = all.iter().filter_map(alert_of).collect();
     for _ in 0..1 + dice.roll(3) {
-        match dice.roll(13) {
+        match dice.roll(14) {
             0 => query.filter.divisions = codes(pick(dice, &[STREETS[0], STREETS[1], "330109", "33"])),
             1 => {
                 let parts = [STREETS[2], "330106", "330109001001", "#1", "330106#1", "33#3"];
@@ -50,6 +56,12 @@ fn some_query(dice: &mut Dice, all: &[v1::GetCaseResponse]) -> CaseQuery {
             }
             10 => query.from_inclusive = Some(Wall(case.opened_unix_us)),
             11 => query.to_exclusive = Some(Wall(case.opened_unix_us)),
+            12 => {
+                let mut alerts = pick(dice, &alerts);
+                alerts.sort_unstable();
+                alerts.dedup();
+                query.alerts = alerts;
+            }
             _ if case.number.is_empty() => query.only_misses = true,
             _ => query.number = Some(case.number[..[20, 24, 29][dice.roll(3) as usize]].to_owned()),
         }
@@ -127,6 +139,7 @@ fn is_wanted(query: &CaseQuery, told: &v1::GetCaseResponse) -> bool {
         && query.to_exclusive.is_none_or(|to| case.opened_unix_us < to.0)
         && (!query.only_misses || subject.miss.is_some())
         && query.number.as_ref().is_none_or(|number| case.number.starts_with(number))
+        && (query.alerts.is_empty() || alert_of(told).is_some_and(|alert| query.alerts.contains(&alert)))
 }
 
 /// All pages of a search, and what the first says of their number.
@@ -265,6 +278,7 @@ fn searches_read_an_index_in_order_and_sort_only_what_a_narrow_index_led_to() {
         CaseQuery { reasons: vec![Reason::Cancel(v1::CancelReason::Test)], ..plain.clone() },
         CaseQuery { only_misses: true, ..plain.clone() },
         CaseQuery { number: Some("33010600000020261130".to_owned()), ..plain.clone() },
+        CaseQuery { alerts: vec![AlertId::mint(), AlertId::mint()], ..plain.clone() },
     ];
     queries.extend(
         (1..=12).map(|number| CaseQuery { flags: vec![number.try_into().unwrap()], ..plain.clone() }),
@@ -286,7 +300,8 @@ fn searches_read_an_index_in_order_and_sort_only_what_a_narrow_index_led_to() {
         });
         assert_eq!(whole, None, "{what}: {plan:?}");
         let sorts = plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY"));
-        assert!(!sorts || !by_time || by_number, "{what}: {plan:?}");
+        let by_alert = what.contains("alerts: [A");
+        assert!(!sorts || !by_time || by_number || by_alert, "{what}: {plan:?}");
         if by_number {
             assert!(plan.iter().any(|step| step.contains("case_file_by_number")), "{what}: {plan:?}");
         }
