@@ -13,9 +13,11 @@ use anyhow::{Context, bail};
 use clap::Args;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::{process::Command, time::timeout};
+use xueliang_base::kind::Kind;
+use xueliang_proto::v1::{self, duty_service_client::DutyServiceClient};
 use xueliang_simulator::{Account, CameraSpec, Clip, Simulator};
 
-use super::{Asked, block_on, run::read_config, watch};
+use super::{Asked, block_on, reach::Reach, run::read_config, watch};
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
@@ -46,10 +48,11 @@ pub struct DemoArgs {
     json: bool,
 }
 
-/// The town: id, name, clip, what goes wrong and when, zones and rules.
+/// The town: id, name, longitude and latitude with the address, clip, what goes wrong and when, zones and rules.
 struct Point {
     id: &'static str,
     name: &'static str,
+    at: ([f64; 2], &'static str),
     clip: &'static str,
     faults: &'static str,
     rules: &'static str,
@@ -80,14 +83,16 @@ cooldown = "5m"
 const TOWN: [Point; 7] = [
     Point {
         id: "plaza-1",
-        name: "North plaza, excavation",
+        name: "北广场施工基坑 North plaza",
+        at: ([121.2431, 30.1712], "建设路 1 号"),
         clip: "vtest@10fps.h264",
         faults: "",
         rules: PIT,
     },
     Point {
         id: "plaza-2",
-        name: "South plaza, fire lane",
+        name: "南广场消防车通道 South plaza",
+        at: ([121.2437, 30.1669], "建设路 9 号"),
         clip: "vtest@10fps.h264",
         faults: "30s:dark,75s:normal",
         rules: r#"
@@ -104,34 +109,48 @@ blind_max = "3s"
     },
     Point {
         id: "school-1",
-        name: "School road",
+        name: "中心小学门口 School road",
+        at: ([121.2486, 30.1691], "学府路 3 号"),
         clip: "vtest@10fps.h264",
         faults: "30s:freeze,75s:normal",
         rules: "",
     },
     Point {
         id: "market-1",
-        name: "Market gate",
+        name: "农贸市场北门 Market gate",
+        at: ([121.2402, 30.1688], "集市街 12 号"),
         clip: "vtest@10fps.h264",
         faults: "20s:stop,60s:normal",
         rules: "",
     },
     Point {
         id: "bridge-1",
-        name: "Bridge, east",
+        name: "东桥施工围挡 Bridge, east",
+        at: ([121.2519, 30.1703], "沿江路 20 号"),
         clip: "vtest@10fps.h264",
         faults: "35s:away,90s:normal",
         rules: PIT,
     },
-    Point { id: "park-1", name: "Park", clip: "tree@10fps.h264", faults: "", rules: "" },
+    Point {
+        id: "park-1",
+        name: "人民公园 Park",
+        at: ([121.2455, 30.1736], "公园路 2 号"),
+        clip: "tree@10fps.h264",
+        faults: "",
+        rules: "",
+    },
     Point {
         id: "drill-1",
         name: "演练摄像头 Drill camera",
+        at: ([121.2441, 30.1694], "综治中心机房"),
         clip: "vtest@10fps.h264",
         faults: "",
         rules: DRILL,
     },
 ];
+
+/// The code of the town's division.
+const TOWN_CODE: &str = "330282101";
 
 const USER: &str = "demo";
 const PASSWORD: &str = "only-for-the-demonstration";
@@ -184,6 +203,7 @@ async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
         }
         status = service.wait() => Err(anyhow::anyhow!("the service ended ({})", status?)),
         () = asked.wait() => Ok(()),
+        () = async { duty(parsed.listen.api).await; std::future::pending().await } => Ok(()),
         () = tokio::time::sleep(Duration::from_secs(seconds)) => Ok(()),
     };
     say("\nStopping.");
@@ -199,6 +219,31 @@ async fn demo(args: DemoArgs) -> anyhow::Result<ExitCode> {
         say(&format!("The end of {}:\n{}\n", log.display(), tail(&log)));
     }
     outcome.map(|()| ExitCode::SUCCESS)
+}
+
+/// Says who leads what in the town, where nobody has said so yet: what is dispatched is filled in then.
+async fn duty(api: SocketAddr) {
+    let rule = |kinds: &[Kind], lead: &str| v1::DutyRule {
+        division_code: TOWN_CODE.to_owned(),
+        kinds: kinds.iter().map(|kind| kind.number()).collect(),
+        lead_unit: lead.to_owned(),
+        ..v1::DutyRule::default()
+    };
+    let rules = [rule(&[Kind::FireLaneBlocked], "示范镇消防救援站"), rule(&[], "示范镇综合执法队")];
+    let Ok(channel) = Reach::at(format!("http://{api}")).connect() else { return };
+    let mut service = DutyServiceClient::new(channel);
+    // It may not be up yet.
+    let known = loop {
+        match service.list_duty_rules(v1::ListDutyRulesRequest::default()).await {
+            Ok(known) => break known.into_inner(),
+            Err(_) => tokio::time::sleep(Duration::from_millis(500)).await,
+        }
+    };
+    for rule in rules.into_iter().filter(|_| known.rules.is_empty()) {
+        if let Err(status) = service.put_duty_rule(v1::PutDutyRuleRequest { rule: Some(rule) }).await {
+            say(&format!("No duty rule is put: {}", status.message()));
+        }
+    }
 }
 
 /// Tells the person at the terminal, who may have closed it.
@@ -243,7 +288,7 @@ fn configuration(simulator: &Simulator, model: &Path, args: &DemoArgs) -> String
          [api]\nsign_in = \"none\"\n[listen]\napi = \"{}\"\nadmin = \"{}\"\nconsole = \"{}\"\n\n\
          [credentials.demo]\nfile = \"camera.secret\"\n\n\
          [[division]]\ncode = \"330282\"\nname = \"示范市 Demonstration city\"\n\
-         [[division]]\ncode = \"330282101\"\nname = \"示范镇 Demonstration town\"\nparent = \"330282\"\n",
+         [[division]]\ncode = \"{TOWN_CODE}\"\nname = \"示范镇 Demonstration town\"\nparent = \"330282\"\n",
         model.display().to_string(),
         args.api,
         args.admin,
@@ -251,10 +296,12 @@ fn configuration(simulator: &Simulator, model: &Path, args: &DemoArgs) -> String
     );
     for point in &TOWN {
         text.push_str(&format!(
-            "\n[[camera]]\nid = \"{}\"\nname = \"{}\"\ndivision = \"330282101\"\nurl = \"{}\"\n\
-             credentials = \"demo\"\n{}",
+            "\n[[camera]]\nid = \"{}\"\nname = \"{}\"\ndivision = \"{TOWN_CODE}\"\nposition = {:?}\n\
+             address = \"{}\"\nurl = \"{}\"\ncredentials = \"demo\"\n{}",
             point.id,
             point.name,
+            point.at.0,
+            point.at.1,
             simulator.url(point.id),
             point.rules
         ));
