@@ -45,6 +45,8 @@ type Committed = Arc<Mutex<HashMap<String, i64>>>;
 struct Counts {
     deliveries: AtomicU64,
     lost: AtomicU64,
+    /// Why the latest stream ended.
+    why: Mutex<String>,
     gaps: AtomicU64,
 }
 
@@ -61,6 +63,8 @@ pub(super) struct Came {
     pub(super) deliveries: u64,
     /// Streams that ended and went on.
     pub(super) lost: u64,
+    /// Why the latest of them did; empty: none has.
+    pub(super) why: String,
     pub(super) gaps: u64,
 }
 
@@ -92,9 +96,10 @@ impl Desks {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner).get(alert).copied()
     }
     pub(super) fn came(&self) -> Came {
-        let Counts { deliveries, lost, gaps } = &*self.counts;
+        let Counts { deliveries, lost, why, gaps } = &*self.counts;
         let [deliveries, lost, gaps] = [deliveries, lost, gaps].map(|count| count.load(Ordering::Relaxed));
-        Came { consoles: self.consoles.len(), deliveries, lost, gaps }
+        let why = why.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Came { consoles: self.consoles.len(), deliveries, lost, why, gaps }
     }
 }
 
@@ -112,8 +117,10 @@ struct Console {
 impl Console {
     async fn follow(mut self) {
         loop {
-            // Why is the service's affair: that it ended is counted, and it goes on where it was.
-            let _ended = self.stream().await;
+            // It goes on where it was.
+            if let Err(ended) = self.stream().await {
+                *self.counts.why.lock().unwrap_or_else(PoisonError::into_inner) = format!("{ended:#}");
+            }
             self.counts.lost.fetch_add(1, Ordering::Relaxed);
             sleep(AGAIN_AFTER).await;
         }

@@ -53,6 +53,8 @@ pub(super) async fn run(table: &mut Table, scene: &mut Scene, long: Duration) ->
             true => format!("{:.2} MiB", value as f64 / f64::from(1 << 20)),
             false => value.to_string(),
         };
+        let all: Vec<String> = heaps.iter().step_by(5).map(|heap| shown(of(heap))).collect();
+        table.note(&format!("{what}: {name}, every fifth sample"), all.join(", "));
         table.row(
             &format!("{what}: {name}, the last fifth beside the first"),
             format!("{} beside {} ({more:+.1} %)", shown(last), shown(first)),

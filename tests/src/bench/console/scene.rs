@@ -103,9 +103,10 @@ impl Scene {
     /// Stops all of it, and tells what became of the consoles.
     pub(super) async fn finish(self, table: &mut Table) -> anyhow::Result<()> {
         let came = self.desks.came();
+        let why = if came.why.is_empty() { String::new() } else { format!("; the latest: {}", came.why) };
         table.row(
             &format!("{} consoles beside the page: streams that ended, gaps", came.consoles),
-            format!("{}, {}, of {} deliveries", came.lost, came.gaps, came.deliveries),
+            format!("{}, {}, of {} deliveries{why}", came.lost, came.gaps, came.deliveries),
             "0, 0",
             [came.lost, came.gaps] == [0, 0],
         );
