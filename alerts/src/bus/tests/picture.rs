@@ -153,8 +153,8 @@ async fn the_entry_of_an_opening_is_on_disk_before_the_first_byte() {
 async fn the_entry_of_a_picture_to_draw_on_is_on_disk_before_the_first_byte() {
     let text = "site = \"t\"\nstate_dir = \"s\"\nnetworks = [\"127.0.0.0/8\"]\n[[division]]\ncode = \"3301\"\nname = \"n\"\n\
                 [[camera]]\nid = \"gate\"\nname = \"n\"\ndivision = \"3301\"\nurl = \"rtsp://127.0.0.1/x\"\n";
-    let config = xueliang_base::config::Config::parse(text, std::path::Path::new("/")).unwrap();
-    let points = Arc::new(crate::point::Points::of(&config));
+    let config = xueliang_base::config::Config::parse(text, Path::new("/")).unwrap();
+    let points = Arc::new(Points::of(&config));
     let stage = Stage::new(BusOptions { points, ..options() });
     let li = Principal { rights: [Right::TuneRules].into(), ..desk(None) };
     let draw = || stage.bench.bus.tuning_picture(&li, "gate".parse().unwrap());
