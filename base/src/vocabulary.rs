@@ -168,6 +168,33 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         ],
     },
     Enumeration {
+        name: "CoverageLack",
+        labels: &[
+            label(1, "此刻看不了画面，见状态与健康情况", "cannot be looked at now, see its state"),
+            label(
+                2,
+                "解码器不够：请运维调高 analysis.leases_per_worker，或增加分析进程",
+                "no decoder is left: raise analysis.leases_per_worker, or add workers",
+            ),
+            label(
+                3,
+                "关键帧太少：请在摄像机上缩短关键帧间隔",
+                "its keyframes come too rarely: shorten the camera's keyframe interval",
+            ),
+            label(
+                4,
+                "轮巡接入，不是一直在看：请缩短 patrol_every、放宽 blind_max，或改为持续接入",
+                "visited on patrol, not watched: shorten patrol_every, lengthen blind_max, or take it all the time",
+            ),
+            label(5, "按需接入，有人调看时才连接", "connected only when somebody asks"),
+            label(
+                6,
+                "算力不足：请运维增加处理器核，或放宽这条规则的 blind_max",
+                "not enough workers: add cores, or lengthen blind_max",
+            ),
+        ],
+    },
+    Enumeration {
         name: "DeletionProof",
         labels: &[
             label(1, "文件已不存在", "the file is gone"),

@@ -5,12 +5,12 @@ import { suffices, type Needs, type Right } from './session/session';
 
 export interface Place {
   /** Its name in the texts and of its route. */
-  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map' | 'history' | 'statistics' | 'register' | 'audit' | 'disclosure' | 'compliance' | 'handover' | 'silences';
+  name: 'hazards' | 'ops' | 'cases' | 'cameras' | 'map' | 'history' | 'statistics' | 'register' | 'audit' | 'disclosure' | 'compliance' | 'handover' | 'silences' | 'drill';
   path: string;
   needs: Needs;
   key: string;
-  /** Led to from elsewhere: the header has no room for what is seldom opened. */
-  aside?: boolean;
+  /** Behind "more" in the header: always, or where that is narrow. */
+  aside?: 'always' | 'narrow';
 }
 
 export const PLACES: readonly Place[] = [
@@ -21,12 +21,13 @@ export const PLACES: readonly Place[] = [
   { name: 'map', path: '/map', needs: 'ReadCameras', key: '5' },
   { name: 'history', path: '/history', needs: 'ReadAlerts', key: '6' },
   { name: 'statistics', path: '/statistics', needs: 'ReadAlerts', key: '7' },
-  { name: 'register', path: '/register', needs: 'ReadRegister', key: '8' },
-  { name: 'audit', path: '/audit', needs: 'ReadAccounts', key: '9' },
-  { name: 'disclosure', path: '/disclosure', needs: READS_EITHER, key: '0' },
-  { name: 'compliance', path: '/compliance', needs: READS_COMPLIANCE, key: '-' },
-  { name: 'handover', path: '/handover', needs: 'ReadAlerts', key: '=', aside: true },
-  { name: 'silences', path: '/silences', needs: 'ReadAlerts', key: '\\', aside: true },
+  { name: 'register', path: '/register', needs: 'ReadRegister', key: '8', aside: 'narrow' },
+  { name: 'audit', path: '/audit', needs: 'ReadAccounts', key: '9', aside: 'narrow' },
+  { name: 'disclosure', path: '/disclosure', needs: READS_EITHER, key: '0', aside: 'narrow' },
+  { name: 'compliance', path: '/compliance', needs: READS_COMPLIANCE, key: '-', aside: 'narrow' },
+  { name: 'handover', path: '/handover', needs: 'ReadAlerts', key: '=', aside: 'always' },
+  { name: 'silences', path: '/silences', needs: 'ReadAlerts', key: '\\', aside: 'always' },
+  { name: 'drill', path: '/drill', needs: 'ReadAlerts', key: ']', aside: 'always' },
 ];
 
 /** Where somebody is led who is where they may not be; `undefined` where nothing is for them, or what they want is. */

@@ -21,6 +21,8 @@ pub(super) fn of<'a>(
         let critical_lost = lost(camera, blind);
         answer.blind += u32::from(blind);
         answer.critical_lost += u32::from(!critical_lost.is_empty());
+        let lacks = camera.coverage.iter().any(|one| one.granted() == v1::Granted::NotCovered);
+        answer.not_covered += u32::from(lacks && !blind);
         if blind || !critical_lost.is_empty() {
             let signal = if silent { Signal::Unspecified.into() } else { camera.signal };
             let detail = if silent { SILENT } else { &camera.detail };
@@ -134,7 +136,7 @@ mod tests {
         all.extend([pond, tower]);
         let summary = of(all.iter().map(|camera| (camera, false)), 7);
         assert_eq!(summary.troubles.len(), MAX_TROUBLES);
-        assert_eq!(summary.critical_lost, 2);
+        assert_eq!((summary.critical_lost, summary.not_covered), (2, 1), "the blind one is counted as blind");
         let first: Vec<_> = summary.troubles[..2]
             .iter()
             .map(|one| (one.camera_id.as_str(), one.blind, &one.critical_lost[..]))

@@ -28,7 +28,7 @@ const NO_STATUS: Status = {
   connected: false, stale: false, complete: false, heardMs: 0, reason: '', againMs: 0, refused: false,
   missed: [], summarised: 0, dropped: 0, clockMs: 0, serverVersion: '',
 };
-const NO_SIGHT: Sight = { cameras: 0, blind: 0, criticalLost: 0, troubles: [], toldMs: 0, reported: false };
+const NO_SIGHT: Sight = { cameras: 0, blind: 0, criticalLost: 0, notCovered: 0, troubles: [], toldMs: 0, reported: false };
 
 /** A page's end of the line. */
 export interface Page {

@@ -92,6 +92,8 @@ export interface Sight {
   cameras: number;
   blind: number;
   criticalLost: number;
+  /** Not blind, with a rule that is not covered. */
+  notCovered: number;
   troubles: Trouble[];
   /** When it was told; 0: not yet. */
   toldMs: number;

@@ -120,6 +120,7 @@ async function look(stop: AbortSignal): Promise<void> {
       cameras: told.cameras,
       blind: told.blind,
       criticalLost: told.criticalLost,
+      notCovered: told.notCovered,
       troubles: told.troubles.map((one) => ({
         cameraId: one.cameraId,
         name: one.name,

@@ -11,10 +11,15 @@ export const SIGNS: Record<Tone, string> = { bad: '▲', warn: '◆', good: '●
 /** A camera that lost critical coverage is worst, then one that is blind, then one of which a rule is not covered. */
 export function toneOf(camera: CameraStatus): Tone {
   if (camera.criticalLost.length > 0) return 'bad';
-  if (camera.blind || camera.coverage.some((one) => one.granted === Granted.NOT_COVERED)) return 'warn';
+  if (camera.blind || lacksCoverage(camera)) return 'warn';
   // One of drills is no point of the town: while it does not play, nothing is wrong.
   if (camera.drill && camera.signal !== Signal.STREAMING) return 'idle';
   return camera.signal === Signal.EXPECTED_OFF || camera.signal === Signal.NOT_CONNECTED ? 'idle' : 'good';
+}
+
+/** Whether it sees, and a rule of it is not covered all the same. */
+export function lacksCoverage(camera: CameraStatus): boolean {
+  return !camera.blind && camera.coverage.some((one) => one.granted === Granted.NOT_COVERED);
 }
 
 /** What is granted of a kind: the least of its rules. */

@@ -1,6 +1,6 @@
 // 点位、追溯、一张图三页的文字;The texts of the pages of cameras, of what a camera did, and of the map.
 export const zh = {
-  pages: { aria: '页面', cases: '案件', cameras: '点位', map: '一张图', history: '历史案件', statistics: '统计', register: '调用登记', audit: '账号日志', disclosure: '公开与查阅', compliance: '合规', handover: '交接班', silences: '静默' },
+  pages: { aria: '页面', cases: '案件', cameras: '点位', map: '一张图', history: '历史案件', statistics: '统计', register: '调用登记', audit: '账号日志', disclosure: '公开与查阅', compliance: '合规', handover: '交接班', silences: '静默', drill: '演练', more: '更多' },
   cameras: {
     title: '点位',
     unknown: '情况未知',
@@ -33,6 +33,7 @@ export const zh = {
     since: '{time}起',
     ownSince: '自 {time}',
     blind: '看不见',
+    notCovered: '有规则未覆盖',
     lost: '失守',
     every: '每 {time}',
     everyBetween: '每 {least}~{most}',
@@ -78,6 +79,7 @@ export const zh = {
     acquisition: '接入方式',
     patrol: '每 {time}轮巡一次',
     evidence: '可留证据',
+    evidenceOf: { 1: '截图、前后的动态预览与原始录像', 2: '截图;到访之前的情况没有录像', 3: '没有;有人调看时有截图,没有之前的录像' },
     driver: '取流驱动',
     position: '位置',
     drill: '演练摄像头:所有告警都是演练;不是镇上的点位,不计入可用率与覆盖',
@@ -170,7 +172,7 @@ export const zh = {
     cameras: '点位',
     groups: '圆圈内数字为点位数',
     bad: '重点防控失守',
-    warn: '看不见',
+    warn: '看不见,或有规则未覆盖',
     good: '正常',
     idle: '按计划未连接',
     schematic: '示意图:没有配置底图',
@@ -203,7 +205,7 @@ export const zh = {
 export type Pages = typeof zh;
 
 export const en: Pages = {
-  pages: { aria: 'Pages', cases: 'Cases', cameras: 'Cameras', map: 'Map', history: 'Past cases', statistics: 'Statistics', register: 'Register', audit: 'Account log', disclosure: 'Disclosure', compliance: 'Compliance', handover: 'Hand-over', silences: 'Silences' },
+  pages: { aria: 'Pages', cases: 'Cases', cameras: 'Cameras', map: 'Map', history: 'Past cases', statistics: 'Statistics', register: 'Register', audit: 'Account log', disclosure: 'Disclosure', compliance: 'Compliance', handover: 'Hand-over', silences: 'Silences', drill: 'Drill', more: 'More' },
   cameras: {
     title: 'Cameras',
     unknown: 'Not known',
@@ -236,6 +238,7 @@ export const en: Pages = {
     since: 'since {time}',
     ownSince: 'since {time}',
     blind: 'Blind',
+    notCovered: 'A rule is not covered',
     lost: 'Lost',
     every: 'every {time}',
     everyBetween: 'every {least} to {most}',
@@ -281,6 +284,7 @@ export const en: Pages = {
     acquisition: 'Acquisition',
     patrol: 'visited every {time}',
     evidence: 'Evidence to be had',
+    evidenceOf: { 1: 'a still, and preview and footage from before and after', 2: 'a still; what was before the visit is on no footage', 3: 'none, unless it was asked for; then a still, and nothing from before' },
     driver: 'Session driver',
     position: 'Position',
     drill: 'Drill camera: all that it raises is a drill. It is no point of the town, and counts in no availability or coverage',
@@ -373,7 +377,7 @@ export const en: Pages = {
     cameras: 'Cameras',
     groups: 'A number in a ring: so many cameras',
     bad: 'Critical coverage lost',
-    warn: 'Blind',
+    warn: 'Blind, or a rule is not covered',
     good: 'In order',
     idle: 'Not connected, as planned',
     schematic: 'Schematic: no map is configured',

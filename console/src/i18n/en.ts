@@ -41,6 +41,7 @@ export const en: Messages = {
     blind: '{blind} camera blind in your area | {blind} cameras blind in your area',
     of: 'of {cameras}',
     critical: 'Critical coverage lost at {count} camera | Critical coverage lost at {count} cameras',
+    notCovered: 'A rule is not covered at {count} camera | Rules are not covered at {count} cameras',
     none: 'No analysis node has reported cameras yet',
     unknown: 'Nothing is known about cameras',
     old: 'as of {seconds} s ago',

@@ -9,7 +9,8 @@ export type Language = 'zh' | 'en';
 const STORED = 'xueliang.language';
 
 function stored(): Language {
-  return localStorage.getItem(STORED) === 'en' ? 'en' : 'zh';
+  // Where nothing is stored, as in a test, it is Chinese.
+  return typeof localStorage !== 'undefined' && localStorage.getItem(STORED) === 'en' ? 'en' : 'zh';
 }
 
 export const i18n = createI18n({ legacy: false, locale: stored(), fallbackLocale: 'zh', messages: { zh, en } });

@@ -40,6 +40,7 @@ export const zh = {
     blind: '辖区 {blind} 路点位看不见',
     of: '共 {cameras} 路',
     critical: '{count} 路重点防控失守',
+    notCovered: '{count} 路有规则未覆盖',
     none: '分析节点尚未上报点位',
     unknown: '点位情况未知',
     old: '{seconds} 秒前的情况',

@@ -4415,9 +4415,12 @@ pub struct Coverage {
     /// The interval between looks as it is now.
     #[prost(uint64, tag = "5")]
     pub interval_us: u64,
-    /// Why it is not covered; empty otherwise.
+    /// Why it gets less than it asks for, and what to do, in words; empty otherwise.
     #[prost(string, tag = "6")]
     pub reason: ::prost::alloc::string::String,
+    /// The same, for whoever has words of their own.
+    #[prost(enumeration = "CoverageLack", tag = "7")]
+    pub lack: i32,
 }
 /// The sub-stream of a camera, whose pictures are glances. While it delivers nothing, glances are taken at keyframes of the
 /// main stream, and nothing is wrong with the camera.
@@ -4664,6 +4667,9 @@ pub struct SummariseCamerasResponse {
     /// When the oldest of the nodes' reports came; 0 when no node has reported.
     #[prost(int64, tag = "5")]
     pub reported_unix_us: i64,
+    /// Of those that are not blind, with a rule that is not covered now, of whatever level.
+    #[prost(uint32, tag = "6")]
+    pub not_covered: u32,
 }
 /// Whether a stream delivers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -4947,6 +4953,55 @@ impl Granted {
             "GRANTED_GUARANTEED" => Some(Self::Guaranteed),
             "GRANTED_BEST_EFFORT" => Some(Self::BestEffort),
             "GRANTED_NOT_COVERED" => Some(Self::NotCovered),
+            _ => None,
+        }
+    }
+}
+/// Why a rule gets less than it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CoverageLack {
+    /// Not set: it gets what it asks for, or a node of an earlier version does not say.
+    Unspecified = 0,
+    /// The camera cannot be looked at.
+    Blind = 1,
+    /// No decoder is left.
+    NoDecoder = 2,
+    /// Its keyframes come too rarely.
+    KeyframesTooRare = 3,
+    /// It is visited on patrol, not watched.
+    Patrol = 4,
+    /// It is connected only when somebody asks.
+    OnRequest = 5,
+    /// Not enough workers.
+    Overloaded = 6,
+}
+impl CoverageLack {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COVERAGE_LACK_UNSPECIFIED",
+            Self::Blind => "COVERAGE_LACK_BLIND",
+            Self::NoDecoder => "COVERAGE_LACK_NO_DECODER",
+            Self::KeyframesTooRare => "COVERAGE_LACK_KEYFRAMES_TOO_RARE",
+            Self::Patrol => "COVERAGE_LACK_PATROL",
+            Self::OnRequest => "COVERAGE_LACK_ON_REQUEST",
+            Self::Overloaded => "COVERAGE_LACK_OVERLOADED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COVERAGE_LACK_UNSPECIFIED" => Some(Self::Unspecified),
+            "COVERAGE_LACK_BLIND" => Some(Self::Blind),
+            "COVERAGE_LACK_NO_DECODER" => Some(Self::NoDecoder),
+            "COVERAGE_LACK_KEYFRAMES_TOO_RARE" => Some(Self::KeyframesTooRare),
+            "COVERAGE_LACK_PATROL" => Some(Self::Patrol),
+            "COVERAGE_LACK_ON_REQUEST" => Some(Self::OnRequest),
+            "COVERAGE_LACK_OVERLOADED" => Some(Self::Overloaded),
             _ => None,
         }
     }

@@ -407,9 +407,9 @@ fn coverage(facts: &CameraFacts) -> Vec<v1::Coverage> {
         .iter()
         .map(|row| {
             let (granted, reason) = match &row.granted {
-                Granted::Guaranteed => (v1::Granted::Guaranteed, String::new()),
-                Granted::BestEffort(reason) => (v1::Granted::BestEffort, why(*reason)),
-                Granted::NotCovered(reason) => (v1::Granted::NotCovered, why(*reason)),
+                Granted::Guaranteed => (v1::Granted::Guaranteed, None),
+                Granted::BestEffort(reason) => (v1::Granted::BestEffort, Some(*reason)),
+                Granted::NotCovered(reason) => (v1::Granted::NotCovered, Some(*reason)),
             };
             v1::Coverage {
                 rule: row.rule.to_string(),
@@ -417,10 +417,22 @@ fn coverage(facts: &CameraFacts) -> Vec<v1::Coverage> {
                 granted: granted.into(),
                 blind_max_us: xueliang_base::time::micros(row.blind_max),
                 interval_us: xueliang_base::time::micros(row.expected_interval),
-                reason,
+                reason: reason.map(why).unwrap_or_default(),
+                lack: reason.map_or(v1::CoverageLack::Unspecified, lack).into(),
             }
         })
         .collect()
+}
+
+fn lack(why: Why) -> v1::CoverageLack {
+    match why {
+        Why::Blind(_) => v1::CoverageLack::Blind,
+        Why::NoLease => v1::CoverageLack::NoDecoder,
+        Why::KeyframesTooRare => v1::CoverageLack::KeyframesTooRare,
+        Why::Patrol => v1::CoverageLack::Patrol,
+        Why::OnRequest => v1::CoverageLack::OnRequest,
+        Why::Overloaded => v1::CoverageLack::Overloaded,
+    }
 }
 
 /// Why a rule gets less than it asks for, and what to do.
