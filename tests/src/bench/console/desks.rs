@@ -24,7 +24,7 @@ use tokio::{
 use tonic::{body::Body, codegen::http::Uri};
 use tonic_web::{GrpcWebCall, GrpcWebClientService};
 use xueliang_proto::v1::{
-    self, AcknowledgeRequest, DeliveryStage, SubscribeRequest, SummariseCamerasRequest,
+    self, AcknowledgeRequest, CloseReason, DeliveryStage, SubscribeRequest, SummariseCamerasRequest,
     alert_service_client::AlertServiceClient, camera_service_client::CameraServiceClient,
     subscribe_response::Item,
 };
@@ -61,7 +61,7 @@ pub(super) struct Desks {
 pub(super) struct Came {
     pub(super) consoles: usize,
     pub(super) deliveries: u64,
-    /// Streams that ended and went on.
+    /// Streams that ended though they were not to be renewed, and went on.
     pub(super) lost: u64,
     /// Why the latest of them did; empty: none has.
     pub(super) why: String,
@@ -117,14 +117,15 @@ struct Console {
 impl Console {
     async fn follow(mut self) {
         loop {
-            // It goes on where it was.
+            // It goes on where it was. That a stream is renewed now and then is as it should be.
             if let Err(ended) = self.stream().await {
                 *self.counts.why.lock().unwrap_or_else(PoisonError::into_inner) = format!("{ended:#}");
+                self.counts.lost.fetch_add(1, Ordering::Relaxed);
+                sleep(AGAIN_AFTER).await;
             }
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
-            sleep(AGAIN_AFTER).await;
         }
     }
+    /// Until the service renews it.
     async fn stream(&mut self) -> anyhow::Result<()> {
         let client: Web =
             GrpcWebClientService::new(Client::builder(TokioExecutor::new()).build(HttpConnector::new()));
@@ -141,6 +142,10 @@ impl Console {
             tokio::select! {
                 response = stream.message() => {
                     let item = response?.context("the stream ended")?.item;
+                    if let Some(Item::Closed(closed)) = &item {
+                        anyhow::ensure!(closed.reason() == CloseReason::Renew, "closed: {:?}", closed.reason());
+                        return Ok(());
+                    }
                     if let Some(Item::Opened(opened)) = &item {
                         subscription_id.clone_from(&opened.subscription_id);
                     }
