@@ -75,19 +75,24 @@ impl Cost {
     pub(super) fn keyframe(&self) -> Duration {
         us(self.keyframe_us + self.infer_us)
     }
+    /// Decoding a unit. None takes longer than a keyframe, which is measured at any look: the first units of a decoder that was
+    /// only just opened do, and without a lease no others would ever put that right.
+    const fn unit(&self) -> f64 {
+        self.unit_us.min(self.keyframe_us)
+    }
     /// A continued look every `interval` of a stream with a unit every `unit_gap`.
     pub(super) fn every(&self, interval: Duration, unit_gap: Duration) -> Duration {
         let units = (interval.as_secs_f64() / unit_gap.as_secs_f64()).max(1.0);
-        us(self.unit_us * units + self.infer_us)
+        us(self.unit() * units + self.infer_us)
     }
     /// A continued look of the usual length.
     pub(super) fn usual(&self) -> Duration {
-        us(self.unit_us * self.units + self.infer_us)
+        us(self.unit() * self.units + self.infer_us)
     }
     pub(super) fn continued(&self, units: usize) -> Duration {
         #[expect(clippy::cast_precision_loss, reason = "a ring holds thousands of units at most")]
         let units = units as f64;
-        us(self.unit_us * units + self.infer_us)
+        us(self.unit() * units + self.infer_us)
     }
 }
 
