@@ -26,6 +26,8 @@ pub(super) struct Cost {
     units: f64,
     /// Looks measured, up to [`FIRST`].
     measured: u8,
+    /// Whether a keyframe was among them.
+    keyframe_measured: bool,
 }
 
 impl Cost {
@@ -40,6 +42,7 @@ impl Cost {
             models_us: infer_us,
             units: 4.0,
             measured: 0,
+            keyframe_measured: false,
         }
     }
     pub(super) fn learn(&mut self, kind: LookKind, cost: &LookCost, units: usize) {
@@ -60,7 +63,10 @@ impl Cost {
             learn(&mut self.models_us, infer);
         }
         match kind {
-            LookKind::Keyframe => learn(&mut self.keyframe_us, decode),
+            LookKind::Keyframe => {
+                learn(&mut self.keyframe_us, decode);
+                self.keyframe_measured = true;
+            }
             LookKind::Continued => {
                 learn(&mut self.unit_us, decode / units);
                 learn(&mut self.units, units);
@@ -75,10 +81,10 @@ impl Cost {
     pub(super) fn keyframe(&self) -> Duration {
         us(self.keyframe_us + self.infer_us)
     }
-    /// Decoding a unit. None takes longer than a keyframe, which is measured at any look: the first units of a decoder that was
-    /// only just opened do, and without a lease no others would ever put that right.
+    /// Decoding a unit. None takes longer than a keyframe, but where it was the first of all: that loads a decoder, and without a
+    /// lease no other unit would ever put it right, while keyframes are looked at all the same.
     const fn unit(&self) -> f64 {
-        self.unit_us.min(self.keyframe_us)
+        if self.keyframe_measured { self.unit_us.min(self.keyframe_us) } else { self.unit_us }
     }
     /// A continued look every `interval` of a stream with a unit every `unit_gap`.
     pub(super) fn every(&self, interval: Duration, unit_gap: Duration) -> Duration {
@@ -134,5 +140,18 @@ mod tests {
         }
         let spike = look(300);
         assert!(spike < 90, "{spike} ms");
+    }
+    #[test]
+    fn what_the_first_unit_loaded_is_forgotten_without_another_one() {
+        let mut cost = Cost::new(Duration::from_millis(60));
+        let look = |decode_us| LookCost { decode_us, preprocess_us: 0, infer_us: 30_000 };
+        let lease = |cost: &Cost| cost.every(Duration::from_secs(1), Duration::from_millis(40));
+        cost.learn(LookKind::Continued, &look(150_000), 1);
+        // It may be as dear as that, as far as anybody knows.
+        assert!(lease(&cost) > Duration::from_secs(1));
+        for _ in 0..5 {
+            cost.learn(LookKind::Keyframe, &look(14_000), 1);
+        }
+        assert!(lease(&cost) < Duration::from_millis(25 * 20 + 30), "{:?} of a second", lease(&cost));
     }
 }
