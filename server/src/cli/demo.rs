@@ -55,7 +55,8 @@ struct Point {
     at: ([f64; 2], &'static str),
     clip: &'static str,
     faults: &'static str,
-    rules: &'static str,
+    /// One after the other.
+    rules: &'static [&'static str],
 }
 
 const PIT: &str = r#"
@@ -67,18 +68,10 @@ kind = "ZONE_INTRUSION"
 zone = "pit"
 "#;
 
-/// The same, for drills: it plays when one asks for it, and one drill is one alert.
-const DRILL: &str = r#"
-acquire = "on-request"
-drill = true
-[[camera.zone]]
-id = "pit"
-polygon = [[0.62, 0.40], [0.90, 0.40], [0.90, 0.74], [0.62, 0.74]]
-[[camera.rule]]
-kind = "ZONE_INTRUSION"
-zone = "pit"
-cooldown = "5m"
-"#;
+/// It plays when a drill asks for it.
+const IN_DRILLS: &str = "\nacquire = \"on-request\"\ndrill = true\n";
+/// Of the rule before it: one drill is one alert.
+const ONCE: &str = "cooldown = \"5m\"\n";
 
 const TOWN: [Point; 7] = [
     Point {
@@ -87,7 +80,7 @@ const TOWN: [Point; 7] = [
         at: ([121.2431, 30.1712], "建设路 1 号"),
         clip: "vtest@10fps.h264",
         faults: "",
-        rules: PIT,
+        rules: &[PIT],
     },
     Point {
         id: "plaza-2",
@@ -95,7 +88,7 @@ const TOWN: [Point; 7] = [
         at: ([121.2437, 30.1669], "建设路 9 号"),
         clip: "vtest@10fps.h264",
         faults: "30s:dark,75s:normal",
-        rules: r#"
+        rules: &[r#"
 [[camera.zone]]
 id = "lane"
 polygon = [[0.80, 0.08], [1.0, 0.08], [1.0, 0.26], [0.80, 0.26]]
@@ -105,7 +98,7 @@ zone = "lane"
 dwell = "10s"
 max_gap = "10s"
 blind_max = "3s"
-"#,
+"#],
     },
     Point {
         id: "school-1",
@@ -113,7 +106,7 @@ blind_max = "3s"
         at: ([121.2486, 30.1691], "学府路 3 号"),
         clip: "vtest@10fps.h264",
         faults: "30s:freeze,75s:normal",
-        rules: "",
+        rules: &[],
     },
     Point {
         id: "market-1",
@@ -121,7 +114,7 @@ blind_max = "3s"
         at: ([121.2402, 30.1688], "集市街 12 号"),
         clip: "vtest@10fps.h264",
         faults: "20s:stop,60s:normal",
-        rules: "",
+        rules: &[],
     },
     Point {
         id: "bridge-1",
@@ -129,7 +122,7 @@ blind_max = "3s"
         at: ([121.2519, 30.1703], "沿江路 20 号"),
         clip: "vtest@10fps.h264",
         faults: "35s:away,90s:normal",
-        rules: PIT,
+        rules: &[PIT],
     },
     Point {
         id: "park-1",
@@ -137,7 +130,7 @@ blind_max = "3s"
         at: ([121.2455, 30.1736], "公园路 2 号"),
         clip: "tree@10fps.h264",
         faults: "",
-        rules: "",
+        rules: &[],
     },
     Point {
         id: "drill-1",
@@ -145,7 +138,7 @@ blind_max = "3s"
         at: ([121.2441, 30.1694], "综治中心机房"),
         clip: "vtest@10fps.h264",
         faults: "",
-        rules: DRILL,
+        rules: &[IN_DRILLS, PIT, ONCE],
     },
 ];
 
@@ -303,7 +296,7 @@ fn configuration(simulator: &Simulator, model: &Path, args: &DemoArgs) -> String
             point.at.0,
             point.at.1,
             simulator.url(point.id),
-            point.rules
+            point.rules.concat()
         ));
     }
     text
