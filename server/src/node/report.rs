@@ -28,6 +28,7 @@ use xueliang_base::{
     accounting::Account,
     config::Config,
     id::{CameraId, ConfigRevision, NodeId},
+    language::Language,
     metrics::{Gauges, Metrics},
     point::PointClass,
     shutdown::Stopping,
@@ -438,14 +439,7 @@ fn lack(why: Why) -> v1::CoverageLack {
 /// Why a rule gets less than it asks for, and what to do.
 pub fn why(why: Why) -> String {
     match why {
-        Why::Blind(reason) => format!("the camera cannot be looked at: {reason}"),
-        Why::NoLease => "no decoder is left: raise analysis.leases_per_worker or add workers".to_owned(),
-        Why::KeyframesTooRare => {
-            "its keyframes come too rarely: shorten the camera's keyframe interval".to_owned()
-        }
-        Why::Patrol => "it is visited on patrol, not watched: shorten patrol_every, lengthen blind_max, or take it all the time"
-            .to_owned(),
-        Why::OnRequest => "it is connected only when somebody asks".to_owned(),
-        Why::Overloaded => "not enough workers: add cores, or lengthen blind_max".to_owned(),
+        Why::Blind(reason) => format!("cannot be looked at: {reason}"),
+        _ => Language::English.word("CoverageLack", lack(why).into()),
     }
 }
