@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
-use xueliang_proto::v1::{self, CameraOrder, Granted, Signal};
+use xueliang_proto::v1::{self, CameraOrder, Signal};
 
 use super::{Seen, summary};
 use crate::error::{Error, Result};
@@ -139,7 +139,7 @@ fn rank(seen: Seen<'_>) -> u8 {
         0
     } else if blind {
         1
-    } else if seen.camera.coverage.iter().any(|one| one.granted() == Granted::NotCovered) {
+    } else if summary::lacks_coverage(seen.camera, blind) {
         2
     } else {
         UNTROUBLED
@@ -197,6 +197,7 @@ impl Seen<'_> {
 #[cfg(test)]
 mod tests {
     use xueliang_base::kind::Kind;
+    use xueliang_proto::v1::Granted;
 
     use super::*;
 

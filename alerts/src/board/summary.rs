@@ -21,8 +21,7 @@ pub(super) fn of<'a>(
         let critical_lost = lost(camera, blind);
         answer.blind += u32::from(blind);
         answer.critical_lost += u32::from(!critical_lost.is_empty());
-        let lacks = camera.coverage.iter().any(|one| one.granted() == v1::Granted::NotCovered);
-        answer.not_covered += u32::from(lacks && !blind);
+        answer.not_covered += u32::from(lacks_coverage(camera, blind));
         if blind || !critical_lost.is_empty() {
             let signal = if silent { Signal::Unspecified.into() } else { camera.signal };
             let detail = if silent { SILENT } else { &camera.detail };
@@ -69,8 +68,23 @@ pub(super) fn is_blind(camera: &v1::CameraStatus, silent: bool) -> bool {
     }
 }
 
+/// Whether it is looked at, all the time or on patrol, and a rule of it is not covered all the same. One that is off as planned, or that
+/// is connected when somebody asks, lacks nothing that anybody could mend.
+pub(super) fn lacks_coverage(camera: &v1::CameraStatus, blind: bool) -> bool {
+    let lacks = |one: &v1::Coverage| match camera.signal() {
+        Signal::ExpectedOff => false,
+        Signal::NotConnected => one.lack() == v1::CoverageLack::Patrol,
+        _ => true,
+    };
+    let not_covered = |one: &v1::Coverage| one.granted() == v1::Granted::NotCovered && lacks(one);
+    !blind && !camera.drill && camera.coverage.iter().any(not_covered)
+}
+
 /// Kinds of level 1 or 2 that nobody watches for there now, by number, each once.
 pub(super) fn lost(camera: &v1::CameraStatus, blind: bool) -> Vec<i32> {
+    if camera.drill {
+        return Vec::new();
+    }
     let not_covered = |one: &&v1::Coverage| blind || one.granted() == v1::Granted::NotCovered;
     let critical =
         |number: &i32| Kind::from_number(*number).is_some_and(|kind| kind.default_level() <= Level::SEVERE);
@@ -118,6 +132,40 @@ mod tests {
         assert_eq!(summary.reported_unix_us, 7);
         // Of a silent node's cameras nothing is known.
         assert_eq!(of(all.iter().map(|camera| (camera, true)), 7).blind, 7);
+    }
+
+    #[test]
+    fn what_is_off_as_planned_or_connected_when_asked_lacks_no_coverage() {
+        let lacking = |id: &str, signal: Signal, lack: v1::CoverageLack| v1::CameraStatus {
+            coverage: vec![v1::Coverage {
+                lack: lack.into(),
+                ..watching(Kind::LeftObject, v1::Granted::NotCovered)
+            }],
+            ..camera(id, signal)
+        };
+        use v1::CoverageLack::{Blind, KeyframesTooRare, NoDecoder, OnRequest, Patrol};
+        let play = v1::CameraStatus {
+            drill: true,
+            coverage: vec![watching(Kind::WaterZoneEntry, v1::Granted::NotCovered)],
+            ..camera("play", Signal::Streaming)
+        };
+        assert!(lost(&play, false).is_empty(), "nothing is lost in drills");
+        let all = [
+            lacking("asked", Signal::NotConnected, OnRequest),
+            lacking("night", Signal::ExpectedOff, Blind),
+            play,
+            lacking("rare", Signal::NotConnected, Patrol),
+            lacking("slow", Signal::Streaming, KeyframesTooRare),
+            // Somebody asked for it, and its rules are to hold while it is connected.
+            lacking("taken", Signal::Streaming, NoDecoder),
+        ];
+        let counted: Vec<&str> = all
+            .iter()
+            .filter(|camera| lacks_coverage(camera, false))
+            .map(|camera| camera.camera_id.as_str())
+            .collect();
+        assert_eq!(counted, ["rare", "slow", "taken"]);
+        assert_eq!(of(all.iter().map(|camera| (camera, false)), 7).not_covered, 3);
     }
 
     #[test]

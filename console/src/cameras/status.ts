@@ -1,6 +1,6 @@
 // What a camera's state comes to, without words: what a row of the list and the camera's own page show.
 import type { Kind } from '../gen/xueliang/v1/alert_pb';
-import { Granted, Signal, type Accounting, type CameraStatus, type Coverage } from '../gen/xueliang/v1/camera_pb';
+import { CoverageLack, Granted, Signal, type Accounting, type CameraStatus, type Coverage } from '../gen/xueliang/v1/camera_pb';
 
 /** How urgent a camera's state is: told by a sign and a word, and by colour besides. */
 export type Tone = 'bad' | 'warn' | 'good' | 'idle';
@@ -17,9 +17,11 @@ export function toneOf(camera: CameraStatus): Tone {
   return camera.signal === Signal.EXPECTED_OFF || camera.signal === Signal.NOT_CONNECTED ? 'idle' : 'good';
 }
 
-/** Whether it sees, and a rule of it is not covered all the same. */
+/** Whether it is looked at, all the time or on patrol, and a rule of it is not covered all the same; as the service counts them. */
 export function lacksCoverage(camera: CameraStatus): boolean {
-  return !camera.blind && camera.coverage.some((one) => one.granted === Granted.NOT_COVERED);
+  if (camera.blind || camera.drill || camera.signal === Signal.EXPECTED_OFF) return false;
+  const lacks = (one: Coverage): boolean => camera.signal !== Signal.NOT_CONNECTED || one.lack === CoverageLack.PATROL;
+  return camera.coverage.some((one) => one.granted === Granted.NOT_COVERED && lacks(one));
 }
 
 /** What is granted of a kind: the least of its rules. */

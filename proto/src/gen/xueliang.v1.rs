@@ -4667,7 +4667,7 @@ pub struct SummariseCamerasResponse {
     /// When the oldest of the nodes' reports came; 0 when no node has reported.
     #[prost(int64, tag = "5")]
     pub reported_unix_us: i64,
-    /// Of those that are not blind, with a rule that is not covered now, of whatever level.
+    /// Of those that are looked at, all the time or on patrol, with a rule that is not covered now, of whatever level.
     #[prost(uint32, tag = "6")]
     pub not_covered: u32,
 }
