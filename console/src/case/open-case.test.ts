@@ -56,12 +56,12 @@ class Service {
         this.claims += 1;
         this.claim = { account, untilMs: this.now + 120_000 };
       },
-      act: (_, revision, action) => {
+      act: async (_, revision, action) => {
+        await Promise.resolve();
         const act = action.what?.case;
         did(act === 'confirm' || act === 'release' ? act : 'falseAlarm', revision);
         this.claim = undefined;
         if (act !== 'release') this.state = act === 'confirm' ? CaseState.CONFIRMED : CaseState.FALSE_ALARM;
-        return Promise.resolve();
       },
       me: () => account,
       now: () => this.now,
@@ -272,4 +272,34 @@ test('what is done while a claim is given back comes after that; what was done w
   await ana.giveBack();
   expect(service.history.map((one) => one.act)).toEqual(['claim', 'release', 'confirm']);
   expect(ana.outcome.value).toEqual({ type: 'done', act: CaseAct.CONFIRM });
+});
+
+test('who claims by hand what is about to be given back keeps it', async () => {
+  const service = new Service();
+  const ana = service.as('ana');
+  await ana.read();
+  const beside = ana.claimBeside();
+  const back = ana.giveBack();
+  const byHand = ana.claim();
+  expect(await Promise.all([beside, byHand, back])).toEqual([true, true, undefined]);
+  expect(service.history.map((one) => one.act)).toEqual(['claim']);
+  expect(ana.isMine).toBe(true);
+});
+
+test('a claim that could not be given back is tried again once, and is not prolonged', async () => {
+  const service = new Service();
+  const ana = service.as('ana');
+  await ana.read();
+  await ana.claimBeside();
+  // Something else was done meanwhile.
+  service.revision += 1n;
+  await ana.giveBack();
+  expect(ana.isMine).toBe(false);
+  await ana.claimBeside();
+  service.fails = new ConnectError('gone', Code.Unavailable);
+  await ana.giveBack();
+  service.fails = undefined;
+  service.now += 100_000;
+  await ana.renew(0);
+  expect([ana.isMine, service.claims]).toEqual([true, 2]);
 });

@@ -51,6 +51,8 @@ export class OpenCase {
   #claiming: Promise<boolean> | undefined;
   /** The giving back of a claim that is under way. */
   #returning: Promise<void> | undefined;
+  /** What is claimed is to be given back: nothing prolongs it. */
+  #unwanted = false;
   /** What is under way, a claim too; it never fails. */
   #doing: Promise<unknown> = Promise.resolve();
   /** Nobody looks at it any more: nothing is claimed. */
@@ -91,11 +93,13 @@ export class OpenCase {
 
   /** Takes it to judge it, after what is under way, if anything is; whether it is the caller's now. */
   claim(): Promise<boolean> {
+    this.#unwanted = false;
     return this.#take(false);
   }
 
   /** The same on the way to something else: that it was done is told by nothing, that it was not is. */
   claimBeside(): Promise<boolean> {
+    this.#unwanted = false;
     return this.#take(true);
   }
 
@@ -104,8 +108,12 @@ export class OpenCase {
     return this.#returning !== undefined;
   }
 
-  /** Gives back what was claimed on the way to something that was not done. Nothing tells of it: it ends by itself where this fails. */
+  /**
+   * Gives back what was claimed on the way to something that was not done, unless it is claimed by hand meanwhile. Nothing tells of it: it
+   * ends by itself where this fails.
+   */
   giveBack(): Promise<void> {
+    this.#unwanted ||= this.#returning === undefined;
     this.#returning ??= this.#giveBack().finally(() => {
       this.#returning = undefined;
     });
@@ -115,10 +123,13 @@ export class OpenCase {
   async #giveBack(): Promise<void> {
     await this.#claiming;
     await this.#doing;
-    const one = this.told.value?.case;
-    if (!one || !this.isMine || this.#left) return;
-    await this.#calls.act(this.#key, one.revision, { what: { case: 'release', value: {} } }, '').catch(() => undefined);
-    await this.read();
+    // Once more where somebody or the clock did something meanwhile: then the revision is another.
+    for (let tries = 0; tries < 2; tries++) {
+      const one = this.told.value?.case;
+      if (!one || !this.isMine || !this.#unwanted || this.#left) return;
+      await this.#calls.act(this.#key, one.revision, { what: { case: 'release', value: {} } }, '').catch(() => undefined);
+      await this.read();
+    }
   }
 
   /** What came of the last act has been seen. */
@@ -136,7 +147,7 @@ export class OpenCase {
   /** Makes the caller's own claim last longer, where they are at the desk and it would end soon. */
   async renew(idleMs: number): Promise<void> {
     const one = this.told.value?.case;
-    if (!one || !this.isMine || idleMs >= IDLE_MS || this.busy.value || this.isReturning || this.#left) return;
+    if (!one || !this.isMine || idleMs >= IDLE_MS || this.busy.value || this.#unwanted || this.#left) return;
     if (ms(one.claimedUntilUnixUs) - this.#calls.now() > RENEW_MS) return;
     // What is done meanwhile waits for the revision that this makes, and is tried also where this fails.
     await this.#claim(async () => {
