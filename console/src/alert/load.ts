@@ -1,8 +1,6 @@
 // What an opened alert needs, asked for in parallel and each by itself: what cannot be had does not keep the rest away.
 import { onBeforeUnmount, ref, shallowRef, watch, type Ref, type ShallowRef } from 'vue';
-import { reasonOf } from './said';
-
-export { reasonOf };
+import { reasonOf } from '../reason';
 
 /** What was asked for. */
 export interface Loaded<T> {

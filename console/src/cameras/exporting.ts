@@ -1,6 +1,6 @@
 // Taking a list out as a file: how far it is, what came of it, and that only the latest attempt counts.
 import { onScopeDispose, ref, type Ref } from 'vue';
-import { reasonOf } from '../alert/load';
+import { reasonOf } from '../reason';
 import { serverNow } from '../feed/feed';
 import { save } from '../save';
 import { stamp } from '../times';

@@ -1,6 +1,6 @@
 // The list of cameras of this page: it stays as it was while one of them is opened.
 import { shallowRef, watch } from 'vue';
-import { reasonOf } from '../alert/load';
+import { reasonOf } from '../reason';
 import { client } from '../bus/transport';
 import { CameraService } from '../gen/xueliang/v1/camera_pb';
 import { DivisionService } from '../gen/xueliang/v1/duty_pb';

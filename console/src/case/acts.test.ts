@@ -1,7 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { CaseAct, CaseActionSchema, FalseAlarmReason } from '../gen/xueliang/v1/case_pb';
-import { ACTS, NOTHING_SAID, actionOf, isSaid, isTooShort, offered } from './acts';
+import { ACTS, NOTHING_SAID, actionOf, isSaid, offered } from './acts';
+import { isTooShort } from '../said';
 import { numberOfAction } from './event';
 
 const asked = ACTS.filter((one) => one.act !== CaseAct.CLAIM);

@@ -5,6 +5,7 @@ import { Level } from '../gen/xueliang/v1/alert_pb';
 import {
   CancelReason, CaseAct, FalseAlarmReason, NotAcceptedReason, Supervision, Whistle, type CaseActionSchema,
 } from '../gen/xueliang/v1/case_pb';
+import { isSaid as hasWords, isTooShort } from '../said';
 import { valueOf } from './enumeration';
 
 /** What has to be said besides: a note, one of some values of an enumeration, units, another case, proofs, a day. */
@@ -99,20 +100,13 @@ export function judges(act: CaseAct): boolean {
   return [CaseAct.CONFIRM, CaseAct.FALSE_ALARM, CaseAct.NOT_ACCEPT, CaseAct.MERGE].includes(act);
 }
 
-/** Characters of a note. */
-const NOTE = { least: 4, most: 500 };
-
-/** Whether words stand there that are too short to be kept, where a note may be left out as where one is needed. */
-export function isTooShort(note: string): boolean {
-  const length = Array.from(note.trim()).length;
-  return length > 0 && length < NOTE.least;
-}
+/** Characters of a note, at most. */
+const MOST = 500;
 
 /** Whether enough was said. What was said may still be refused. */
 export function isSaid(ask: Ask, said: Said): boolean {
-  const length = Array.from(said.note.trim()).length;
   const needed = ask.note === 'needed' || (ask.note !== 'optional' && ask.note === said.choice);
-  if (length > NOTE.most || (length > 0 || needed) && length < NOTE.least) return false;
+  if (Array.from(said.note.trim()).length > MOST || isTooShort(said.note) || needed && !hasWords(said.note)) return false;
   if (ask.choice && !ask.choice.numbers.includes(said.choice)) return false;
   if (ask.units && said.unit.trim() === '') return false;
   if (ask.into && said.into === '') return false;

@@ -1,7 +1,7 @@
 // The silences of this page: of one session, asked for by rounds and after one was made or ended here.
 import { create } from '@bufbuild/protobuf';
 import { ref, shallowRef, watch } from 'vue';
-import { reasonOf } from '../alert/load';
+import { reasonOf } from '../reason';
 import { client } from '../bus/transport';
 import { ask } from '../cameras/here';
 import { serverNow } from '../feed/feed';

@@ -1,6 +1,6 @@
 // The figures of a page: asked for one key after the other, so that counting takes one thread of the service and no more.
 import { onBeforeUnmount, ref, shallowReactive, shallowRef, watch, type Ref, type ShallowRef } from 'vue';
-import { reasonOf } from '../alert/load';
+import { reasonOf } from '../reason';
 import { ms } from '../bus/row';
 import { client } from '../bus/transport';
 import { CameraService, type SummariseCamerasResponse } from '../gen/xueliang/v1/camera_pb';

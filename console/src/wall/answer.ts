@@ -1,6 +1,6 @@
 // What is asked for again and again, whatever came of it the last time.
 import { onScopeDispose, ref, shallowRef, type Ref, type ShallowRef } from 'vue';
-import { reasonOf } from '../alert/load';
+import { reasonOf } from '../reason';
 import { useRounds } from '../rounds';
 
 export interface Answer<T> {

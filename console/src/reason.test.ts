@@ -1,15 +1,15 @@
 import { Code, ConnectError } from '@connectrpc/connect';
 import { beforeAll, expect, test, vi } from 'vitest';
-import type { Language } from '../i18n/i18n';
-import type { reasonOf } from './said';
+import type { Language } from './i18n/i18n';
+import type { reasonOf } from './reason';
 
 // The page's language is what the browser remembers.
 let reason: typeof reasonOf;
 let speak: (language: Language) => void;
 beforeAll(async () => {
   vi.stubGlobal('localStorage', { getItem: () => null });
-  reason = (await import('./said')).reasonOf;
-  const { i18n } = await import('../i18n/i18n');
+  reason = (await import('./reason')).reasonOf;
+  const { i18n } = await import('./i18n/i18n');
   speak = (language) => {
     i18n.global.locale.value = language;
   };

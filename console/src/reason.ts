@@ -1,6 +1,6 @@
 // Why something failed, in the language of the page.
 import { Code, ConnectError } from '@connectrpc/connect';
-import { i18n, language } from '../i18n/i18n';
+import { i18n, language } from './i18n/i18n';
 
 /** Codes with a sentence of their own; the others say that it was not done. */
 const SENTENCES: Partial<Record<Code, string>> = {

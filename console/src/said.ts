@@ -7,3 +7,8 @@ const LEAST = 4;
 export function isSaid(words: string): boolean {
   return Array.from(words.trim()).length >= LEAST;
 }
+
+/** Whether words stand there that are too few to be kept: where nothing has to be said nothing may, and this not. */
+export function isTooShort(words: string): boolean {
+  return words.trim() !== '' && !isSaid(words);
+}
