@@ -206,16 +206,19 @@ impl Explainer {
 
     /// Has a node connect to a camera.
     pub(crate) fn connect(&self, node: &str, order: v1::ConnectOrder) -> Result<()> {
-        let state = self.state();
-        let Attached { asks, takes, .. } =
-            state.nodes.get(node).ok_or_else(|| Error::Unavailable(away(node)))?;
-        if !takes.connects {
-            return Err(Error::Conflict(format!("the node {node} is of an earlier version: start it again")));
-        }
         let order = v1::AttachResponse { connect: Some(order), ..v1::AttachResponse::default() };
-        asks.try_send(order).map_err(|_| {
+        self.connects(node)?.try_send(order).map_err(|_| {
             Error::Exhausted(format!("much is asked of the node {node}: ask again in a few seconds"))
         })
+    }
+    /// Where a node takes orders to connect; refuses as [`Explainer::connect`] would.
+    pub(crate) fn connects(&self, node: &str) -> Result<mpsc::Sender<v1::AttachResponse>> {
+        let state = self.state();
+        let attached = state.nodes.get(node).ok_or_else(|| Error::Unavailable(away(node)))?;
+        if !attached.takes.connects {
+            return Err(Error::Conflict(format!("the node {node} is of an earlier version: start it again")));
+        }
+        Ok(attached.asks.clone())
     }
 
     /// Hands an answer to whoever waits for it; nobody may wait any more, and another node's question it cannot answer.

@@ -69,7 +69,7 @@ impl Points {
     pub(crate) fn is_drill(&self, camera: &CameraId) -> bool {
         self.0.get(camera).is_some_and(|known| known.drill)
     }
-    /// All points by camera, those included that were filed and are no longer there, each with how its filing stands.
+    /// All points by camera, those included that were filed and are none any more, each with how its filing stands.
     /// `filed`: the latest filing of each.
     pub(crate) fn standing(
         &self,
@@ -78,13 +78,12 @@ impl Points {
         sees: impl Fn(&CameraId) -> bool,
     ) -> Vec<v1::FiledPoint> {
         let mut all: BTreeMap<&CameraId, v1::FiledPoint> = BTreeMap::new();
-        // A drill camera is no point: nobody files it.
+        // A drill camera is no point: nobody files it, and one that was filed as a point is to be noted as removed.
         for (camera, known) in self.0.iter().filter(|(_, known)| !known.drill) {
             all.insert(camera, standing(&known.facts, filed.get(camera), today));
         }
-        for (camera, last) in
-            filed.iter().filter(|(camera, last)| !last.removed && !self.0.contains_key(*camera))
-        {
+        let is_point = |camera: &CameraId| self.0.get(camera).is_some_and(|known| !known.drill);
+        for (camera, last) in filed.iter().filter(|(camera, last)| !last.removed && !is_point(camera)) {
             let gone = v1::FiledPoint {
                 facts: last.facts.clone(),
                 status: FilingStatus::Removed.into(),

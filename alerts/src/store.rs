@@ -219,6 +219,8 @@ pub struct ListQuery {
     pub id_ends: Option<String>,
     /// Only those of this publisher.
     pub publisher: Option<String>,
+    /// Only drills.
+    pub drills: bool,
     /// Only changes before this place of the feed.
     pub before_exclusive: Option<u64>,
     /// At most so many.

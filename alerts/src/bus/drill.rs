@@ -54,8 +54,6 @@ struct Known {
     last: Option<Mono>,
     /// None fires, as far as this process knows.
     none: bool,
-    /// When each drill camera may play again.
-    plays: BTreeMap<CameraId, Mono>,
     /// When each drill camera was last asked for; `None`: not yet read of the audit.
     asked: Option<BTreeMap<CameraId, Wall>>,
 }
@@ -74,18 +72,6 @@ impl Drills {
             return Err(Error::TooMany { message, retry_after });
         }
         (known.last, known.none) = (Some(now), false);
-        Ok(())
-    }
-    /// Lets a drill camera play, unless it does.
-    fn play(&self, camera: &CameraId, now: Mono) -> Result<()> {
-        let again = self.known().plays.get(camera).copied();
-        if let Some(retry_after) = again.map(|at| at.since(now)).filter(|wait| !wait.is_zero()) {
-            let message =
-                format!("the drill camera {camera} plays: follow that drill, or wait until it is over");
-            return Err(Error::TooMany { message, retry_after });
-        }
-        self.begin(now)?;
-        self.known().plays.insert(camera.clone(), now.plus(PLAYS + CLOSES));
         Ok(())
     }
 }
@@ -118,29 +104,40 @@ impl Bus {
     /// Has a drill camera play. What its node raises of it is the drill's alert.
     async fn play(&self, principal: &Principal, camera: CameraId) -> Result<v1::StartDrillResponse> {
         let (_, node) = self.node_of(principal, camera.as_str())?;
-        self.asked().await?;
+        self.explainer().connects(&node)?;
+        let now = self.0.clock.wall();
+        let plays = self.asked().await?.get(&camera).copied().filter(|asked| *asked <= now);
+        let left_us = plays.map_or(0, |asked| asked.plus(PLAYS + CLOSES).0 - now.0);
+        if left_us > 0 {
+            let message =
+                format!("the drill camera {camera} plays: follow that drill, or wait until it is over");
+            let retry_after = Duration::from_micros(left_us.unsigned_abs());
+            return Err(Error::TooMany { message, retry_after });
+        }
+        // What its rules have seen since then would be no beginning of anything.
+        if self.status_of(principal, &camera).signal() == v1::Signal::Streaming {
+            return Err(Error::Conflict(format!(
+                "the drill camera {camera} is connected, which somebody asked for otherwise: a drill begins with its first \
+                 picture, wait until it is closed"
+            )));
+        }
         if self.alerts_of_plays(&camera).await?.iter().any(|row| follow::fires(row)) {
             return Err(Error::Conflict(format!(
                 "an alert of the drill camera {camera} still fires, and would go on instead of another one: it ends when the \
                  camera is disconnected, wait for that"
             )));
         }
-        self.0.drills.play(&camera, self.0.clock.mono())?;
+        self.0.drills.begin(self.0.clock.mono())?;
         let asked = self.0.clock.wall();
         let subject = camera.to_string();
         self.0.store.audit(AuditEntry { principal: principal.name.clone(), action: ASKED, subject }).await?;
-        let order = v1::ConnectOrder { camera_id: camera.to_string(), for_us: micros(PLAYS) };
-        if let Err(error) = self.explainer().connect(&node, order) {
-            // Nobody was told: it may be tried again at once.
-            let mut known = self.0.drills.known();
-            known.plays.remove(&camera);
-            known.last = None;
-            return Err(error);
-        }
-        info!(%camera, "a drill begins at its camera");
+        // As the audit has it, also where the node has gone at this very moment: then no picture comes, which is said.
         if let Some(all) = &mut self.0.drills.known().asked {
-            all.insert(camera, asked);
+            all.insert(camera.clone(), asked);
         }
+        let order = v1::ConnectOrder { camera_id: camera.to_string(), for_us: micros(PLAYS) };
+        self.explainer().connect(&node, order)?;
+        info!(%camera, "a drill begins at its camera");
         Ok(v1::StartDrillResponse { alert_id: String::new(), until_unix_us: asked.plus(PLAYS).0 })
     }
     /// When each drill camera was last asked for.

@@ -101,9 +101,10 @@ impl Bus {
             if !self.sees_point(principal, camera) {
                 return Err(none());
             }
-            let (facts, removed) = match self.0.options.points.facts(camera) {
+            let points = &self.0.options.points;
+            let (facts, removed) = match points.facts(camera).filter(|_| !points.is_drill(camera)) {
                 Some(facts) => (facts.clone(), false),
-                // As it was filed: what it was is no longer known otherwise.
+                // As it was filed: a drill camera is no point, and what is not there is not known otherwise.
                 None => (last.get(camera).and_then(|last| last.facts.clone()).ok_or_else(none)?, true),
             };
             Ok(v1::Filing {

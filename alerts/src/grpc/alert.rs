@@ -129,6 +129,7 @@ impl AlertService for AlertApi {
                 ..Filter::try_from(request.filter.unwrap_or_default())?
             },
             id_ends: None,
+            drills: false,
             publisher: None,
             before_exclusive: page_start(&request.page_token)?,
             limit,

@@ -530,6 +530,10 @@ CREATE INDEX case_photo_by_end ON case_photo (keep_until_us) WHERE deleted = 0;
 CREATE INDEX case_photo_by_sum ON case_photo (sha256);
 CREATE TRIGGER case_photo_stays BEFORE DELETE ON case_photo BEGIN SELECT RAISE(ABORT, 'photos are marked, never forgotten'); END;
 ",
+    r"
+-- Drills are few among many alerts, and how far one came is asked every other second.
+CREATE INDEX alert_of_drill ON alert (change_seq) WHERE drill = 1;
+",
 ];
 
 /// The steps of a node's spool.

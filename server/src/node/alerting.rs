@@ -292,8 +292,7 @@ impl Alerting {
             return;
         };
         let before = self.latest.get(&id);
-        let of_drills = || self.config.as_ref()?.camera(&change.camera).map(|camera| camera.drill);
-        let drill = before.map_or_else(|| of_drills().unwrap_or(false), |alert| alert.drill);
+        let drill = before.map_or(change.drill, |alert| alert.drill);
         let revision = AlertRevision(before.map_or(1, |alert| alert.revision.0 + 1));
         let evidence = before.map(|alert| alert.evidence.clone()).unwrap_or_default();
         let mut stages = change.stages;

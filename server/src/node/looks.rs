@@ -95,6 +95,8 @@ pub struct Change {
     pub since: Mono,
     /// The unit whose picture decided it.
     pub unit_seq: Option<u64>,
+    /// Whether it is of a drill camera.
+    pub drill: bool,
 }
 
 /// What others may ask of the looks task.
@@ -155,6 +157,14 @@ impl Running {
     /// Whether it is a drill camera that nobody asks for: whatever its session says, its drill is over.
     fn over(&self) -> bool {
         self.cell.camera.drill && self.acquire == Acquire::OnRequest
+    }
+    /// Why there is nothing to look at, where there is not. In a drill the camera will be connected again, whatever becomes of one visit.
+    fn silence(&self) -> Option<NotLooked> {
+        match self.cell.live().signal.not_looked() {
+            _ if self.over() => Some(NotLooked::NotConnected),
+            Some(NotLooked::NotConnected) if self.cell.camera.drill => Some(NotLooked::Connecting),
+            silence => silence,
+        }
     }
 }
 
@@ -489,6 +499,7 @@ impl Looks {
         since: Mono,
         unit_seq: Option<u64>,
     ) {
+        let drill = self.cameras.get(id).is_some_and(|running| running.cell.camera.drill);
         for edge in edges {
             let model = edge.incident().model.as_ref().and_then(|name| {
                 self.models.iter().find(|(model, _)| &model.name == name).map(|(model, _)| model.clone())
@@ -501,6 +512,7 @@ impl Looks {
                 stages: stages.clone(),
                 since,
                 unit_seq,
+                drill,
             };
             if let Err(error) = self.spec.changes.try_send(change) {
                 self.facts.changes_dropped += 1;
@@ -529,11 +541,7 @@ impl Looks {
         let ids: Vec<CameraId> = self.cameras.keys().cloned().collect();
         for id in ids {
             let Some(running) = self.cameras.get(&id) else { continue };
-            let silence = if running.over() {
-                Some(NotLooked::NotConnected)
-            } else {
-                running.cell.live().signal.not_looked()
-            };
+            let silence = running.silence();
             // While units arrive, attention says which looks were due and were not made. That they arrive again must be
             // told all the same: a rule about silence needs no look.
             let reason = silence.or(running.silent.then_some(NotLooked::NotDue));

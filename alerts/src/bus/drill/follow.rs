@@ -23,6 +23,8 @@ use crate::{
 const LOOK_BACK: usize = 200;
 /// An alert may come so much later than its camera was closed: it is on its way.
 const ON_ITS_WAY: Duration = Duration::from_secs(15);
+/// So much may the clock of a node be behind that of the bus.
+const CLOCKS: Duration = Duration::from_secs(15);
 /// Kinds of hazards that a picture shows; what is said of a camera itself proves no rule.
 const SCENE: std::ops::Range<i32> = 1000..8000;
 
@@ -80,6 +82,13 @@ fn was_looked_at(first: &v1::Record) -> bool {
     first.alert.as_ref().is_some_and(looked)
 }
 
+/// Whether a first state came of the drill that was asked for then: by the clock of the bus, since that of the node may be another;
+/// but what an earlier drill raised may have waited in its node's spool.
+fn is_of(first: &v1::Record, asked: Wall) -> bool {
+    let began = first.alert.as_ref().map_or(0, |alert| alert.started_unix_us);
+    first.committed_unix_us >= asked.0 && Wall(began) >= asked.minus(CLOCKS)
+}
+
 impl Bus {
     /// How far a drill has come: this one, or the latest that may be seen.
     pub async fn drill(
@@ -122,6 +131,7 @@ impl Bus {
         let query = ListQuery {
             filter: Filter { within: principal.reach(), ..Filter::default() },
             publisher: Some(PUBLISHER.to_owned()),
+            drills: true,
             limit: LOOK_BACK,
             ..ListQuery::default()
         };
@@ -145,9 +155,8 @@ impl Bus {
         if !own && !was_looked_at(&first) {
             return Err(none());
         }
-        let asked = asked
-            .iter()
-            .find(|(camera, at)| camera.as_str() == row.camera && !own && at.0 <= first.committed_unix_us);
+        let asked =
+            asked.iter().find(|(camera, at)| camera.as_str() == row.camera && !own && is_of(&first, **at));
         let asked = asked.map(|(_, at)| *at);
         self.drill_told(principal, Raised { row, first }, asked, !own).await
     }
@@ -157,11 +166,11 @@ impl Bus {
     /// Drill alerts that a drill camera's node raised, latest changed first.
     pub(super) async fn alerts_of_plays(&self, camera: &CameraId) -> Result<Vec<Arc<FeedRow>>> {
         let filter = Filter { cameras: vec![camera.clone()], ..Filter::default() };
-        let mut rows =
-            self.0.store.list(ListQuery { filter, limit: LOOK_BACK, ..ListQuery::default() }).await?;
+        let query = ListQuery { filter, drills: true, limit: LOOK_BACK, ..ListQuery::default() };
+        let mut rows = self.0.store.list(query).await?;
         rows.retain(|row| {
-            let drill = |alert: &v1::Alert| alert.drill && alert.publisher != PUBLISHER;
-            row.record.alert.as_ref().is_some_and(drill) && SCENE.contains(&row.kind)
+            let told = |alert: &v1::Alert| alert.publisher != PUBLISHER;
+            row.record.alert.as_ref().is_some_and(told) && SCENE.contains(&row.kind)
         });
         Ok(rows)
     }
@@ -173,14 +182,13 @@ impl Bus {
         asked: Wall,
     ) -> Result<v1::GetDrillResponse> {
         let mut came: Option<Raised> = None;
-        // By the clock of the bus: that of the node may be another.
         for row in self.alerts_of_plays(camera).await? {
             if row.record.committed_unix_us < asked.0 {
                 break;
             }
             let first = self.first_state(row.alert).await?;
             let earlier = |known: &Raised| first.committed_unix_us < known.first.committed_unix_us;
-            let of_it = first.committed_unix_us >= asked.0 && was_looked_at(&first);
+            let of_it = is_of(&first, asked) && was_looked_at(&first);
             if of_it && came.as_ref().is_none_or(earlier) {
                 came = Some(Raised { row, first });
             }
@@ -190,14 +198,18 @@ impl Bus {
             None => Ok(self.drill_awaited(principal, camera, asked)),
         }
     }
-    /// A drill that has no alert yet.
-    fn drill_awaited(&self, principal: &Principal, camera: &CameraId, asked: Wall) -> v1::GetDrillResponse {
+    /// What the camera's node said of it last.
+    pub(super) fn status_of(&self, principal: &Principal, camera: &CameraId) -> v1::CameraStatus {
         let request = v1::ListCamerasRequest { camera_ids: vec![camera.to_string()], ..Default::default() };
         let listed = Query::read(&request, Some(1)).map(|query| {
             let (listed, _) = self.board().list(&query, &[], principal.reach().as_deref());
             listed.cameras
         });
-        let status = listed.unwrap_or_default().into_iter().next().unwrap_or_default();
+        listed.unwrap_or_default().into_iter().next().unwrap_or_default()
+    }
+    /// A drill that has no alert yet.
+    fn drill_awaited(&self, principal: &Principal, camera: &CameraId, asked: Wall) -> v1::GetDrillResponse {
+        let status = self.status_of(principal, camera);
         let mut done = Done::default();
         done.at(DrillStep::Asked, asked.0);
         if status.last_unit_unix_us >= asked.0 {

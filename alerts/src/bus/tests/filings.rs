@@ -98,6 +98,12 @@ async fn a_point_counts_down_until_it_is_filed_and_what_changes_afterwards_is_to
     let (page, next) = bench.bus.filings(&operator(), query).await.unwrap();
     assert_eq!((page.len(), next), (1, None));
     assert_eq!(page[0].facts.as_ref().unwrap().recorded_days, 30, "as it was filed then");
+    // A point that is taken for drills is none any more, which is noted as that of a camera that is gone.
+    let bench = configured(bench, &camera("gate", "acquire = \"on-request\"\ndrill = true")).await;
+    let told = listed(&bench, v1::ListPointsRequest::default()).await;
+    assert_eq!((statuses(&told), told.in_force), (vec![Removed], 0));
+    assert_eq!(file(&bench, &["gate"], "").await, Ok(1));
+    assert_eq!(statuses(&listed(&bench, v1::ListPointsRequest::default()).await), []);
     for sql in ["DELETE FROM point_filing", "UPDATE point_filing SET noted_us = 0"] {
         assert!(refused(bench.folder.path(), sql).contains("filed"), "{sql}");
     }

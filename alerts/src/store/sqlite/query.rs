@@ -256,6 +256,10 @@ pub(super) fn missed(
 }
 
 pub(super) fn list(db: &Connection, query: &ListQuery) -> Result<Vec<Arc<FeedRow>>> {
+    listing(query).all(db, feed_row)
+}
+
+pub(super) fn listing(query: &ListQuery) -> Sql {
     let mut sql =
         Sql::new(format!("SELECT {COLUMNS} FROM alert a JOIN alert_state s ON s.seq = a.change_seq WHERE 1"));
     sql.one_of("a.alert_id", query.alerts.iter().map(|id| Value::from(id.to_string())).collect());
@@ -267,13 +271,19 @@ pub(super) fn list(db: &Connection, query: &ListQuery) -> Result<Vec<Arc<FeedRow
         sql.add(" AND a.firing = ?", [Value::from(firing)]);
     }
     if let Some(publisher) = &query.publisher {
-        sql.add(" AND a.publisher = ?", [Value::from(publisher.clone())]);
+        // Of drills, which are few, by no index of its own.
+        let column = if query.drills { "+a.publisher" } else { "a.publisher" };
+        sql.add(&format!(" AND {column} = ?"), [Value::from(publisher.clone())]);
+    }
+    if query.drills {
+        sql.add(" AND a.drill = 1", []);
     }
     if let Some(before) = query.before_exclusive {
         sql.add(" AND a.change_seq < ?", [int(before)]);
     }
     sql.filter(&query.filter, "a.level");
-    sql.add(" ORDER BY a.change_seq DESC LIMIT ?", [Value::from(limit(query.limit))]).all(db, feed_row)
+    sql.add(" ORDER BY a.change_seq DESC LIMIT ?", [Value::from(limit(query.limit))]);
+    sql
 }
 
 pub(super) fn history(db: &Connection, alert: AlertId) -> Result<Vec<v1::Record>> {

@@ -225,3 +225,14 @@ async fn edits_of_duty_are_made_beside_the_writer_and_all_that_come_at_once_are_
     let store = SqliteStore::open(folder.path(), clock, &SqliteOptions::default(), Arc::new(|_| {})).unwrap();
     assert_eq!(format!("{:?}", store.duty().await.unwrap()), told, "what is known is what lies in the file");
 }
+
+#[tokio::test]
+async fn drills_are_found_without_a_look_at_every_alert() {
+    let bench = Bench::new();
+    let of_camera = Filter { cameras: vec!["gate".parse().unwrap()], ..Filter::default() };
+    for (filter, publisher) in [(of_camera, None), (Filter::default(), Some("bus".to_owned()))] {
+        let query = ListQuery { filter, publisher, drills: true, limit: 200, ..ListQuery::default() };
+        let plan = bench.store.read(move |db| query::listing(&query).plan(db)).await.unwrap();
+        assert!(plan.first().is_some_and(|step| step.contains("alert_of_drill")), "{plan:?}");
+    }
+}

@@ -142,6 +142,7 @@ pub(super) fn change(camera: &str, edge: impl FnOnce(Incident) -> Edge) -> Chang
         stages: Vec::new(),
         since: Mono(0),
         unit_seq: Some(7),
+        drill: false,
     }
 }
 
@@ -158,18 +159,18 @@ async fn an_alert_of_a_removed_camera_ends_with_a_new_revision() {
 #[tokio::test]
 async fn all_that_a_drill_camera_raises_is_a_drill_for_ever_and_nothing_of_another_is() {
     let mut stage = Stage::unconfigured(4);
+    // What was decided counts, and not what the camera has become since.
     let mut config = testing::config();
-    config.cameras[0].drill = true;
+    config.cameras[1].drill = true;
     stage.inputs.send(Input::Config(ConfigRevision(1), Arc::new(config))).await.unwrap();
-    stage.changes.send(raised("gate")).await.unwrap();
+    stage.changes.send(Change { drill: true, ..raised("gate") }).await.unwrap();
     stage.changes.send(raised("pond")).await.unwrap();
     let drills = |all: Vec<Alert>| -> BTreeMap<String, bool> {
         all.into_iter().map(|alert| (alert.place.camera.to_string(), alert.drill)).collect()
     };
     let expected = BTreeMap::from([("gate".to_owned(), true), ("pond".to_owned(), false)]);
     assert_eq!(drills(stage.spooled(2).await), expected);
-    // Whatever the camera becomes, its alert stays what it was.
-    stage.inputs.send(Input::Config(ConfigRevision(2), Arc::new(testing::config()))).await.unwrap();
+    // Its alert stays what it was.
     stage
         .changes
         .send(change("gate", |incident| Edge::Resolved(incident, Resolution::DrillOver)))

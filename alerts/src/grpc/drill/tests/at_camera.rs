@@ -70,7 +70,9 @@ async fn its_node_is_asked_and_the_alert_that_the_node_raises_is_the_drill_s() {
     assert_eq!(start(&bench, &dora, "play").await.unwrap_err().code(), Code::NotFound, "no node has it");
     report(&bench, v1::CameraStatus::default());
     assert_eq!(start(&bench, &dora, "play").await.unwrap_err().code(), Code::Unavailable, "it is away");
+    let bench = bench.reopen().await;
     assert_eq!(get(&bench, &dora, "").await.unwrap(), v1::GetDrillResponse::default(), "nobody was asked");
+    report(&bench, v1::CameraStatus::default());
     let (mut told, _assigned) = attached(&bench).await;
     // What was there before is of no drill that begins now.
     bench.commit(&[resolved(&played(Kind::ZoneIntrusion, bench.clock.wall()))]).await;
@@ -150,6 +152,12 @@ async fn its_node_is_asked_and_the_alert_that_the_node_raises_is_the_drill_s() {
     assert!(mark(&drill, DrillStep::Asked) > 0 && mark(&drill, DrillStep::Judged) > 0);
     let named = get(&bench, &dora, &raised.id.to_string()).await.unwrap();
     assert_eq!(named.marks, drill.marks);
+    // The camera still plays, whoever asks whom.
+    let (_told, _assigned) = attached(&bench).await;
+    report(&bench, v1::CameraStatus::default());
+    bench.clock.advance(Duration::from_secs(61));
+    let plays = start(&bench, &dora, "play").await.unwrap_err();
+    assert_eq!(plays.code(), Code::ResourceExhausted, "{plays}");
 }
 
 #[tokio::test]
@@ -188,7 +196,15 @@ async fn an_alert_that_does_not_come_is_said_and_what_still_fires_is_no_other_dr
     assert!(refused.message().contains("still fires"), "{refused}");
     bench.commit(&[resolved(&fires)]).await;
     bench.clock.advance(Duration::from_secs(1));
+    report(&bench, v1::CameraStatus { signal: Signal::Streaming.into(), ..Default::default() });
+    let refused = start(&bench, &dora, "play").await.unwrap_err();
+    assert!(refused.message().contains("is connected"), "{refused}");
+    report(&bench, v1::CameraStatus { signal: Signal::NotConnected.into(), ..Default::default() });
     start(&bench, &dora, "play").await.unwrap();
+    // What the drill before it raised has waited in the node's spool.
+    let late = bench.clock.wall().minus(Duration::from_secs(60));
+    bench.commit(&[played(Kind::ZoneIntrusion, late)]).await;
+    assert_eq!(ask(&bench, &dora, at_play()).await.unwrap().alert_id, "");
     // A drill at a camera of the town is the latest one then, and begins at the record.
     bench.clock.advance(Duration::from_secs(60));
     let id = start(&bench, &dora, "gate").await.unwrap();

@@ -174,6 +174,16 @@ async fn a_drill_camera_s_incidents_end_with_its_drill_and_the_next_drill_begins
             stage.look(&cell, 0.5, 1).await;
         }
         assert_eq!(stage.edges(), [("raised", Kind::WaterZoneEntry)], "{between:?}");
+        // A visit that breaks off in the middle is followed by another.
+        stage.signal(&cell, Signal::NotConnected(Idle::OnRequest));
+        for _ in 0..5 {
+            stage.tick(1.0);
+        }
+        stage.signal(&cell, Signal::Streaming);
+        for _ in 0..8 {
+            stage.look(&cell, 0.5, 1).await;
+        }
+        assert_eq!(stage.edges(), [], "the drill goes on: {between:?}");
         cell.note(|noted| noted.acquire = Acquire::OnRequest);
         stage.signal(&cell, between);
         for _ in 0..300 {
