@@ -15,7 +15,7 @@ export ORT_DISABLE_TELEMETRY := 1
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),$(CARGO_BUILD_TARGET_DIR),target)
 
-# Tests that take over ten seconds: tests/tests/NAME.rs (or NAME/main.rs) behind the feature NAME of
+# Tests that take over ten seconds: tests/tests/NAME.rs (or NAME/main.rs) behind the feature `slow` of
 # xueliang-tests, one file a group. A group without a file is skipped.
 TEST_GROUPS ?= oracle faults browser
 # The same, for `make soak`: tests that take minutes to hours.
@@ -34,7 +34,7 @@ define run_groups
 @for group in $(1); do \
 	if [[ -f tests/tests/$$group.rs || -f tests/tests/$$group/main.rs ]]; then \
 		printf '\n== tests: %s\n' "$$group"; \
-		cargo test --locked --workspace --features "xueliang-tests/$$group" --test "$$group" -- $(2); \
+		cargo test --locked --workspace --features xueliang-tests/slow --test "$$group" -- $(2); \
 	else \
 		printf '\n== tests: %s: none yet\n' "$$group"; \
 	fi; \
