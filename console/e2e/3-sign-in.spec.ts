@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { serious } from './axe';
 import { GetSelfResponseSchema } from '../src/gen/xueliang/v1/account_pb';
 import { Kind, Level } from '../src/gen/xueliang/v1/alert_pb';
+import { LANGUAGES, take } from './pictures';
 import {
   ACCOUNT, NEW_ACCOUNT, ONE_TIME_TOKEN, PASSWORD, SCREENSHOTS, SECURED, alert, launch, live, open, publishTo, signIn,
   totp, type Desk,
@@ -283,24 +284,18 @@ test('a console that is closed and opened again goes on where it was, and begins
   await context.close();
 });
 
-const sizes = [{ width: 1366, height: 768 }, { width: 1920, height: 1080 }];
-
-test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, language }))))(
-  'signing in and setting up in $language at $size.width',
-  async ({ size, language }) => {
-    const { page, context, faults } = await door('/', size);
-    const take = async (name: string): Promise<void> => {
-      expect(await serious(page), name).toEqual([]);
-      await page.screenshot({ path: join(SCREENSHOTS, `${name}-${language}-${size.width}.png`) });
-    };
+test.for(LANGUAGES)(
+  'signing in and setting up in %s',
+  async (language) => {
+    const { page, context, faults } = await door('/');
     await page.locator('#account').waitFor();
     if (language === 'en') await page.locator('[data-test=language]').click();
-    await take('sign-in');
+    await take(page, 'sign-in', language);
     await page.locator('[data-test=to-set-up]').click();
     await page.locator('[data-test=first]').click();
-    await take('set-up');
+    await take(page, 'set-up', language);
     await page.locator('[data-test=theme]').click();
-    await take('set-up-light');
+    await take(page, 'set-up-light', language);
     expect(faults).toEqual([]);
     await context.close();
   },

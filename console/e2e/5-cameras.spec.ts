@@ -3,8 +3,8 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { serious } from './axe';
 import { Kind, Level } from '../src/gen/xueliang/v1/alert_pb';
+import { LANGUAGES, take } from './pictures';
 import {
   ACCOUNT, NEW_ACCOUNT, PASSWORD, SCREENSHOTS, SECURED, alert, launch, live, open, publish, publishTo,
 } from './town';
@@ -197,42 +197,36 @@ test('who keeps cameras and reads no alerts is led to the cameras, and is offere
   await context.close();
 });
 
-const sizes = [{ width: 1366, height: 768 }, { width: 1920, height: 1080 }];
-
-test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, language }))))(
-  'cameras, one of them and the map in $language at $size.width, without serious faults of accessibility',
-  async ({ size, language }) => {
-    const { page, context, faults } = await open(browser, '/cameras', size);
-    const take = async (name: string): Promise<void> => {
-      expect((await serious(page)).join('\n'), name).toBe('');
-      await page.screenshot({ path: join(SCREENSHOTS, `${name}-${language}-${size.width}.png`) });
-    };
+test.for(LANGUAGES)(
+  'cameras, one of them and the map in %s, without serious faults of accessibility',
+  async (language) => {
+    const { page, context, faults } = await open(browser, '/cameras');
     await row(page, 'pond').waitFor({ timeout: 60_000 });
     if (language === 'en') {
       await page.locator('[data-test=language]').click();
       await page.getByRole('columnheader', { name: 'Coverage' }).waitFor();
     }
-    await take('cameras-page');
+    await take(page, 'cameras-page', language);
     await row(page, 'pond').getByRole('link').click();
     await explained(page);
-    await take('camera');
+    await take(page, 'camera', language);
     await page.locator('[data-test=did] details summary').first().click();
     await page.locator('[data-test=did]').scrollIntoViewIfNeeded();
-    await take('camera-did');
+    await take(page, 'camera-did', language);
     await page.keyboard.press('5');
     await page.locator('[data-mark="camera pond"], [data-mark^="group "]').first().waitFor({ state: 'attached' });
     await publish(alert(Kind.PERSON_IN_WATER, Level.LEVEL_2), alert(Kind.EXPOSED_GARBAGE, Level.LEVEL_4));
     await page.locator('[data-mark^="alert "] .shape').first().waitFor();
     while ((await page.locator('[data-test=popup]').count()) > 0) await page.keyboard.press('x');
-    await take('map');
+    await take(page, 'map', language);
     await page.locator('[data-test=theme]').click();
-    await take('map-light');
+    await take(page, 'map-light', language);
     await page.keyboard.press('4');
     await row(page, 'pond').waitFor();
-    await take('cameras-light');
+    await take(page, 'cameras-light', language);
     await row(page, 'weir').getByRole('link').click();
     await page.locator('[data-test=rule]').first().waitFor({ timeout: 60_000 });
-    await take('camera-light');
+    await take(page, 'camera-light', language);
     expect(faults).toEqual([]);
     await context.close();
   },

@@ -1,14 +1,13 @@
 // All cases of any time: searched for, listed as far as somebody scrolls, opened, and put into a file. Statistics of them, and a wall screen.
 import { mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { createClient } from '@connectrpc/connect';
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { serious } from './axe';
 import { DeliveryStage, Kind, Level } from '../src/gen/xueliang/v1/alert_pb';
 import { CaseService, FalseAlarmReason } from '../src/gen/xueliang/v1/case_pb';
 import { DeliveryService } from '../src/gen/xueliang/v1/delivery_pb';
+import { LANGUAGES, take } from './pictures';
 import { CONSOLE, QUAY, SCREENSHOTS, SECURED, alert, clientOf, launch, live, open, publish, publishTo, signIn, type Desk } from './town';
 
 let browser: Browser;
@@ -165,37 +164,31 @@ test('a wall screen shows what is severe, says since when it is old, goes on by 
   await context.close();
 });
 
-const sizes = [{ width: 1366, height: 768 }, { width: 1920, height: 1080 }];
-
-test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, language }))))(
-  'past cases and statistics in $language at $size.width, without serious faults of accessibility',
-  async ({ size, language }) => {
-    const ana = await as('ana', '/history', size);
+test.for(LANGUAGES)(
+  'past cases and statistics in %s, without serious faults of accessibility',
+  async (language) => {
+    const ana = await as('ana', '/history');
     const { page } = ana;
-    const take = async (name: string): Promise<void> => {
-      expect((await serious(page)).join('\n'), name).toBe('');
-      await page.screenshot({ path: join(SCREENSHOTS, `${name}-${language}-${size.width}.png`) });
-    };
     if (language === 'en') await page.locator('[data-test=language]').click();
     await row(page, wrong.alertId).waitFor();
     while ((await page.locator('[data-test=popup]').count()) > 0) await page.keyboard.press('x');
-    await take('history');
+    await take(page, 'history', language);
     await row(page, wrong.alertId).click();
     await page.locator('[data-test=case-history] li').first().waitFor();
-    await take('history-case');
+    await take(page, 'history-case', language);
     await page.locator('[data-test=theme]').click();
-    await take('history-light');
+    await take(page, 'history-light', language);
     await page.keyboard.press('7');
     await page.locator('[data-part=time] table').waitFor();
-    await take('statistics-light');
+    await take(page, 'statistics-light', language);
     await page.locator('[data-test=theme]').click();
-    await take('statistics');
+    await take(page, 'statistics', language);
     await page.locator('[data-part=false]').scrollIntoViewIfNeeded();
-    await take('statistics-false');
+    await take(page, 'statistics-false', language);
     await page.locator('[data-test=to-wall]').click();
     await page.locator('[data-group=judge]').waitFor();
     await page.locator('[data-test=wall-live]').waitFor();
-    await take('wall');
+    await take(page, 'wall', language);
     await close(ana);
   },
 );

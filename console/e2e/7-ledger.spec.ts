@@ -1,7 +1,6 @@
 // The register, the log of accounts, and what leaves: before the town of simulated cameras, by accounts that were made for it.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { createClient, type Client } from '@connectrpc/connect';
 import { createGrpcWebTransport } from '@connectrpc/connect-web';
 import type { Browser, Page } from 'playwright-core';
@@ -11,7 +10,7 @@ import { AlertService, EvidenceKind } from '../src/gen/xueliang/v1/alert_pb';
 import { DisclosureService } from '../src/gen/xueliang/v1/disclosure_pb';
 import { CallReason, EvidenceService, Purpose } from '../src/gen/xueliang/v1/evidence_pb';
 import { stampIn } from '../src/zone';
-import { serious } from './axe';
+import { LANGUAGES, take } from './pictures';
 import { CONSOLE, PASSWORD, SCREENSHOTS, launch, open, untilItWorks, type Desk } from './town';
 
 /** Where nobody is asked who they are, whoever names nobody has all rights; accounts have their own here, too. */
@@ -230,27 +229,21 @@ test('who has no part in it is offered none of these pages, and by key comes to 
   await close(jan);
 });
 
-const sizes = [SIZE, { width: 1920, height: 1080 }];
-
-test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, language }))))(
-  'the register, the log of accounts and what leaves in $language at $size.width, without serious faults of accessibility',
-  async ({ size, language }) => {
+test.for(LANGUAGES)(
+  'the register, the log of accounts and what leaves in %s, without serious faults of accessibility',
+  async (language) => {
     const disclosure = createClient(DisclosureService, transport);
     await disclosure.prepareRelease({ alertId, kind: EvidenceKind.PREVIEW, reason: '提醒公众注意水域安全' });
     // Of all rights: what there is on these pages is all there.
-    const { page, context, faults } = await open(browser, '/register', size);
-    const take = async (name: string): Promise<void> => {
-      expect((await serious(page)).join('\n'), name).toBe('');
-      await page.screenshot({ path: join(SCREENSHOTS, `${name}-${language}-${size.width}.png`) });
-    };
+    const { page, context, faults } = await open(browser, '/register');
     await rows(page).first().waitFor({ timeout: 30_000 });
     if (language === 'en') await page.locator('[data-test=language]').click();
     await rows(page).first().click();
     await page.locator('[data-test=entry]').waitFor();
-    await take('register');
+    await take(page, 'register', language);
     await page.locator('[data-test=register-export]').click();
     await page.locator('#export-reason').waitFor();
-    await take('register-export');
+    await take(page, 'register-export', language);
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
     await page.keyboard.press('9');
@@ -258,24 +251,24 @@ test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, languag
     await rows(page).first().click();
     await page.locator('[data-test=account-after]').waitFor();
     await page.locator('[data-test=verify] summary').click();
-    await take('audit');
+    await take(page, 'audit', language);
     await page.keyboard.press('0');
     await rows(page).first().click();
     await page.locator('[data-test=own]').waitFor();
     await page.locator('[data-test=look]').click();
     await page.locator('[data-test=piece]').waitFor();
-    await take('releases');
+    await take(page, 'releases', language);
     await page.locator('[data-part=requests]').click();
     await rows(page).first().click();
     await page.locator('[data-test=steps] li').first().waitFor();
-    await take('requests');
+    await take(page, 'requests', language);
     await page.locator('[data-test=receive-open]').click();
     await page.locator('[data-test=receive]').waitFor();
-    await take('receive');
+    await take(page, 'receive', language);
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
     await page.locator('[data-test=theme]').click();
-    await take('requests-light');
+    await take(page, 'requests-light', language);
     expect(faults).toEqual([]);
     await context.close();
   },

@@ -10,7 +10,7 @@ import { Kind, Level, type Alert } from '../src/gen/xueliang/v1/alert_pb';
 import { FilingService } from '../src/gen/xueliang/v1/filing_pb';
 import { RetentionService } from '../src/gen/xueliang/v1/retention_pb';
 import { SilencePurpose, SuppressionService } from '../src/gen/xueliang/v1/suppression_pb';
-import { serious } from './axe';
+import { LANGUAGES, take } from './pictures';
 import { CONSOLE, PASSWORD, QUAY, SCREENSHOTS, alert, launch, open, publish, untilItWorks, type Desk } from './town';
 
 /** Where nobody is asked who they are, whoever names nobody has all rights; accounts have their own here, too. */
@@ -195,38 +195,32 @@ test('clearing what the register is narrowed by leaves nothing of what was just 
   await close(ada);
 });
 
-const sizes = [SIZE, { width: 1920, height: 1080 }];
-
-test.for(sizes.flatMap((size) => ['zh', 'en'].map((language) => ({ size, language }))))(
-  'the pages of compliance and the sheet in $language at $size.width',
-  async ({ size, language }) => {
-    const { page, context, faults } = await open(browser, '/compliance', size);
-    const take = async (name: string): Promise<void> => {
-      expect(await serious(page), name).toEqual([]);
-      await page.screenshot({ path: join(SCREENSHOTS, `${name}-${language}-${size.width}.png`) });
-    };
+test.for(LANGUAGES)(
+  'the pages of compliance and the sheet in %s',
+  async (language) => {
+    const { page, context, faults } = await open(browser, '/compliance');
     await page.locator('[data-test=retention] table').waitFor({ timeout: 30_000 });
     if (language === 'en') await page.locator('[data-test=language]').click();
-    await take('retention');
+    await take(page, 'retention', language);
     await page.locator('[data-part=holds]').click();
     await page.locator('[data-test=holds-all]').check();
     await rows(page).first().click();
-    await take('holds');
+    await take(page, 'holds', language);
     await page.locator('[data-test=hold-open]').click();
     await page.locator('#hold-reason').waitFor();
-    await take('hold');
+    await take(page, 'hold', language);
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
     await page.goto(`${CONSOLE}/compliance/points?show=all`);
     await rows(page).first().click();
     await page.locator('[data-test=point] h2').waitFor();
-    await take('points');
+    await take(page, 'points', language);
     await page.locator('[data-part=filings]').click();
     await rows(page).first().click();
-    await take('filings');
+    await take(page, 'filings', language);
     await page.keyboard.press('=');
     await page.locator('[data-test=sheet]').waitFor({ timeout: 30_000 });
-    await take('handover');
+    await take(page, 'handover', language);
     expect(faults).toEqual([]);
     await context.close();
   },
