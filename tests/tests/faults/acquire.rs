@@ -8,10 +8,10 @@ use xueliang_tests::cli;
 use super::*;
 
 const SESSIONS: u64 = 4;
-const CAMERAS: usize = 20;
+const CAMERAS: usize = 10;
 
 fn camera(n: usize) -> TestCamera {
-    let mut keys = "upstream = \"nvr\"\nacquire = \"patrol\"\npatrol_every = \"20s\"\n\
+    let mut keys = "upstream = \"nvr\"\nacquire = \"patrol\"\npatrol_every = \"10s\"\n\
                     health = [\"CAM_OFFLINE\", \"CAM_COVERED\"]\n"
         .to_owned();
     if n == 0 {

@@ -21,7 +21,6 @@ mod configuration;
 mod consoles;
 mod explain;
 mod media;
-mod plan;
 mod privacy;
 mod python;
 mod reconfiguration;

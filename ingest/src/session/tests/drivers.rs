@@ -39,54 +39,58 @@ fn pixels(units: &[AccessUnit]) -> Vec<Vec<u8>> {
     pictures.iter().map(rows).collect()
 }
 
+/// Two whole groups, so that no picture waits for one that is not compared.
+const COMPARED: usize = 40;
+
+fn compare(name: &str) {
+    let town = Town::of(camera(name));
+    let rigs =
+        [StreamSource::Gstreamer, StreamSource::Retina].map(|source| Rig::start(&town.url(), source, |_| {}));
+    // They begin with the same keyframe, or one group apart.
+    let [gstreamer, retina] =
+        rigs.map(|rig| rig.kept.until(name, |units| (units.len() >= COMPARED + 41).then(|| units.to_vec())));
+    let from = |units: &[AccessUnit], first: &AccessUnit| {
+        units
+            .iter()
+            .position(|unit| slices(unit) == slices(first))
+            .map(|at| units[at..at + COMPARED].to_vec())
+    };
+    let aligned = match from(&gstreamer, &retina[0]) {
+        Some(gstreamer) => (gstreamer, retina[..COMPARED].to_vec()),
+        None => {
+            let retina = from(&retina, &gstreamer[0]).expect("they overlap");
+            (gstreamer[..COMPARED].to_vec(), retina)
+        }
+    };
+    let (gstreamer, retina) = aligned;
+    for (a, b) in gstreamer.iter().zip(&retina) {
+        assert_eq!(slices(a), slices(b), "{name}: unit {} of GStreamer, {} of retina", a.seq, b.seq);
+        assert_eq!(a.keyframe, b.keyframe, "{name}: {}", a.seq);
+        if a.keyframe {
+            assert!(nal::survey(b.codec, &b.data).parameters, "{name}: {} decodes by itself", b.seq);
+        }
+    }
+    assert_eq!(gstreamer.iter().filter(|unit| unit.keyframe).count(), 2, "{name}: a group has 20 pictures");
+    // Retina's times are the camera's; GStreamer fits them to when they arrive.
+    let mut camera: Vec<_> = retina.iter().map(|unit| unit.pts_us.unwrap()).collect();
+    camera.sort_unstable();
+    assert!(
+        camera.windows(2).all(|pair| (99_999..=100_001).contains(&(pair[1] - pair[0]))),
+        "{name}: {camera:?}"
+    );
+    let (a, b) = (pixels(&gstreamer), pixels(&retina));
+    assert_eq!(a.len(), COMPARED, "{name}");
+    assert!(a == b, "{name}: the pictures differ");
+}
+
 #[test]
 fn both_drivers_give_the_same_units_keyframes_and_pictures_of_a_camera() {
-    /// Two whole groups, so that no picture waits for one that is not compared.
-    const COMPARED: usize = 40;
-    for name in ["vtest@10fps.h264", "vtest-bframes@10fps.h264", "vtest@10fps.h265"] {
-        let town = Town::of(camera(name));
-        let rigs = [StreamSource::Gstreamer, StreamSource::Retina]
-            .map(|source| Rig::start(&town.url(), source, |_| {}));
-        // They begin with the same keyframe, or one group apart.
-        let [gstreamer, retina] = rigs
-            .map(|rig| rig.kept.until(name, |units| (units.len() >= COMPARED + 41).then(|| units.to_vec())));
-        let from = |units: &[AccessUnit], first: &AccessUnit| {
-            units
-                .iter()
-                .position(|unit| slices(unit) == slices(first))
-                .map(|at| units[at..at + COMPARED].to_vec())
-        };
-        let aligned = match from(&gstreamer, &retina[0]) {
-            Some(gstreamer) => (gstreamer, retina[..COMPARED].to_vec()),
-            None => {
-                let retina = from(&retina, &gstreamer[0]).expect("they overlap");
-                (gstreamer[..COMPARED].to_vec(), retina)
-            }
-        };
-        let (gstreamer, retina) = aligned;
-        for (a, b) in gstreamer.iter().zip(&retina) {
-            assert_eq!(slices(a), slices(b), "{name}: unit {} of GStreamer, {} of retina", a.seq, b.seq);
-            assert_eq!(a.keyframe, b.keyframe, "{name}: {}", a.seq);
-            if a.keyframe {
-                assert!(nal::survey(b.codec, &b.data).parameters, "{name}: {} decodes by itself", b.seq);
-            }
+    // Side by side: each plays for eight seconds.
+    std::thread::scope(|all| {
+        for name in ["vtest@10fps.h264", "vtest-bframes@10fps.h264", "vtest@10fps.h265"] {
+            all.spawn(move || compare(name));
         }
-        assert_eq!(
-            gstreamer.iter().filter(|unit| unit.keyframe).count(),
-            2,
-            "{name}: a group has 20 pictures"
-        );
-        // Retina's times are the camera's; GStreamer fits them to when they arrive.
-        let mut camera: Vec<_> = retina.iter().map(|unit| unit.pts_us.unwrap()).collect();
-        camera.sort_unstable();
-        assert!(
-            camera.windows(2).all(|pair| (99_999..=100_001).contains(&(pair[1] - pair[0]))),
-            "{name}: {camera:?}"
-        );
-        let (a, b) = (pixels(&gstreamer), pixels(&retina));
-        assert_eq!(a.len(), COMPARED, "{name}");
-        assert!(a == b, "{name}: the pictures differ");
-    }
+    });
 }
 
 #[test]

@@ -1,14 +1,22 @@
 //! What `xueliang plan` says of a town is what the service does there.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::time::Duration;
+
 use serde_json::Value;
 use xueliang_base::{detection::Meaning, unit::Codec};
 use xueliang_server::plan::{
     Costs,
     costs::{Decode, Machine, ModelCost, Node, Pixels, Spread, Worker},
 };
-use xueliang_tests::{cli, histogram::Buckets};
+use xueliang_tests::{
+    Service, cli, clip,
+    histogram::Buckets,
+    service::{TestCamera, until},
+};
 
-use super::*;
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Looked at by keyframes: in time means every second one, or every one.
 const LANE: &str = r#"health = ["CAM_COVERED"]
