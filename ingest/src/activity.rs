@@ -137,7 +137,7 @@ pub struct Counters {
     pub moved_missed: u64,
     /// Lessons that nothing moved.
     pub still: u64,
-    /// Of these, those at whose moment the camera was woken.
+    /// Of these, those in whose stretch of 2 s up to them the camera was woken.
     pub still_woken: u64,
     /// Lessons for which no moment was held: too late, or while calibrating.
     pub lessons_unplaced: u64,
@@ -169,6 +169,8 @@ pub struct Activity {
     since: Option<Mono>,
     lessons: Lessons,
     moments: Moments,
+    /// The last moment of which a lesson said that something moved.
+    moved: Option<Mono>,
     counters: Counters,
 }
 
@@ -195,6 +197,7 @@ impl Activity {
             since: None,
             lessons: Lessons::new(recall),
             moments: Moments::new(),
+            moved: None,
             counters: Counters::default(),
         }
     }
@@ -207,21 +210,22 @@ impl Activity {
     /// more and is counted so. Give those of looks and glances that were due anyway: if only woken cameras taught, what
     /// was missed would never be learnt.
     pub fn teach(&mut self, lesson: Lesson, at: Mono) {
-        let Some((nearest, around)) = self.moments.around(at) else {
+        let Some(about) = self.moments.about(at, self.moved) else {
             self.counters.lessons_unplaced += 1;
             return;
         };
         match lesson {
             Lesson::Moved => {
+                self.moved = self.moved.max(Some(at));
                 self.counters.moved += 1;
-                self.counters.moved_missed += u64::from(!around.active);
+                self.counters.moved_missed += u64::from(!about.around.active);
             }
             Lesson::Still => {
                 self.counters.still += 1;
-                self.counters.still_woken += u64::from(nearest.active);
+                self.counters.still_woken += u64::from(about.before.active);
             }
         }
-        self.lessons.take(lesson, &nearest.excess, &around.excess);
+        self.lessons.take(lesson, &about);
     }
     /// How the encoder stands.
     pub fn state(&self) -> State {

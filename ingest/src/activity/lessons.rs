@@ -15,7 +15,7 @@ pub enum Lesson {
 
 pub(super) const FORMS: usize = SHAPES.len();
 
-const BINS: usize = 64;
+const BINS: usize = 60;
 const BINS_A_BIT: f32 = 8.0;
 const LOWEST: f32 = -2.0;
 /// Lessons that count: older ones fade.
@@ -30,9 +30,10 @@ const BETTER: f32 = 0.85;
 /// finds eight to ten of ten moved moments at constant quality, and at constant rate anything from one to ten.
 const UNTAUGHT: [f32; FORMS] = [0.25, 0.3, 0.4];
 
-/// Share of still moments that may wake: a camera whose noise wakes it all the time is looked at no sooner than others when
-/// something happens, and costs what a watched one does. Glances between floors see to what that misses.
-const FALSE_WAKES: f32 = 0.03;
+/// Share of still stretches that may wake: a camera whose noise wakes it all the time is looked at no sooner than others when
+/// something happens, and costs what a watched one does. Glances between floors see to what that misses. Stretches count and
+/// not moments: a camera that wakes at one moment in thirty wakes in every second or third stretch, and each wake is a look.
+const FALSE_WAKES: f32 = 0.08;
 
 /// What was taught about one camera, and how that bears on waking it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -45,8 +46,8 @@ pub struct Calibration {
     pub moved: f32,
     /// Lessons of stillness behind it, faded by age.
     pub still: f32,
-    /// Share of still moments at which it wakes all the same; `None` without lessons. Near 1 the signal is worth nothing
-    /// for this camera.
+    /// Share of stretches of 2 s up to a still moment in which it wakes all the same; `None` without lessons. Near 1 the
+    /// signal is worth nothing for this camera.
     pub false_wakes: Option<f32>,
     /// Probability that a moved moment exceeds a still one, 0.5 being chance; `None` without lessons of both kinds.
     pub auc: Option<f32>,
@@ -60,6 +61,8 @@ struct Scores {
     /// Highest around each moved moment: where the threshold must lie. Whether it wakes a little sooner or later makes
     /// no difference to a camera.
     reached: [f32; BINS],
+    /// Highest in the stretch up to each still moment: a wake anywhere in it is a look in vain.
+    strayed: [f32; BINS],
 }
 
 #[derive(Debug)]
@@ -90,7 +93,8 @@ fn lower_edge(bin: usize) -> f32 {
 impl Lessons {
     /// `recall` from 0.5 to 0.999.
     pub fn new(recall: f32) -> Self {
-        let none = Scores { moved: [0.0; BINS], still: [0.0; BINS], reached: [0.0; BINS] };
+        let none =
+            Scores { moved: [0.0; BINS], still: [0.0; BINS], reached: [0.0; BINS], strayed: [0.0; BINS] };
         Self {
             recall: recall.clamp(0.5, 0.999),
             scores: [none; FORMS],
@@ -111,19 +115,22 @@ impl Lessons {
     pub fn recall(&self) -> f32 {
         self.recall
     }
-    /// Takes a lesson, with the excess that each form had at its moment, and the highest around it.
-    pub fn take(&mut self, lesson: Lesson, at: &[f32; FORMS], around: &[f32; FORMS]) {
+    /// Takes a lesson, with the excess that each form had at its moment and about it.
+    pub fn take(&mut self, lesson: Lesson, about: &About) {
         let fade = 1.0 - 1.0 / KEPT;
         for (form, scores) in self.scores.iter_mut().enumerate() {
-            for kind in [&mut scores.moved, &mut scores.still, &mut scores.reached] {
+            for kind in [&mut scores.moved, &mut scores.still, &mut scores.reached, &mut scores.strayed] {
                 kind.iter_mut().for_each(|bin| *bin *= fade);
             }
             match lesson {
                 Lesson::Moved => {
-                    scores.moved[bin(at[form])] += 1.0;
-                    scores.reached[bin(around[form])] += 1.0;
+                    scores.moved[bin(about.nearest.excess[form])] += 1.0;
+                    scores.reached[bin(about.around.excess[form])] += 1.0;
                 }
-                Lesson::Still => scores.still[bin(at[form])] += 1.0,
+                Lesson::Still => {
+                    scores.still[bin(about.nearest.excess[form])] += 1.0;
+                    scores.strayed[bin(about.before.excess[form])] += 1.0;
+                }
             }
         }
         self.moved *= fade;
@@ -141,13 +148,13 @@ impl Lessons {
         }
         self.threshold = self.threshold_of(self.form).max(self.quiet_from(self.form));
     }
-    /// The lowest excess that no more than a few still moments exceed; the lowest of all while too few were seen to tell.
+    /// The lowest excess that no more than a few still stretches exceed; the lowest of all while too few were seen to tell.
     fn quiet_from(&self, form: usize) -> f32 {
         if self.still < ENOUGH {
             return LOWEST;
         }
         let mut above = 0.0;
-        for (at, bin) in self.scores[form].still.iter().enumerate().rev() {
+        for (at, bin) in self.scores[form].strayed.iter().enumerate().rev() {
             above += bin;
             if above > (FALSE_WAKES * self.still).max(0.1) {
                 return lower_edge(at + 1);
@@ -183,7 +190,7 @@ impl Lessons {
     }
     pub fn calibration(&self) -> Calibration {
         let scores = &self.scores[self.form];
-        let woken: f32 = scores.still[bin(self.threshold)..].iter().sum();
+        let woken: f32 = scores.strayed[bin(self.threshold)..].iter().sum();
         let any_still = self.still > 0.1;
         Calibration {
             threshold: self.threshold,
@@ -210,6 +217,19 @@ const MOMENTS: usize = 64;
 const APART_NS: u64 = 200_000_000;
 /// A lesson is about the moments no further from its own.
 const AROUND_NS: u64 = 400_000_000;
+/// One of stillness is about the moments of so long before, too: a usual distance of keyframes, and so of looks.
+const BEFORE_NS: u64 = 2_000_000_000;
+
+/// The moments that a lesson is about.
+#[derive(Debug)]
+pub(super) struct About {
+    /// The nearest.
+    pub nearest: Moment,
+    /// The highest of those around it.
+    pub around: Moment,
+    /// The highest of the stretch up to it.
+    pub before: Moment,
+}
 
 /// The last moments, oldest overwritten.
 #[derive(Debug)]
@@ -232,16 +252,31 @@ impl Moments {
         self.next = (self.next + 1) % MOMENTS;
         self.count = (self.count + 1).min(MOMENTS);
     }
-    /// The moment nearest to `at`, and the highest of those around it.
-    pub fn around(&self, at: Mono) -> Option<(Moment, Moment)> {
+    /// What a lesson about `at` is about; `None` where no moment is held that near. What `moved` before it is in no
+    /// still stretch.
+    pub fn about(&self, at: Mono, moved: Option<Mono>) -> Option<About> {
+        let held = &self.held[..self.count];
         let distance = |moment: &Moment| moment.at.0.abs_diff(at.0);
-        let around = self.held[..self.count].iter().filter(|moment| distance(moment) <= AROUND_NS);
-        let nearest = around.clone().min_by_key(|moment| distance(moment))?;
-        let highest = around.copied().reduce(|one, other| Moment {
-            at,
-            excess: std::array::from_fn(|form| one.excess[form].max(other.excess[form])),
-            active: one.active || other.active,
-        })?;
-        Some((*nearest, highest))
+        let near = |moment: &&Moment| distance(moment) <= AROUND_NS;
+        let nearest = *held.iter().filter(near).min_by_key(|moment| distance(moment))?;
+        let begins = moved
+            .map_or(0, |moved| moved.0 + AROUND_NS)
+            .max(at.0.saturating_sub(BEFORE_NS))
+            .min(nearest.at.0);
+        let stretch = |moment: &&Moment| (begins..=nearest.at.0).contains(&moment.at.0);
+        Some(About {
+            nearest,
+            around: highest(held.iter().filter(near), at),
+            before: highest(held.iter().filter(stretch), at),
+        })
     }
+}
+
+fn highest<'a>(moments: impl Iterator<Item = &'a Moment>, at: Mono) -> Moment {
+    let lowest = Moment { at, excess: [f32::MIN; FORMS], active: false };
+    moments.fold(lowest, |one, other| Moment {
+        at,
+        excess: std::array::from_fn(|form| one.excess[form].max(other.excess[form])),
+        active: one.active || other.active,
+    })
 }

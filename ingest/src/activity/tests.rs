@@ -312,6 +312,37 @@ fn noise_that_looks_have_told_apart_wakes_no_more() {
 }
 
 #[test]
+fn gusts_that_are_over_when_the_look_comes_are_told_apart_too_and_what_moved_is_not_taken_for_one() {
+    let gusts = |camera: &mut Camera, moved: bool| {
+        let mut woken = 0;
+        for _ in 0..60 {
+            camera.run(2, |_| (1000.0, 28));
+            woken += u32::from(camera.run(1, |_| (2200.0, 28)).awake > 0);
+            if moved {
+                let at = camera.at;
+                camera.activity.teach(Lesson::Moved, at);
+            }
+            camera.run(1, |_| (1000.0, 28));
+            let at = camera.at;
+            camera.activity.teach(Lesson::Still, at);
+        }
+        woken
+    };
+    let mut camera = Camera::new(10, 50);
+    let woken = [(); 3].map(|()| gusts(&mut camera, false));
+    assert!(woken[0] > 5 && woken[2] < 12, "{woken:?}");
+    let counters = camera.activity.counters();
+    assert!(counters.still_woken > 0 && counters.still_woken < counters.still / 3, "{counters:?}");
+    let moves = camera.run(3, |_| (9000.0, 28));
+    assert!(moves.first_s.is_some_and(|first| first < 0.5), "{moves:?}");
+
+    // Where the gust is what moved, that it stood a second before a still look is no reason to miss the next.
+    let mut camera = Camera::new(10, 50);
+    let woken = [(); 3].map(|()| gusts(&mut camera, true));
+    assert!(woken[2] > 55, "{woken:?}");
+}
+
+#[test]
 fn a_lesson_without_a_moment_is_counted_and_teaches_nothing() {
     let mut camera = Camera::new(10, 50);
     let early = camera.at;

@@ -151,13 +151,15 @@ async fn compared(
             let of = |all: &BTreeMap<(String, Kind), Vec<Lasted>>| {
                 all.get(&(case.id.to_owned(), kind)).cloned().unwrap_or_default()
             };
+            if case.nothing {
+                // No incident that could be missed.
+                false_alarms[0] += of(&reference).len();
+                false_alarms[1] += of(&found).len();
+                continue;
+            }
             let (into, allowed) = if moves(kind) { (&mut moving, MOVING) } else { (&mut states, STATES) };
             let allowed = i64::try_from(allowed.as_micros()).unwrap_or(i64::MAX);
             into.add(compare(&of(&reference), &of(&found), allowed, begin..end));
-            if case.nothing {
-                false_alarms[0] += of(&reference).len();
-                false_alarms[1] += of(&found).len();
-            }
         }
         for (what, matched, allowed) in [("moving", moving, MOVING), ("states", states, STATES)] {
             let name = format!("recall, {}, {}, {what}", case.shot.name(), encoding.name());
