@@ -39,3 +39,21 @@ test('what a camera is called is known to the session that asked, and to no othe
   await own;
   expect(placeOf(one).camera).toBe('camera of a');
 });
+
+test('of cases that are no longer at hand the oldest are forgotten, of those at hand none', async () => {
+  session.seat.value += 1;
+  const some = (from: number, many: number) =>
+    Array.from({ length: many }, (_, n) => create(CaseSchema, { subject: { alertId: `a${from + n}`, cameraId: 'c-1' } }));
+  const learn = async (cases: ReturnType<typeof some>): Promise<void> => {
+    const learned = learnPlaces(cases);
+    asked.at(-1)?.answer();
+    await learned;
+  };
+  const known = (all: ReturnType<typeof some>): number => all.filter((one) => placeOf(one).camera !== 'c-1').length;
+  const all = some(0, 1400);
+  for (let n = 200; n <= 1400; n += 200) await learn(all.slice(0, n));
+  expect(known(all), 'all are at hand').toBe(1400);
+  await learn(some(2000, 200));
+  expect(known(all)).toBe(1000);
+  expect(known(all.slice(0, 400)), 'the oldest are gone').toBe(0);
+});

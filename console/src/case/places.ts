@@ -15,8 +15,8 @@ export interface Where {
 
 /** Asked for at once. */
 const A_CALL = 200;
-/** Kept; beyond that the oldest go. */
-const MOST = 5000;
+/** Kept beside those of the cases at hand; beyond that the oldest go. */
+const MOST = 1000;
 
 const known = new Map<string, Where>();
 const asked = new Set<string>();
@@ -56,7 +56,9 @@ export async function learnPlaces(cases: readonly Case[]): Promise<void> {
       const { cameraName: camera, divisionName: division, address } = alert.place;
       known.set(alert.alertId, { camera, division, address });
     }
-    for (const id of [...asked].slice(0, Math.max(0, asked.size - MOST))) {
+    const atHand = new Set(ids);
+    const others = [...asked].filter((id) => !atHand.has(id));
+    for (const id of others.slice(0, Math.max(0, others.length - MOST))) {
       asked.delete(id);
       known.delete(id);
     }
