@@ -236,7 +236,7 @@ const TABLE: [Row; 43] = [
     Row(Kind::AnalyzerDown, 8401, "ANALYZER_DOWN", "分析节点/模型异常", "analysis node or model down", Class::Device, 3),
     Row(Kind::CoverageGap, 8402, "COVERAGE_GAP", "布防覆盖不足", "coverage below its floor", Class::Device, 3),
     Row(Kind::ExternalAlarm, 9001, "EXTERNAL_ALARM", "外部平台告警", "external alarm", Class::Event, 4),
-    Row(Kind::ExternalUnprocessed, 9002, "EXTERNAL_UNPROCESSED", "外部(按策略不处理)", "external, not processed by policy", Class::Event, 4),
+    Row(Kind::ExternalUnprocessed, 9002, "EXTERNAL_UNPROCESSED", "外部（按策略不处理）", "external, not processed by policy", Class::Event, 4),
     Row(Kind::ManualReport, 9101, "MANUAL_REPORT", "人工巡屏上报", "manual report", Class::Event, 4),
 ];
 

@@ -219,7 +219,7 @@ test('by keys alone: a zone is drawn, a corner moved, a rule added, tuned and pu
   expect(await page.locator('[data-rule=zone_intrusion]').textContent()).toContain('通常 30 秒');
   const { configRevision } = await rules.getCameraRules({ cameraId: 'square' });
   const said = await goLive(page, '键盘试设');
-  expect(said).toMatch(/已生效:配置版本 \d+/);
+  expect(said).toMatch(/已生效：配置版本 \d+/);
   const now = await rules.getCameraRules({ cameraId: 'square' });
   expect(now.configRevision).toBeGreaterThan(configRevision);
   expect(said).toContain(String(now.configRevision));

@@ -273,7 +273,7 @@ test('at any other camera a drill begins at the record, and says that no camera 
   const { page } = dora;
   await page.locator('#drill-camera option[value=weir]').waitFor({ state: 'attached' });
   await page.locator('#drill-camera').selectOption('weir');
-  await page.locator('[data-test=drill-proves]', { hasText: '不能证明:摄像机' }).waitFor();
+  await page.locator('[data-test=drill-proves]', { hasText: '不能证明：摄像机' }).waitFor();
   const start = page.locator('[data-test=start-drill]');
   // One begins in a minute.
   await expect.poll(async () => {

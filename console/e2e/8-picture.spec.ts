@@ -69,7 +69,7 @@ test('the picture now is opened by a key, tells its age, is registered once, and
   const shown = page.locator('[data-test=now] img');
   const width = await shown.evaluate((image: HTMLImageElement) => image.decode().then(() => image.naturalWidth));
   expect(width).toBe(640);
-  expect(await page.locator('[data-test=age]').textContent()).toMatch(/\d\d:\d\d:\d\d 的画面,\d+\.\d 秒前/);
+  expect(await page.locator('[data-test=age]').textContent()).toMatch(/\d\d:\d\d:\d\d 的画面，\d+\.\d 秒前/);
   const first = await shown.getAttribute('src');
   await expect.poll(() => shown.getAttribute('src'), { timeout: PICTURE_PATIENCE_MS }).not.toBe(first);
   const entries = await opened(alertId);

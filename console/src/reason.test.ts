@@ -18,7 +18,7 @@ beforeAll(async () => {
 test('in Chinese a failure is told by its kind, and the words of the service are marked as such', () => {
   speak('zh');
   const told = (code: Code, words = 'there is no alert 7'): string => reason(new ConnectError(words, code));
-  expect(told(Code.NotFound)).toBe('没有找到(服务原话:there is no alert 7)');
+  expect(told(Code.NotFound)).toBe('没有找到（服务原话：there is no alert 7）');
   expect(told(Code.InvalidArgument)).toMatch(/^填写有误/);
   expect(told(Code.PermissionDenied)).toMatch(/^无权/);
   expect(told(Code.Unavailable)).toMatch(/^服务暂不可用/);

@@ -16,5 +16,5 @@ test('what helps is completed by one that is not yet named', () => {
   expect(completions('网', units)).toEqual(units);
   expect(completions('网格站 ', units)).toEqual(['网格站 水务站', '网格站 消防大队']);
   expect(completions('网格站、水', units)).toEqual(['网格站、水务站', '网格站、消防大队']);
-  expect(written(' 网格站、 水务站,')).toEqual(['网格站', '水务站']);
+  expect(written(' 网格站、 水务站，')).toEqual(['网格站', '水务站']);
 });

@@ -22,7 +22,7 @@ export async function knownUnits(): Promise<string[]> {
 }
 
 /** What units are written with between them. */
-const BETWEEN = /[\s,,、]+/;
+const BETWEEN = /[\s,，、]+/;
 
 /** The units of a text. */
 export function written(text: string): string[] {

@@ -71,6 +71,7 @@ export const enCase: CaseMessages = {
     byRuleNumber: 'Duty rule #{id}',
     noRule: 'No duty rule holds: name the leading unit',
     limits: 'Limits',
+    officeOnly: 'office minutes and working days run in office hours only',
     calls: 'Told in turn when late',
     onDuty: 'On duty',
     nobody: 'Nobody stands on the roster now',

@@ -1,15 +1,15 @@
 // 实时画面的文字;The texts of pictures of the moment.
 export const zh = {
   now: '实时画面',
-  alt: '{camera} 的实时画面(脱敏)',
+  alt: '{camera} 的实时画面（脱敏）',
   opening: '正在取得画面',
-  age: '{time} 的画面,{age}前',
+  age: '{time} 的画面，{age}前',
   seconds: '{n} 秒',
-  late: '暂时没有新画面:{reason}',
+  late: '暂时没有新画面：{reason}',
   again: '重新查看',
   end: '结束',
   left: '剩余 {time}',
-  leftHint: '一次查看最长 5 分钟,到时重新打开',
+  leftHint: '一次查看最长 5 分钟，到时重新打开',
   registered: '本次查看已登记',
   place: '查看哪个点位',
   own: '本点位',
@@ -18,8 +18,8 @@ export const zh = {
   next: '下一个点位',
   none: '{n} 米内没有其他点位',
   off: '未开放附近点位',
-  over: '告警已结束超过 2 分钟,不再提供附近点位的画面',
-  coarse: '附近点位的画面整体模糊,只在告警期间提供',
+  over: '告警已结束超过 2 分钟，不再提供附近点位的画面',
+  coarse: '附近点位的画面整体模糊，只在告警期间提供',
   quiet: '无信号',
 };
 export const en: typeof zh = {

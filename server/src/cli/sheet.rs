@@ -137,7 +137,7 @@ async fn ask(reach: &Reach, config: &Config, what: What, lang: Language) -> anyh
                 camera.into_iter().collect()
             };
             let filed = asked.filed(&cameras.into_iter().collect::<Vec<_>>(), &number, on).await?;
-            Ok(lang.of("已登记备案点位: ", "points noted as filed: ").to_owned() + &format!("{filed}\n"))
+            Ok(lang.of("已登记备案点位：", "points noted as filed: ").to_owned() + &format!("{filed}\n"))
         }
         What::Retention { from, to, .. } => {
             let facts = asked.retention(config, from, to).await?;

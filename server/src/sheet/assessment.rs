@@ -20,11 +20,11 @@ pub fn sheet(config: &Config, models: &[Model], lang: Language) -> String {
     let open = lang.of("〔待填写〕", "[to be written]");
     let mut text = format!(
         "# {}: {}\n\n",
-        lang.of("个人信息保护影响评估(模板)", "Impact assessment on personal information (template)"),
+        lang.of("个人信息保护影响评估（模板）", "Impact assessment on personal information (template)"),
         config.site
     );
     text += lang.of(
-        "依据《个人信息保护法》第55、56条。表格与清单由配置生成,〔待填写〕由评估人填写;评估报告和处理情况记录至少保存三年。\n\n",
+        "依据《个人信息保护法》第55、56条。表格与清单由配置生成，〔待填写〕由评估人填写；评估报告和处理情况记录至少保存三年。\n\n",
         "By the Personal Information Protection Law, Arts 55 and 56. Tables and lists are made from the configuration; what is \
          [to be written] is the assessor's. The report and the records of processing are kept for three years at least.\n\n",
     );
@@ -68,12 +68,12 @@ fn purpose(config: &Config, lang: Language) -> String {
     }
     let mut text = lang
         .of(
-            "目的仅限维护公共安全(第26条):对公共区域的火情、堵塞、涉水、拥挤等事件告警。不识别个人,不用于其他目的。\n\n",
+            "目的仅限维护公共安全（第26条）：对公共区域的火情、堵塞、涉水、拥挤等事件告警。不识别个人，不用于其他目的。\n\n",
             "The purpose is public safety alone (Art. 26): alerts about fire, blocked ways, water, crowding and the like in \
              public places. Nobody is identified, and it serves no other purpose.\n\n",
         )
         .to_owned();
-    text += &head(&[lang.of("设置依据(条例)", "legal basis (Order 799)"), lang.of("点位数", "points")]);
+    text += &head(&[lang.of("设置依据（条例）", "legal basis (Order 799)"), lang.of("点位数", "points")]);
     for (basis, count) in bases {
         let basis = if basis == "-" { lang.of("未登记", "not known") } else { basis };
         text += &row([basis, &count.to_string()]);
@@ -116,8 +116,8 @@ fn content(config: &Config, models: &[Model], lang: Language) -> String {
         );
     }
     text += lang.of(
-        "- 图像:脱敏截图与预览(人脸、车牌区域像素化,失败则不提供),原始片段须有权限、事由并登记后方可调阅。\n\
-         - 不处理:人脸特征、身份、号牌、行踪轨迹等敏感个人信息(第28条)。\n",
+        "- 图像：脱敏截图与预览（人脸、车牌区域像素化，失败则不提供），原始片段须有权限、事由并登记后方可调阅。\n\
+         - 不处理：人脸特征、身份、号牌、行踪轨迹等敏感个人信息（第28条）。\n",
         "- Pictures: redacted stills and previews (heads and plates pixelated; none where that fails). Originals are opened \
          past a right, a reason and an entry in the register.\n\
          - Not processed: faces, identity, plates, whereabouts or other sensitive personal information (Art. 28).\n",
@@ -141,7 +141,7 @@ fn kept(config: &Config, lang: Language) -> String {
         &days.max(90).to_string(),
     ]);
     text += lang.of(
-        "\n到期后自动删除并出具删除证明;法律保全期间不删除。录像由录像机留存,不在本系统内。\n",
+        "\n到期后自动删除并出具删除证明；法律保全期间不删除。录像由录像机留存，不在本系统内。\n",
         "\nIt is deleted when its time is over, with a certificate; never while it is held. What recorders keep is not in this system.\n",
     );
     text
@@ -149,7 +149,7 @@ fn kept(config: &Config, lang: Language) -> String {
 
 fn access(config: &Config, lang: Language) -> String {
     let mut text = lang
-        .of("权限按角色、区划和点位类型限定,每次调阅原始图像均须登记。\n\n", "Access is bound by role, division and class of point; each opening of an original is registered.\n\n")
+        .of("权限按角色、区划和点位类型限定，每次调阅原始图像均须登记。\n\n", "Access is bound by role, division and class of point; each opening of an original is registered.\n\n")
         .to_owned();
     text += &head(&[lang.of("角色", "role"), lang.of("权限", "rights")]);
     for role in Role::ALL {
@@ -163,12 +163,12 @@ fn access(config: &Config, lang: Language) -> String {
         if signed_in {
             lang.of("是", "yes")
         } else {
-            lang.of("否(仅限本机演示)", "no (demonstrations on this machine only)")
+            lang.of("否（仅限本机演示）", "no (demonstrations on this machine only)")
         },
         if config.api.tls.is_some() {
             lang.of("是", "yes")
         } else {
-            lang.of("否(仅本机可连接)", "no (this machine alone connects)")
+            lang.of("否（仅本机可连接）", "no (this machine alone connects)")
         }
     );
     text
@@ -192,7 +192,7 @@ fn receivers(config: &Config, lang: Language) -> String {
         text += &row([
             publisher.name.as_str(),
             "-",
-            lang.of("向本系统报送告警,不接收", "publishes alerts here, receives none"),
+            lang.of("向本系统报送告警，不接收", "publishes alerts here, receives none"),
         ]);
     }
     text
@@ -200,7 +200,7 @@ fn receivers(config: &Config, lang: Language) -> String {
 
 fn risks(lang: Language) -> String {
     lang.of(
-        "- 误报使无关人员受到打扰:所有告警由人研判后处置。\n- 图像泄露:默认脱敏,原始图像调阅有登记、可追溯。\n- 模型偏差:见能力声明中的实测数据。\n",
+        "- 误报使无关人员受到打扰：所有告警由人研判后处置。\n- 图像泄露：默认脱敏，原始图像调阅有登记、可追溯。\n- 模型偏差：见能力声明中的实测数据。\n",
         "- False alarms trouble people: each alert is judged by somebody before anyone acts.\n- Pictures leak: they are redacted \
          by default, and each opening of an original can be traced.\n- Models err unevenly: see what was measured, in the \
          capability statement.\n",
@@ -212,7 +212,7 @@ fn measures(config: &Config, lang: Language) -> String {
     let sealed = config.audit.heads.is_some();
     let mut text = lang
         .of(
-            "- 审计与调用登记为哈希链,只增不改,可核验。\n- 系统、安全、审计三员互斥,均无证据权限。\n- 责任人联系方式加密存储、默认脱敏显示。\n",
+            "- 审计与调用登记为哈希链，只增不改，可核验。\n- 系统、安全、审计三员互斥，均无证据权限。\n- 责任人联系方式加密存储、默认脱敏显示。\n",
             "- Audit and register are a hash chain, append-only and verifiable.\n- The administrators of system, security and \
              audit exclude each other and have no right on evidence.\n- Contacts of custodians are encrypted and shown masked.\n",
         )

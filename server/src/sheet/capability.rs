@@ -12,18 +12,18 @@ use super::{head, row};
 /// What no option of the product changes.
 const NEVER: [(&str, &str); 7] = [
     (
-        "识别或再识别任何人:不处理人脸、步态、衣着等个人特征",
+        "识别或再识别任何人：不处理人脸、步态、衣着等个人特征",
         "identify or re-identify anyone: no faces, gait, clothing or other attributes",
     ),
     ("识别机动车号牌", "read number plates"),
     (
-        "跨摄像机跟踪人员或车辆,或保存其轨迹",
+        "跨摄像机跟踪人员或车辆，或保存其轨迹",
         "follow persons or vehicles across cameras, or keep where they went",
     ),
     ("与任何名单比对", "match against any list"),
     ("对人员、工作人员或居民评分、排名", "score or rank persons, workers or residents"),
     (
-        "仅因人员出现或停留而告警(已声明的危险区域除外)",
+        "仅因人员出现或停留而告警（已声明的危险区域除外）",
         "raise an alert for a person's mere presence or stay outside a declared hazard",
     ),
     ("以图搜图、以图搜人", "search by picture"),
@@ -33,8 +33,8 @@ const NEVER: [(&str, &str); 7] = [
 pub fn sheet(site: &str, models: &[Model], lang: Language) -> String {
     let mut text = format!("# {}: {site}\n\n", lang.of("系统能力声明", "Capability statement"));
     text += lang.of(
-        "本系统只对事件告警,从不识别个人。下列各项不由设置决定,也无法通过设置开启;加载器拒绝带有人脸、号牌、属性或再识别输出的模型,\
-         数据结构中没有记录被观察者的字段。加载器按清单判断,无法发现被故意错误标注的模型。\n\n",
+        "本系统只对事件告警，从不识别个人。下列各项不由设置决定，也无法通过设置开启；加载器拒绝带有人脸、号牌、属性或再识别输出的模型，\
+         数据结构中没有记录被观察者的字段。加载器按清单判断，无法发现被故意错误标注的模型。\n\n",
         "The system flags events, never people. What follows is no setting and cannot be switched on: the loader refuses \
          models with outputs for faces, plates, attributes or re-identification, and no table has a field for an observed \
          person. The loader judges by manifests; a model that was labelled wrongly on purpose is not found out.\n\n",

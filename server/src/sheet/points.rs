@@ -90,19 +90,19 @@ fn note(point: &FiledPoint, lang: Language) -> String {
     let facts = point.facts.clone().unwrap_or_default();
     let mut notes = Vec::new();
     if point.days_left.is_some_and(|days| days < 0) {
-        notes.push(lang.of("逾期未备案(第14条)", "filing is overdue (Art. 14)"));
+        notes.push(lang.of("逾期未备案（第14条）", "filing is overdue (Art. 14)"));
     }
     if (1..LEAST_DAYS).contains(&facts.recorded_days) {
-        notes.push(lang.of("录像保存不足30天(第17条)", "recorded for less than 30 days (Art. 17)"));
+        notes.push(lang.of("录像保存不足30天（第17条）", "recorded for less than 30 days (Art. 17)"));
     }
     if facts.key_point && (1..90).contains(&facts.recorded_days) {
         notes.push(lang.of(
-            "重点目标录像保存不足90天(反恐怖主义法第32条)",
+            "重点目标录像保存不足90天（反恐怖主义法第32条）",
             "a key point is recorded for less than 90 days (Counter-Terrorism Law, Art. 32)",
         ));
     }
     if facts.sign_since.is_empty() && point.status() != FilingStatus::Removed {
-        notes.push(lang.of("未设提示标识(第13条)", "there is no sign (Art. 13)"));
+        notes.push(lang.of("未设提示标识（第13条）", "there is no sign (Art. 13)"));
     }
     notes.join(lang.of(";", "; "))
 }

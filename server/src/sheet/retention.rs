@@ -35,7 +35,7 @@ pub fn sheet(facts: &Facts, lang: Language) -> String {
     let number = |number: u64| number.to_string();
     for (zh, en, value) in [
         (
-            "证据最短留存天数(第17条,不少于30天)",
+            "证据最短留存天数（第17条，不少于30天）",
             "days kept at least (Art. 17: 30 or more)",
             number(retention.keep_days.into()),
         ),
@@ -94,7 +94,7 @@ pub fn sheet(facts: &Facts, lang: Language) -> String {
     }
     if *more {
         text += lang.of(
-            "\n更早的证明未列出,可按时间范围另行导出(`--from`、`--to`)。\n",
+            "\n更早的证明未列出，可按时间范围另行导出（`--from`、`--to`）。\n",
             "\nThere are older ones: name a stretch of time (`--from`, `--to`).\n",
         );
     }

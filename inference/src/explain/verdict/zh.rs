@@ -22,15 +22,15 @@ pub(super) fn text(explained: &Explained, rule: &ExplainedRule, kind: VerdictKin
         VerdictKind::CannotSay if rule.said.iter().all(|stretch| stretch.what == Said::Nothing) => {
             words.nothing()
         }
-        VerdictKind::CannotSay => format!("就记录所及没有告警:{}", words.not_seen()),
-        VerdictKind::NotSeen => format!("没有告警:{}", words.not_seen()),
+        VerdictKind::CannotSay => format!("就记录所及没有告警：{}", words.not_seen()),
+        VerdictKind::NotSeen => format!("没有告警：{}", words.not_seen()),
     };
     if matches!(kind, VerdictKind::NotConfirmed | VerdictKind::Cooldown) && unwatched(&rule.said).is_some() {
-        text.push_str(&format!(";另外,{}", words.blind()));
+        text.push_str(&format!("；另外，{}", words.blind()));
     }
     if begins_later {
         let begins = explained.times.tell(explained.known.0);
-        text.push_str(&format!(";{begins} 之前无从得知:记录从那时开始"));
+        text.push_str(&format!("；{begins} 之前无从得知：记录从那时开始"));
     }
     text
 }
@@ -52,16 +52,16 @@ impl Words<'_> {
     fn alert(&self, first: &ExplainedIncident) -> String {
         let started = first.started.time_of_day(&self.explained.times.zone);
         let mut text = match first.raised.filter(|raised| *raised >= self.explained.known.0) {
-            Some(raised) => format!("{} 告警:自 {started} 起{}", self.at(raised), self.thing()),
-            None => format!("此前已告警:自 {started} 起{}", self.thing()),
+            Some(raised) => format!("{} 告警：自 {started} 起{}", self.at(raised), self.thing()),
+            None => format!("此前已告警：自 {started} 起{}", self.thing()),
         };
         match first.resolved.filter(|(at, _)| *at < self.explained.known.1) {
-            Some((at, _)) => text.push_str(&format!(",{} 解除", self.at(at))),
-            None => text.push_str(",到最后仍在持续"),
+            Some((at, _)) => text.push_str(&format!("，{} 解除", self.at(at))),
+            None => text.push_str("，到最后仍在持续"),
         }
         let more = self.rule.incidents.len() - 1;
         if more > 0 {
-            text.push_str(&format!(";另有 {more} 条"));
+            text.push_str(&format!("；另有 {more} 条"));
         }
         text
     }
@@ -69,7 +69,7 @@ impl Words<'_> {
     fn cooldown(&self, at: Mono) -> String {
         let cooldown = seconds(self.rule.timing.cooldown);
         format!(
-            "没有新告警:{} 时确认{},但在本规则上一条告警结束后的 {cooldown}冷却期内,期间不再告警",
+            "没有新告警：{} 时确认{}，但在本规则上一条告警结束后的 {cooldown}冷却期内，期间不再告警",
             self.at(at),
             self.thing()
         )
@@ -77,47 +77,47 @@ impl Words<'_> {
 
     fn not_confirmed(&self) -> String {
         let (seen, looks) = (self.rule.seen, self.rule.seen + self.rule.not_seen);
-        let mut text = format!("没有告警:{looks} 次查看中有 {seen} 次看到{}", self.thing());
+        let mut text = format!("没有告警：{looks} 次查看中有 {seen} 次看到{}", self.thing());
         let dwell = seconds(self.rule.timing.dwell);
         match self.rule.nearest {
             Some(nearest) => match nearest.share {
                 Some(share) if nearest.watched < self.rule.timing.dwell => text.push_str(&format!(
-                    ",占所看 {dwell}以上时间的 {:.0} %,达到 {:.0} % 才确认",
+                    "，占所看 {dwell}以上时间的 {:.0} %，达到 {:.0} % 才确认",
                     share * 100.0,
                     f64::from(self.rule.timing.seen_share) * 100.0
                 )),
                 _ => text.push_str(&format!(
-                    ",至 {} 持续 {},满 {dwell}才确认",
+                    "，至 {} 持续 {}，满 {dwell}才确认",
                     self.at(nearest.at),
                     seconds(nearest.watched.min(self.rule.timing.dwell))
                 )),
             },
-            None => text.push_str(&format!(",没有持续到确认所需的 {dwell}")),
+            None => text.push_str(&format!("，没有持续到确认所需的 {dwell}")),
         }
         text
     }
 
     fn nothing(&self) -> String {
         match self.rule.untold {
-            0 => "无法判断:还没有任何查看与本规则有关".to_owned(),
+            0 => "无法判断：还没有任何查看与本规则有关".to_owned(),
             looks if self.rule.rule.condition.meanings().is_empty() => {
-                format!("无法判断:{looks} 次查看时还没有可供比对的画面")
+                format!("无法判断：{looks} 次查看时还没有可供比对的画面")
             }
-            looks => format!("无法判断:{looks} 次查看都没有运行本规则所需的模型"),
+            looks => format!("无法判断：{looks} 次查看都没有运行本规则所需的模型"),
         }
     }
 
     fn could_not_look(&self) -> String {
         let blind = self.blind() + &self.glances();
         match self.rule.not_seen {
-            0 => format!("没有告警:{blind};期间一次也没有看,因此不能下结论"),
-            looks => format!("没有告警:{blind};其余 {looks} 次查看均未看到{}", self.missed()),
+            0 => format!("没有告警：{blind}；期间一次也没有看，因此不能下结论"),
+            looks => format!("没有告警：{blind}；其余 {looks} 次查看均未看到{}", self.missed()),
         }
     }
 
     fn not_seen(&self) -> String {
         let apart = self.rule.longest_gap.map_or(Duration::ZERO, |(from, to)| to.since(from));
-        format!("{} 次查看均未看到,间隔最长 {}{}", self.rule.not_seen, seconds(apart), self.missed())
+        format!("{} 次查看均未看到，间隔最长 {}{}", self.rule.not_seen, seconds(apart), self.missed())
     }
 
     fn glances(&self) -> String {
@@ -132,7 +132,7 @@ impl Words<'_> {
             0 => "没有发现需要细看的变化".to_owned(),
             looks => format!("{looks} 个画面使其转入值守"),
         };
-        format!("(粗看 {count} 次,最后一次在 {};{woke})", self.at(last))
+        format!("（粗看 {count} 次，最后一次在 {}；{woke}）", self.at(last))
     }
 
     fn missed(&self) -> String {
@@ -140,15 +140,15 @@ impl Words<'_> {
         for one in &self.rule.missed {
             let (best, needed) = (one.best, one.needed);
             text.push_str(&match one.kind {
-                ThresholdKind::Score => format!(";置信度最高 {best:.2},需要 {needed:.2}"),
-                ThresholdKind::DensityPerM2 => format!(";密度最高每平方米 {best:.2},需要 {needed:.2}"),
-                ThresholdKind::MeanLuma => format!(";亮度最低 {best:.0},低于 {needed:.0} 才算过暗"),
-                ThresholdKind::ViewMatch => format!(";画面相似度最低 {best:.2},低于 {needed:.2} 才算转向"),
+                ThresholdKind::Score => format!("；置信度最高 {best:.2}，需要 {needed:.2}"),
+                ThresholdKind::DensityPerM2 => format!("；密度最高每平方米 {best:.2}，需要 {needed:.2}"),
+                ThresholdKind::MeanLuma => format!("；亮度最低 {best:.0}，低于 {needed:.0} 才算过暗"),
+                ThresholdKind::ViewMatch => format!("；画面相似度最低 {best:.2}，低于 {needed:.2} 才算转向"),
                 _ => String::new(),
             });
         }
         if self.rule.elsewhere > 0 {
-            text.push_str(&format!(";{} 次在区域之外看到", self.rule.elsewhere));
+            text.push_str(&format!("；{} 次在区域之外看到", self.rule.elsewhere));
         }
         text
     }
@@ -168,7 +168,7 @@ impl Words<'_> {
                 many => {
                     let longest = many.iter().max_by_key(|part| part.lasts()).map(|one| span(one));
                     let longest = longest.unwrap_or_default();
-                    format!("{cause} {} 次,共 {},最长一次 {longest}", many.len(), seconds(lasted))
+                    format!("{cause} {} 次，共 {}，最长一次 {longest}", many.len(), seconds(lasted))
                 }
             })
             .collect();
