@@ -73,6 +73,8 @@ async function hand(page: Page): Promise<{ click: (x: number, y: number) => Prom
 
 /** A zone over most of the picture, where people walk. */
 async function draw(page: Page): Promise<void> {
+  // What pops up lies above the picture.
+  while ((await page.locator('[data-test=popup]').count()) > 0) await page.keyboard.press('x');
   const { click } = await hand(page);
   await page.keyboard.press('n');
   for (const [x, y] of [[0.1, 0.15], [0.9, 0.15], [0.9, 0.9], [0.1, 0.9]] as const) await click(x, y);

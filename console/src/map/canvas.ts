@@ -41,6 +41,7 @@ const NEAR_ZOOM = 16;
 export class Canvas {
   readonly #map: L.Map;
   #popup: L.Popup | undefined;
+  readonly #moved: () => void;
   readonly #marks = new Map<string, { marker: L.Marker; mark: Mark }>();
 
   constructor(element: HTMLElement, maxZoom: number, moved: () => void) {
@@ -57,6 +58,7 @@ export class Canvas {
     L.control.scale({ imperial: false, position: 'bottomleft' }).addTo(this.#map);
     this.#map.setView(NOWHERE, NOWHERE_ZOOM);
     this.#map.on('moveend zoomend resize', moved);
+    this.#moved = moved;
   }
 
   /** Lays a map below, and tells when none of its tiles can be had. */
@@ -170,6 +172,8 @@ export class Canvas {
   }
 
   remove(): void {
+    // The end of a resize is told 200 ms after it, also of a map that is gone by then.
+    this.#map.off('moveend zoomend resize', this.#moved);
     this.#map.remove();
   }
 }
