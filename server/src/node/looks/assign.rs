@@ -78,14 +78,15 @@ impl Looks {
         let gone: Vec<CameraId> =
             self.cameras.keys().filter(|id| !cells.contains_key(*id)).cloned().collect();
         for id in gone {
-            if let Some(mut running) = self.cameras.remove(&id) {
-                let edges = running.analyst.retire(now);
-                running.cell.clear(Skipped::Removed);
-                self.attention.remove_camera(&id);
-                self.unfollow(&id);
-                self.emit(&id, edges, Vec::new(), now, None);
-                self.end_gap(&id, now, Resolution::RuleRemoved);
-            }
+            let Some(running) = self.cameras.get_mut(&id) else { continue };
+            let edges = running.analyst.retire(now);
+            running.cell.clear(Skipped::Removed);
+            // While it is known whether it is one of drills.
+            self.emit(&id, edges, Vec::new(), now, None);
+            self.end_gap(&id, now, Resolution::RuleRemoved);
+            self.cameras.remove(&id);
+            self.attention.remove_camera(&id);
+            self.unfollow(&id);
         }
         self.revision = revision;
         self.timezone.clone_from(&config.timezone);

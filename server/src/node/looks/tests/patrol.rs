@@ -193,3 +193,26 @@ async fn a_drill_camera_s_incidents_end_with_its_drill_and_the_next_drill_begins
     }
     assert!(stage.facts.borrow().cameras[&id()].coverage.is_empty(), "it covers nothing of the town");
 }
+
+#[tokio::test]
+async fn all_that_is_told_of_a_drill_camera_is_told_as_of_one_until_it_is_gone() {
+    for drill in [true, false] {
+        let mut stage = Stage::new();
+        stage.ready();
+        let config = taken(&format!("acquire = \"on-request\"\ndrill = {drill}"));
+        let cell = stage.cell(&config);
+        stage.configure(&config, &cell, Vec::new());
+        cell.note(|noted| noted.acquire = Acquire::Continuous);
+        stage.signal(&cell, Signal::Streaming);
+        stage.tick(1.0);
+        for _ in 0..8 {
+            stage.look(&cell, 0.5, 1).await;
+        }
+        let raised = stage.changes.try_recv().unwrap();
+        assert!(matches!(raised.edge, Edge::Raised(_)) && raised.drill == drill);
+        let nothing = Arc::new(Config { cameras: Vec::new(), ..(*config).clone() });
+        stage.configure(&nothing, &cell, Vec::new());
+        let ended = stage.changes.try_recv().unwrap();
+        assert!(matches!(ended.edge, Edge::Resolved(_, Resolution::RuleRemoved)) && ended.drill == drill);
+    }
+}
