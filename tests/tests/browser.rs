@@ -13,7 +13,7 @@ use tokio::{
 };
 use xueliang_tests::{
     Service, clip,
-    service::{TestCamera, command, repository, until},
+    service::{BUSY_ZONE, TestCamera, command, repository, until},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -32,17 +32,9 @@ zone = "bank"
 /// Beside it, and nobody has said where exactly.
 const PARK: &str = "address = \"塘边路 1 号\"\n";
 
-/// Somebody walks through it all the time, in drills.
-const PLAY: &str = r#"acquire = "on-request"
-drill = true
-[[camera.zone]]
-id = "pit"
-polygon = [[0.62, 0.40], [0.90, 0.40], [0.90, 0.74], [0.62, 0.74]]
-[[camera.rule]]
-kind = "ZONE_INTRUSION"
-zone = "pit"
-cooldown = "5m"
-"#;
+/// Before and behind [`BUSY_ZONE`]: somebody walks through it in drills.
+const IN_DRILLS: &str = "acquire = \"on-request\"\ndrill = true\n";
+const ONCE: &str = "cooldown = \"5m\"\n";
 
 /// On the map beside it.
 const SQUARE: &str = "position = [121.2486, 30.1691]\n";
@@ -120,7 +112,8 @@ async fn tiles() -> SocketAddr {
 
 /// A service without pictures but for drills that lets nobody in who has not signed in, and the one-time token of [`KEEPER`].
 async fn secured(tiles: SocketAddr) -> (Service, String) {
-    let play = TestCamera::new("play", clip("vtest@10fps.h264").unwrap(), PLAY);
+    let play = [IN_DRILLS, BUSY_ZONE, ONCE].concat();
+    let play = TestCamera::new("play", clip("vtest@10fps.h264").unwrap(), &play);
     let mut service = Service::prepare(vec![play], "").await.unwrap();
     fs::write(service.folder.path().join("box-7.token"), TOKEN).unwrap();
     service
