@@ -124,6 +124,7 @@ impl Query {
             told.detail = super::SILENT.to_owned();
         }
         told.critical_lost = summary::lost(camera, blind);
+        told.lacks_coverage = summary::lacks_coverage(camera, blind);
         told.blind = blind;
         told
     }
@@ -175,6 +176,7 @@ fn brief(camera: &v1::CameraStatus) -> v1::CameraStatus {
         blind: camera.blind,
         critical_lost: camera.critical_lost.clone(),
         drill: camera.drill,
+        lacks_coverage: camera.lacks_coverage,
     }
 }
 
@@ -305,6 +307,7 @@ mod tests {
         let (whole, brief) = (of(false), of(true));
         assert_eq!((whole.blind, &whole.critical_lost[..]), (false, &[Kind::WaterZoneEntry.number()][..]));
         assert_eq!((brief.signal(), &brief.critical_lost), (Signal::Streaming, &whole.critical_lost));
+        assert!(whole.lacks_coverage && brief.lacks_coverage);
         assert!(whole.accounting.is_some() && brief.accounting.is_none() && brief.coverage.is_empty());
         let full = v1::CameraStatus {
             since_unix_us: 1,

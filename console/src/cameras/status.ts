@@ -1,6 +1,6 @@
 // What a camera's state comes to, without words: what a row of the list and the camera's own page show.
 import type { Kind } from '../gen/xueliang/v1/alert_pb';
-import { CoverageLack, Granted, Signal, type Accounting, type CameraStatus, type Coverage } from '../gen/xueliang/v1/camera_pb';
+import { Signal, type Accounting, type CameraStatus, type Coverage, type Granted } from '../gen/xueliang/v1/camera_pb';
 
 /** How urgent a camera's state is: told by a sign and a word, and by colour besides. */
 export type Tone = 'bad' | 'warn' | 'good' | 'idle';
@@ -11,17 +11,10 @@ export const SIGNS: Record<Tone, string> = { bad: '▲', warn: '◆', good: '●
 /** A camera that lost critical coverage is worst, then one that is blind, then one of which a rule is not covered. */
 export function toneOf(camera: CameraStatus): Tone {
   if (camera.criticalLost.length > 0) return 'bad';
-  if (camera.blind || lacksCoverage(camera)) return 'warn';
+  if (camera.blind || camera.lacksCoverage) return 'warn';
   // One of drills is no point of the town: while it does not play, nothing is wrong.
   if (camera.drill && camera.signal !== Signal.STREAMING) return 'idle';
   return camera.signal === Signal.EXPECTED_OFF || camera.signal === Signal.NOT_CONNECTED ? 'idle' : 'good';
-}
-
-/** Whether it is looked at, all the time or on patrol, and a rule of it is not covered all the same; as the service counts them. */
-export function lacksCoverage(camera: CameraStatus): boolean {
-  if (camera.blind || camera.drill || camera.signal === Signal.EXPECTED_OFF) return false;
-  const lacks = (one: Coverage): boolean => camera.signal !== Signal.NOT_CONNECTED || one.lack === CoverageLack.PATROL;
-  return camera.coverage.some((one) => one.granted === Granted.NOT_COVERED && lacks(one));
 }
 
 /** What is granted of a kind: the least of its rules. */

@@ -4520,6 +4520,10 @@ pub struct CameraStatus {
     /// All that it raises is a drill. It is no point of the town: no summary counts it, it is never blind, and nothing is lost there.
     #[prost(bool, tag = "44")]
     pub drill: bool,
+    /// Whether it is looked at, all the time or on patrol, and some rule of it is not covered all the same; a blind one is told as
+    /// blind alone. Set by the bus.
+    #[prost(bool, tag = "45")]
+    pub lacks_coverage: bool,
 }
 /// Asks for cameras. What is said of several fields must hold together; of what stands in one field, any.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
