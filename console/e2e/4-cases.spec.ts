@@ -60,7 +60,7 @@ test('who judges is shown to the others, and whoever comes too late is told who 
   for (const { page } of [ana, jan]) await opened(page, one.alertId);
   await ana.page.keyboard.press('g');
   await ana.page.locator('[data-test=claim]', { hasText: '您正在研判' }).waitFor();
-  await jan.page.locator('[data-test=claim]', { hasText: 'ana(指挥中心) 正在研判' }).waitFor();
+  await jan.page.locator('[data-test=claim]', { hasText: 'ana（指挥中心） 正在研判' }).waitFor();
   expect(await jan.page.locator('[data-act=CONFIRM]').count(), 'what cannot be done is not offered').toBe(0);
   await ana.page.keyboard.press('r');
   await ana.page.locator('[data-test=claim]').waitFor({ state: 'detached' });
@@ -247,7 +247,7 @@ test('from the alert to the closed case: judged, dispatched, taken, done and che
   await outcome(vera.page, /已完成/);
   expect(await state(vera.page)).toBe('办结');
   const history = await vera.page.locator('[data-test=case-history]').textContent();
-  for (const who of ['ana(指挥中心)', 'dora(指挥中心)', 'hugo(消防大队)', 'vera(督查科)']) expect(history).toContain(who);
+  for (const who of ['ana（指挥中心）', 'dora（指挥中心）', 'hugo（消防大队）', 'vera（督查科）']) expect(history).toContain(who);
 
   // Over is over, and it can be found and taken up again.
   await fromBoard(vera.page, 'over', one.alertId);

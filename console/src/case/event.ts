@@ -1,5 +1,6 @@
 // An entry of a case's history: what, by whom, and what somebody lost against.
 import { CaseAct, CaseActionSchema, type CaseAction, type CaseActor, type CaseEvent } from '../gen/xueliang/v1/case_pb';
+import { beside } from '../signs';
 import { valueOf } from './enumeration';
 
 const numbers = new Map(CaseActionSchema.fields.map((field) => [field.localName, field.number]));
@@ -17,7 +18,7 @@ export function isClock(actor: CaseActor | undefined): boolean {
 /** An account and its unit; empty for the clock. */
 export function actorWord(actor: CaseActor | undefined): string {
   if (!actor || isClock(actor)) return '';
-  return actor.unit === '' || actor.unit === actor.account ? actor.account : `${actor.account}(${actor.unit})`;
+  return actor.unit === '' || actor.unit === actor.account ? actor.account : beside(actor.account, actor.unit);
 }
 
 /** The last thing that a person did after a revision: what somebody lost against. */

@@ -79,7 +79,7 @@ test('all silences that have not ended are listed, by what their cameras and div
     cameraNames: () => Promise.resolve(new Map([['plaza-2', 'Plaza 2']])),
   });
   expect(ids(told, 'silences')).toEqual(['3', '1', '2']);
-  expect(part(told, 'silences').lines[0]?.where).toBe('Plaza 2; gone; Province');
+  expect(part(told, 'silences').lines[0]?.where).toBe('Plaza 2；gone；Province');
   expect(part(told, 'silences').lines.map((line) => line.state)).toEqual(['', '', '将生效']);
 });
 

@@ -11,8 +11,9 @@ import type { CameraTrouble } from '../gen/xueliang/v1/camera_pb';
 import { CaseState, Supervision, type Case } from '../gen/xueliang/v1/case_pb';
 import type { Silence } from '../gen/xueliang/v1/suppression_pb';
 import { i18n } from '../i18n/i18n';
+import { listed } from '../signs';
 import { inOrder, isInForce } from '../silence/silences';
-import { kindsOf, placesOf } from '../silence/told';
+import { kindsOf, placesOf, silencedLevels } from '../silence/told';
 import { lasting, stamp } from '../times';
 import { kindWord, word } from '../words';
 import type { Gathered, Part } from './gather';
@@ -77,7 +78,7 @@ function clocks(one: Case, nowMs: number): string {
   if (one.damaged) return i18n.global.t('case.damaged');
   const all = timersAt(one, nowMs).map((timer) => `${word('CaseStage', timer.stage)} ${i18n.global.t(`case.timer.${timer.standing}`, { time: lasting(timer.lengthMs) })}`);
   if (one.state === CaseState.SUSPENDED && one.suspendUntilUnixUs > 0n) all.unshift(t('until', { time: time(one.suspendUntilUnixUs) }));
-  return all.join('; ') || i18n.global.t('case.timer.none');
+  return listed(all) || i18n.global.t('case.timer.none');
 }
 
 function caseLine(one: Case, places: ReadonlyMap<string, Where>, nowMs: number): Line {
@@ -94,7 +95,7 @@ function caseLine(one: Case, places: ReadonlyMap<string, Where>, nowMs: number):
     where: [place.camera, place.division, place.address].filter((part) => part !== '').join(' · '),
     state: marks.filter((mark) => mark !== '').join(' · '),
     clock: clocks(one, nowMs),
-    unit: [one.unit, ...one.assistingUnits].filter((unit) => unit !== '').join('; '),
+    unit: listed([one.unit, ...one.assistingUnits].filter((unit) => unit !== '')),
     since: time(one.openedUnixUs),
     id: one.number || keyOf(one),
   };
@@ -103,7 +104,7 @@ function caseLine(one: Case, places: ReadonlyMap<string, Where>, nowMs: number):
 function silenceLine(one: Silence, nowMs: number, cameras: ReadonlyMap<string, string>, divisions: ReadonlyMap<string, string>): Line {
   const marks = [isInForce(one, nowMs) ? '' : i18n.global.t('silence.toCome'), word('SilencePurpose', one.purpose), one.reason];
   return {
-    level: (one.scope?.levels ?? []).join(', ') || '3, 4',
+    level: listed(silencedLevels(one)),
     what: kindsOf(one),
     where: placesOf(one, cameras, divisions),
     state: marks.filter((mark) => mark !== '').join(' · '),
@@ -119,7 +120,7 @@ function cameraLine(one: CameraTrouble): Line {
     level: '',
     what: one.blind ? t('blind') : t('lost'),
     where: one.name || one.cameraId,
-    state: one.criticalLost.length > 0 ? t('lostFor', { kinds: one.criticalLost.map(kindWord).join('; ') }) : wrong(one),
+    state: one.criticalLost.length > 0 ? t('lostFor', { kinds: listed(one.criticalLost.map(kindWord)) }) : wrong(one),
     clock: '',
     unit: '',
     since: time(one.sinceUnixUs),

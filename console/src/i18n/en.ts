@@ -20,6 +20,7 @@ export const en: Messages = {
   ...links,
   ...rules,
   ...silences,
+  signs: { labelled: '{label}: {text}', between: '; ', beside: '{text} ({remark})' },
   brand: 'Xueliang',
   language: '中文',
   languageHint: '切换为中文',

@@ -19,6 +19,7 @@ export const zh = {
   ...links,
   ...rules,
   ...silences,
+  signs: { labelled: '{label}：{text}', between: '；', beside: '{text}（{remark}）' },
   brand: '雪亮',
   language: 'English',
   languageHint: 'Switch to English',

@@ -2,6 +2,7 @@
 import { EvidenceKind } from '../gen/xueliang/v1/alert_pb';
 import type { RegisterEntry } from '../gen/xueliang/v1/evidence_pb';
 import { i18n } from '../i18n/i18n';
+import { labelled } from '../signs';
 import { stamp } from '../times';
 import { word } from '../words';
 import { queryOf, type Choice } from './query';
@@ -22,5 +23,5 @@ export function conditions(choice: Choice): string[] {
     ...(choice.reason === undefined ? {} : { reason: word('CallReason', choice.reason) }),
     ...(choice.kind === undefined ? {} : { kind: word('EvidenceKind', choice.kind) }),
   };
-  return Object.entries(values).map(([name, value]) => (name === 'refused' ? t('register.refused') : `${t(`register.${name}`)}: ${value}`));
+  return Object.entries(values).map(([name, value]) => (name === 'refused' ? t('register.refused') : labelled(t(`register.${name}`), value)));
 }
