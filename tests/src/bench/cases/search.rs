@@ -27,6 +27,8 @@ const ALERTS: u64 = 1_000_000;
 /// Searches of each sort.
 const EACH: usize = 25;
 const BAR_US: u64 = 300_000;
+/// Alerts of a list whose cases are asked for at once, at most.
+const LISTED: usize = 200;
 /// "In seconds".
 const STATISTICS_BAR_S: f64 = 10.0;
 
@@ -149,7 +151,30 @@ pub(super) async fn run(table: &mut Table, share: Share) -> anyhow::Result<()> {
         most <= BAR_US,
     );
     table.note("cases that a search counts", format!("up to {MOST_COUNTED}"));
+    named(table, &store, &mut dice).await?;
     statistics(table, &store, alerts, clock.wall()).await
+}
+
+/// What a desk asks every few seconds: how the cases of the alerts in its list stand.
+async fn named(table: &mut Table, store: &SqliteStore, dice: &mut SmallRng) -> anyhow::Result<()> {
+    let mut took = Vec::new();
+    for _ in 0..EACH {
+        let mut some = CaseQuery { limit: LISTED, ..CaseQuery::default() };
+        some_days(dice, &mut some, 1);
+        let listed = store.cases(some).await?.cases;
+        let ids = listed.iter().filter_map(|case| case.subject.as_ref()?.alert_id.parse().ok());
+        let query = CaseQuery { alerts: ids.collect(), limit: LISTED, ..CaseQuery::default() };
+        let began = Instant::now();
+        let found = store.cases(query).await?.cases;
+        took.push(u64::try_from(began.elapsed().as_micros())?);
+        ensure!(found.len() == listed.len(), "{} cases of {} alerts", found.len(), listed.len());
+    }
+    let (half, most) = (percentile(&mut took, 0.5), percentile(&mut took, 1.0));
+    table.note(
+        &format!("the cases of {LISTED} alerts that are named"),
+        format!("p50 {:.1} ms, slowest of {EACH} {:.1} ms", half as f64 / 1e3, most as f64 / 1e3),
+    );
+    Ok(())
 }
 
 async fn statistics(table: &mut Table, store: &SqliteStore, alerts: usize, now: Wall) -> anyhow::Result<()> {
