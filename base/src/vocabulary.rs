@@ -257,9 +257,9 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(1, "有告警", "alert"),
             label(2, "冷却期内，不重复告警", "cooling down after an alert"),
             label(3, "看到了，但未达到确认条件", "seen, and not confirmed"),
-            label(4, "有时看不了，其余时间未看到", "could not look for some of the time"),
-            label(5, "一直在看，没有看到", "watched, and nothing seen"),
-            label(6, "有时休眠，其余时间未看到", "rested for some of the time"),
+            label(4, "未能全程查看，查看时未发现", "could not look all the time"),
+            label(5, "一直在看，未发现", "watched, and nothing seen"),
+            label(6, "有时休眠，其余时间未发现", "rested for some of the time"),
         ],
     },
     Enumeration {
@@ -518,8 +518,8 @@ pub const ENUMERATIONS: &[Enumeration] = &[
     Enumeration {
         name: "Said",
         labels: &[
-            label(1, "看到", "seen"),
-            label(2, "未看到", "not seen"),
+            label(1, "发现", "seen"),
+            label(2, "未发现", "not seen"),
             label(3, "看不了", "could not look"),
             label(4, "间隔过长，不算看过", "not watched closely enough"),
             label(5, "休眠", "rested"),

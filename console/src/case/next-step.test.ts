@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { CaseAct, CaseBarrier, CaseState, GetCaseResponseSchema, type GetCaseResponse } from '../gen/xueliang/v1/case_pb';
 import { zhCase } from '../i18n/zh-case';
-import { barredAct, nextAct } from './next-step';
+import { barredAct, nextAct, type Who } from './next-step';
 
 const DORA = { name: 'dora', unit: '指挥中心' };
 
@@ -31,18 +31,20 @@ test('after a dispatch a handler’s link comes next, until one was given; anoth
 
 test('what somebody else has to do is named, with why', () => {
   const fedBack = (why: CaseBarrier): GetCaseResponse => told(CaseState.FEEDBACK, [CaseAct.URGE], [[CaseAct.TAKE_UP, why]]);
-  const said = (who: { name: string; unit: string }): string | undefined => barredAct(fedBack(CaseBarrier.SEPARATION), who, '')?.message;
+  const said = (who: Who): string | undefined => barredAct(fedBack(CaseBarrier.SEPARATION), who, '')?.message;
   expect(said(DORA)).toBe('accountRequested');
   expect(said({ name: 'hugo', unit: '指挥中心' })).toBe('accountHandled');
   expect(said({ name: 'sven', unit: '' })).toBe('accountVerified');
   expect(said({ name: 'carl', unit: '消防站' })).toBe('unitHandled');
   expect(said({ name: 'eva', unit: '' })).toBe('separation');
+  expect(said({ name: 'local', unit: '', session: true })).toBe('separation');
+  expect(said({ name: 'local', unit: '', session: false })).toBe('nobodyElse');
   expect(barredAct(fedBack(CaseBarrier.RIGHT), DORA, '')).toMatchObject({ act: { act: CaseAct.TAKE_UP, key: 'w' }, message: 'right' });
   const claimed = told(CaseState.NEW, [], [[CaseAct.CONFIRM, CaseBarrier.CLAIMED]]);
   expect(barredAct(claimed, DORA, 'ana')).toMatchObject({ message: 'claimed', values: { who: 'ana' } });
   const asked = told(CaseState.DISPATCHED, [CaseAct.DISPATCH], [[CaseAct.ACCEPT, CaseBarrier.UNIT]], ['dispatch', 'giveLink']);
   expect(barredAct(asked, DORA, '')).toMatchObject({ act: { act: CaseAct.ACCEPT }, message: 'unit', values: { unit: '消防站' } });
-  for (const name of ['accountRequested', 'accountHandled', 'accountVerified', 'unitRequested', 'unitHandled', 'unitVerified', 'separation', 'right', 'claimed', 'unit']) {
+  for (const name of ['accountRequested', 'accountHandled', 'accountVerified', 'unitRequested', 'unitHandled', 'unitVerified', 'separation', 'nobodyElse', 'right', 'claimed', 'unit']) {
     expect(zhCase.barred).toHaveProperty(name);
   }
 });

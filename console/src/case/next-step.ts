@@ -8,6 +8,8 @@ import { numberOfAction } from './event';
 export interface Who {
   name: string;
   unit: string;
+  /** Whether it has signed in; `false`: the service asks nobody to. */
+  session?: boolean;
 }
 
 /** An act that stands there greyed, and the sentence that says whom it takes: a message of `case.barred` with its values. */
@@ -44,7 +46,7 @@ export function barredAct(told: GetCaseResponse, me: Who, claimedBy: string): Ba
   const act = ACTS.find((one) => one.act === next?.act);
   if (!next || !act) return undefined;
   switch (next.why) {
-    case CaseBarrier.SEPARATION: return { act, message: separation(told, me), values: {} };
+    case CaseBarrier.SEPARATION: return { act, message: me.session === false ? 'nobodyElse' : separation(told, me), values: {} };
     case CaseBarrier.CLAIMED: return { act, message: 'claimed', values: { who: claimedBy } };
     case CaseBarrier.UNIT: return { act, message: 'unit', values: { unit: told.case?.unit ?? '' } };
     default: return { act, message: 'right', values: {} };

@@ -87,6 +87,20 @@ test('of two who judge at once the loser is told who did what, and sees how the 
   expect(bo.told.value?.case?.state).toBe(CaseState.CONFIRMED);
 });
 
+test('what was done here is told until something else has happened', async () => {
+  const service = new Service();
+  const [ana, bo] = [service.as('ana'), service.as('bo')];
+  await ana.read();
+  await bo.read();
+  await confirm(ana);
+  await ana.read();
+  expect(ana.outcome.value).toEqual({ type: 'done', act: CaseAct.CONFIRM });
+  await bo.read();
+  await bo.claim();
+  await ana.read();
+  expect(ana.outcome.value).toBeUndefined();
+});
+
 test('who meets somebody else’s claim is told that, too', async () => {
   const service = new Service();
   const [ana, bo] = [service.as('ana'), service.as('bo')];

@@ -55,6 +55,8 @@ export class OpenCase {
   #unwanted = false;
   /** What is under way, a claim too; it never fails. */
   #doing: Promise<unknown> = Promise.resolve();
+  /** The revision that the last act led to. */
+  #doneAt = 0n;
   /** Nobody looks at it any more: nothing is claimed. */
   #left = false;
   /** Of several answers under way only that to the latest question counts. */
@@ -73,6 +75,8 @@ export class OpenCase {
       const answer = await this.#calls.get(this.#key);
       if (question !== this.#question) return;
       this.told.value = answer;
+      // What was done here is told until something else has happened.
+      if (this.outcome.value?.type === 'done' && (answer.case?.revision ?? 0n) > this.#doneAt) this.outcome.value = undefined;
       this.failure.value = '';
       this.missing.value = false;
       this.damaged.value = false;
@@ -200,7 +204,10 @@ export class OpenCase {
     try {
       await what(before.revision);
       await this.read();
-      if (!beside) this.outcome.value = { type: 'done', act };
+      if (!beside) {
+        this.#doneAt = this.told.value?.case?.revision ?? 0n;
+        this.outcome.value = { type: 'done', act };
+      }
       return true;
     } catch (error) {
       const failed = ConnectError.from(error);

@@ -7,6 +7,7 @@ import { CaseService } from '../gen/xueliang/v1/case_pb';
 import { useRounds } from '../rounds';
 import { session } from '../session/here';
 import { idleMs } from './idle';
+import type { Who } from './next-step';
 import { EVERY_MS, OpenCase, type Key } from './open-case';
 
 const WITHIN = { timeoutMs: 10_000 };
@@ -20,7 +21,7 @@ export function me(): string {
 }
 
 /** The account that is signed in, and its unit. */
-export function myself(): { name: string; unit: string } {
+export function myself(): Who {
   const state = session.state.value;
   return state.type === 'in' ? state.who : { name: '', unit: '' };
 }

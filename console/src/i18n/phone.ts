@@ -50,7 +50,7 @@ export const zh = {
   },
   note: { label: '处置情况（4 至 500 字）', hint: '做了什么、现场现在怎样；不要写身份证件号、手机号、车牌号', short: '请写至少 4 个字' },
   outcome: {
-    done: '已完成：{act}',
+    done: '已登记：{act}',
     changed: '没有做成：案件已有变化，请看上面的最新情况',
     away: '没有得到答复，不知道是否已生效；网络恢复后请看上面的情况再试',
     note: '没有做成：不能写身份证件号、手机号、车牌号，且须 4 至 500 字，请修改后再试',
@@ -110,7 +110,7 @@ export const en: typeof zh = {
   },
   note: { label: 'What was done (4 to 500 characters)', hint: 'What you did and how it is now; no numbers of documents, telephones or vehicles', short: 'Write 4 characters at least' },
   outcome: {
-    done: 'Done: {act}',
+    done: 'Recorded: {act}',
     changed: 'Not done: the case has changed, see above how it stands',
     away: 'Nobody answered, it may have been done; once there is a connection, see above before you try again',
     note: 'Not done: no numbers of documents, telephones or vehicles, and 4 to 500 characters; change the words and try again',

@@ -2,7 +2,7 @@
 export const zh = {
   silence: {
     title: '静默此类告警',
-    text: '静默期间，{camera} 不再出现新的“{kind}”告警；已经显示的留在列表里，直到解除。记录照常保存，到期仍持续的会立即显示。',
+    text: '静默期间，{camera} 不再出现新的“{kind}”（{level}）告警；已经显示的留在本页，重新打开后不再列出。记录照常保存，到期仍持续的会立即显示。',
     purpose: '用途',
     reason: '理由',
     reasonHint: '例如：道路施工，已报备',
@@ -67,7 +67,7 @@ export type Silences = typeof zh;
 export const en: Silences = {
   silence: {
     title: 'Silence alerts like this',
-    text: 'Meanwhile no new alert of "{kind}" at {camera} is shown; one that is shown already stays in the list until it ends. All are kept on record, and what still fires at the end is shown at once.',
+    text: 'Meanwhile no new alert of "{kind}" ({level}) at {camera} is shown; one that is shown already stays on this page, and is not listed once that is opened anew. All are kept on record, and what still fires at the end is shown at once.',
     purpose: 'For',
     reason: 'Reason',
     reasonHint: 'For instance: road works, announced',

@@ -30,6 +30,7 @@ export const zhCase = {
   nothing: '您的账号此刻对此案没有可做的操作',
   barred: {
     right: '须由有“{act}”权限的账号操作',
+    nobodyElse: '须由另一账号{act}（采办分离）。此服务不要求登录，没有别的账号，案件到此为止',
     separation: '须由另一账号{act}（采办分离）',
     accountRequested: '须由另一账号{act}（采办分离：本账号已派单或上报）',
     accountHandled: '须由另一账号{act}（采办分离：本账号已处置）',

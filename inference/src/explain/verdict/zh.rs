@@ -77,7 +77,7 @@ impl Words<'_> {
 
     fn not_confirmed(&self) -> String {
         let (seen, looks) = (self.rule.seen, self.rule.seen + self.rule.not_seen);
-        let mut text = format!("没有告警：{looks} 次查看中有 {seen} 次看到{}", self.thing());
+        let mut text = format!("没有告警：{looks} 次查看中有 {seen} 次发现{}", self.thing());
         let dwell = seconds(self.rule.timing.dwell);
         match self.rule.nearest {
             Some(nearest) => match nearest.share {
@@ -111,13 +111,13 @@ impl Words<'_> {
         let blind = self.blind() + &self.glances();
         match self.rule.not_seen {
             0 => format!("没有告警：{blind}；期间一次也没有看，因此不能下结论"),
-            looks => format!("没有告警：{blind}；其余 {looks} 次查看均未看到{}", self.missed()),
+            looks => format!("没有告警：{blind}；其余 {looks} 次查看均未发现{}", self.missed()),
         }
     }
 
     fn not_seen(&self) -> String {
         let apart = self.rule.longest_gap.map_or(Duration::ZERO, |(from, to)| to.since(from));
-        format!("{} 次查看均未看到，间隔最长 {}{}", self.rule.not_seen, seconds(apart), self.missed())
+        format!("{} 次查看均未发现，间隔最长 {}{}", self.rule.not_seen, seconds(apart), self.missed())
     }
 
     fn glances(&self) -> String {
@@ -148,7 +148,7 @@ impl Words<'_> {
             });
         }
         if self.rule.elsewhere > 0 {
-            text.push_str(&format!("；{} 次在区域之外看到", self.rule.elsewhere));
+            text.push_str(&format!("；{} 次在区域之外发现", self.rule.elsewhere));
         }
         text
     }
