@@ -23,16 +23,14 @@ use xueliang_ingest::{
 
 use crate::node::camera::Cell;
 
+mod passing;
 mod sub;
 
+use passing::Passing;
 use sub::SubGlances;
 
 /// How long a camera is watched for what stands still, or is everywhere: one look tells what it is.
 const JUDGED_WITHIN: Duration = Duration::from_secs(1);
-
-/// Once looks have found nothing for so long since anything moved, and there were so many of them, it is watched no longer.
-const PASSED_AFTER: Duration = Duration::from_secs(2);
-const PASSED_LOOKS: u32 = 3;
 
 pub(super) struct Tiers {
     gate: Gate,
@@ -40,9 +38,7 @@ pub(super) struct Tiers {
     glance: Glance,
     /// The pixel tier's other source, where the camera has a sub-stream.
     sub: Option<SubGlances>,
-    /// When something last moved, or was found by a look, and how many looks have found nothing since.
-    lively: Mono,
-    empty: u32,
+    passing: Passing,
     encoded: GateCounts,
     pixels: GateCounts,
     /// Meanings that rules weigh.
@@ -74,8 +70,7 @@ impl Tiers {
             watch: rest.watch,
             sub: camera.sub_stream.as_ref().map(|_| SubGlances::new(watch.clone(), rest.glance)),
             glance: Glance::new(watch),
-            lively: Mono::default(),
-            empty: 0,
+            passing: Passing::default(),
             encoded: GateCounts::default(),
             pixels: GateCounts::default(),
             weighed: rules.flat_map(|rule| rule.condition.meanings()).collect(),
@@ -117,7 +112,7 @@ impl Tiers {
         let reason = glimpse.wake()?.reason;
         let watch = match reason {
             WakeReason::Moving => {
-                self.live(sight.arrival);
+                self.passing.moved(sight.arrival);
                 self.watch
             }
             WakeReason::Staying | WakeReason::Global => JUDGED_WITHIN,
@@ -139,12 +134,9 @@ impl Tiers {
         let watch = if reason == WakeReason::Moving { self.watch } else { JUDGED_WITHIN };
         let asks = sub.asks(at, reason);
         if reason == WakeReason::Moving {
-            self.live(at);
+            self.passing.moved(at);
         }
         asks.then_some(watch)
-    }
-    fn live(&mut self, at: Mono) {
-        (self.lively, self.empty) = (self.lively.max(at), 0);
     }
     /// What a look of models found, after the rules have judged it. Returns whether what woke the camera has passed: looks find
     /// nothing that rules weigh or hold, and nothing has moved meanwhile.
@@ -170,14 +162,10 @@ impl Tiers {
         let held = active.iter().flat_map(|incident| incident.regions.iter().copied());
         let found: Vec<Rect> = weighed.chain(held).collect();
         self.glance.teach(sight.arrival, &sight.scene.thumbnail, &found);
-        if found.is_empty() {
-            self.empty = self.empty.saturating_add(1);
-        } else {
-            self.live(sight.arrival);
-        }
+        let passed = self.passing.looked(sight.arrival, !found.is_empty());
         if let Some(sub) = &mut self.sub {
             sub.learn(sight.arrival, found);
         }
-        self.empty >= PASSED_LOOKS && sight.arrival.since(self.lively) >= PASSED_AFTER
+        passed
     }
 }

@@ -181,11 +181,14 @@ impl Spent {
         let roles: Vec<String> =
             self.by_role.iter().map(|(role, seconds)| format!("{role} {:.2}", share(seconds))).collect();
         let did = |what| self.rate("xueliang_node_attention", &[what], cameras);
+        let decoded =
+            |column| self.rate("xueliang_node_access_units", &[&format!("column=\"{column}\"")], cameras);
         format!(
-            "{} %; {:.2} looks a second, of these {:.2} glances; stirred {:.3}, woken {:.3}",
+            "{} %; {:.2} looks a second, of these {:.2} glances, {:.2} units decoded; stirred {:.3}, woken {:.3}",
             roles.join(", "),
             self.rate("xueliang_node_looks", &["outcome=\"looked\""], cameras),
             did("what=\"glances\""),
+            decoded("looked_at") + decoded("referenced"),
             did("what=\"stirred\""),
             did("what=\"woken\"")
         )
