@@ -256,8 +256,8 @@ pub const ENUMERATIONS: &[Enumeration] = &[
         labels: &[
             label(1, "有告警", "alert"),
             label(2, "冷却期内，不重复告警", "cooling down after an alert"),
-            label(3, "看到了，但未达到确认条件", "seen, and not confirmed"),
-            label(4, "未能全程查看，查看时未发现", "could not look all the time"),
+            label(3, "有发现，但未达到确认条件", "seen, and not confirmed"),
+            label(4, "未能全程查看，不能断定没有", "could not look for some of the time"),
             label(5, "一直在看，未发现", "watched, and nothing seen"),
             label(6, "有时休眠，其余时间未发现", "rested for some of the time"),
         ],
@@ -654,7 +654,7 @@ pub const ENUMERATIONS: &[Enumeration] = &[
             label(1, "有移动", "something moved"),
             label(2, "画面大部分变化", "most of the picture was new"),
             label(3, "新出现并停留", "something new stayed"),
-            label(4, "此前看到的仍在", "something found before was still there"),
+            label(4, "此前发现的仍在", "something found before was still there"),
         ],
     },
     Enumeration {

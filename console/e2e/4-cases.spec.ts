@@ -73,7 +73,7 @@ test('who judges is shown to the others, and whoever comes too late is told who 
   await ana.page.keyboard.press('y');
   await outcome(ana.page, /已完成/);
   await jan.page.keyboard.press('f');
-  await outcome(jan.page, /ana\(指挥中心\).*确认立案/);
+  await outcome(jan.page, /ana（指挥中心）.*确认立案/);
   expect(await state(jan.page), 'and how the case stands now').toBe('立案');
   expect(await jan.page.getByRole('dialog').count()).toBe(0);
   await close(ana, jan);
@@ -171,7 +171,7 @@ test('from the alert to the closed case: judged, dispatched, taken, done and che
   // Others that duty rules name are offered.
   await dora.page.locator('#act-units option[value=消防大队]').waitFor({ state: 'attached' });
   expect(await dora.page.locator('#act-assist').inputValue()).toBe('网格站');
-  expect(await dora.page.locator('[data-test=prefill]').textContent()).toMatch(/hugo\(消防大队\)/);
+  expect(await dora.page.locator('[data-test=prefill]').textContent()).toMatch(/hugo（消防大队）/);
   expect((await serious(dora.page)).join('\n'), 'dispatch').toBe('');
   // One key accepts what the duty rule filled in.
   await dora.page.keyboard.press('Enter');

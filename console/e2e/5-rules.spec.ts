@@ -107,6 +107,8 @@ async function away(page: Page): Promise<void> {
 async function goLive(page: Page, reason: string): Promise<string> {
   await away(page);
   await page.keyboard.press('l');
+  // Whoever writes at once writes there.
+  await page.locator('#live-reason:focus').waitFor();
   await page.locator('#live-reason').fill(reason);
   await page.keyboard.press('Enter');
   const said = page.locator('[data-test=said]');

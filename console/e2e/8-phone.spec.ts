@@ -166,9 +166,14 @@ test('the desk gives a link; on a telephone the case is taken, arrived at and ha
   await onPhone(page, '已签收');
   await page.locator('[data-test=start]').click();
   await onPhone(page, '处置中');
-  // Nothing is handed back without proof and words.
+  // Nothing is handed back without proof and words; what is missing comes into view.
   await page.locator('[data-test=feedback]').click();
   await page.getByText('请写至少 4 个字').waitFor();
+  const inView = () => page.evaluate(() => {
+    const [missing, bar] = ['[data-missing]', 'footer'].map((one) => document.querySelector(one)?.getBoundingClientRect());
+    return missing !== undefined && bar !== undefined && missing.bottom <= bar.top;
+  });
+  await expect.poll(inView).toBe(true);
   await page.locator('[data-test=photo]').setInputFiles(await photo(page, 'phone-photo.jpg'));
   await page.locator('[data-test=sent] img').waitFor();
   await page.locator('#note').fill('障碍物已清理,通道畅通');

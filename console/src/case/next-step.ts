@@ -19,6 +19,9 @@ export interface Barred {
   values: Record<string, string>;
 }
 
+/** What takes an account that has neither asked for the work nor done it: no handler's link serves. */
+const CHECKS: readonly CaseAct[] = [CaseAct.TAKE_UP, CaseAct.PASS];
+
 /** Whether a unit that was asked has been given no handler's link since. */
 function lacksLink(told: GetCaseResponse): boolean {
   const acts = told.history.map((one) => numberOfAction(one.action));
@@ -46,7 +49,7 @@ export function barredAct(told: GetCaseResponse, me: Who, claimedBy: string): Ba
   const act = ACTS.find((one) => one.act === next?.act);
   if (!next || !act) return undefined;
   switch (next.why) {
-    case CaseBarrier.SEPARATION: return { act, message: me.session === false ? 'nobodyElse' : separation(told, me), values: {} };
+    case CaseBarrier.SEPARATION: return { act, message: me.session === false && CHECKS.includes(next.act) ? 'nobodyElse' : separation(told, me), values: {} };
     case CaseBarrier.CLAIMED: return { act, message: 'claimed', values: { who: claimedBy } };
     case CaseBarrier.UNIT: return { act, message: 'unit', values: { unit: told.case?.unit ?? '' } };
     default: return { act, message: 'right', values: {} };

@@ -101,6 +101,25 @@ test('what was done here is told until something else has happened', async () =>
   expect(ana.outcome.value).toBeUndefined();
 });
 
+test('what was done is told also where it could not be read at once, and while a claim is renewed', async () => {
+  const service = new Service();
+  const ana = service.as('ana');
+  await ana.read();
+  await ana.claim();
+  expect(ana.outcome.value).toEqual({ type: 'done', act: CaseAct.CLAIM });
+  service.now += 60_000;
+  await ana.renew(0);
+  expect(service.claims).toBe(2);
+  await ana.read();
+  expect(ana.outcome.value).toEqual({ type: 'done', act: CaseAct.CLAIM });
+  service.unread = new ConnectError('away', Code.Unavailable);
+  await confirm(ana);
+  service.unread = undefined;
+  await ana.read();
+  await ana.read();
+  expect(ana.outcome.value).toEqual({ type: 'done', act: CaseAct.CONFIRM });
+});
+
 test('who meets somebody else’s claim is told that, too', async () => {
   const service = new Service();
   const [ana, bo] = [service.as('ana'), service.as('bo')];

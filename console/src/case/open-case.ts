@@ -55,8 +55,8 @@ export class OpenCase {
   #unwanted = false;
   /** What is under way, a claim too; it never fails. */
   #doing: Promise<unknown> = Promise.resolve();
-  /** The revision that the last act led to. */
-  #doneAt = 0n;
+  /** The revision that the last act led to; `undefined` until it has been read. */
+  #doneAt: bigint | undefined;
   /** Nobody looks at it any more: nothing is claimed. */
   #left = false;
   /** Of several answers under way only that to the latest question counts. */
@@ -75,8 +75,7 @@ export class OpenCase {
       const answer = await this.#calls.get(this.#key);
       if (question !== this.#question) return;
       this.told.value = answer;
-      // What was done here is told until something else has happened.
-      if (this.outcome.value?.type === 'done' && (answer.case?.revision ?? 0n) > this.#doneAt) this.outcome.value = undefined;
+      this.#outdo(answer);
       this.failure.value = '';
       this.missing.value = false;
       this.damaged.value = false;
@@ -205,7 +204,8 @@ export class OpenCase {
       await what(before.revision);
       await this.read();
       if (!beside) {
-        this.#doneAt = this.told.value?.case?.revision ?? 0n;
+        const after = this.told.value?.case?.revision;
+        this.#doneAt = after === before.revision ? undefined : after;
         this.outcome.value = { type: 'done', act };
       }
       return true;
@@ -217,6 +217,15 @@ export class OpenCase {
     } finally {
       this.busy.value = false;
     }
+  }
+
+  /** What was done here is told until people have done something else; a claim that is renewed is nothing else. */
+  #outdo(answer: GetCaseResponse): void {
+    if (this.outcome.value?.type !== 'done') return;
+    const last = lastByPeople(answer.history, this.#doneAt ?? answer.case?.revision ?? 0n);
+    this.#doneAt ??= answer.case?.revision;
+    const renewed = last?.action?.what.case === 'claim' && last.actor?.account === this.#calls.me();
+    if (last && !renewed) this.outcome.value = undefined;
   }
 
   #refusal(act: CaseAct, revision: bigint, failed: ConnectError): Outcome {

@@ -140,8 +140,8 @@ impl Words<'_> {
         for one in &self.rule.missed {
             let (best, needed) = (one.best, one.needed);
             text.push_str(&match one.kind {
-                ThresholdKind::Score => format!("；置信度最高 {best:.2}，需要 {needed:.2}"),
-                ThresholdKind::DensityPerM2 => format!("；密度最高每平方米 {best:.2}，需要 {needed:.2}"),
+                ThresholdKind::Score => format!("；置信度最高 {best:.2}，门槛 {needed:.2}"),
+                ThresholdKind::DensityPerM2 => format!("；密度最高每平方米 {best:.2}，门槛 {needed:.2}"),
                 ThresholdKind::MeanLuma => format!("；亮度最低 {best:.0}，低于 {needed:.0} 才算过暗"),
                 ThresholdKind::ViewMatch => format!("；画面相似度最低 {best:.2}，低于 {needed:.2} 才算转向"),
                 _ => String::new(),

@@ -12,6 +12,8 @@ const LOOKS: u32 = 3;
 const IN_VAIN: u32 = 3;
 const AFTER_IN_VAIN: Duration = Duration::from_secs(1);
 const LOOKS_IN_VAIN: u32 = 2;
+/// After so long without movement nothing is known of the wind any more, as with a change that comes and goes.
+const FORGOTTEN: Duration = Duration::from_secs(1800);
 
 /// What has moved or was found of late.
 #[derive(Debug, Clone, Default)]
@@ -28,14 +30,21 @@ pub(super) struct Passing {
 impl Passing {
     /// Something moves.
     pub(super) fn moved(&mut self, at: Mono) {
+        if at.since(self.lively) > FORGOTTEN {
+            self.in_vain = 0;
+        }
         self.lively(at);
         self.open = true;
     }
-    /// A look of models at a picture of then found something, or nothing. Returns whether what moved has passed.
+    /// A look of models at a picture of then found something, or nothing. Returns whether what moved has passed. A picture from before
+    /// the movement says nothing of it; one in which it moves does.
     pub(super) fn looked(&mut self, at: Mono, found: bool) -> bool {
         if found {
             self.lively(at);
             (self.open, self.in_vain) = (false, 0);
+            return false;
+        }
+        if at < self.lively {
             return false;
         }
         self.empty = self.empty.saturating_add(1);
@@ -80,6 +89,12 @@ mod tests {
         assert_eq!(passing.in_vain, 5);
         assert!(!passing.looked(Mono(now_ms * 1_000_000), true));
         assert_eq!(looks_until_passed(&mut passing, &mut now_ms), 4);
+        for _ in 0..3 {
+            looks_until_passed(&mut passing, &mut now_ms);
+        }
+        assert_eq!(looks_until_passed(&mut passing, &mut now_ms), 2);
+        now_ms += 1_900_000;
+        assert_eq!(looks_until_passed(&mut passing, &mut now_ms), 4, "after half an hour without movement");
     }
 
     #[test]
@@ -90,5 +105,8 @@ mod tests {
         assert!(!passing.looked(at(14), false) && !passing.looked(at(18), false));
         passing.moved(at(19));
         assert_eq!([22, 26, 30].map(|s| passing.looked(at(s), false)), [false, false, true]);
+        // The picture in which it moves counts, one from before it that answers late does not.
+        passing.moved(at(40));
+        assert_eq!([39, 40, 42, 44].map(|s| passing.looked(at(s), false)), [false, false, false, true]);
     }
 }
