@@ -237,6 +237,8 @@ test('by keys alone: a zone is drawn, a corner moved, a rule added, tuned and pu
 test('a draft is tried, refused in words at its place, put in force, collides with another one, and the file is taken again', async () => {
   const { page, context, faults } = await open(browser, '/cameras/square');
   await tune(page);
+  // Until it is there, what is drawn on may move.
+  await picture(page);
   await draw(page);
   await addIntrusion(page);
   // What the page does not know the service says, at the rule that it is about.
