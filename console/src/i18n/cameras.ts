@@ -41,7 +41,7 @@ export const zh = {
     units: '收 {received}',
     lookedShare: '看 {share}',
     lostShare: '丢 {share}',
-    noRules: '此刻没有规则在防控',
+    noRules: '此刻无规则防控',
     more: '另 {count} 类',
     column: {
       id: '编号',
@@ -246,7 +246,7 @@ export const en: Pages = {
     units: '{received} received',
     lookedShare: '{share} looked at',
     lostShare: '{share} lost',
-    noRules: 'No rule is on watch just now',
+    noRules: 'No rule on watch',
     more: '{count} more',
     column: {
       id: 'Id',

@@ -57,7 +57,7 @@ async fn a_patrol_keeps_to_the_recorders_sessions_and_visits_everybody_in_time()
         assert!(well, "a camera between two visits is not lost: {id} {camera:?}");
     }
     assert_eq!(cameras["c3"].acquisition(), Acquisition::Patrol);
-    // As it was measured: one visit may have begun a moment late, and the next in time.
+    // A mean from picture to picture: one may have come a moment late, and the next in time.
     assert!(cameras["c3"].patrol_interval_us >= 9_900_000, "{:?}", cameras["c3"]);
     assert!(cameras["c3"].evidence.starts_with("a still;"));
     assert_eq!(cameras["pond"].acquisition(), Acquisition::OnRequest);
