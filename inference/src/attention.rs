@@ -47,6 +47,7 @@ mod coverage;
 mod lease;
 mod load;
 mod look;
+mod moments;
 mod rhythm;
 mod terms;
 
@@ -57,6 +58,7 @@ pub use coverage::{Breach, CoverageRow, Granted, Why};
 use lease::{Free, Leases};
 use load::Load;
 use look::Bench;
+pub use moments::Moments;
 pub use rhythm::{Pace, Rhythm};
 pub use terms::{
     AttentionParams, CameraNeed, Counters, Decision, Floor, LeaseChange, LookFor, LookOutcome, Offer,
@@ -202,7 +204,7 @@ impl Attention {
         self.weigh(now);
         self.settle(now);
         self.refuse(now, free.is_empty());
-        if free.is_empty() {
+        if free.is_empty() || self.agenda.as_ref()?.is_idle() {
             return None;
         }
         let free = Free::of(free);
@@ -308,7 +310,7 @@ impl Attention {
 
     /// Brings the agenda up to this moment.
     fn settle(&mut self, now: Mono) {
-        if self.agenda.as_ref().is_none_or(Agenda::is_swollen) {
+        if self.agenda.is_none() {
             self.seats.values_mut().for_each(|seat| seat.begin(now));
             self.agenda = Some(Agenda::build(&self.seats, self.limits));
         }

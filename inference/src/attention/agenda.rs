@@ -9,7 +9,6 @@
 //! weight. These form a line, where whoever has waited longest is first; only the first ones of all lines are compared.
 
 use std::{
-    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap},
     ops::Bound,
     time::Duration,
@@ -21,10 +20,8 @@ use super::{
     Seats, WorkerId,
     camera::{AT_STAKE, FIRST, Limits, PATIENCE, Seat},
     lease::Free,
+    moments::Moments,
 };
-
-/// Moments that were set and are outdated stay until they come; beyond so many a camera all are made again.
-const MOST_MOMENTS: usize = 16;
 
 /// What a look takes that could begin now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +59,7 @@ impl Line {
     }
     /// Whether that one had better wait for the worker that holds its decoder than be looked at elsewhere.
     fn waits_for_its_worker(&self, now: Mono, since: Mono) -> bool {
-        self.lateness(now, since) < PATIENCE
+        now.since(since) < self.interval * PATIENCE
     }
     /// What a lease is worth to each of them.
     fn priority(&self) -> f64 {
@@ -100,23 +97,16 @@ enum Stand {
     InLine(Post),
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Turn {
-    stand: Stand,
-    /// When to see whether its look is refused.
-    check: Option<Mono>,
-}
-
-type Moments = BinaryHeap<Reverse<(Mono, usize)>>;
-
 #[derive(Debug, Clone)]
 pub(super) struct Agenda {
-    /// By place of the seat.
-    turns: Vec<Turn>,
+    /// By place of the seat, as all that follows.
+    stands: Vec<Stand>,
+    /// When those that wait may be due.
     waiting: Moments,
     lines: BTreeMap<Line, BTreeSet<(Mono, usize)>>,
     /// Seats in line that take a lease, by what that would take of the workers.
     wanting: BTreeSet<(u64, usize)>,
+    /// When to see whether a look is refused.
     checks: Moments,
     /// Seats over their interval that are due: refused as soon as no worker is free.
     pressing: BTreeSet<usize>,
@@ -128,11 +118,11 @@ pub(super) struct Agenda {
 impl Agenda {
     pub(super) fn build(seats: &Seats, limits: Limits) -> Self {
         let mut agenda = Self {
-            turns: vec![Turn::default(); seats.len()],
-            waiting: Moments::new(),
+            stands: vec![Stand::default(); seats.len()],
+            waiting: Moments::new(seats.len()),
             lines: BTreeMap::new(),
             wanting: BTreeSet::new(),
-            checks: Moments::new(),
+            checks: Moments::new(seats.len()),
             pressing: BTreeSet::new(),
             now: Mono(0),
             limits,
@@ -141,10 +131,6 @@ impl Agenda {
             agenda.renew(place, seat);
         }
         agenda
-    }
-    /// Whether it should be made again for its size.
-    pub(super) fn is_swollen(&self) -> bool {
-        self.waiting.len().max(self.checks.len()) > (self.turns.len() + 64) * MOST_MOMENTS
     }
     /// Takes up other limits. For most seats they change nothing, which costs less than making all again.
     pub(super) fn limit(&mut self, limits: Limits, seats: &Seats) {
@@ -157,7 +143,7 @@ impl Agenda {
     pub(super) fn renew(&mut self, place: usize, seat: &Seat) {
         self.stand(place, seat);
         self.pressing.remove(&place);
-        self.check_at(place, seat.refused_from());
+        self.checks.set(place, seat.refused_from());
     }
     /// Lets a seat stand where it belongs now.
     pub(super) fn stand(&mut self, place: usize, seat: &Seat) {
@@ -166,12 +152,12 @@ impl Agenda {
             Some(at) => Stand::Waits(at),
             None => Stand::Out,
         };
-        if stand == self.turns[place].stand {
+        if stand == self.stands[place] {
             return;
         }
         self.leave(place);
         match stand {
-            Stand::Waits(at) => self.waiting.push(Reverse((at, place))),
+            Stand::Waits(at) => self.waiting.set(place, Some(at)),
             Stand::InLine(post) => {
                 self.lines.entry(post.line).or_default().insert((post.since, place));
                 if post.line.takes == Takes::Lease {
@@ -180,30 +166,29 @@ impl Agenda {
             }
             Stand::Out => {}
         }
-        self.turns[place].stand = stand;
+        self.stands[place] = stand;
     }
     /// It is not due, and will not be until something changes.
     pub(super) fn leave(&mut self, place: usize) {
-        if let Stand::InLine(post) = std::mem::take(&mut self.turns[place].stand) {
-            self.wanting.remove(&(post.extra, place));
-            if let Some(seats) = self.lines.get_mut(&post.line) {
-                seats.remove(&(post.since, place));
-                if seats.is_empty() {
-                    self.lines.remove(&post.line);
+        match std::mem::take(&mut self.stands[place]) {
+            Stand::InLine(post) => {
+                self.wanting.remove(&(post.extra, place));
+                if let Some(seats) = self.lines.get_mut(&post.line) {
+                    seats.remove(&(post.since, place));
+                    if seats.is_empty() {
+                        self.lines.remove(&post.line);
+                    }
                 }
             }
+            Stand::Waits(_) => self.waiting.set(place, None),
+            Stand::Out => {}
         }
     }
     /// Whose moment has come stands in line.
     pub(super) fn advance(&mut self, now: Mono, seats: &Seats) {
         self.now = self.now.max(now);
-        while let Some(Reverse((at, place))) = self.waiting.peek().copied()
-            && at <= self.now
-        {
-            self.waiting.pop();
-            if self.turns[place].stand == Stand::Waits(at) {
-                self.stand(place, &seats[place]);
-            }
+        while let Some((_, place)) = self.waiting.take(self.now) {
+            self.stand(place, &seats[place]);
         }
     }
     /// Of the seats in line that take a lease, the one for which there is room soonest.
@@ -212,13 +197,11 @@ impl Agenda {
     }
     /// The next moment that makes a seat due.
     pub(super) fn next_wake(&mut self) -> Option<Mono> {
-        while let Some(Reverse((at, place))) = self.waiting.peek().copied() {
-            if self.turns[place].stand == Stand::Waits(at) {
-                return Some(at);
-            }
-            self.waiting.pop();
-        }
-        None
+        self.waiting.next()
+    }
+    /// Whether nobody is in line.
+    pub(super) fn is_idle(&self) -> bool {
+        self.lines.is_empty()
     }
     /// The seats in line, most urgent first. Left out are lines of which not one can be looked at now: that wait for a busy
     /// worker, or for a lease where `grants` says that none is to be had at that priority.
@@ -238,14 +221,8 @@ impl Agenda {
     /// Seats whose looks may have to be refused, in order.
     pub(super) fn take_checks(&mut self, now: Mono, busy: bool) -> Vec<usize> {
         let mut places = Vec::new();
-        while let Some(Reverse((at, place))) = self.checks.peek().copied()
-            && at <= now
-        {
-            self.checks.pop();
-            if self.turns[place].check == Some(at) {
-                self.turns[place].check = None;
-                places.push(place);
-            }
+        while let Some((_, place)) = self.checks.take(now) {
+            places.push(place);
         }
         if busy {
             places.extend(std::mem::take(&mut self.pressing));
@@ -274,13 +251,7 @@ impl Agenda {
             }
             from => from,
         };
-        self.check_at(place, again);
-    }
-    fn check_at(&mut self, place: usize, at: Option<Mono>) {
-        if self.turns[place].check != at {
-            self.turns[place].check = at;
-            self.checks.extend(at.map(|at| Reverse((at, place))));
-        }
+        self.checks.set(place, again);
     }
 }
 

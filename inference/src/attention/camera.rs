@@ -41,7 +41,7 @@ const LEAST_RETRY: Duration = Duration::from_secs(1);
 const HOPELESS: Duration = Duration::from_secs(7);
 /// A camera waits for the worker that holds its decoder until it is so many intervals late. Then a keyframe look
 /// elsewhere is better.
-pub(super) const PATIENCE: f64 = 2.0;
+pub(super) const PATIENCE: u32 = 2;
 /// Looks that failed in a row, from which on nothing that is promised depends on the next: it would fail, and be tried first again.
 const HOPEFUL: u32 = 3;
 /// What urgency is more at a camera that was never looked at: it goes before all that were, once.
@@ -304,6 +304,7 @@ impl Seat {
         Some(self.tried.map_or(since, |tried| tried.max(since)))
     }
     /// Time since the last try, in intervals.
+    #[cfg(test)]
     fn lateness(&self, now: Mono) -> f64 {
         let (Some(interval), Some(since)) = (self.interval, self.waits_since()) else { return 0.0 };
         now.since(since).as_secs_f64() / interval.as_secs_f64()
@@ -337,7 +338,8 @@ impl Seat {
     }
     /// Whether it is better to wait for the worker that holds its decoder than to look elsewhere.
     pub(super) fn waits_for_its_worker(&self, now: Mono) -> bool {
-        self.lateness(now) < PATIENCE
+        let waits = self.waits_since().zip(self.interval);
+        waits.is_none_or(|(since, interval)| now.since(since) < interval * PATIENCE)
     }
     /// When the next look is due by time alone.
     pub(super) fn due_at(&self) -> Option<Mono> {

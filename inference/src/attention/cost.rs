@@ -102,8 +102,9 @@ impl Cost {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a cast holds at the ends")]
 fn us(us: f64) -> Duration {
-    Duration::try_from_secs_f64(us.max(0.0) / 1e6).unwrap_or(Duration::MAX)
+    Duration::from_nanos((us * 1e3) as u64)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ const HELP: &str = "\
 Examples:
   xueliang plan --cameras 500 --mix docs/examples/town.toml
   xueliang plan --cameras 22000 --mix town.toml --costs this-machine.toml --json
-  xueliang plan --cameras 500 --mix town.toml --workers 8       what do eight cores give?
+  xueliang plan --cameras 500 --mix town.toml --workers 8       what do eight workers give?
+  xueliang plan --cameras 22000 --mix town.toml --nodes 4       what must each of four machines have?
 
 The scheduler that runs in the service decides, on a simulated clock, about cameras that send as the mix says and looks
 that take what the costs say. Without --workers, the fewest are sought that keep every rule's floor, by trying numbers of
@@ -20,8 +21,10 @@ them on some minutes; then the whole time is simulated with these.
 
 What is said of rules: kept means never blind for longer than the service tolerates (the floor, and once more but at most
 2 s); breached, that it was. Ages are from the arrival of a picture to the answer of its look. A look worker takes one
-core. The node's work, evidence, memory and uplinks are computed from rates. A node has at most 256 workers: beyond, plan
-for several nodes, and for the shares of the cameras that each has.
+core. The node's work, evidence, memory and uplinks are computed from rates.
+
+A town beyond one machine has several nodes, each with an even share of the cameras, its own scheduler and its own workers.
+Without --nodes and --workers there are as many as have about 32 cores each.
 
 docs/plan.md describes both files. `make bench-costs` measures a machine.";
 
@@ -38,7 +41,10 @@ pub struct PlanArgs {
     /// What things cost on your machine (TOML); without it, the costs of the machine that the output names.
     #[arg(long, value_name = "FILE")]
     costs: Option<PathBuf>,
-    /// Look workers, one core each; without it, as many as keep all floors.
+    /// Nodes among which the cameras are divided; without it, one with --workers, otherwise as many as have about 32 cores each.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    nodes: Option<u32>,
+    /// Look workers of each node, one core each; without it, as many as keep all floors.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
     workers: Option<u32>,
     /// Hours to simulate.
@@ -72,6 +78,7 @@ pub fn run(args: &PlanArgs) -> anyhow::Result<ExitCode> {
     };
     let order = Order {
         cameras: args.cameras as usize,
+        nodes: args.nodes.map(|nodes| nodes as usize),
         workers: args.workers.map(|workers| workers as usize),
         time: Duration::from_secs_f64(args.hours * 3600.0),
         seed: args.seed,

@@ -1,6 +1,6 @@
 //! What things cost on one machine: the file that `make bench-costs` writes and `xueliang plan --costs` reads.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use rand::{Rng, rngs::SmallRng};
 use serde::{Deserialize, Serialize};
@@ -257,14 +257,17 @@ impl Spread {
         // The deviation σ of the logarithms at which mean and 99th percentile have this ratio: σ²/2 - P99 σ + ln(ratio) = 0.
         let ratio = (self.p99_us / self.mean_us).max(1.0).ln();
         let sigma = P99 - (P99 * P99 - 2.0 * ratio).max(0.0).sqrt();
-        let mut values: Vec<f64> = (0..SHARES).map(|share| (sigma * normal(share)).exp()).collect();
+        let mut values: Vec<f64> = NORMAL.iter().map(|value| (sigma * value).exp()).collect();
         let mean = values.iter().sum::<f64>() / SHARES as f64;
         values.iter_mut().for_each(|value| *value *= self.mean_us / mean);
         Urn(values.into_iter().map(|us| us.round() as u64).collect())
     }
 }
 
-/// The value of the standard normal distribution at the middle of a share, by bisection of its distribution function.
+/// The standard normal distribution, by its shares.
+static NORMAL: LazyLock<Vec<f64>> = LazyLock::new(|| (0..SHARES).map(normal).collect());
+
+/// Its value at the middle of a share, by bisection of its distribution function.
 fn normal(share: usize) -> f64 {
     let wanted = (share as f64 + 0.5) / SHARES as f64;
     let (mut low, mut high) = (-6.0, 6.0);

@@ -9,11 +9,12 @@ use super::{
     Costs, Mix,
     costs::Machine,
     mix::CameraType,
-    search,
+    nodes, search,
     tally::{Histogram, Tally},
-    town::{self, Options},
+    town::Options,
 };
 
+pub(super) mod rates;
 mod table;
 
 /// What is planned.
@@ -21,7 +22,9 @@ mod table;
 pub struct Order {
     /// Cameras of the town.
     pub cameras: usize,
-    /// Look workers; `None`: as many as keep all floors.
+    /// Nodes that share them evenly; `None`: one where the workers are told, otherwise as many as are easily bought.
+    pub nodes: Option<usize>,
+    /// Look workers of each node; `None`: as many as keep all floors.
     pub workers: Option<usize>,
     /// Time to simulate.
     pub time: Duration,
@@ -34,7 +37,9 @@ pub struct Order {
 pub struct Report {
     /// Cameras of the town.
     pub cameras: usize,
-    /// Look workers: one core each.
+    /// Nodes, each with its own scheduler and an even share of the cameras.
+    pub nodes: usize,
+    /// Look workers of each node: one core each.
     pub workers: usize,
     /// Whether that is the fewest that keep all floors that can be kept.
     pub workers_searched: bool,
@@ -191,10 +196,6 @@ pub struct UplinkRow {
     pub load: Option<f64>,
 }
 
-/// A redacted still and the pictures of a preview.
-const PICTURES_PER_ALERT: f64 = 41.0;
-/// Footage around an alert that is decoded for them, seconds.
-const FOOTAGE_S: f64 = 20.0;
 const MIB_IN_GIB: f64 = 1024.0;
 
 /// Makes a plan.
@@ -205,9 +206,11 @@ pub fn plan(mix: &Mix, costs: &Costs, order: Order) -> Report {
         time: order.time,
         seed: order.seed,
     };
-    let found = order.workers.is_none().then(|| search::workers_for(mix, costs, options));
+    let usual = || if order.workers.is_some() { 1 } else { search::nodes_for(mix, costs, order.cameras) };
+    let nodes = order.nodes.unwrap_or_else(usual).clamp(1, order.cameras.max(1));
+    let found = order.workers.is_none().then(|| search::workers_for(mix, costs, options, nodes));
     let workers = found.as_ref().map_or(options.workers, |found| found.workers);
-    let tally = town::live(mix, costs, Options { workers, ..options });
+    let tally = nodes::live(mix, costs, Options { workers, ..options }, nodes);
     let types: Vec<TypeRow> =
         mix.types.iter().zip(&tally.types).map(|(of, one)| type_row(of, one, order.time)).collect();
     let megabit_s = types.iter().map(|row| row.megabit_s).sum();
@@ -221,16 +224,17 @@ pub fn plan(mix: &Mix, costs: &Costs, order: Order) -> Report {
     };
     Report {
         cameras: order.cameras,
+        nodes,
         workers,
         workers_searched: found.is_some(),
         simulated_s: order.time.as_secs_f64(),
-        utilisation: tally.utilisation(workers),
+        utilisation: tally.utilisation(workers * nodes),
         looks: looks(&tally),
         floors: floor_rows(mix, &tally),
         out_of_reach: found.map(|found| out_of_reach(mix, &found.plenty)).unwrap_or_default(),
         types,
-        cores: cores(mix, costs, &tally, workers),
-        memory: memory(mix, costs, &tally, workers),
+        cores: cores(mix, costs, &tally, workers * nodes),
+        memory: memory(mix, costs, &tally, workers * nodes, nodes),
         uplink,
         costs: costs.machine.clone(),
     }
@@ -305,7 +309,6 @@ fn cores(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Cores {
     let (mut receive, mut decide, mut evidence) = (0.0, 0.0, 0.0);
     for (of, one) in mix.types.iter().zip(&tally.types) {
         let cameras = one.cameras as f64;
-        let connected = cameras * of.connected();
         let looks = (one.keyframe_looks + one.continued_looks) as f64 / tally.time.as_secs_f64();
         let node = &costs.node;
         // A camera that rests is looked at more often while something moves.
@@ -314,18 +317,15 @@ fn cores(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Cores {
             None => of.active_share,
         };
         let rules = node.rules_still_us + (node.rules_active_us - node.rules_still_us) * active;
-        receive += connected * of.fps * node.unit_us / 1e6;
+        receive += cameras * rates::receive(of, costs);
         decide += looks * (node.look_us + rules) / 1e6;
-        let decode = costs.decoding(of.codec, of.width, of.height).map_or(0.0, |row| row.unit.mean_us);
-        let jpeg = costs.pixels(of.width, of.height).jpeg.mean_us;
-        let alert_us = FOOTAGE_S * of.fps * decode + PICTURES_PER_ALERT * jpeg;
-        evidence += cameras * of.alerts_per_day / 86_400.0 * alert_us / 1e6;
+        evidence += cameras * rates::evidence(of, costs);
     }
     let workers = workers as f64;
     Cores { workers, receive, decide, evidence, total: workers + receive + decide + evidence }
 }
 
-fn memory(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Memory {
+fn memory(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize, nodes: usize) -> Memory {
     let (mut rings, mut sessions) = (0.0, 0.0);
     for (of, one) in mix.types.iter().zip(&tally.types) {
         // A ring is emptied between two visits.
@@ -339,7 +339,7 @@ fn memory(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Memory {
     let workers = (workers as f64 * costs.worker.base_mib
         + tally.most_leases as f64 * costs.worker.lease_mib)
         / MIB_IN_GIB;
-    let base = costs.node.base_mib / MIB_IN_GIB;
+    let base = nodes as f64 * costs.node.base_mib / MIB_IN_GIB;
     Memory {
         rings_gib: rings,
         sessions_gib: sessions,
@@ -357,7 +357,7 @@ mod tests {
     const EXAMPLE: &str = include_str!("../../../docs/examples/town.toml");
 
     fn order(cameras: usize, workers: Option<usize>) -> Order {
-        Order { cameras, workers, time: Duration::from_secs(120), seed: 1 }
+        Order { cameras, nodes: None, workers, time: Duration::from_secs(120), seed: 1 }
     }
 
     #[test]
@@ -371,6 +371,24 @@ mod tests {
         assert!(breached(&found) <= out_of_reach, "{found}");
         let fewer = plan(&mix, &costs, order(300, Some(found.workers - 1)));
         assert!(breached(&fewer) > out_of_reach && fewer.utilisation > found.utilisation, "{fewer}");
+    }
+
+    #[test]
+    fn a_town_beyond_one_machine_is_shared_by_nodes_that_are_alike() {
+        let costs = Costs::parse(REFERENCE).unwrap();
+        let mix = Mix::parse(EXAMPLE, &costs).unwrap();
+        let town = plan(&mix, &costs, order(9000, None));
+        let each = town.cores.total / town.nodes as f64;
+        assert!(town.nodes > 1 && each > 16.0 && each < 36.0, "{town}");
+        assert_eq!(town.cores.workers, (town.nodes * town.workers) as f64);
+        let kept = |report: &Report| report.floors.iter().map(|row| row.kept + row.breached).sum::<u64>();
+        let one =
+            plan(&mix, &costs, Order { nodes: Some(1), ..order(9000, Some(town.workers * town.nodes)) });
+        assert_eq!((one.nodes, kept(&one)), (1, kept(&town)), "{one}");
+        // No more looks are taken; each node has its own spare workers.
+        let looks = |report: &Report| report.looks.keyframe_per_s + report.looks.continued_per_s;
+        assert!((looks(&one) / looks(&town) - 1.0).abs() < 0.02, "{one}\n{town}");
+        assert_eq!(plan(&mix, &costs, order(100, Some(2))).nodes, 1);
     }
 
     #[test]

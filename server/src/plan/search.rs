@@ -1,17 +1,18 @@
-//! How many look workers a town needs.
+//! How many nodes a town needs, and how many look workers each of them.
 
 use std::time::Duration;
 
-use super::{
-    Costs, Mix,
-    tally::Tally,
-    town::{self, Options},
-};
+use super::{Costs, Mix, nodes, report::rates, tally::Tally, town::Options};
+
+/// Cores of a machine that is easily bought.
+const MACHINE: f64 = 32.0;
+/// Of their workers' time, looks take about so much where all floors are kept.
+const USUALLY_BUSY: f64 = 0.75;
 
 /// What was found.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// The fewest workers that keep all floors that can be kept.
+    /// The fewest workers of a node that keep all floors that can be kept.
     pub(super) workers: usize,
     /// The town with far more than enough.
     pub(super) plenty: Tally,
@@ -19,32 +20,46 @@ pub(super) struct Found {
 
 /// Tries numbers of workers on short stretches of time. All have the same chances, so that one differs from the next by its
 /// workers only.
-pub(super) fn workers_for(mix: &Mix, costs: &Costs, options: Options) -> Found {
+pub(super) fn workers_for(mix: &Mix, costs: &Costs, options: Options, nodes: usize) -> Found {
     let longest = mix.types.iter().flat_map(|one| &one.need.floors).map(|floor| floor.blind_max).max();
     let time = (longest.unwrap_or_default() * 4).max(Duration::from_secs(120)).min(options.time);
-    let tried = |workers: usize| town::live(mix, costs, Options { workers, time, ..options });
+    let tried = |workers: usize| nodes::live(mix, costs, Options { workers, time, ..options }, nodes);
     // Far more than enough shows what no number of workers can keep, and how much work there is.
-    let mut most = estimate(mix, costs, options.cameras);
+    let mut most = enough(pace(mix, costs) * options.cameras as f64 / nodes as f64);
     let mut plenty = tried(most);
-    while plenty.utilisation(most) > 0.6 && most < options.cameras {
+    while plenty.utilisation(most * nodes) > 0.6 && most < options.cameras {
         most *= 2;
         plenty = tried(most);
     }
     let out_of_reach = plenty.breached();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of workers")]
-    let mut too_few = (plenty.utilisation(most) * most as f64).floor() as usize;
-    let mut enough = most;
+    let mut too_few = (plenty.utilisation(most * nodes) * most as f64).floor() as usize;
+    let mut found = most;
     // To one in a hundred.
-    while enough - too_few > (enough / 100).max(1) {
-        let middle = too_few + (enough - too_few) / 2;
-        if tried(middle).breached() <= out_of_reach { enough = middle } else { too_few = middle }
+    while found - too_few > (found / 100).max(1) {
+        let middle = too_few + (found - too_few) / 2;
+        if tried(middle).breached() <= out_of_reach { found = middle } else { too_few = middle }
     }
-    Found { workers: enough, plenty }
+    Found { workers: found, plenty }
 }
 
-/// Twice the workers that looks at the pace of the floors would take.
+/// As few nodes as have enough cores of machines that are easily bought.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of nodes")]
+pub(super) fn nodes_for(mix: &Mix, costs: &Costs, cameras: usize) -> usize {
+    let besides =
+        mix.types.iter().map(|of| of.share * (rates::receive(of, costs) + rates::evidence(of, costs)));
+    let each = pace(mix, costs) / USUALLY_BUSY + besides.sum::<f64>();
+    (each * cameras as f64 / MACHINE).ceil().max(1.0) as usize
+}
+
+/// Twice the workers that would be busy all the time.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of workers")]
-fn estimate(mix: &Mix, costs: &Costs, cameras: usize) -> usize {
+fn enough(workers: f64) -> usize {
+    (workers * 2.0).ceil().max(1.0) as usize + 1
+}
+
+/// Workers that looks of a camera at the pace of its floors would take.
+fn pace(mix: &Mix, costs: &Costs) -> f64 {
     let infer = costs.model.iter().map(|model| model.infer.mean_us).fold(0.0, f64::max);
     let each = mix.types.iter().map(|one| {
         let floors = &one.need.floors;
@@ -64,6 +79,5 @@ fn estimate(mix: &Mix, costs: &Costs, cameras: usize) -> usize {
             + (pixels.prepare.mean_us + infer) * inferred;
         one.share * us / 1e6 / interval
     });
-    let workers = each.sum::<f64>() * cameras as f64;
-    (workers * 2.0).ceil().max(1.0) as usize + 1
+    each.sum()
 }

@@ -104,7 +104,32 @@ pub(super) struct Tally {
     pub(super) missed: u64,
 }
 
+impl TypeTally {
+    fn and(mut self, other: Self) -> Self {
+        self.cameras += other.cameras;
+        self.keyframe_looks += other.keyframe_looks;
+        self.continued_looks += other.continued_looks;
+        self.active_looks = self.active_looks.zip(other.active_looks).map(|(one, more)| one + more);
+        self.ages.merge(&other.ages);
+        self.intervals.merge(&other.intervals);
+        for (floor, more) in self.floors.iter_mut().zip(other.floors) {
+            floor.kept += more.kept;
+            floor.breached += more.breached;
+            floor.longest = floor.longest.max(more.longest);
+        }
+        self
+    }
+}
+
 impl Tally {
+    /// Of this node and another one, with the same kinds of camera in the same time.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.types = self.types.into_iter().zip(other.types).map(|(one, more)| one.and(more)).collect();
+        self.busy += other.busy;
+        self.most_leases += other.most_leases;
+        self.missed += other.missed;
+        self
+    }
     pub(super) fn breached(&self) -> u64 {
         self.types.iter().flat_map(|one| &one.floors).map(|floor| floor.breached).sum()
     }

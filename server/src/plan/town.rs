@@ -14,7 +14,8 @@ use xueliang_base::{
     time::Mono,
 };
 use xueliang_inference::attention::{
-    Attention, AttentionParams, CameraNeed, Decision, LeaseChange, LookOutcome, Seen, Vigil, WorkerId,
+    Attention, AttentionParams, CameraNeed, Decision, LeaseChange, LookOutcome, Moments, Seen, Vigil,
+    WorkerId,
 };
 
 use super::{
@@ -25,11 +26,9 @@ use super::{
 
 mod camera;
 mod scene;
-mod wheel;
 
 use camera::{Camera, Kind};
 use scene::Scene;
-use wheel::Wheel;
 
 /// What to simulate.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -50,10 +49,8 @@ const WARM_UP: Duration = Duration::from_secs(60);
 const LONGEST_WARM_UP: Duration = Duration::from_secs(900);
 /// A keyframe that comes at most so many intervals before another is due is told to attention (its own margin is 1.1).
 const AHEAD: f64 = 1.2;
-/// The share of its interval after which a camera of continued looks is due; and, with a decoder of its own, the one after
-/// which a picture may be the last in time.
+/// The share of its interval after which a camera of continued looks is due.
 const EARLY: f64 = 0.8;
-const EARLIEST: f64 = 0.5;
 
 /// A look on its way.
 struct Look {
@@ -71,7 +68,8 @@ struct Town<'a> {
     hop: Urn,
     cameras: Vec<Camera>,
     attention: Attention,
-    wheel: Wheel,
+    /// When to tell attention again what a camera's ring holds.
+    notes: Moments,
     /// The looks on their way, and when they end, first the first.
     looks: Vec<Option<Look>>,
     ends: BinaryHeap<Reverse<(Mono, u32)>>,
@@ -134,7 +132,6 @@ impl<'a> Town<'a> {
                 id,
                 kind,
                 first: start.plus(phase).minus(of.keyframes),
-                noted: None,
                 flying: false,
                 leased: false,
                 fed: None,
@@ -150,7 +147,7 @@ impl<'a> Town<'a> {
             hop: costs.worker.hop.urn(),
             cameras,
             attention,
-            wheel: Wheel::new(start),
+            notes: Moments::new(options.cameras),
             looks: (0..options.workers).map(|_| None).collect(),
             ends: BinaryHeap::new(),
             free: (0..options.workers)
@@ -180,11 +177,10 @@ impl<'a> Town<'a> {
 
     fn live(mut self, time: Duration) -> Tally {
         let end = self.counted_from.plus(time);
-        let mut due = Vec::new();
         loop {
             let look = self.ends.peek().map(|Reverse((at, _))| *at);
             let wake = self.attention.next_wake(self.now).map(|at| at.max(self.now));
-            let Some(at) = [look, self.wheel.next(), wake].into_iter().flatten().min() else { break };
+            let Some(at) = [look, self.notes.next(), wake].into_iter().flatten().min() else { break };
             if at >= end {
                 break;
             }
@@ -195,12 +191,8 @@ impl<'a> Town<'a> {
                 self.ends.pop();
                 self.finish(worker);
             }
-            self.wheel.take(self.now, &mut due);
-            for (camera, at) in due.drain(..) {
-                if self.cameras[camera].noted == Some(at) {
-                    self.cameras[camera].noted = None;
-                    self.tell(camera);
-                }
+            while let Some((_, camera)) = self.notes.take(self.now) {
+                self.tell(camera);
             }
             while let Some(decision) = self.attention.next(self.now, &self.free) {
                 self.start(decision);
@@ -218,9 +210,7 @@ impl<'a> Town<'a> {
         id.as_str().strip_prefix('c')?.parse().ok().filter(|place| *place < self.cameras.len())
     }
     fn note(&mut self, camera: usize, at: Mono) {
-        let at = at.max(self.now.plus(Duration::from_nanos(1)));
-        self.cameras[camera].noted = Some(at);
-        self.wheel.put(camera, at);
+        self.notes.set(camera, Some(at.max(self.now.plus(Duration::from_nanos(1)))));
     }
 
     /// Tells attention what the camera's ring holds, where that may make it due, and notes when to do so again.
@@ -240,7 +230,7 @@ impl<'a> Town<'a> {
             None => Mono(0),
             // At rest a glance may be due, and one that wakes makes the next picture so.
             Some(_) if self.thorough || kind.rests.is_some() => Mono(0),
-            Some(seen) if camera.leased => seen.plus(interval.mul_f64(EARLIEST)),
+            Some(seen) if camera.leased => seen.plus(kind.earliest),
             Some(seen) => {
                 let interval = if kind.continued { interval.mul_f64(EARLY) } else { interval };
                 seen.plus(interval).minus(step.mul_f64(AHEAD))
@@ -298,7 +288,7 @@ impl<'a> Town<'a> {
         let took = Duration::from_micros(cost.decode_us + cost.preprocess_us + cost.infer_us + besides);
         let picture = camera.arrival(kind.unit, taken);
         camera.flying = true;
-        camera.noted = None;
+        self.notes.set(index, None);
         let result = if took > self.deadline {
             self.tally.missed += 1;
             Err(NotLooked::Deadline)

@@ -1,6 +1,9 @@
 //! `make bench-plan`: what a decision about a look takes with many cameras, and how long it takes to plan a county.
 
-use std::{process::Command, time::Duration};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, ensure};
 use rustix::time::{ClockId, clock_gettime};
@@ -38,14 +41,17 @@ pub fn run() -> anyhow::Result<Table> {
     }
     let mix = repository().join("docs/examples/town.toml");
     let searched = county(&mix, &[])?;
-    let workers = searched.1.to_string();
+    let (nodes, workers) = (searched.nodes.to_string(), searched.workers.to_string());
     table.note(
-        "the workers that a county needs, found",
-        format!("{workers}, in {:.1} s", searched.0.as_secs_f64()),
+        "what a county needs, found",
+        format!("{nodes} nodes with {workers} workers each, in {}", searched.took()),
     );
-    let (took, _) = county(&mix, &["--workers", &workers])?;
+    let hour = county(&mix, &["--nodes", &nodes, "--workers", &workers])?;
     let bar = format!("< {} s", BAR.as_secs());
-    table.row("an hour of 22,000 cameras", format!("{:.1} s", took.as_secs_f64()), &bar, took < BAR);
+    table.row("an hour of 22,000 cameras", hour.took(), &bar, hour.wall < BAR);
+    let one = (searched.nodes * searched.workers).to_string();
+    let hour = county(&mix, &["--nodes", "1", "--workers", &one])?;
+    table.note("the same on one node, which is planned on one core", hour.took());
     Ok(table)
 }
 
@@ -107,17 +113,33 @@ fn decision_us(cameras: usize) -> anyhow::Result<f64> {
     Ok(took.as_secs_f64() * 1e6 / looks as f64)
 }
 
-/// Plans an hour of the county: the processor's time that takes, and its workers.
-fn county(mix: &std::path::Path, more: &[&str]) -> anyhow::Result<(Duration, u64)> {
-    let before = processor_time_of_children()?;
+/// What planning an hour of the county took, and what was planned.
+struct County {
+    wall: Duration,
+    processor: Duration,
+    nodes: u64,
+    workers: u64,
+}
+
+impl County {
+    fn took(&self) -> String {
+        let (wall, processor) = (self.wall.as_secs_f64(), self.processor.as_secs_f64());
+        format!("{wall:.1} s, {processor:.1} s of the processor's time")
+    }
+}
+
+fn county(mix: &std::path::Path, more: &[&str]) -> anyhow::Result<County> {
+    let (before, began) = (processor_time_of_children()?, Instant::now());
     let output = Command::new(program()?)
         .args(["plan", "--cameras", &COUNTY.to_string(), "--json", "--mix"])
         .arg(mix)
         .args(more)
         .output()
         .context("run xueliang plan")?;
-    let took = processor_time_of_children()?.saturating_sub(before);
+    let wall = began.elapsed();
+    let processor = processor_time_of_children()?.saturating_sub(before);
     ensure!(output.status.success(), "plan: {}", String::from_utf8_lossy(&output.stderr));
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    Ok((took, plan["workers"].as_u64().context("a plan says how many workers")?))
+    let number = |name: &str| plan[name].as_u64().with_context(|| format!("a plan tells its {name}"));
+    Ok(County { wall, processor, nodes: number("nodes")?, workers: number("workers")? })
 }

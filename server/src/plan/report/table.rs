@@ -6,7 +6,7 @@ use super::{Cores, FloorRow, Memory, OutOfReach, Report, Times, TypeRow};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Report { cameras, workers, looks, cores, memory, uplink, .. } = self;
+        let Report { cameras, nodes, workers, looks, cores, memory, uplink, .. } = self;
         writeln!(
             f,
             "{cameras} cameras, {} s simulated, costs of: {} ({})",
@@ -14,9 +14,13 @@ impl fmt::Display for Report {
         )?;
         let fewest =
             if self.workers_searched { ", the fewest that keep all floors that can be kept" } else { "" };
+        if *nodes > 1 {
+            write!(f, "{nodes} nodes with {:.0} cameras and ", *cameras as f64 / *nodes as f64)?;
+        }
+        let each = if *nodes > 1 { " each" } else { "" };
         writeln!(
             f,
-            "{workers} look workers{fewest}, busy for {:.0} % of their time",
+            "{workers} look workers{each}{fewest}, busy for {:.0} % of their time",
             self.utilisation * 100.0
         )?;
         writeln!(f)?;
@@ -70,13 +74,15 @@ impl fmt::Display for Report {
         let Cores { workers, receive, decide, evidence, total } = cores;
         writeln!(
             f,
-            "cores   {total:>8.1}   looks {workers:.0}, receiving {receive:.1}, deciding {decide:.1}, evidence {evidence:.1}"
+            "cores   {total:>8.1}   looks {workers:.0}, receiving {receive:.1}, deciding {decide:.1}, evidence {evidence:.1}{}",
+            of_each(*total, *nodes)
         )?;
         let Memory { rings_gib, sessions_gib, workers_gib, base_gib, total_gib } = memory;
         writeln!(
             f,
             "memory  {total_gib:>8.1}   GiB: rings {rings_gib:.1}, sessions {sessions_gib:.1}, workers {workers_gib:.1}, rest \
-             {base_gib:.1}"
+             {base_gib:.1}{}",
+            of_each(*total_gib, *nodes)
         )?;
         write!(f, "uplink  {:>8.0}   Mbit/s", uplink.megabit_s)?;
         if uplink.connected.round() < *cameras as f64 {
@@ -90,6 +96,10 @@ impl fmt::Display for Report {
         }
         writeln!(f)
     }
+}
+
+fn of_each(all: f64, nodes: usize) -> String {
+    if nodes > 1 { format!("; {:.1} a node", all / nodes as f64) } else { String::new() }
 }
 
 fn ages(age: &Times) -> String {

@@ -7,6 +7,7 @@ use xueliang_inference::attention::{Offer, Rhythm};
 
 use super::{
     super::{Costs, costs::Urn, mix::CameraType},
+    EARLY,
     scene::{Scene, Stretches},
 };
 
@@ -20,6 +21,8 @@ pub(super) struct Kind<'a> {
     /// Shortest of its floors; `None` where it is never looked at.
     pub(super) interval: Option<Duration>,
     pub(super) continued: bool,
+    /// How long after one picture the next may be looked at, with a decoder of its own.
+    pub(super) earliest: Duration,
     /// What moves before it, where it rests meanwhile.
     pub(super) rests: Option<Stretches>,
     /// Of each floor, the models it takes as bits, and the longest time that is no breach.
@@ -36,8 +39,6 @@ pub(super) struct Camera {
     pub(super) kind: usize,
     /// Arrival of its unit 0, a keyframe.
     pub(super) first: Mono,
-    /// The moment at which the wheel has it, if any.
-    pub(super) noted: Option<Mono>,
     pub(super) flying: bool,
     pub(super) leased: bool,
     /// The next unit for its leased decoder.
@@ -64,12 +65,14 @@ impl<'a> Kind<'a> {
             let bound = of.floor(floor);
             (models, bound + grace.min(bound))
         });
+        let interval = of.need.floors.iter().map(|floor| floor.blind_max).min();
         Self {
             of,
             unit,
             group,
+            earliest: earliest(interval.unwrap_or_default(), unit),
             keyframes: unit * u32::try_from(group).unwrap_or(u32::MAX),
-            interval: of.need.floors.iter().map(|floor| floor.blind_max).min(),
+            interval,
             continued: of.need.floors.iter().any(|floor| floor.continued),
             rests: of.need.rest.map(|_| Stretches::of(of)),
             floors: floors.collect(),
@@ -106,6 +109,15 @@ impl Camera {
             blind: None,
         }
     }
+}
+
+/// Of pictures that come every `unit`, attention takes the one that is nearest to when the look is due, or the last one in time
+/// of the floor: so many before, and it goes on waiting.
+fn earliest(interval: Duration, unit: Duration) -> Duration {
+    let nearest = interval.mul_f64(EARLY).saturating_sub(unit / 2);
+    // Its margin is an eighth of the time between two.
+    let last = interval.saturating_sub(unit.mul_f64(1.2)).max(interval / 2);
+    nearest.min(last)
 }
 
 /// At least one.

@@ -104,7 +104,15 @@ fn cameras_that_rest_are_glanced_at_and_looked_at_where_something_moves() {
 
 #[test]
 fn what_attention_is_not_told_changes_no_decision() {
-    for (rule, look_ms, workers) in [(RARE, 30.0, 2), (RARE, 30.0, 1), ("kind = \"CROWD_DENSITY\"", 8.0, 1)] {
+    let moving = "kind = \"ZONE_INTRUSION\"";
+    for (rule, look_ms, workers) in [
+        (RARE, 30.0, 2),
+        (RARE, 30.0, 1),
+        ("kind = \"CROWD_DENSITY\"", 8.0, 1),
+        (moving, 1.0, 2),
+        (moving, 2.0, 3),
+        ("kind = \"ZONE_INTRUSION\"\nblind_max = \"150ms\"", 0.2, 30),
+    ] {
         let (mix, costs) = town(rule, look_ms);
         let sparing = live(&mix, &costs, options(150, workers));
         let mut town = Town::build(&mix, &costs, options(150, workers));
@@ -112,10 +120,11 @@ fn what_attention_is_not_told_changes_no_decision() {
         let thorough = town.live(s(300.0));
         let came = |tally: &Tally| {
             let one = &tally.types[0];
-            (one.keyframe_looks, tally.busy, tally.breached(), one.ages.longest())
+            (one.keyframe_looks, one.continued_looks, tally.busy, tally.breached(), one.ages.longest())
         };
         assert_eq!(came(&sparing), came(&thorough), "{rule} on {workers}");
-        assert!(sparing.types[0].keyframe_looks > 1000);
+        let one = &sparing.types[0];
+        assert!(one.keyframe_looks + one.continued_looks > 1000);
     }
 }
 

@@ -19,8 +19,8 @@ use crate::{
 
 const PATIENCE: Duration = Duration::from_secs(240);
 const SETTLE: Duration = Duration::from_secs(25);
-/// A 99th percentile needs a hundred incidents: of fewer it is the oldest one's age. They are waited for so long.
-const ENOUGH: usize = 120;
+/// Of so many incidents six are above the 99th percentile; of a hundred it is the oldest one's age. They are waited for so long.
+const ENOUGH: usize = 600;
 const WATCHED: Duration = Duration::from_secs(30);
 const AT_MOST: u32 = 10;
 const TIMES: [usize; 3] = [1, 4, 10];
