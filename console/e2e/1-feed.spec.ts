@@ -27,7 +27,7 @@ test('an alert of the town arrives without reload, is opened, and shows its reda
   await page.keyboard.press('p');
   await panel.locator('[data-test=preview] img').waitFor({ timeout: 60_000 });
   expect(await panel.locator('[data-test=why]').textContent()).toMatch(/centernet/);
-  await panel.getByText('local').first().waitFor();
+  await panel.getByText('免登录席位').first().waitFor();
   expect(faults).toEqual([]);
   await context.close();
 });

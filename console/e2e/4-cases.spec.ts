@@ -88,10 +88,12 @@ test('a false alarm takes its key and the digit of its reason; a note that tells
   await act(page, 'FALSE_ALARM');
   await page.keyboard.press('f');
   await page.locator('[data-test=act-form]').waitFor();
+  await expect.poll(() => page.evaluate(() => document.activeElement?.closest('[data-test=act-form]') !== null), { message: 'the form keeps the focus' }).toBe(true);
   await page.keyboard.press('1');
   await page.keyboard.press('Enter');
   await outcome(page, /已完成/);
   expect(await state(page)).toBe('误报');
+  await page.locator('[data-test=case-reason]', { hasText: '灯光、反光、阴影' }).waitFor();
   await page.locator('[data-test=case-history]', { hasText: '灯光、反光、阴影' }).waitFor();
 
   await opened(page, other.alertId);

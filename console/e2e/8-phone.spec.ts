@@ -197,7 +197,7 @@ test('the desk gives a link; on a telephone the case is taken, arrived at and ha
   await vera.page.keyboard.press('y');
   await expect.poll(() => vera.page.locator('[data-test=case-state]').textContent()).toBe('办结');
   const history = await vera.page.locator('[data-test=case-history]').textContent();
-  for (const who of ['dora（指挥中心）', 'link:', '消防大队', 'vera（督查科）']) expect(history).toContain(who);
+  for (const who of ['dora（指挥中心）', '链接 ', '消防大队', 'vera（督查科）']) expect(history).toContain(who);
   await page.locator('[data-test=ended]', { hasText: '案件已不在本单位手中' }).waitFor({ timeout: 20_000 });
   await take(page, 'phone-ended-zh-390');
   const told = await caseOf(id);

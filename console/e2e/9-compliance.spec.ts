@@ -166,7 +166,15 @@ test('the sheet of a shift’s end lists what is open as of a moment, and its fi
   const parts = await sheet.locator('h2 span').allTextContents();
   const listed = parts.reduce((sum, told) => sum + Number(/\((\d+)/.exec(told)?.[1]), 0);
   expect(await sheet.locator('table.lines tbody tr').count()).toBeLessThanOrEqual(listed);
-  expect(text.trimEnd().split('\r\n').length, 'a line for each that there is, and the head').toBe(listed + 1);
+  // Besides what came of the shift's cases, and how many wait for what.
+  const sums = await sheet.locator('[data-test=figures] th, [data-test=sums] tbody tr').count();
+  expect(text.trimEnd().split('\r\n').length, 'a line for each that there is, and the head').toBe(listed + sums + 1);
+  const opened = sheet.locator('[data-test=figures] td').first();
+  const [ofShift] = await opened.allTextContents();
+  expect(Number(ofShift)).toBeGreaterThan(0);
+  await page.locator('[data-test=handover-hours] label', { hasText: '24' }).click();
+  await sheet.locator('[data-part=shift] h2', { hasText: /自 \d{4}-\d\d-\d\d \d\d:\d\d/ }).waitFor();
+  await expect.poll(async () => Number(await opened.textContent())).toBeGreaterThanOrEqual(Number(ofShift));
   expect(text).not.toMatch(/paper-jan|安娜/);
   // On paper there is the sheet and nothing else.
   await page.emulateMedia({ media: 'print' });

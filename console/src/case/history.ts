@@ -1,8 +1,20 @@
 // What an entry of a case's history says besides its name, in words.
-import type { CaseAction } from '../gen/xueliang/v1/case_pb';
+import { CaseState, type CaseAction, type CaseEvent } from '../gen/xueliang/v1/case_pb';
 import { ms } from '../bus/row';
+import { i18n } from '../i18n/i18n';
 import { kindWord, word } from '../words';
 import { moment } from '../times';
+
+/** Ends of a case that take a reason, and the action that gives it. */
+const REASONED: Partial<Record<CaseState, CaseAction['what']['case']>> = {
+  [CaseState.FALSE_ALARM]: 'falseAlarm', [CaseState.NOT_ACCEPTED]: 'notAccept', [CaseState.CANCELLED]: 'cancel',
+};
+
+/** Why a case that stands so is over; empty where that takes no reason. */
+export function reasonOf(state: CaseState, history: readonly CaseEvent[]): string {
+  const wanted = REASONED[state];
+  return wanted ? detailsOf(history.filter((one) => one.action?.what.case === wanted).at(-1)?.action) : '';
+}
 
 /** What is to be said of an action besides its name. */
 export function detailsOf(action: CaseAction | undefined): string {
@@ -29,7 +41,7 @@ export function detailsOf(action: CaseAction | undefined): string {
       const { stage, cause, desk } = what.value;
       return `${word('CaseStage', stage)} · ${word('EscalationCause', cause)} → ${desk}`;
     }
-    case 'giveLink': return `link:${what.value.linkId} · ${moment(ms(what.value.untilUnixUs))}`;
+    case 'giveLink': return `${i18n.global.t('links.of', { id: String(what.value.linkId) })} · ${moment(ms(what.value.untilUnixUs))}`;
     case 'heard': return `${what.value.system} ${what.value.caseId} · ${word('ExternalStage', what.value.stage)}`;
     default: return '';
   }

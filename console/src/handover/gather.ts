@@ -3,6 +3,7 @@
 import { AlertState, Kind, type ListAlertsRequest, type ListAlertsResponse, type Record as AlertRecord } from '../gen/xueliang/v1/alert_pb';
 import type { SummariseCamerasResponse } from '../gen/xueliang/v1/camera_pb';
 import type { Case, ListCasesResponse } from '../gen/xueliang/v1/case_pb';
+import type { CaseStatistics, GetCaseStatisticsResponse } from '../gen/xueliang/v1/statistics_pb';
 import type { ListSilencesResponse, Silence } from '../gen/xueliang/v1/suppression_pb';
 import type { Where } from '../case/places';
 
@@ -19,6 +20,8 @@ export const FAULTS = [Kind.STORAGE_FAULT, Kind.RECORD_GAP, Kind.CLOCK_DRIFT, Ki
 /** The services, as a sheet needs them. */
 export interface Services {
   cases(pageSize: number, pageToken: string): Promise<ListCasesResponse>;
+  /** What came of the cases that were opened since. */
+  statistics(fromMs: number): Promise<GetCaseStatisticsResponse>;
   places(alertIds: string[]): Promise<Map<string, Where>>;
   silences(pageSize: number, pageToken: string): Promise<ListSilencesResponse>;
   /** What cameras are called, as far as that is known. */
@@ -33,6 +36,8 @@ export type Part<T> = { told: T } | { failure: string };
 
 export interface Gathered {
   cases: Part<{ cases: Case[]; places: Map<string, Where>; more: boolean }>;
+  /** What came of the cases that were opened in this shift. */
+  shift: Part<CaseStatistics | undefined>;
   silences: Part<{ silences: Silence[]; cameras: Map<string, string>; more: boolean }>;
   /** `undefined`: not for whoever asks. */
   cameras: Part<SummariseCamerasResponse> | undefined;
@@ -80,11 +85,11 @@ async function faults(services: Services): Promise<{ records: AlertRecord[]; mor
   return { records: told.records, more: told.nextPageToken !== '' };
 }
 
-/** `words`: why something could not be had. */
-export async function gather(services: Services, words: (error: unknown) => string): Promise<Gathered> {
+/** `fromMs`: when the shift began; `words`: why something could not be had. */
+export async function gather(services: Services, fromMs: number, words: (error: unknown) => string): Promise<Gathered> {
   const { cameras: ask } = services;
-  const [ofCases, ofSilences, ofCameras, ofFaults] = await Promise.all([
-    part(() => cases(services), words), part(() => silences(services), words), ask && part(ask, words), part(() => faults(services), words),
+  const [ofCases, ofShift, ofSilences, ofCameras, ofFaults] = await Promise.all([
+    part(() => cases(services), words), part(async () => (await services.statistics(fromMs)).total, words), part(() => silences(services), words), ask && part(ask, words), part(() => faults(services), words),
   ]);
-  return { cases: ofCases, silences: ofSilences, cameras: ofCameras, faults: ofFaults };
+  return { cases: ofCases, shift: ofShift, silences: ofSilences, cameras: ofCameras, faults: ofFaults };
 }

@@ -3,6 +3,7 @@ import { beforeAll, expect, test, vi } from 'vitest';
 import { AlertState, Kind, Level, ListAlertsResponseSchema } from '../gen/xueliang/v1/alert_pb';
 import { SummariseCamerasResponseSchema } from '../gen/xueliang/v1/camera_pb';
 import { CaseSchema, CaseStage, CaseState, ListCasesResponseSchema, Supervision, type Case } from '../gen/xueliang/v1/case_pb';
+import { GetCaseStatisticsResponseSchema } from '../gen/xueliang/v1/statistics_pb';
 import { ListSilencesResponseSchema } from '../gen/xueliang/v1/suppression_pb';
 import { gather, MOST_CASES, type Services } from './gather';
 import type * as Sheet from './sheet';
@@ -33,6 +34,10 @@ const services = (of: Partial<Services> & { all?: Case[] } = {}): Services => ({
     const next = from + pageSize;
     return Promise.resolve(create(ListCasesResponseSchema, { cases: all.slice(from, next), nextPageToken: next < all.length ? String(next) : '' }));
   },
+  statistics: (fromMs) => {
+    expect(fromMs).toBe(NOW - 8 * HOUR);
+    return Promise.resolve(create(GetCaseStatisticsResponseSchema, { total: { cases: 9n, confirmed: 4n, judgedFalse: 3n, unjudged: 2n, close: { cases: 1n } } }));
+  },
   places: (ids) => Promise.resolve(new Map(ids.map((id) => [id, { camera: 'Pond', division: 'Hushan', address: '' }]))),
   silences: () => Promise.resolve(create(ListSilencesResponseSchema)),
   cameraNames: () => Promise.resolve(new Map()),
@@ -41,7 +46,7 @@ const services = (of: Partial<Services> & { all?: Case[] } = {}): Services => ({
   ...of,
 });
 const made = async (of: Parameters<typeof services>[0]): Promise<Sheet.Sheet> =>
-  sheet.sheetOf(await gather(services(of), String), NOW, new Map([['33', 'Province']]));
+  sheet.sheetOf(await gather(services(of), NOW - 8 * HOUR, String), NOW, NOW - 8 * HOUR, new Map([['33', 'Province']]));
 const part = (of: Sheet.Sheet, name: Sheet.PartName): Sheet.Told => {
   const found = of.parts.find((one) => one.name === name);
   if (!found) throw new Error(`no part ${name}`);
@@ -108,7 +113,11 @@ test('the file says in each line as of when it is, and holds nothing that a spre
       return Promise.resolve(create(ListAlertsResponseSchema, { records: [{ alert: { alertId: 'x', kind: Kind.STORAGE_FAULT, place: { cameraName: '=1+1' } } }] }));
     },
   });
-  const lines = sheet.fileOf(told, NOW).trimEnd().split('\r\n');
+  const all = sheet.fileOf(told, NOW).trimEnd().split('\r\n');
+  // What came of the shift's cases, and how many are open, stand before the parts.
+  const lines = [all[0] ?? '', ...all.slice(17)];
+  expect(all.slice(1, 17).every((line) => line.startsWith('2026-11-30 16:00:00,'))).toBe(true);
+  expect([all[1], all[3], all[11]]).toEqual([expect.stringContaining('新增：9'), expect.stringContaining('误报：3'), expect.stringContaining('件数：1')]);
   expect(lines.length).toBe(3);
   expect(lines.slice(1).every((line) => line.startsWith('2026-11-30 16:00:00,'))).toBe(true);
   expect(lines[2]).toContain("'=1+1");

@@ -9,9 +9,10 @@ import { timersAt, urgency } from '../case/timers';
 import { AlertState, Level, type Record as AlertRecord } from '../gen/xueliang/v1/alert_pb';
 import type { CameraTrouble } from '../gen/xueliang/v1/camera_pb';
 import { CaseState, Supervision, type Case } from '../gen/xueliang/v1/case_pb';
+import type { CaseStatistics } from '../gen/xueliang/v1/statistics_pb';
 import type { Silence } from '../gen/xueliang/v1/suppression_pb';
 import { i18n } from '../i18n/i18n';
-import { listed } from '../signs';
+import { labelled, listed } from '../signs';
 import { inOrder, isInForce } from '../silence/silences';
 import { kindsOf, placesOf, silencedLevels } from '../silence/told';
 import { lasting, stamp } from '../times';
@@ -47,6 +48,8 @@ export interface Told {
   note: string;
 }
 
+const SUMS = ['all', 'critical', 'overdue', 'supervised'] as const;
+
 /** How many cases wait for what. */
 export interface Sum {
   group: Group;
@@ -56,7 +59,14 @@ export interface Sum {
   supervised: number;
 }
 
+/** What came of the cases of a shift. */
+export const FIGURES = ['opened', 'confirmed', 'false', 'notAccepted', 'merged', 'cleared', 'cancelled', 'unjudged', 'closed', 'overdue'] as const;
+export type Figures = Record<(typeof FIGURES)[number], number>;
+
 export interface Sheet {
+  /** When the shift began, milliseconds. */
+  fromMs: number;
+  shift: Part<Figures>;
   sums: Sum[];
   parts: Told[];
 }
@@ -141,14 +151,23 @@ function faultLine({ alert }: AlertRecord): Line {
   };
 }
 
+function figuresOf(one: CaseStatistics | undefined): Figures {
+  const number = (of: bigint | undefined): number => Number(of ?? 0n);
+  return {
+    opened: number(one?.cases), confirmed: number(one?.confirmed), false: number(one?.judgedFalse), notAccepted: number(one?.notAccepted),
+    merged: number(one?.merged), cleared: number(one?.cleared), cancelled: number(one?.cancelled), unjudged: number(one?.unjudged),
+    closed: number(one?.close?.cases), overdue: number(one?.overdue),
+  };
+}
+
 function told<T>(name: PartName, part: Part<T> | undefined, lines: (of: T) => { lines: Line[]; more: boolean; note?: string }): Told {
   const nothing = { name, lines: [], more: false, failure: '', absent: false, note: '' };
   if (part === undefined) return { ...nothing, absent: true };
   return 'failure' in part ? { ...nothing, failure: part.failure } : { ...nothing, note: '', ...lines(part.told) };
 }
 
-/** The sheet of what was gathered. `atMs`: as of when; `divisions`: names by code. */
-export function sheetOf(of: Gathered, atMs: number, divisions: ReadonlyMap<string, string>): Sheet {
+/** The sheet of what was gathered. `atMs`: as of when; `fromMs`: when the shift began; `divisions`: names by code. */
+export function sheetOf(of: Gathered, atMs: number, fromMs: number, divisions: ReadonlyMap<string, string>): Sheet {
   const cases = 'told' in of.cases ? of.cases.told.cases : [];
   const sums = GROUPS.filter((group) => group !== 'over').map((group) => {
     const some = cases.filter((one) => groupOf(one.state) === group);
@@ -164,6 +183,8 @@ export function sheetOf(of: Gathered, atMs: number, divisions: ReadonlyMap<strin
     return { lines: some.map((one) => caseLine(one, places, atMs)), more };
   });
   return {
+    fromMs,
+    shift: 'told' in of.shift ? { told: figuresOf(of.shift.told) } : of.shift,
     sums,
     parts: [
       ofCases('unjudged'), ofCases('pressing'), ofCases('suspended'), ofCases('others'),
@@ -186,11 +207,14 @@ export function sheetOf(of: Gathered, atMs: number, divisions: ReadonlyMap<strin
 export function fileOf(sheet: Sheet, atMs: number): string {
   const head = [t('column.asOf'), t('column.part'), ...COLUMNS.map((one) => t(`column.${one}`))];
   const asOf = stamp(atMs);
+  const shift = t('shift', { from: time(BigInt(sheet.fromMs) * 1000n) });
+  const figures = 'told' in sheet.shift ? Object.entries(sheet.shift.told).map(([name, count]) => [asOf, shift, '', labelled(t(`figure.${name}`), count)]) : [[asOf, shift, '', t('failed', { reason: sheet.shift.failure })]];
+  const sums = sheet.sums.map((one) => [asOf, t('sums'), '', i18n.global.t(`case.page.groups.${one.group}`), '', listed(SUMS.map((name) => labelled(t(name), one[name])))]);
   const lines = sheet.parts.flatMap((part) => {
     const name = t(`part.${part.name}`);
     const said = part.failure === '' ? [] : [[asOf, name, '', t('failed', { reason: part.failure })]];
     const cut = part.more ? [[asOf, name, '', t('more')]] : [];
     return [...said, ...part.lines.map((line) => [asOf, name, ...COLUMNS.map((one) => line[one])]), ...cut];
   });
-  return file([head, ...lines]);
+  return file([head, ...figures, ...sums, ...lines]);
 }

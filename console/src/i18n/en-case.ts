@@ -44,6 +44,7 @@ export const enCase: CaseMessages = {
     unit: 'Waits for {unit}: {act}',
   },
   claimedBy: '{who} is judging',
+  notSignedIn: 'a desk without sign-in',
   claimedByMe: 'You are judging',
   claimLeft: '{time} left',
   done: 'Done: {act}',

@@ -42,6 +42,7 @@ export const zhCase = {
     unit: '等“{unit}”{act}',
   },
   claimedBy: '{who} 正在研判',
+  notSignedIn: '免登录席位',
   claimedByMe: '您正在研判',
   claimLeft: '剩 {time}',
   done: '已完成：{act}',
