@@ -197,7 +197,7 @@ impl Agenda {
     }
     /// The next moment that makes a seat due.
     pub(super) fn next_wake(&mut self) -> Option<Mono> {
-        self.waiting.next()
+        self.waiting.first()
     }
     /// Whether nobody is in line.
     pub(super) fn is_idle(&self) -> bool {

@@ -180,7 +180,7 @@ impl<'a> Town<'a> {
         loop {
             let look = self.ends.peek().map(|Reverse((at, _))| *at);
             let wake = self.attention.next_wake(self.now).map(|at| at.max(self.now));
-            let Some(at) = [look, self.notes.next(), wake].into_iter().flatten().min() else { break };
+            let Some(at) = [look, self.notes.first(), wake].into_iter().flatten().min() else { break };
             if at >= end {
                 break;
             }

@@ -1,13 +1,15 @@
 //! `make bench-plan`: what a decision about a look takes with many cameras, and how long it takes to plan a county.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{process::Command, time::Duration};
 
 use anyhow::{Context, ensure};
 use rustix::time::{ClockId, clock_gettime};
-use xueliang_base::{id::CameraId, kind::Kind, look::LookCost, time::Mono};
+use xueliang_base::{
+    id::CameraId,
+    kind::Kind,
+    look::LookCost,
+    time::{Clock, Mono, SystemClock},
+};
 use xueliang_inference::attention::{
     Attention, AttentionParams, CameraNeed, Floor, LookOutcome, Offer, Seen, WorkerId,
 };
@@ -129,14 +131,14 @@ impl County {
 }
 
 fn county(mix: &std::path::Path, more: &[&str]) -> anyhow::Result<County> {
-    let (before, began) = (processor_time_of_children()?, Instant::now());
+    let (before, began) = (processor_time_of_children()?, SystemClock.mono());
     let output = Command::new(program()?)
         .args(["plan", "--cameras", &COUNTY.to_string(), "--json", "--mix"])
         .arg(mix)
         .args(more)
         .output()
         .context("run xueliang plan")?;
-    let wall = began.elapsed();
+    let wall = SystemClock.mono().since(began);
     let processor = processor_time_of_children()?.saturating_sub(before);
     ensure!(output.status.success(), "plan: {}", String::from_utf8_lossy(&output.stderr));
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout)?;
