@@ -176,6 +176,10 @@ test('the sheet of a shift’s end lists what is open as of a moment, and its fi
   await sheet.locator('[data-part=shift] h2', { hasText: /自 \d{4}-\d\d-\d\d \d\d:\d\d/ }).waitFor();
   await expect.poll(async () => Number(await opened.textContent())).toBeGreaterThanOrEqual(Number(ofShift));
   expect(text).not.toMatch(/paper-jan|安娜/);
+  // The header says of every page what the sheet says.
+  const overdue = Number(await sheet.locator('[data-test=sums] tfoot td').nth(2).textContent());
+  expect(overdue).toBeGreaterThan(0);
+  await expect.poll(async () => Number(/\d+/.exec((await page.locator('[data-test=overdue]').textContent()) ?? '')?.[0]), { timeout: 30_000 }).toBeGreaterThanOrEqual(overdue);
   // On paper there is the sheet and nothing else.
   await page.emulateMedia({ media: 'print' });
   expect(await page.locator('header >> text=雪亮').first().isVisible()).toBe(false);

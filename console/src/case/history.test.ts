@@ -20,10 +20,10 @@ test('a case that is over tells why, by what was said last', () => {
     create(CaseEventSchema, { action: { what: { case: 'falseAlarm', value: { reason: FalseAlarmReason.OTHER } } } }),
   ];
   // Words come from the service; until they are there, numbers stand for them.
-  expect(history.reasonOf(CaseState.FALSE_ALARM, all)).toBe(String(FalseAlarmReason.OTHER));
-  expect(history.reasonOf(CaseState.NOT_ACCEPTED, all)).toBe(String(NotAcceptedReason.SLIGHT));
-  expect(history.reasonOf(CaseState.HANDLING, all)).toBe('');
-  expect(history.reasonOf(CaseState.FALSE_ALARM, [])).toBe('');
+  expect(history.whyOver(CaseState.FALSE_ALARM, all)).toBe(String(FalseAlarmReason.OTHER));
+  expect(history.whyOver(CaseState.NOT_ACCEPTED, all)).toBe(String(NotAcceptedReason.SLIGHT));
+  expect(history.whyOver(CaseState.HANDLING, all)).toBe('');
+  expect(history.whyOver(CaseState.FALSE_ALARM, [])).toBe('');
 });
 
 test('links and desks without sign-in have names, accounts are called as they are', () => {

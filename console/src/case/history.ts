@@ -11,7 +11,7 @@ const REASONED: Partial<Record<CaseState, CaseAction['what']['case']>> = {
 };
 
 /** Why a case that stands so is over; empty where that takes no reason. */
-export function reasonOf(state: CaseState, history: readonly CaseEvent[]): string {
+export function whyOver(state: CaseState, history: readonly CaseEvent[]): string {
   const wanted = REASONED[state];
   return wanted ? detailsOf(history.filter((one) => one.action?.what.case === wanted).at(-1)?.action) : '';
 }

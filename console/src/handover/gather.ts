@@ -1,9 +1,10 @@
 // What a shift leaves to the next, as of one moment: what is asked for, and each part by itself, so that what cannot be had keeps
 // nothing else away and is said on the sheet.
+import { create } from '@bufbuild/protobuf';
 import { AlertState, Kind, type ListAlertsRequest, type ListAlertsResponse, type Record as AlertRecord } from '../gen/xueliang/v1/alert_pb';
 import type { SummariseCamerasResponse } from '../gen/xueliang/v1/camera_pb';
 import type { Case, ListCasesResponse } from '../gen/xueliang/v1/case_pb';
-import type { CaseStatistics, GetCaseStatisticsResponse } from '../gen/xueliang/v1/statistics_pb';
+import { CaseStatisticsSchema, type CaseStatistics, type GetCaseStatisticsResponse } from '../gen/xueliang/v1/statistics_pb';
 import type { ListSilencesResponse, Silence } from '../gen/xueliang/v1/suppression_pb';
 import type { Where } from '../case/places';
 
@@ -37,7 +38,7 @@ export type Part<T> = { told: T } | { failure: string };
 export interface Gathered {
   cases: Part<{ cases: Case[]; places: Map<string, Where>; more: boolean }>;
   /** What came of the cases that were opened in this shift. */
-  shift: Part<CaseStatistics | undefined>;
+  shift: Part<CaseStatistics>;
   silences: Part<{ silences: Silence[]; cameras: Map<string, string>; more: boolean }>;
   /** `undefined`: not for whoever asks. */
   cameras: Part<SummariseCamerasResponse> | undefined;
@@ -89,7 +90,7 @@ async function faults(services: Services): Promise<{ records: AlertRecord[]; mor
 export async function gather(services: Services, fromMs: number, words: (error: unknown) => string): Promise<Gathered> {
   const { cameras: ask } = services;
   const [ofCases, ofShift, ofSilences, ofCameras, ofFaults] = await Promise.all([
-    part(() => cases(services), words), part(async () => (await services.statistics(fromMs)).total, words), part(() => silences(services), words), ask && part(ask, words), part(() => faults(services), words),
+    part(() => cases(services), words), part(async () => (await services.statistics(fromMs)).total ?? create(CaseStatisticsSchema), words), part(() => silences(services), words), ask && part(ask, words), part(() => faults(services), words),
   ]);
   return { cases: ofCases, shift: ofShift, silences: ofSilences, cameras: ofCameras, faults: ofFaults };
 }

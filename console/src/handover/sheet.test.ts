@@ -117,7 +117,7 @@ test('the file says in each line as of when it is, and holds nothing that a spre
   // What came of the shift's cases, and how many are open, stand before the parts.
   const lines = [all[0] ?? '', ...all.slice(17)];
   expect(all.slice(1, 17).every((line) => line.startsWith('2026-11-30 16:00:00,'))).toBe(true);
-  expect([all[1], all[3], all[11]]).toEqual([expect.stringContaining('新增：9'), expect.stringContaining('误报：3'), expect.stringContaining('件数：1')]);
+  expect([all[1], all[4], all[11]]).toEqual([expect.stringContaining('新增：9'), expect.stringContaining('误报：3'), expect.stringContaining('件数：1')]);
   expect(lines.length).toBe(3);
   expect(lines.slice(1).every((line) => line.startsWith('2026-11-30 16:00:00,'))).toBe(true);
   expect(lines[2]).toContain("'=1+1");

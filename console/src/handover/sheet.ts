@@ -15,6 +15,7 @@ import { i18n } from '../i18n/i18n';
 import { labelled, listed } from '../signs';
 import { inOrder, isInForce } from '../silence/silences';
 import { kindsOf, placesOf, silencedLevels } from '../silence/told';
+import { lineOf, OUTCOMES } from '../statistics/figures';
 import { lasting, stamp } from '../times';
 import { kindWord, word } from '../words';
 import type { Gathered, Part } from './gather';
@@ -59,14 +60,16 @@ export interface Sum {
   supervised: number;
 }
 
-/** What came of the cases of a shift. */
-export const FIGURES = ['opened', 'confirmed', 'false', 'notAccepted', 'merged', 'cleared', 'cancelled', 'unjudged', 'closed', 'overdue'] as const;
-export type Figures = Record<(typeof FIGURES)[number], number>;
+/** What came of the cases of a shift, one after the other. */
+export interface Figure {
+  word: string;
+  count: number;
+}
 
 export interface Sheet {
   /** When the shift began, milliseconds. */
   fromMs: number;
-  shift: Part<Figures>;
+  shift: Part<Figure[]>;
   sums: Sum[];
   parts: Told[];
 }
@@ -151,13 +154,15 @@ function faultLine({ alert }: AlertRecord): Line {
   };
 }
 
-function figuresOf(one: CaseStatistics | undefined): Figures {
-  const number = (of: bigint | undefined): number => Number(of ?? 0n);
-  return {
-    opened: number(one?.cases), confirmed: number(one?.confirmed), false: number(one?.judgedFalse), notAccepted: number(one?.notAccepted),
-    merged: number(one?.merged), cleared: number(one?.cleared), cancelled: number(one?.cancelled), unjudged: number(one?.unjudged),
-    closed: number(one?.close?.cases), overdue: number(one?.overdue),
-  };
+function figuresOf(one: CaseStatistics): Figure[] {
+  const { cases, outcomes } = lineOf(one);
+  const named = (name: string): string => i18n.global.t(`statistics.${name}`);
+  return [
+    { word: t('opened'), count: cases },
+    ...OUTCOMES.map((name) => ({ word: named(`outcome.${name}`), count: outcomes[name] })),
+    { word: named('time.close'), count: Number(one.close?.cases ?? 0n) },
+    { word: named('overdue'), count: Number(one.overdue) },
+  ];
 }
 
 function told<T>(name: PartName, part: Part<T> | undefined, lines: (of: T) => { lines: Line[]; more: boolean; note?: string }): Told {
@@ -208,7 +213,7 @@ export function fileOf(sheet: Sheet, atMs: number): string {
   const head = [t('column.asOf'), t('column.part'), ...COLUMNS.map((one) => t(`column.${one}`))];
   const asOf = stamp(atMs);
   const shift = t('shift', { from: time(BigInt(sheet.fromMs) * 1000n) });
-  const figures = 'told' in sheet.shift ? Object.entries(sheet.shift.told).map(([name, count]) => [asOf, shift, '', labelled(t(`figure.${name}`), count)]) : [[asOf, shift, '', t('failed', { reason: sheet.shift.failure })]];
+  const figures = 'told' in sheet.shift ? sheet.shift.told.map(({ word, count }) => [asOf, shift, '', labelled(word, count)]) : [[asOf, shift, '', t('failed', { reason: sheet.shift.failure })]];
   const sums = sheet.sums.map((one) => [asOf, t('sums'), '', i18n.global.t(`case.page.groups.${one.group}`), '', listed(SUMS.map((name) => labelled(t(name), one[name])))]);
   const lines = sheet.parts.flatMap((part) => {
     const name = t(`part.${part.name}`);

@@ -15,10 +15,7 @@ export const zh = {
     hours: '班次',
     lastHours: '近 {hours} 小时',
     shift: '本班新增（自 {from}）',
-    figure: {
-      opened: '新增', confirmed: '立案', false: '误报', notAccepted: '不立案', merged: '合并', cleared: '自动恢复', cancelled: '作废',
-      unjudged: '未研判', closed: '已办结', overdue: '超时',
-    },
+    opened: '新增',
     sums: '未结案件',
     group: '环节',
     all: '件数',
@@ -78,10 +75,7 @@ export const en: Handover = {
     hours: 'Shift',
     lastHours: 'The last {hours} hours',
     shift: 'Opened in this shift (since {from})',
-    figure: {
-      opened: 'Opened', confirmed: 'True', false: 'False alarms', notAccepted: 'Not accepted', merged: 'Merged', cleared: 'Cleared', cancelled: 'Void',
-      unjudged: 'Not judged', closed: 'Closed', overdue: 'Overdue',
-    },
+    opened: 'Opened',
     sums: 'Open cases',
     group: 'Waiting',
     all: 'Cases',
