@@ -91,8 +91,8 @@ enum Stand {
     /// Nothing makes it due but a change.
     #[default]
     Out,
-    /// It may be due from then on.
-    Waits(Mono),
+    /// It may be due from a moment on.
+    Waits,
     /// It may be due.
     InLine(Post),
 }
@@ -147,41 +147,35 @@ impl Agenda {
     }
     /// Lets a seat stand where it belongs now.
     pub(super) fn stand(&mut self, place: usize, seat: &Seat) {
-        let stand = match seat.ready_at(self.limits) {
+        let ready = seat.ready_at(self.limits);
+        let stand = match ready {
             Some(at) if at <= self.now => Stand::InLine(Post::of(self.now, seat, self.limits)),
-            Some(at) => Stand::Waits(at),
+            Some(_) => Stand::Waits,
             None => Stand::Out,
         };
+        self.waiting.set(place, ready.filter(|_| stand == Stand::Waits));
         if stand == self.stands[place] {
             return;
         }
         self.leave(place);
-        match stand {
-            Stand::Waits(at) => self.waiting.set(place, Some(at)),
-            Stand::InLine(post) => {
-                self.lines.entry(post.line).or_default().insert((post.since, place));
-                if post.line.takes == Takes::Lease {
-                    self.wanting.insert((post.extra, place));
-                }
+        if let Stand::InLine(post) = stand {
+            self.lines.entry(post.line).or_default().insert((post.since, place));
+            if post.line.takes == Takes::Lease {
+                self.wanting.insert((post.extra, place));
             }
-            Stand::Out => {}
         }
         self.stands[place] = stand;
     }
-    /// It is not due, and will not be until something changes.
+    /// It stands in no line any more, as when it is not due and will not be until something changes.
     pub(super) fn leave(&mut self, place: usize) {
-        match std::mem::take(&mut self.stands[place]) {
-            Stand::InLine(post) => {
-                self.wanting.remove(&(post.extra, place));
-                if let Some(seats) = self.lines.get_mut(&post.line) {
-                    seats.remove(&(post.since, place));
-                    if seats.is_empty() {
-                        self.lines.remove(&post.line);
-                    }
+        if let Stand::InLine(post) = std::mem::take(&mut self.stands[place]) {
+            self.wanting.remove(&(post.extra, place));
+            if let Some(seats) = self.lines.get_mut(&post.line) {
+                seats.remove(&(post.since, place));
+                if seats.is_empty() {
+                    self.lines.remove(&post.line);
                 }
             }
-            Stand::Waits(_) => self.waiting.set(place, None),
-            Stand::Out => {}
         }
     }
     /// Whose moment has come stands in line.

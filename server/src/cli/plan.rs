@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::print;
-use crate::plan::{Costs, Mix, Order, costs::REFERENCE, plan};
+use crate::plan::{Costs, Mix, Order, costs::REFERENCE, plan, report::MOST_WORKERS};
 
 const HELP: &str = "\
 Examples:
@@ -24,7 +24,7 @@ What is said of rules: kept means never blind for longer than the service tolera
 core. The node's work, evidence, memory and uplinks are computed from rates.
 
 A town beyond one machine has several nodes, each with an even share of the cameras, its own scheduler and its own workers.
-Without --nodes and --workers there are as many as have about 32 cores each.
+Without --nodes and --workers there are as many as have about 32 cores each, by what a sample of the cameras takes.
 
 docs/plan.md describes both files. `make bench-costs` measures a machine.";
 
@@ -44,8 +44,8 @@ pub struct PlanArgs {
     /// Nodes among which the cameras are divided; without it, one with --workers, otherwise as many as have about 32 cores each.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     nodes: Option<u32>,
-    /// Look workers of each node, one core each; without it, as many as keep all floors.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    /// Look workers of each node, one core each, at most 256; without it, as many as keep all floors.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_WORKERS)))]
     workers: Option<u32>,
     /// Hours to simulate.
     #[arg(long, default_value_t = 1.0, value_parser = hours)]

@@ -14,7 +14,6 @@ use super::{
     town::Options,
 };
 
-pub(super) mod rates;
 mod table;
 
 /// What is planned.
@@ -196,7 +195,20 @@ pub struct UplinkRow {
     pub load: Option<f64>,
 }
 
+/// A redacted still and the pictures of a preview.
+const PICTURES_PER_ALERT: f64 = 41.0;
+/// Footage around an alert that is decoded for them, seconds.
+const FOOTAGE_S: f64 = 20.0;
 const MIB_IN_GIB: f64 = 1024.0;
+
+/// Cores of a machine that is easily bought.
+const MACHINE: f64 = 32.0;
+/// Of their workers' time, looks take about so much where all floors are kept.
+const USUALLY_BUSY: f64 = 0.75;
+/// So many cameras of a town tell what each takes.
+const SAMPLE: usize = 1000;
+/// Workers that a node may have (`workers` of a configuration).
+pub const MOST_WORKERS: u32 = 256;
 
 /// Makes a plan.
 pub fn plan(mix: &Mix, costs: &Costs, order: Order) -> Report {
@@ -206,7 +218,7 @@ pub fn plan(mix: &Mix, costs: &Costs, order: Order) -> Report {
         time: order.time,
         seed: order.seed,
     };
-    let usual = || if order.workers.is_some() { 1 } else { search::nodes_for(mix, costs, order.cameras) };
+    let usual = || if order.workers.is_some() { 1 } else { nodes_for(mix, costs, options) };
     let nodes = order.nodes.unwrap_or_else(usual).clamp(1, order.cameras.max(1));
     let found = order.workers.is_none().then(|| search::workers_for(mix, costs, options, nodes));
     let workers = found.as_ref().map_or(options.workers, |found| found.workers);
@@ -238,6 +250,22 @@ pub fn plan(mix: &Mix, costs: &Costs, order: Order) -> Report {
         uplink,
         costs: costs.machine.clone(),
     }
+}
+
+/// As few nodes as have enough cores of machines that are easily bought.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of nodes")]
+fn nodes_for(mix: &Mix, costs: &Costs, options: Options) -> usize {
+    let cores = cores_of_each(mix, costs, options) * options.cameras as f64;
+    (cores / MACHINE).ceil().max(1.0) as usize
+}
+
+/// Cores that a camera takes on the average, by a sample of the town.
+fn cores_of_each(mix: &Mix, costs: &Costs, options: Options) -> f64 {
+    let time = search::stretch(mix, options.time);
+    let sample = Options { cameras: options.cameras.min(SAMPLE), time, ..options };
+    let (_, tally) = search::plenty(mix, costs, sample, 1);
+    let busy = tally.busy.as_secs_f64() / tally.time.as_secs_f64();
+    (busy / USUALLY_BUSY + cores(mix, costs, &tally, 0).total) / sample.cameras.max(1) as f64
 }
 
 fn looks(tally: &Tally) -> Looks {
@@ -309,6 +337,7 @@ fn cores(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Cores {
     let (mut receive, mut decide, mut evidence) = (0.0, 0.0, 0.0);
     for (of, one) in mix.types.iter().zip(&tally.types) {
         let cameras = one.cameras as f64;
+        let connected = cameras * of.connected();
         let looks = (one.keyframe_looks + one.continued_looks) as f64 / tally.time.as_secs_f64();
         let node = &costs.node;
         // A camera that rests is looked at more often while something moves.
@@ -317,9 +346,12 @@ fn cores(mix: &Mix, costs: &Costs, tally: &Tally, workers: usize) -> Cores {
             None => of.active_share,
         };
         let rules = node.rules_still_us + (node.rules_active_us - node.rules_still_us) * active;
-        receive += cameras * rates::receive(of, costs);
+        receive += connected * of.fps * node.unit_us / 1e6;
         decide += looks * (node.look_us + rules) / 1e6;
-        evidence += cameras * rates::evidence(of, costs);
+        let decode = costs.decoding(of.codec, of.width, of.height).map_or(0.0, |row| row.unit.mean_us);
+        let jpeg = costs.pixels(of.width, of.height).jpeg.mean_us;
+        let alert_us = FOOTAGE_S * of.fps * decode + PICTURES_PER_ALERT * jpeg;
+        evidence += cameras * of.alerts_per_day / 86_400.0 * alert_us / 1e6;
     }
     let workers = workers as f64;
     Cores { workers, receive, decide, evidence, total: workers + receive + decide + evidence }
@@ -389,6 +421,40 @@ mod tests {
         let looks = |report: &Report| report.looks.keyframe_per_s + report.looks.continued_per_s;
         assert!((looks(&one) / looks(&town) - 1.0).abs() < 0.02, "{one}\n{town}");
         assert_eq!(plan(&mix, &costs, order(100, Some(2))).nodes, 1);
+    }
+
+    #[test]
+    fn what_a_camera_takes_is_what_it_takes_as_it_is_looked_at() {
+        let costs = Costs::parse(REFERENCE).unwrap();
+        let each = |analysis: &str| {
+            let text = format!(
+                "{analysis}[[type]]\nname = \"a\"\nshare = 1\ncodec = \"h264\"\nwidth = 1280\nheight = 720\nfps = 15\n\
+                 keyframes_s = 2\nkbit_s = 2000\nactive_share = 0.01\nhealth = []\n\
+                 [[type.rule]]\nkind = \"ZONE_INTRUSION\"\n"
+            );
+            let mix = Mix::parse(&text, &costs).unwrap();
+            let options = Options { cameras: 100, workers: 1, time: Duration::from_secs(120), seed: 1 };
+            let all = cores_of_each(&mix, &costs, options) * 100.0;
+            let found = plan(&mix, &costs, order(100, None)).cores.total;
+            // Workers are whole ones.
+            assert!((all - found).abs() < 1.0 + found * 0.3, "{all} cores for {found}");
+            all
+        };
+        let (at_rest, awake) = (each("[analysis]\ngate = \"enforce\"\n"), each(""));
+        assert!(at_rest * 4.0 < awake, "{at_rest} and {awake} cores");
+    }
+
+    #[test]
+    fn a_node_that_is_planned_may_have_the_workers_that_a_configuration_gives_it() {
+        let costs = Costs::parse(REFERENCE).unwrap();
+        let with = |workers: u32| Mix::parse(&format!("[analysis]\nworkers = {workers}\n{EXAMPLE}"), &costs);
+        assert!(with(MOST_WORKERS).is_ok());
+        assert!(with(MOST_WORKERS + 1).unwrap_err().to_string().contains("workers"));
+        let mix = Mix::parse(EXAMPLE, &costs).unwrap();
+        let mut report = plan(&mix, &costs, order(50, Some(1)));
+        assert!(!report.to_string().contains("--nodes"), "{report}");
+        report.workers = MOST_WORKERS as usize + 1;
+        assert!(report.to_string().contains("plan more nodes (--nodes)"), "{report}");
     }
 
     #[test]

@@ -2,12 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Costs, Mix, nodes, report::rates, tally::Tally, town::Options};
-
-/// Cores of a machine that is easily bought.
-const MACHINE: f64 = 32.0;
-/// Of their workers' time, looks take about so much where all floors are kept.
-const USUALLY_BUSY: f64 = 0.75;
+use super::{Costs, Mix, nodes, tally::Tally, town::Options};
 
 /// What was found.
 #[derive(Debug)]
@@ -18,19 +13,31 @@ pub(super) struct Found {
     pub(super) plenty: Tally,
 }
 
+/// A town with far more workers than enough, and how many each node has: it shows what no number of workers can keep, and how
+/// much work there is.
+pub(super) fn plenty(mix: &Mix, costs: &Costs, options: Options, nodes: usize) -> (usize, Tally) {
+    let mut workers = estimate(mix, costs, options.cameras as f64 / nodes as f64);
+    loop {
+        let tally = nodes::live(mix, costs, Options { workers, ..options }, nodes);
+        if tally.utilisation(workers * nodes) <= 0.6 || workers >= options.cameras {
+            return (workers, tally);
+        }
+        workers *= 2;
+    }
+}
+
+/// Some minutes, in which each floor comes about several times.
+pub(super) fn stretch(mix: &Mix, time: Duration) -> Duration {
+    let longest = mix.types.iter().flat_map(|one| &one.need.floors).map(|floor| floor.blind_max).max();
+    (longest.unwrap_or_default() * 4).max(Duration::from_secs(120)).min(time)
+}
+
 /// Tries numbers of workers on short stretches of time. All have the same chances, so that one differs from the next by its
 /// workers only.
 pub(super) fn workers_for(mix: &Mix, costs: &Costs, options: Options, nodes: usize) -> Found {
-    let longest = mix.types.iter().flat_map(|one| &one.need.floors).map(|floor| floor.blind_max).max();
-    let time = (longest.unwrap_or_default() * 4).max(Duration::from_secs(120)).min(options.time);
-    let tried = |workers: usize| nodes::live(mix, costs, Options { workers, time, ..options }, nodes);
-    // Far more than enough shows what no number of workers can keep, and how much work there is.
-    let mut most = enough(pace(mix, costs) * options.cameras as f64 / nodes as f64);
-    let mut plenty = tried(most);
-    while plenty.utilisation(most * nodes) > 0.6 && most < options.cameras {
-        most *= 2;
-        plenty = tried(most);
-    }
+    let options = Options { time: stretch(mix, options.time), ..options };
+    let tried = |workers: usize| nodes::live(mix, costs, Options { workers, ..options }, nodes);
+    let (most, plenty) = plenty(mix, costs, options, nodes);
     let out_of_reach = plenty.breached();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of workers")]
     let mut too_few = (plenty.utilisation(most * nodes) * most as f64).floor() as usize;
@@ -43,23 +50,9 @@ pub(super) fn workers_for(mix: &Mix, costs: &Costs, options: Options, nodes: usi
     Found { workers: found, plenty }
 }
 
-/// As few nodes as have enough cores of machines that are easily bought.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of nodes")]
-pub(super) fn nodes_for(mix: &Mix, costs: &Costs, cameras: usize) -> usize {
-    let besides =
-        mix.types.iter().map(|of| of.share * (rates::receive(of, costs) + rates::evidence(of, costs)));
-    let each = pace(mix, costs) / USUALLY_BUSY + besides.sum::<f64>();
-    (each * cameras as f64 / MACHINE).ceil().max(1.0) as usize
-}
-
-/// Twice the workers that would be busy all the time.
+/// Twice the workers that looks at the pace of the floors would take.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of workers")]
-fn enough(workers: f64) -> usize {
-    (workers * 2.0).ceil().max(1.0) as usize + 1
-}
-
-/// Workers that looks of a camera at the pace of its floors would take.
-fn pace(mix: &Mix, costs: &Costs) -> f64 {
+fn estimate(mix: &Mix, costs: &Costs, cameras: f64) -> usize {
     let infer = costs.model.iter().map(|model| model.infer.mean_us).fold(0.0, f64::max);
     let each = mix.types.iter().map(|one| {
         let floors = &one.need.floors;
@@ -79,5 +72,5 @@ fn pace(mix: &Mix, costs: &Costs) -> f64 {
             + (pixels.prepare.mean_us + infer) * inferred;
         one.share * us / 1e6 / interval
     });
-    each.sum()
+    (each.sum::<f64>() * cameras * 2.0).ceil().max(1.0) as usize + 1
 }

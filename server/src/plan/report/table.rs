@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Cores, FloorRow, Memory, OutOfReach, Report, Times, TypeRow};
+use super::{Cores, FloorRow, MOST_WORKERS, Memory, OutOfReach, Report, Times, TypeRow};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,6 +23,9 @@ impl fmt::Display for Report {
             "{workers} look workers{each}{fewest}, busy for {:.0} % of their time",
             self.utilisation * 100.0
         )?;
+        if *workers > MOST_WORKERS as usize {
+            writeln!(f, "A node may have at most {MOST_WORKERS} workers: plan more nodes (--nodes).")?;
+        }
         writeln!(f)?;
         writeln!(
             f,
